@@ -1,0 +1,20 @@
+#pragma once
+
+#include "platform/clock.h"
+
+namespace pannier {
+
+/// Where one loop sleeps, and how others wake it. A notification is sticky: one that comes while nobody
+/// waits ends the next wait at once, so no wake-up is ever lost. Several before one wait count as one.
+class Wakeup {
+ public:
+  virtual ~Wakeup() = default;
+
+  /// Any thread. Never blocks, never fails.
+  virtual void notify() noexcept = 0;
+
+  /// The owner's thread only. Returns after a notification, or at `deadline` (kNever: only then); may return early.
+  virtual void wait_until(MonoTime deadline) noexcept = 0;
+};
+
+}  // namespace pannier

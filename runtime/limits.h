@@ -1,0 +1,74 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "platform/clock.h"
+
+/// Every bound of the runtime, in one place, tied together by compile-time checks (tigerbeetle `src/constants.zig`).
+/// A bound that a program may change is a default here and a field of an options struct where it is used.
+namespace pannier::limits {
+
+using namespace std::chrono_literals;
+
+// --- Names -------------------------------------------------------------------------------------------------------
+inline constexpr std::size_t kNodeNameBytes = 64;
+inline constexpr std::size_t kActorNameBytes = 64;
+inline constexpr std::size_t kLaneNameBytes = 64;
+inline constexpr std::size_t kKeyBytes = 255;
+inline constexpr std::size_t kTopicBytes = 255;
+inline constexpr std::size_t kTopicLevels = 16;
+
+// --- Messages ----------------------------------------------------------------------------------------------------
+/// The largest payload that leaves a process or goes to disk.
+inline constexpr std::size_t kPayloadBytes = 256 * 1024;
+/// The largest frame on a link; a peer that sends more is cut off before anything is parsed.
+inline constexpr std::size_t kFrameBytes = 1024 * 1024;
+/// A frame is closed and sent once it holds this much, so that an urgent message never waits behind more than one.
+inline constexpr std::size_t kFrameTargetBytes = 32 * 1024;
+/// Received bytes start at a multiple of this: FlatBuffers checks alignment only relative to the buffer.
+inline constexpr std::size_t kPayloadAlignment = 16;
+/// FlatBuffers verifier bounds; its defaults (64, 1,000,000) let a small buffer cost a long time.
+inline constexpr std::size_t kVerifyDepth = 16;
+inline constexpr std::size_t kVerifyTables = 1000;
+
+// --- Actors ------------------------------------------------------------------------------------------------------
+inline constexpr std::size_t kMailboxMessages = 1024;
+inline constexpr std::size_t kMailboxBytes = 4 * 1024 * 1024;
+/// Of all mailboxes, on top of the bound above: stop, down, replies, timers. A reply is bounded by its ask.
+inline constexpr std::size_t kAsksInFlight = 65536;
+/// Messages one actor handles before the next one of its worker has its turn.
+inline constexpr std::size_t kActorBatch = 64;
+/// Messages a worker handles in one step before it looks at the clock, its inbox and its sockets again.
+inline constexpr std::size_t kStepBatch = 4096;
+inline constexpr std::size_t kWorkers = 64;
+
+// --- Links -------------------------------------------------------------------------------------------------------
+inline constexpr std::size_t kLinks = 4096;
+inline constexpr Duration kHeartbeatInterval = 2s;
+/// Nothing heard for this long: the peer is gone, whatever TCP believes.
+inline constexpr Duration kHeartbeatTimeout = 7s;
+inline constexpr Duration kHandshakeTimeout = 5s;
+inline constexpr Duration kReconnectBase = 100ms;
+inline constexpr Duration kReconnectCap = 30s;
+/// Bytes that wait for one link to take them; past that a send is refused.
+inline constexpr std::size_t kLinkQueueBytes = 4 * 1024 * 1024;
+
+// --- Queue -------------------------------------------------------------------------------------------------------
+inline constexpr std::size_t kLanes = 1024;
+/// Rows of one stream that are sent and not yet acknowledged.
+inline constexpr std::size_t kOutboxWindow = 256;
+/// Rows read from the store at once when the backlog is drained.
+inline constexpr std::size_t kReadBatchRows = 128;
+/// Rows and bytes that one commit takes at most; what comes meanwhile forms the next group.
+inline constexpr std::size_t kGroupRows = 1024;
+inline constexpr std::size_t kGroupBytes = 4 * 1024 * 1024;
+inline constexpr std::uint64_t kLaneMessages = 10'000'000;
+inline constexpr std::uint64_t kLaneBytes = 512ULL * 1024 * 1024;
+
+static_assert(kFrameTargetBytes + kPayloadBytes + 4096 <= kFrameBytes, "one payload must fit behind a full target");
+static_assert(kHeartbeatTimeout > 3 * kHeartbeatInterval, "one lost heartbeat must not cut a link");
+static_assert(kPayloadBytes <= kGroupBytes && kPayloadBytes <= kLinkQueueBytes && kPayloadBytes <= kMailboxBytes);
+
+}  // namespace pannier::limits

@@ -1,0 +1,110 @@
+#include "platform/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace pannier {
+namespace {
+
+/// A descriptor that closes itself.
+class Fd {
+ public:
+  explicit Fd(int fd) noexcept : fd_(fd) {}
+  ~Fd() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  [[nodiscard]] int get() const noexcept { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Error file_error(const char* action, const std::string& path, int cause) {
+  ErrorCode code = ErrorCode::storage_io;
+  if (cause == ENOENT || cause == ENOTDIR) code = ErrorCode::not_found;
+  if (cause == EACCES || cause == EPERM || cause == EROFS) code = ErrorCode::permission;
+  if (cause == EEXIST) code = ErrorCode::in_use;
+  if (cause == ENOSPC || cause == EDQUOT) code = ErrorCode::storage_full;
+  return {code, std::string{"Cannot "} + action + " " + path + ": " + std::strerror(cause) + "."};
+}
+
+Result<std::string> read_open_file(const Fd& file, const std::string& path, std::uint64_t max_bytes) {
+  std::string content;
+  char block[16 * 1024];
+  for (;;) {
+    const ssize_t got = ::read(file.get(), block, sizeof block);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      return file_error("read", path, errno);
+    }
+    if (got == 0) return content;
+    if (content.size() + static_cast<std::size_t>(got) > max_bytes) {
+      return Error{ErrorCode::invalid_argument,
+                   path + " is larger than the " + std::to_string(max_bytes) + " bytes that are allowed here."};
+    }
+    content.append(block, static_cast<std::size_t>(got));
+  }
+}
+
+Result<void> write_all(const Fd& file, const std::string& path, std::string_view content) {
+  while (!content.empty()) {
+    const ssize_t written = ::write(file.get(), content.data(), content.size());
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return file_error("write", path, errno);
+    }
+    content.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (::fsync(file.get()) != 0) return file_error("sync", path, errno);
+  return {};
+}
+
+/// A new name is on disk only once its directory is.
+Result<void> sync_directory_of(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  const std::string directory = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  const Fd handle{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (handle.get() < 0) return file_error("open", directory, errno);
+  // Some file systems cannot sync a directory and say EINVAL; they have no promise to give.
+  if (::fsync(handle.get()) != 0 && errno != EINVAL) return file_error("sync", directory, errno);
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::string& path, std::uint64_t max_bytes) {
+  const Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.get() < 0) return file_error("open", path, errno);
+  return read_open_file(file, path, max_bytes);
+}
+
+Result<std::string> read_private_file(const std::string& path, std::uint64_t max_bytes) {
+  const Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.get() < 0) return file_error("open", path, errno);
+  struct stat status {};
+  // On the open descriptor, so that nobody can swap the file between the check and the read.
+  if (::fstat(file.get(), &status) != 0) return file_error("look at", path, errno);
+  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    return Error{ErrorCode::permission,
+                 path + " holds a secret and is open to other users; run `chmod 600 " + path + "`."};
+  }
+  return read_open_file(file, path, max_bytes);
+}
+
+Result<void> write_private_file(const std::string& path, std::string_view content) {
+  const Fd file{::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR)};
+  if (file.get() < 0) return file_error("create", path, errno);
+  Result<void> written = write_all(file, path, content);
+  if (written) written = sync_directory_of(path);
+  // Half a secret is of no use to anybody, and would block the next attempt.
+  if (!written) ::unlink(path.c_str());
+  return written;
+}
+
+}  // namespace pannier

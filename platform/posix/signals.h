@@ -1,0 +1,25 @@
+#pragma once
+
+#include <optional>
+
+#include "platform/clock.h"
+
+namespace pannier::posix {
+
+/// How a program learns that it should end. Construct it first in main, before any thread: threads inherit the blocked
+/// SIGINT and SIGTERM, so that the signals wait for wait() instead of interrupting somebody. Ignores SIGPIPE, which
+/// would kill the process when a peer closes. One a process; the destructor unblocks both and restores the default.
+class StopSignals {
+ public:
+  StopSignals() noexcept;
+  ~StopSignals();
+  StopSignals(const StopSignals&) = delete;
+  StopSignals& operator=(const StopSignals&) = delete;
+
+  /// Blocks until one of the two arrives, and returns its number.
+  int wait() noexcept;
+  /// As wait(), but at most for `limit`; empty when none came.
+  std::optional<int> wait_for(Duration limit) noexcept;
+};
+
+}  // namespace pannier::posix

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "platform/entropy.h"
+
+namespace pannier::posix {
+
+/// The kernel's generator (getrandom). Fit for keys. Callable from any thread; holds no state.
+class SystemEntropy final : public Entropy {
+ public:
+  void fill(std::span<std::byte> out) noexcept override;
+};
+
+}  // namespace pannier::posix

@@ -17,6 +17,9 @@ inline constexpr std::size_t kNodeNameBytes = 64;
 inline constexpr std::size_t kActorNameBytes = 64;
 inline constexpr std::size_t kLaneNameBytes = 64;
 inline constexpr std::size_t kKeyBytes = 255;
+/// The text of why a row waits or is parked; a longer one is cut.
+inline constexpr std::size_t kCauseBytes = 512;
+inline constexpr std::size_t kStateKeyBytes = 255;
 inline constexpr std::size_t kTopicBytes = 255;
 inline constexpr std::size_t kTopicLevels = 16;
 

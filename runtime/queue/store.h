@@ -72,8 +72,10 @@ struct Watermark {
 ///
 /// All calls come from the one thread that drives the store. Between begin and commit every change belongs to one
 /// transaction. **An error from any change ends the transaction: nothing of the group is stored**; the caller calls
-/// rollback and fails every waiter of the group. Reads outside a transaction see what is committed; reads inside see the
-/// transaction's own changes. The contract is a test suite: tests/contract/store_contract.h.
+/// rollback and fails every waiter of the group. Until then every change, and the commit, give that error again. Only
+/// not_found (from mark and stream) and full (from stream) change nothing and end nothing.
+/// Reads outside a transaction see what is committed; reads inside see the transaction's own changes.
+/// The contract is a test suite: tests/contract/store_contract.h.
 class Store {
  public:
   virtual ~Store() = default;
@@ -81,9 +83,11 @@ class Store {
   /// Random, made with the file, kept with it. Tells a reinstalled node from a restarted one.
   [[nodiscard]] virtual std::uint64_t incarnation() const noexcept = 0;
 
-  /// The next unused sequence number. Numbers that were never committed are lost, not reused.
+  /// The next unused sequence number, from 1 to 2^47 - 1. Numbers that were never committed are lost, not reused.
+  /// Anywhere, in a transaction or not. full: the numbers leased ahead ran out within one transaction (2^19 or more).
   [[nodiscard]] virtual Result<Sequence> next_sequence() = 0;
 
+  /// invalid_argument within a transaction. Where the file had to be closed and could not be opened again, tries that.
   [[nodiscard]] virtual Result<void> begin() = 0;
   /// On success the group is as durable as asked when the call returns. On failure nothing of it is stored, and the
   /// store has reopened its file where it had to (after a failed fsync), or answers every later call with storage_io.
@@ -91,16 +95,19 @@ class Store {
   /// Gives the changes since begin up. Harmless without a transaction.
   virtual void rollback() noexcept = 0;
 
-  /// Finds or makes a stream; making one needs a transaction. full past 65,535 streams.
+  /// Finds or makes a stream; making one needs a transaction, not_found outside of one. full past 65,535 streams.
   [[nodiscard]] virtual Result<StreamId> stream(Box box, std::string_view node, std::string_view lane) = 0;
 
   // --- Changes, within a transaction ------------------------------------------------------------------------------
+  /// Adds a row in state ready or parked. `row.sequence` comes from next_sequence. invalid_argument: no such stream, a
+  /// position that is taken, or a part longer than limits.h allows (a longer cause is cut). storage_full: at the cap.
   [[nodiscard]] virtual Result<void> put(const Row& row) = 0;
-  /// Removing what is not there is no error: an acknowledgement may come twice.
+  /// In either state. Removing what is not there is no error: an acknowledgement may come twice.
   [[nodiscard]] virtual Result<void> erase(StreamId stream, Sequence sequence) = 0;
   /// Removes rows in state ready up to and including `sequence`: a cumulative acknowledgement.
   [[nodiscard]] virtual Result<void> erase_through(StreamId stream, Sequence sequence) = 0;
-  /// Rewrites state, attempts and cause of one row. not_found where it is gone.
+  /// Rewrites state, attempts and cause of one row. not_found where it is gone; corrupt for a row that was moved aside
+  /// as damaged and shall be made ready.
   [[nodiscard]] virtual Result<void> mark(StreamId stream, Sequence sequence, RowState state, std::uint32_t attempts,
                                           std::string_view cause) = 0;
   [[nodiscard]] virtual Result<void> put_watermark(const Watermark& watermark) = 0;
@@ -109,8 +116,9 @@ class Store {
   [[nodiscard]] virtual Result<void> erase_state(std::string_view key) = 0;
 
   // --- Reads ------------------------------------------------------------------------------------------------------
-  /// Return false to stop the visit early. A row whose checksum does not hold is not shown: it is counted in
-  /// counters().corrupt_rows, and moved aside to state parked when that can be done.
+  /// Return false to stop the visit early. A visitor must not call the store. A row whose checksum does not hold is not
+  /// shown: it is counted in counters().corrupt_rows and moved aside where that can be done; an empty stand-in in state
+  /// parked tells of it.
   using RowVisitor = std::function<bool(const Row&)>;
   /// Rows of `stream` in state `state` with a sequence above `after`, in order, at most `limit`. Constant memory.
   [[nodiscard]] virtual Result<void> read(StreamId stream, RowState state, Sequence after, std::size_t limit,

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "examples/delivery/day/day.h"
+#include "platform/result.h"
+
+namespace pannier::delivery {
+
+/// The four files of a recorded day, as text; the names are for error lines.
+struct InstanceText {
+  std::string orders_name = "orders.txt";
+  std::string_view orders;
+  std::string restaurants_name = "restaurants.txt";
+  std::string_view restaurants;
+  std::string couriers_name = "couriers.txt";
+  std::string_view couriers;
+  std::string parameters_name = "instance_parameters.txt";
+  std::string_view parameters;
+};
+
+/// Reads a recorded day from text: tab-separated, one header line a file. A line that does not hold is
+/// invalid_argument, "FILE:LINE: what is wrong, what is expected"; nothing is skipped or guessed.
+[[nodiscard]] Result<Day> parse_instance(const InstanceText& text);
+
+/// Reads a recorded day from `directory`: orders.txt, restaurants.txt, couriers.txt, instance_parameters.txt.
+/// not_found where a file is missing, permission or storage_io where it cannot be read, else as
+/// parse_instance.
+[[nodiscard]] Result<Day> read_instance(const std::string& directory);
+
+}  // namespace pannier::delivery

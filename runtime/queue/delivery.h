@@ -1,0 +1,49 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "runtime/block.h"
+#include "runtime/queue/batch.h"
+#include "runtime/ref.h"
+
+namespace pannier {
+
+struct System;
+
+enum class Outcome : std::uint8_t { done, retry, park };
+
+inline constexpr Duration kDefaultRetryDelay = std::chrono::milliseconds{200};
+
+/// What became of a delivery, on its way to the queue. Internal.
+struct Settle {
+  std::uint64_t delivery = 0;
+  Outcome outcome = Outcome::retry;
+  Duration delay{};
+  std::string cause;
+  Batch batch;
+};
+
+/// A message of a lane in an actor's hands. It says once what became of it; only the first word counts. A delivery whose
+/// last copy goes without a word is tried again. Copy it, keep it, hand it on; it must not outlive its node. Any thread.
+class Delivery {
+ public:
+  /// Internal: made by the dispatcher for a message of kind delivery.
+  Delivery(System& system, ActorId queue, std::uint64_t id);
+
+  /// The message has taken effect. It is never delivered again once this is committed; a crash before that delivers
+  /// it again, so an effect that must not happen twice goes into `effects`, which share the commit.
+  void done(Batch effects = {}) const;
+  /// Not now: delivered again after `delay` (at the earliest), until the attempts of its consumer are used up.
+  void retry(Duration delay = kDefaultRetryDelay, std::string cause = "retry asked for") const;
+  /// Never: put aside with `cause`, for a person. The next message goes on.
+  void park(std::string cause) const;
+
+ private:
+  struct State;
+  void settle(Settle settle) const;
+  BlockRef state_;
+};
+
+}  // namespace pannier

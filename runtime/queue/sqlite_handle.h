@@ -1,0 +1,99 @@
+#pragma once
+
+#include <sqlite3.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "platform/result.h"
+
+namespace pannier {
+
+/// A prepared statement. Reused: bind, step, read columns, reset. What is bound is borrowed until reset; what a column
+/// gives is borrowed until the next step or reset. Must not outlive its connection. One thread.
+class Statement {
+ public:
+  Statement() = default;
+  explicit Statement(sqlite3_stmt* statement) noexcept : statement_(statement) {}
+
+  void bind(int index, std::int64_t value) noexcept { keep(sqlite3_bind_int64(get(), index, value)); }
+  void bind(int index, std::string_view text) noexcept;
+  void bind(int index, std::span<const std::byte> blob) noexcept;
+
+  /// SQLITE_ROW, SQLITE_DONE or an extended error code; a bind that failed is reported here.
+  int step() noexcept { return bound_ == SQLITE_OK ? sqlite3_step(get()) : bound_; }
+  /// For statements without rows: steps and resets. SQLITE_OK or an extended error code.
+  int run() noexcept;
+  void reset() noexcept;
+
+  [[nodiscard]] std::int64_t integer(int column) const noexcept { return sqlite3_column_int64(get(), column); }
+  [[nodiscard]] std::string_view text(int column) const noexcept;
+  [[nodiscard]] std::span<const std::byte> blob(int column) const noexcept;
+
+ private:
+  struct Finalize {
+    void operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
+  };
+  [[nodiscard]] sqlite3_stmt* get() const noexcept { return statement_.get(); }
+  void keep(int rc) noexcept {
+    if (rc != SQLITE_OK) bound_ = rc;
+  }
+  std::unique_ptr<sqlite3_stmt, Finalize> statement_;
+  int bound_ = SQLITE_OK;
+};
+
+/// Resets a statement at the end of a scope, so that no path leaves a read open.
+class StatementScope {
+ public:
+  explicit StatementScope(Statement& statement) noexcept : statement_(statement) {}
+  ~StatementScope() { statement_.reset(); }
+  StatementScope(const StatementScope&) = delete;
+  StatementScope& operator=(const StatementScope&) = delete;
+
+ private:
+  Statement& statement_;
+};
+
+/// One open database. Closes on destruction, which checkpoints the log; statements must be gone by then. One thread.
+class Connection {
+ public:
+  /// Opens or creates; nothing of the file is read yet. `vfs` must outlive the connection.
+  [[nodiscard]] static Result<Connection> open(const std::string& path, const char* vfs);
+
+  [[nodiscard]] Result<Statement> prepare(std::string_view sql);
+  /// One or more statements without results that matter.
+  [[nodiscard]] Result<void> execute(const char* sql);
+  /// The first column of the first row.
+  [[nodiscard]] Result<std::int64_t> integer(std::string_view sql);
+  [[nodiscard]] Result<std::string> text(std::string_view sql);
+  /// Sets a pragma and reads it back; an error where it holds something else.
+  [[nodiscard]] Result<void> set(const std::string& pragma, const std::string& value, std::string_view expected);
+
+  /// Off: closing leaves the log as it is, so that a file that is refused is left untouched. On at first.
+  void checkpoint_on_close(bool on) noexcept {
+    sqlite3_db_config(handle_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, on ? 0 : 1, nullptr);
+  }
+  /// False within a transaction. SQLite may have ended one by itself when it failed.
+  [[nodiscard]] bool autocommit() const noexcept { return sqlite3_get_autocommit(handle_.get()) != 0; }
+  [[nodiscard]] bool read_only() const noexcept { return sqlite3_db_readonly(handle_.get(), "main") == 1; }
+
+  /// What `rc` means to a caller, with one line: the file, what was done, SQLite's text and what to do.
+  [[nodiscard]] Error error(int rc, std::string_view doing) const;
+
+ private:
+  struct Close {
+    void operator()(sqlite3* handle) const noexcept { sqlite3_close_v2(handle); }
+  };
+  Connection(sqlite3* handle, std::string path) : handle_(handle), path_(std::move(path)) {}
+  std::unique_ptr<sqlite3, Close> handle_;
+  std::string path_;
+};
+
+/// One line about a store's file: "Store <path>: <problem>; <what to do for an error of this code>."
+[[nodiscard]] Error store_error(ErrorCode code, const std::string& path, std::string_view problem);
+
+}  // namespace pannier

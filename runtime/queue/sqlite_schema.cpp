@@ -1,0 +1,131 @@
+#include "runtime/queue/sqlite_schema.h"
+
+#include <algorithm>
+#include <string>
+
+namespace pannier::sqlite_schema {
+namespace {
+
+constexpr std::int64_t kJournalLimitBytes = 4 * 1024 * 1024;
+
+#define PANNIER_ROW_COLUMNS                                                                                \
+  "(position INTEGER PRIMARY KEY, type INTEGER NOT NULL, enqueued_at INTEGER NOT NULL, attempts INTEGER NOT NULL," \
+  " crc INTEGER NOT NULL, key TEXT NOT NULL, producer TEXT NOT NULL, cause TEXT NOT NULL, payload BLOB NOT NULL)"   \
+  " STRICT;"
+
+constexpr const char* kTables =
+    "CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 1), incarnation INTEGER NOT NULL,"
+    " sequence_lease INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE streams (id INTEGER PRIMARY KEY, box INTEGER NOT NULL, node TEXT NOT NULL, lane TEXT NOT NULL,"
+    " crc INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE rows " PANNIER_ROW_COLUMNS
+    "CREATE TABLE parked " PANNIER_ROW_COLUMNS
+    "CREATE TABLE damaged " PANNIER_ROW_COLUMNS
+    "CREATE TABLE watermarks (producer TEXT NOT NULL, incarnation INTEGER NOT NULL, lane TEXT NOT NULL,"
+    " sequence INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (producer, incarnation, lane))"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
+#undef PANNIER_ROW_COLUMNS
+
+/// True for a new file, false for one of ours; an error for anything else. Reads only.
+Result<bool> identify(Connection& database, const std::string& path) {
+  const Result<std::int64_t> id = database.integer("PRAGMA application_id");
+  if (!id) return id.error();
+  const Result<std::int64_t> version = database.integer("PRAGMA user_version");
+  if (!version) return version.error();
+  if (*id == kApplicationId) {
+    if (*version > kVersion) {
+      return store_error(ErrorCode::unsupported, path,
+                         "its format is version " + std::to_string(*version) + ", this release knows up to " +
+                             std::to_string(kVersion));
+    }
+    if (*version < kVersion) {
+      return store_error(ErrorCode::corrupt, path, "its format version " + std::to_string(*version) + " never existed");
+    }
+    return false;
+  }
+  const Result<std::int64_t> tables = database.integer("SELECT count(*) FROM sqlite_schema");
+  if (!tables) return tables.error();
+  if (*id == 0 && *version == 0 && *tables == 0) return true;
+  return store_error(ErrorCode::corrupt, path, "not a Pannier store (a database of another program)");
+}
+
+Result<void> set_up(Connection& database, const SqliteOptions& options, bool fresh) {
+  struct Setting {
+    const char* pragma;
+    std::string value;
+    std::string expected;
+  };
+  const std::string pages = std::to_string(options.checkpoint_pages);
+  const std::string journal = std::to_string(kJournalLimitBytes);
+  const Setting settings[] = {
+      {"page_size", std::to_string(kPageBytes), std::to_string(kPageBytes)},  // The first two before journal_mode,
+      {"auto_vacuum", "NONE", "0"},                                           // which writes a new file's header.
+      {"mmap_size", "0", "0"},
+      {"temp_store", "MEMORY", "2"},
+      {"secure_delete", "OFF", "0"},
+      {"cell_size_check", "ON", "1"},
+      {"trusted_schema", "OFF", "0"},
+      {"synchronous", "FULL", "2"},
+      {"journal_mode", "WAL", "wal"},
+      {"wal_autocheckpoint", pages, pages},
+      {"journal_size_limit", journal, journal},
+  };
+  for (const Setting& setting : settings) {
+    // A file of ours has its page size and vacuum mode in its header: they are read back only.
+    if (Result<void> set = database.set(setting.pragma, setting.value, setting.expected); !set) return set;
+  }
+  if (options.max_bytes > 0) {
+    const Result<std::int64_t> used = database.integer("PRAGMA page_count");
+    if (!used) return used.error();
+    const auto most = std::max<std::int64_t>(static_cast<std::int64_t>(options.max_bytes / kPageBytes), 32);
+    const std::string expected = std::to_string(std::max(most, *used));
+    if (Result<void> set = database.set("max_page_count", std::to_string(most), expected); !set) return set;
+  }
+  if (!fresh) return {};
+
+  const std::uint64_t incarnation = options.entropy.next_u64();
+  const std::string sql =
+      "BEGIN IMMEDIATE;" + std::string(kTables) + "PRAGMA application_id=" + std::to_string(kApplicationId) +
+      ";PRAGMA user_version=" + std::to_string(kVersion) + ";INSERT INTO meta VALUES (1, " +
+      std::to_string(static_cast<std::int64_t>(incarnation)) + ", 1, " + std::to_string(meta_checksum(incarnation, 1)) +
+      ");COMMIT;";
+  return database.execute(sql.c_str());
+}
+
+Result<void> check(Connection& database, const SqliteOptions& options) {
+  const Result<std::int64_t> pages = database.integer("PRAGMA page_count");
+  if (!pages) return pages.error();
+  const bool whole = static_cast<std::uint64_t>(*pages) * kPageBytes <= options.quick_check_bytes;
+  const char* const everything[] = {"PRAGMA quick_check(1)"};
+  const char* const small_tables[] = {"PRAGMA quick_check(meta)", "PRAGMA quick_check(streams)",
+                                      "PRAGMA quick_check(watermarks)"};
+  for (const char* sql : whole ? std::span<const char* const>(everything) : std::span<const char* const>(small_tables)) {
+    const Result<std::string> found = database.text(sql);
+    if (!found) return found.error();
+    if (*found != "ok") return store_error(ErrorCode::corrupt, options.path, "damaged: " + *found);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs) {
+  // SQLite deletes the log of an empty database without a word, and acknowledged messages with it.
+  if (vfs.size_of(options.path).value_or(1) == 0 && vfs.size_of(options.path + "-wal").value_or(0) > 0) {
+    return store_error(ErrorCode::corrupt, options.path, "empty, but its -wal file is not");
+  }
+  Result<Connection> database = Connection::open(options.path, vfs.name());
+  if (!database) return database;
+  if (database->read_only()) return store_error(ErrorCode::permission, options.path, "not writable");
+  if (Result<void> set = database->set("locking_mode", "EXCLUSIVE", "exclusive"); !set) return set.error();
+  database->checkpoint_on_close(false);
+  const Result<bool> fresh = identify(*database, options.path);
+  if (!fresh) return fresh.error();
+  database->checkpoint_on_close(true);
+  if (Result<void> done = set_up(*database, options, *fresh); !done) return done.error();
+  if (Result<void> sound = check(*database, options); !sound) return sound.error();
+  return database;
+}
+
+}  // namespace pannier::sqlite_schema

@@ -1,0 +1,171 @@
+#include "runtime/queue/sqlite_vfs.h"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+
+namespace pannier {
+
+/// What SQLite holds for each open file: ours, then the base's of base_->szOsFile bytes. SQLite allocates both at once,
+/// aligned to 8.
+struct CountingVfs::File {
+  sqlite3_file head;
+  CountingVfs* vfs;
+  bool is_log;
+
+  static File* of(sqlite3_file* file) noexcept { return reinterpret_cast<File*>(file); }
+  [[nodiscard]] sqlite3_file* base() noexcept { return reinterpret_cast<sqlite3_file*>(this + 1); }
+};
+
+/// The callbacks. SQLite is C: none of them may throw, and none does.
+struct CountingVfs::Methods {
+  static CountingVfs* self(sqlite3_vfs* vfs) noexcept { return static_cast<CountingVfs*>(vfs->pAppData); }
+  static sqlite3_vfs* base(sqlite3_vfs* vfs) noexcept { return self(vfs)->base_; }
+  static sqlite3_file* base(sqlite3_file* file) noexcept { return File::of(file)->base(); }
+
+  static int close(sqlite3_file* file) {
+    File* ours = File::of(file);
+    if (ours->vfs->log_ == ours->base()) ours->vfs->log_ = nullptr;
+    return base(file)->pMethods->xClose(base(file));
+  }
+  static int read(sqlite3_file* file, void* to, int size, sqlite3_int64 offset) {
+    return base(file)->pMethods->xRead(base(file), to, size, offset);
+  }
+  static int write(sqlite3_file* file, const void* from, int size, sqlite3_int64 offset) {
+    File* ours = File::of(file);
+    if (ours->is_log && ours->vfs->first_log_write_ < 0) ours->vfs->first_log_write_ = offset;
+    ours->vfs->bytes_written_ += static_cast<std::uint64_t>(size);
+    return base(file)->pMethods->xWrite(base(file), from, size, offset);
+  }
+  static int truncate(sqlite3_file* file, sqlite3_int64 size) {
+    return base(file)->pMethods->xTruncate(base(file), size);
+  }
+  static int sync(sqlite3_file* file, int flags) {
+    ++File::of(file)->vfs->syncs_;
+    return base(file)->pMethods->xSync(base(file), flags);
+  }
+  static int file_size(sqlite3_file* file, sqlite3_int64* size) {
+    return base(file)->pMethods->xFileSize(base(file), size);
+  }
+  static int lock(sqlite3_file* file, int level) { return base(file)->pMethods->xLock(base(file), level); }
+  static int unlock(sqlite3_file* file, int level) { return base(file)->pMethods->xUnlock(base(file), level); }
+  static int check_reserved(sqlite3_file* file, int* result) {
+    return base(file)->pMethods->xCheckReservedLock(base(file), result);
+  }
+  static int control(sqlite3_file* file, int operation, void* argument) {
+    return base(file)->pMethods->xFileControl(base(file), operation, argument);
+  }
+  static int sector_size(sqlite3_file* file) { return base(file)->pMethods->xSectorSize(base(file)); }
+  static int characteristics(sqlite3_file* file) {
+    return base(file)->pMethods->xDeviceCharacteristics(base(file));
+  }
+
+  static int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags) {
+    static const sqlite3_io_methods kIo = [] {
+      sqlite3_io_methods io{};
+      io.iVersion = 1;
+      io.xClose = close;
+      io.xRead = read;
+      io.xWrite = write;
+      io.xTruncate = truncate;
+      io.xSync = sync;
+      io.xFileSize = file_size;
+      io.xLock = lock;
+      io.xUnlock = unlock;
+      io.xCheckReservedLock = check_reserved;
+      io.xFileControl = control;
+      io.xSectorSize = sector_size;
+      io.xDeviceCharacteristics = characteristics;
+      return io;
+    }();
+    File* ours = new (file) File{};
+    ours->vfs = self(vfs);
+    ours->is_log = (flags & SQLITE_OPEN_WAL) != 0;
+    ours->base()->pMethods = nullptr;
+    const int rc = base(vfs)->xOpen(base(vfs), name, ours->base(), flags, out_flags);
+    // A base that failed may still want its close called: it says so by its methods.
+    ours->head.pMethods = ours->base()->pMethods == nullptr ? nullptr : &kIo;
+    if (rc == SQLITE_OK && ours->is_log) ours->vfs->log_ = ours->base();
+    return rc;
+  }
+  static int remove(sqlite3_vfs* vfs, const char* name, int sync_directory) {
+    return base(vfs)->xDelete(base(vfs), name, sync_directory);
+  }
+  static int access(sqlite3_vfs* vfs, const char* name, int flags, int* result) {
+    return base(vfs)->xAccess(base(vfs), name, flags, result);
+  }
+  static int full_path(sqlite3_vfs* vfs, const char* name, int size, char* out) {
+    return base(vfs)->xFullPathname(base(vfs), name, size, out);
+  }
+  static int randomness(sqlite3_vfs* vfs, int size, char* out) {
+    return base(vfs)->xRandomness(base(vfs), size, out);
+  }
+  static int sleep(sqlite3_vfs* vfs, int microseconds) { return base(vfs)->xSleep(base(vfs), microseconds); }
+  static int current_time(sqlite3_vfs* vfs, double* time) { return base(vfs)->xCurrentTime(base(vfs), time); }
+  static int last_error(sqlite3_vfs* vfs, int size, char* out) {
+    return base(vfs)->xGetLastError(base(vfs), size, out);
+  }
+};
+
+Result<std::unique_ptr<CountingVfs>> CountingVfs::create(const std::string& base) {
+  std::unique_ptr<CountingVfs> made(new CountingVfs);
+  made->base_ = sqlite3_vfs_find(base.empty() ? nullptr : base.c_str());
+  if (made->base_ == nullptr) return Error{ErrorCode::not_found, "SQLite has no VFS named " + base + "."};
+  // A number, not an address: a name must not be taken again while a connection of an older one closes elsewhere.
+  static std::atomic<std::uint64_t> number{0};
+  made->name_ = "pannier-" + std::to_string(++number);
+  sqlite3_vfs& vfs = made->vfs_;
+  vfs.iVersion = 1;
+  vfs.szOsFile = static_cast<int>(sizeof(File)) + made->base_->szOsFile;
+  vfs.mxPathname = made->base_->mxPathname;
+  vfs.zName = made->name_.c_str();
+  vfs.pAppData = made.get();
+  vfs.xOpen = Methods::open;
+  vfs.xDelete = Methods::remove;
+  vfs.xAccess = Methods::access;
+  vfs.xFullPathname = Methods::full_path;
+  vfs.xRandomness = Methods::randomness;
+  vfs.xSleep = Methods::sleep;
+  vfs.xCurrentTime = Methods::current_time;
+  vfs.xGetLastError = Methods::last_error;
+  if (sqlite3_vfs_register(&vfs, 0) != SQLITE_OK) {
+    made->vfs_.zName = nullptr;
+    return Error{ErrorCode::storage_io, "SQLite did not take the store's VFS."};
+  }
+  return made;
+}
+
+CountingVfs::~CountingVfs() {
+  if (vfs_.zName != nullptr) sqlite3_vfs_unregister(&vfs_);
+}
+
+std::optional<std::int64_t> CountingVfs::size_of(const std::string& path) {
+  std::string full(static_cast<std::size_t>(base_->mxPathname) + 2, '\0');
+  if (base_->xFullPathname(base_, path.c_str(), base_->mxPathname, full.data()) != SQLITE_OK) return std::nullopt;
+  int exists = 0;
+  if (base_->xAccess(base_, full.c_str(), SQLITE_ACCESS_EXISTS, &exists) != SQLITE_OK || exists == 0) {
+    return std::nullopt;
+  }
+  // Opened as a database file whatever it is: only then does the POSIX VFS look after locks held by this process.
+  const std::unique_ptr<void, decltype(&sqlite3_free)> memory(sqlite3_malloc(base_->szOsFile), &sqlite3_free);
+  if (memory == nullptr) return std::nullopt;
+  auto* file = static_cast<sqlite3_file*>(memory.get());
+  file->pMethods = nullptr;
+  int flags = 0;
+  std::optional<std::int64_t> size;
+  const int rc = base_->xOpen(base_, full.c_str(), file, SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB, &flags);
+  sqlite3_int64 bytes = 0;
+  if (rc == SQLITE_OK && file->pMethods->xFileSize(file, &bytes) == SQLITE_OK) size = bytes;
+  if (file->pMethods != nullptr) file->pMethods->xClose(file);
+  return size;
+}
+
+void CountingVfs::void_transaction() noexcept {
+  if (log_ == nullptr || first_log_write_ < 0) return;
+  static constexpr std::array<std::byte, 32> kZeros{};  // A frame header has 24 bytes, the log's own 32.
+  static_cast<void>(log_->pMethods->xWrite(log_, kZeros.data(), static_cast<int>(kZeros.size()), first_log_write_));
+}
+
+}  // namespace pannier

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <sqlite3.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "platform/result.h"
+
+namespace pannier {
+
+/// A layer over SQLite's own way to the files (or over one that a test registered): counts what is written and synced
+/// where SQLite does it, and knows where in the log a transaction began. Registered under a name of its own while it
+/// lives, never the default, so that SQLite elsewhere in the process is not touched. It must outlive every connection
+/// opened through it. One thread, that of its store.
+///
+/// Its files offer neither shared memory nor memory mapping (io methods of version 1), so that SQLite cannot use either
+/// even where a pragma failed to forbid it.
+class CountingVfs {
+ public:
+  /// `base`: the name of a registered VFS; empty for SQLite's default. not_found where there is none.
+  [[nodiscard]] static Result<std::unique_ptr<CountingVfs>> create(const std::string& base);
+  ~CountingVfs();
+  CountingVfs(const CountingVfs&) = delete;
+  CountingVfs& operator=(const CountingVfs&) = delete;
+
+  /// For sqlite3_open_v2. Lives as long as this.
+  [[nodiscard]] const char* name() const noexcept { return name_.c_str(); }
+
+  [[nodiscard]] std::uint64_t bytes_written() const noexcept { return bytes_written_; }
+  [[nodiscard]] std::uint64_t syncs() const noexcept { return syncs_; }
+
+  /// Bytes of the file at `path` (absolute or relative), nothing where there is none or it cannot be opened.
+  [[nodiscard]] std::optional<std::int64_t> size_of(const std::string& path);
+
+  /// From here on what is written to the log belongs to a new transaction.
+  void transaction_begins() noexcept { first_log_write_ = -1; }
+  /// Takes a transaction that could not be committed out of the log, by zeros over the first frame that it wrote: the
+  /// chain of frame checksums ends before it, and recovery does not find a group that was reported as failed. Not synced;
+  /// does what it can.
+  void void_transaction() noexcept;
+
+ private:
+  struct File;
+  struct Methods;
+  CountingVfs() = default;
+
+  sqlite3_vfs vfs_{};
+  sqlite3_vfs* base_ = nullptr;
+  std::string name_;
+  std::uint64_t bytes_written_ = 0;
+  std::uint64_t syncs_ = 0;
+  std::int64_t first_log_write_ = -1;
+  sqlite3_file* log_ = nullptr;  ///< The base's open log, or null.
+};
+
+}  // namespace pannier

@@ -105,7 +105,8 @@ std::vector<Courier> make_couriers(Random random, std::int64_t count) {
     const std::int64_t minutes = kShifts[choose(random, kShifts)].minutes;
     // The shift lies around a minute at which somebody orders, and begins on the half hour. Two couriers open
     // the day and two close it, so that no order finds nobody at work.
-    std::int64_t on = placing_minute(random) - random.below(minutes);
+    std::int64_t on = placing_minute(random);
+    on -= random.below(minutes);
     if (i <= 2) on = 0;
     if (i == 3 || i == 4) on = kDayMinutes - minutes + kMinutesInHour;
     on = std::max<std::int64_t>(0, on / 30 * 30);
@@ -190,8 +191,9 @@ OrderDetails describe_order(const Order& order, std::uint64_t seed) {
     details.total_minor += line.price_minor * line.quantity;
     details.lines.push_back(std::move(line));
   }
-  details.address = std::to_string(random.between(1, 199)) + " " +
-                    std::string(kStreets[static_cast<std::size_t>(random.below(kStreets.size()))]);
+  // One statement each: the order in which operands are evaluated is the compiler's choice.
+  details.address = std::to_string(random.between(1, 199)) + " ";
+  details.address += kStreets[static_cast<std::size_t>(random.below(kStreets.size()))];
   return details;
 }
 

@@ -1,0 +1,22 @@
+# pannier_add_test(NAME <name> SOURCES <a.cpp>... LABELS <unit|contract|sim|system|tidy>... [LIBS <target>...]
+#                  [DEFINITIONS <NAME=value>...] [TIMEOUT <seconds>])
+#
+# A doctest program `test_<name>`, run by CTest as <name>. doctest's main is in tests/support/main.cpp.
+include_guard(GLOBAL)
+
+function(pannier_add_test)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME;TIMEOUT" "SOURCES;LABELS;LIBS;DEFINITIONS")
+  if(NOT arg_NAME OR NOT arg_SOURCES OR NOT arg_LABELS OR arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "pannier_add_test: say NAME, SOURCES and LABELS")
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  set(target test_${arg_NAME})
+  add_executable(${target} ${arg_SOURCES})
+  target_link_libraries(${target} PRIVATE pannier_test_main pannier ${arg_LIBS})
+  target_compile_definitions(${target} PRIVATE ${arg_DEFINITIONS})
+  pannier_options(${target})
+  add_test(NAME ${arg_NAME} COMMAND ${target})
+  set_tests_properties(${arg_NAME} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+endfunction()

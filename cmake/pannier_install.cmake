@@ -1,0 +1,2 @@
+# Headers, library, CMake package and pkg-config file.
+include_guard(GLOBAL)

@@ -1,0 +1,32 @@
+cmake_minimum_required(VERSION 3.25)
+
+function(run)
+  execute_process(COMMAND ${ARGV} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT status EQUAL 0)
+    list(JOIN ARGV " " command)
+    message(FATAL_ERROR "${command}: ${status}\n${output}")
+  endif()
+endfunction()
+
+file(REMOVE_RECURSE ${work})
+set(prefix ${work}/prefix)
+run(${CMAKE_COMMAND} --install ${build} --prefix ${prefix})
+
+# A tree that names the place it was built in breaks when it is moved: so move it.
+file(RENAME ${prefix} ${work}/moved)
+set(prefix ${work}/moved)
+
+# By find_package.
+run(${CMAKE_COMMAND} -S ${consumer} -B ${work}/cmake -G ${generator} -D CMAKE_CXX_COMPILER=${compiler}
+    "-DCMAKE_CXX_FLAGS=${flags}" -D CMAKE_PREFIX_PATH=${prefix})
+run(${CMAKE_COMMAND} --build ${work}/cmake)
+run(${work}/cmake/consumer)
+
+# By pkg-config.
+find_program(pkg_config NAMES pkg-config pkgconf REQUIRED)
+set(ENV{PKG_CONFIG_PATH} ${prefix}/${libdir}/pkgconfig)
+execute_process(COMMAND ${pkg_config} --cflags --libs pannier OUTPUT_VARIABLE arguments COMMAND_ERROR_IS_FATAL ANY)
+separate_arguments(arguments UNIX_COMMAND "${arguments}")
+separate_arguments(flags UNIX_COMMAND "${flags}")
+run(${compiler} ${flags} -std=c++20 ${consumer}/main.cpp ${arguments} -o ${work}/by_pkg_config)
+run(${work}/by_pkg_config)

@@ -1,9 +1,6 @@
 #include "examples/delivery/day/proxy.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,90 +8,20 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <functional>
 #include <future>
+#include <iterator>
 #include <list>
 #include <mutex>
+#include <string_view>
 #include <thread>
 #include <utility>
 
+#include "examples/delivery/day/socket.h"
+
 namespace pannier::delivery {
 namespace {
-
-/// A file descriptor with one owner.
-class Socket {
- public:
-  Socket() = default;
-  explicit Socket(int fd) : fd_(fd) {}
-  Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Socket& operator=(Socket&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  ~Socket() { close(); }
-  void close() {
-    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-  }
-  /// Closes so that the other side sees a reset, not an orderly end.
-  void reset() {
-    const linger now{1, 0};
-    if (fd_ >= 0) ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    close();
-  }
-  [[nodiscard]] int fd() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-
- private:
-  int fd_ = -1;
-};
-
-sockaddr_in loopback(std::uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
-
-// The sockets' interface takes any kind of address through this one type.
-const sockaddr* generic(const sockaddr_in& address) { return reinterpret_cast<const sockaddr*>(&address); }
-sockaddr* generic(sockaddr_in& address) { return reinterpret_cast<sockaddr*>(&address); }
-
-Error socket_error(const std::string& link, const char* what) {
-  const int cause = errno;
-  return {cause == EADDRINUSE ? ErrorCode::in_use : ErrorCode::unreachable,
-          "proxy link " + link + ": " + what + ": " + std::strerror(cause)};
-}
-
-Result<Socket> bound_socket(const std::string& link, std::uint16_t port) {
-  Socket socket(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!socket) return socket_error(link, "no socket");
-  const int on = 1;
-  ::setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  const sockaddr_in address = loopback(port);
-  if (::bind(socket.fd(), generic(address), sizeof address) != 0)
-    return socket_error(link, "cannot take its port");
-  return socket;
-}
-
-std::uint16_t port_of(const Socket& socket) {
-  sockaddr_in address{};
-  socklen_t size = sizeof address;
-  ::getsockname(socket.fd(), generic(address), &size);
-  return ntohs(address.sin_port);
-}
-
-void no_delay(const Socket& socket) {
-  const int on = 1;
-  ::setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-}
-
-bool would_block() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
 
 /// One of the two ways through a connection.
 struct Way {

@@ -92,6 +92,23 @@ std::uint32_t Trace::longest_gap_ms() const noexcept {
   return longest;
 }
 
+Result<TracePair> read_trace_pair(const std::string& path) {
+  const std::string_view up = ".up";
+  const std::string_view down = ".down";
+  const bool is_down = path.ends_with(down);
+  Result<Trace> one = Trace::read(path);
+  if (!one) return one.error();
+  if (!is_down && !path.ends_with(up)) return TracePair{*one, *one};
+
+  std::string other_path = path.substr(0, path.size() - (is_down ? down : up).size());
+  other_path += is_down ? up : down;
+  Result<Trace> other = Trace::read(other_path);
+  if (!other && other.error().code == ErrorCode::not_found) return TracePair{*one, *one};
+  if (!other) return other.error();
+  return is_down ? TracePair{std::move(*other), std::move(*one)}
+                 : TracePair{std::move(*one), std::move(*other)};
+}
+
 void TraceCursor::skip_to(std::int64_t now_ms) noexcept {
   if (trace_->unlimited() || now_ms <= next_ms()) return;
   const std::int64_t period = trace_->period_ms();

@@ -46,6 +46,16 @@ class Trace {
   std::vector<std::uint32_t> at_ms_;
 };
 
+/// Both directions of one link.
+struct TracePair {
+  Trace up;    ///< From the device.
+  Trace down;  ///< To the device.
+};
+
+/// Reads `path`, and its other half where there is one: of X.up that is X.down, and of X.down X.up. A trace
+/// that stands alone serves both directions. Errors as Trace::read.
+[[nodiscard]] Result<TracePair> read_trace_pair(const std::string& path);
+
 /// Walks a trace in the trace's own time (ms from its start, any number of rounds) and hands out its
 /// opportunities. An opportunity that nobody used at its time is gone, as on the air.
 class TraceCursor {

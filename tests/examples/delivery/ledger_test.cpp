@@ -37,7 +37,7 @@ TEST_CASE("a ledger line that is not whole is refused") {
   for (const char* text :
        {"", "accepted", "accepted e o T 1", "accepted e o T 1 2 3", "accepted e o T one 2", "applied e o T 1",
         "applied e o T 1 -2", "end", "end x", "status s 1", "effect e"}) {
-    CAPTURE(text);
+    CAPTURE(std::string(text));
     const auto line = parse_line(text);
     REQUIRE(!line);
     CHECK(line.error().code == ErrorCode::invalid_argument);

@@ -256,15 +256,45 @@ TEST_CASE("a frozen link moves nothing and tells nobody, and goes on where it st
   proxy->cut(0, Cut::freeze);
   CHECK(device.send("into the tunnel") == 15);
   CHECK(hub.send("anybody there?") == 14);
+  const End latecomer = End::connect(proxy->port(0));
+  CHECK(latecomer.connected());  // as far as the system's backlog
   for (int i = 0; i < 6; ++i) proxy->cut(0, Cut::freeze);  // rounds, without restoring
   CHECK(hub.quiet());
   CHECK(device.quiet());
-  CHECK(proxy->counters(0).open == 1);
+  CHECK(proxy->counters(0).connections == 1);
   CHECK(proxy->counters(0).bytes_up == 0);
 
   REQUIRE(proxy->restore(0));
   CHECK(hub.receive(15) == "into the tunnel");
   CHECK(device.receive(14) == "anybody there?");
+  CHECK(latecomer.send("me too") == 6);
+  End served = server.accept();
+  CHECK(served.receive(6) == "me too");
+}
+
+TEST_CASE("what was under way within a link when it froze stays there until it is restored") {
+  const Server server;
+  const auto proxy = proxy_to(server);
+  const End device = End::connect(proxy->port(0));
+  End hub = server.accept();
+  const std::string part(20'000, 'x');
+  std::size_t sent = 0;
+  for (std::size_t more = 1; more > 0 && sent < 256'000'000; sent += more) {  // until the hub's side is full
+    more = device.send(part);
+    if (more == 0) {
+      rounds(*proxy);
+      more = device.send(part);
+    }
+  }
+  proxy->cut(0, Cut::freeze);
+  const std::uint64_t through = proxy->counters(0).bytes_up;
+  REQUIRE(through < sent);
+  CHECK(hub.receive(through).size() == through);
+  for (int i = 0; i < 6; ++i) proxy->cut(0, Cut::freeze);
+  CHECK(hub.quiet());
+  CHECK(proxy->counters(0).bytes_up == through);
+  REQUIRE(proxy->restore(0));
+  CHECK(hub.receive(sent - through).size() == sent - through);
 }
 
 TEST_CASE("a device is told when the far side is not there") {

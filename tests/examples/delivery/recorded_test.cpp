@@ -44,7 +44,7 @@ TEST_CASE("the recorded traces of mobile links are read whole") {
   CHECK(up->longest_gap_ms() == 4'061);
   for (const char* name :
        {"/ATT-LTE-driving-2016.down", "/Verizon-EVDO-driving.up", "/Verizon-EVDO-driving.down"}) {
-    CAPTURE(name);
+    CAPTURE(std::string(name));
     CHECK(Trace::read(path + name));
   }
 }

@@ -34,7 +34,7 @@ TEST_CASE("the JSON holds every figure that was promised, and null for what is n
         "\"twice\": 0", "\"out_of_order\": 0", "\"kills\": 1", "\"cuts\": 1", "\"heal_s_max\": 2.500",
         "\"backlog_max\": 131", "\"wire_bytes_per_event\": 700.000", "\"disk_bytes_per_event\": null",
         "\"seconds\": 117.040", "\"good\": true"}) {
-    CAPTURE(field);
+    CAPTURE(std::string(field));
     CHECK(holds(json, field));
   }
 }

@@ -3,6 +3,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <fstream>
+#include <string>
+
+#include "tests/examples/delivery/temp_folder.h"
 
 namespace pannier::delivery {
 
@@ -55,6 +59,31 @@ TEST_CASE("a broken trace is refused with file and line") {
   CHECK(complaint("") == "x.up:0: the trace is empty, expected a time in ms on each line");
   CHECK(complaint("0\n0\n") == "x.up:2: the trace lasts 0 ms, expected a last time above 0");
   CHECK(Trace::read("/no/such/trace.up").error().code == ErrorCode::not_found);
+}
+
+TEST_CASE("the two halves of a recorded link are found by either name, and a lone trace serves both ways") {
+  const TempFolder folder;
+  const auto put = [&folder](const char* name, const char* text) {
+    std::ofstream(folder.path() + "/" + name) << text;
+    return folder.path() + "/" + name;
+  };
+  const std::string up = put("a.up", "10\n");
+  const std::string down = put("a.down", "20\n");
+  for (const std::string& path : {up, down}) {
+    CAPTURE(path);
+    const auto pair = read_trace_pair(path);
+    REQUIRE(pair);
+    CHECK(pair->up.period_ms() == 10);
+    CHECK(pair->down.period_ms() == 20);
+  }
+  const auto lone = read_trace_pair(put("b.up", "30\n"));
+  REQUIRE(lone);
+  CHECK(lone->up.period_ms() == 30);
+  CHECK(lone->down.period_ms() == 30);
+
+  put("c.down", "broken\n");
+  CHECK(read_trace_pair(put("c.up", "30\n")).error().code == ErrorCode::invalid_argument);
+  CHECK(read_trace_pair(folder.path() + "/none.up").error().code == ErrorCode::not_found);
 }
 
 TEST_CASE("a made-up trace is the same each time and has the character of a car's LTE link") {

@@ -1,0 +1,480 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "doctest/doctest.h"
+#include "runtime/limits.h"
+#include "runtime/queue/store.h"
+
+/// What every store promises (runtime/queue/store.h), as one suite. A test program instantiates the two templates at the
+/// end for its fixtures: `store_contract` for each, `store_persistence_contract` where a file stays behind.
+/// A fixture has store(), and for persistence reopen().
+namespace pannier::contract {
+
+/// A row that owns nothing; `payload` lives as long as the caller's string.
+inline Row row_of(StreamId stream, Sequence sequence, std::string_view payload, std::string_view key = "order-1") {
+  Row row;
+  row.stream = stream;
+  row.sequence = sequence;
+  row.key = key;
+  row.type = type_id_of("test.Message");
+  row.payload = std::as_bytes(std::span{payload});
+  row.enqueued_at = WallTime(Duration(1'700'000'000'123'456'789));
+  return row;
+}
+
+inline std::string text_of(std::span<const std::byte> bytes) {
+  std::string text;
+  for (const std::byte byte : bytes) text.push_back(static_cast<char>(byte));
+  return text;
+}
+
+inline StreamId make_stream(Store& store, std::string_view lane = "orders", std::string_view node = "hub") {
+  REQUIRE(store.begin().ok());
+  const Result<StreamId> stream = store.stream(Box::outbox, node, lane);
+  REQUIRE(stream.ok());
+  REQUIRE(store.commit(Durability::fsynced).ok());
+  return *stream;
+}
+
+/// Puts `count` rows in one transaction, with their number as payload, and gives their sequences.
+inline std::vector<Sequence> put_rows(Store& store, StreamId stream, std::size_t count) {
+  std::vector<Sequence> sequences;
+  REQUIRE(store.begin().ok());
+  for (std::size_t i = 0; i < count; ++i) {
+    const Result<Sequence> sequence = store.next_sequence();
+    REQUIRE(sequence.ok());
+    const std::string payload = std::to_string(*sequence);
+    REQUIRE(store.put(row_of(stream, *sequence, payload)).ok());
+    sequences.push_back(*sequence);
+  }
+  REQUIRE(store.commit(Durability::fsynced).ok());
+  return sequences;
+}
+
+inline std::vector<Sequence> read_sequences(Store& store, StreamId stream, RowState state = RowState::ready,
+                                            Sequence after = 0, std::size_t limit = 1'000'000) {
+  std::vector<Sequence> sequences;
+  const Result<void> read = store.read(stream, state, after, limit, [&](const Row& row) {
+    sequences.push_back(row.sequence);
+    return true;
+  });
+  REQUIRE(read.ok());
+  return sequences;
+}
+
+inline Stream stream_of(Store& store, StreamId id) {
+  const Result<std::vector<Stream>> all = store.streams();
+  REQUIRE(all.ok());
+  const auto found = std::find_if(all->begin(), all->end(), [&](const Stream& each) { return each.id == id; });
+  REQUIRE(found != all->end());
+  return *found;
+}
+
+inline std::vector<std::string> state_keys(Store& store, std::string_view prefix) {
+  std::vector<std::string> keys;
+  REQUIRE(store.read_state(prefix, [&](std::string_view key, std::span<const std::byte>) {
+    keys.emplace_back(key);
+    return true;
+  }).ok());
+  return keys;
+}
+
+}  // namespace pannier::contract
+
+TEST_CASE_TEMPLATE_DEFINE("store: its contract", Fixture, store_contract) {
+  using namespace pannier;
+  using namespace pannier::contract;
+  Fixture fixture;
+  Store& store = fixture.store();
+
+  SUBCASE("what was committed is read back field by field") {
+    const StreamId stream = make_stream(store);
+    const std::string payload("\0\x01zero inside\xff", 14);
+    REQUIRE(store.begin().ok());
+    Row row = row_of(stream, *store.next_sequence(), payload, "order-7");
+    row.producer = "tablet-3";
+    row.attempts = 2;
+    row.cause = "timeout";
+    REQUIRE(store.put(row).ok());
+    REQUIRE(store.commit(Durability::fsynced).ok());
+    std::size_t seen = 0;
+    REQUIRE(store.read(stream, RowState::ready, 0, 10, [&](const Row& found) {
+      ++seen;
+      CHECK(found.stream == stream);
+      CHECK(found.sequence == row.sequence);
+      CHECK(found.key == "order-7");
+      CHECK(found.type == row.type);
+      CHECK(text_of(found.payload) == payload);
+      CHECK(found.enqueued_at == row.enqueued_at);
+      CHECK(found.state == RowState::ready);
+      CHECK(found.attempts == 2);
+      CHECK(found.producer == "tablet-3");
+      CHECK(found.cause == "timeout");
+      return true;
+    }).ok());
+    CHECK(seen == 1);
+  }
+
+  SUBCASE("a rollback gives up rows, marks, watermarks, state, streams and counts alike") {
+    const StreamId stream = make_stream(store);
+    const std::vector<Sequence> rows = put_rows(store, stream, 3);
+    REQUIRE(store.begin().ok());
+    REQUIRE(store.put_watermark({"tablet-3", 9, "orders", 5}).ok());
+    REQUIRE(store.put_state("kept", std::as_bytes(std::span{std::string_view("old")})).ok());
+    REQUIRE(store.commit(Durability::fsynced).ok());
+    const Store::Counters before = store.counters();
+
+    REQUIRE(store.begin().ok());
+    REQUIRE(store.put(row_of(stream, *store.next_sequence(), "new")).ok());
+    REQUIRE(store.erase(stream, rows[0]).ok());
+    REQUIRE(store.mark(stream, rows[1], RowState::parked, 5, "bad").ok());
+    REQUIRE(store.erase_through(stream, rows[2]).ok());
+    REQUIRE(store.put_watermark({"tablet-3", 9, "orders", 6}).ok());
+    REQUIRE(store.put_watermark({"tablet-4", 9, "orders", 1}).ok());
+    REQUIRE(store.put_state("kept", std::as_bytes(std::span{std::string_view("new")})).ok());
+    REQUIRE(store.put_state("other", {}).ok());
+    REQUIRE(store.stream(Box::inbox, "", "another").ok());
+    store.rollback();
+
+    CHECK(read_sequences(store, stream) == rows);
+    CHECK(read_sequences(store, stream, RowState::parked).empty());
+    CHECK(stream_of(store, stream).messages == 3);
+    CHECK(stream_of(store, stream).parked == 0);
+    CHECK(store.streams()->size() == 1);
+    const Result<std::vector<Watermark>> marks = store.watermarks();
+    REQUIRE(marks->size() == 1);
+    CHECK(marks->front().sequence == 5);
+    CHECK(state_keys(store, "") == std::vector<std::string>{"kept"});
+    CHECK(store.counters().rows_put == before.rows_put);
+    CHECK(store.counters().commits == before.commits);
+  }
+
+  SUBCASE("an error within a transaction takes the whole group, until the caller rolls back") {
+    const StreamId stream = make_stream(store);
+    REQUIRE(store.begin().ok());
+    const Sequence first = *store.next_sequence();
+    REQUIRE(store.put(row_of(stream, first, "one")).ok());
+    CHECK(store.put(row_of(stream, first, "again")).error().code == ErrorCode::invalid_argument);
+    CHECK(store.put(row_of(stream, *store.next_sequence(), "two")).error().code == ErrorCode::invalid_argument);
+    CHECK(store.commit(Durability::fsynced).error().code == ErrorCode::invalid_argument);
+    store.rollback();
+    CHECK(read_sequences(store, stream).empty());
+    CHECK(stream_of(store, stream).messages == 0);
+    CHECK(put_rows(store, stream, 2).size() == 2);  // And the store goes on.
+  }
+
+  SUBCASE("a mark of a row that is gone says not_found and leaves the group alone") {
+    const StreamId stream = make_stream(store);
+    REQUIRE(store.begin().ok());
+    const Sequence sequence = *store.next_sequence();
+    REQUIRE(store.put(row_of(stream, sequence, "x")).ok());
+    CHECK(store.mark(stream, sequence + 1, RowState::parked, 1, "").error().code == ErrorCode::not_found);
+    REQUIRE(store.commit(Durability::fsynced).ok());
+    CHECK(read_sequences(store, stream) == std::vector<Sequence>{sequence});
+  }
+
+  SUBCASE("a change outside a transaction, and a transaction within one, are refused") {
+    const StreamId stream = make_stream(store);
+    CHECK(store.put(row_of(stream, *store.next_sequence(), "x")).error().code == ErrorCode::invalid_argument);
+    CHECK(store.commit(Durability::fsynced).error().code == ErrorCode::invalid_argument);
+    CHECK(store.stream(Box::outbox, "hub", "unknown").error().code == ErrorCode::not_found);
+    store.rollback();  // Harmless.
+    REQUIRE(store.begin().ok());
+    CHECK(store.begin().error().code == ErrorCode::invalid_argument);
+    REQUIRE(store.commit(Durability::fsynced).ok());
+  }
+
+  SUBCASE("a put to a stream that nobody made is refused") {
+    REQUIRE(store.begin().ok());
+    CHECK(store.put(row_of(StreamId{77}, *store.next_sequence(), "x")).error().code == ErrorCode::invalid_argument);
+    store.rollback();
+  }
+
+  SUBCASE("reads within a transaction see its own changes") {
+    const StreamId stream = make_stream(store);
+    const std::vector<Sequence> rows = put_rows(store, stream, 2);
+    REQUIRE(store.begin().ok());
+    REQUIRE(store.erase(stream, rows[0]).ok());
+    CHECK(read_sequences(store, stream) == std::vector<Sequence>{rows[1]});
+    CHECK(stream_of(store, stream).messages == 1);
+    store.rollback();
+  }
+
+  SUBCASE("rows come in order, in pages after X of at most N, and a visitor can stop") {
+    const StreamId stream = make_stream(store);
+    const StreamId other = make_stream(store, "positions");
+    std::vector<Sequence> rows = put_rows(store, stream, 5);
+    put_rows(store, other, 3);
+    for (const Sequence sequence : put_rows(store, stream, 5)) rows.push_back(sequence);
+    CHECK(std::is_sorted(rows.begin(), rows.end()));
+    CHECK(read_sequences(store, stream) == rows);
+    std::vector<Sequence> paged;
+    for (Sequence after = 0;;) {
+      const std::vector<Sequence> page = read_sequences(store, stream, RowState::ready, after, 3);
+      if (page.empty()) break;
+      CHECK(page.size() <= 3);
+      paged.insert(paged.end(), page.begin(), page.end());
+      after = page.back();
+    }
+    CHECK(paged == rows);
+    std::size_t visits = 0;
+    REQUIRE(store.read(stream, RowState::ready, 0, 10, [&](const Row&) { return ++visits < 4; }).ok());
+    CHECK(visits == 4);
+    CHECK(read_sequences(store, stream, RowState::ready, 0, 0).empty());
+    CHECK(read_sequences(store, stream, RowState::ready, ~Sequence{0}).empty());
+    CHECK(read_sequences(store, StreamId{999}).empty());
+  }
+
+  SUBCASE("erasing removes one row, and removing it again is no error") {
+    const StreamId stream = make_stream(store);
+    const std::vector<Sequence> rows = put_rows(store, stream, 3);
+    for (int i = 0; i < 2; ++i) {
+      REQUIRE(store.begin().ok());
+      REQUIRE(store.erase(stream, rows[1]).ok());
+      REQUIRE(store.erase(StreamId{999}, rows[1]).ok());
+      REQUIRE(store.commit(Durability::fsynced).ok());
+    }
+    CHECK(read_sequences(store, stream) == std::vector<Sequence>{rows[0], rows[2]});
+    CHECK(stream_of(store, stream).messages == 2);
+  }
+
+  SUBCASE("a cumulative acknowledgement removes what is ready up to its number, in its stream only") {
+    const StreamId stream = make_stream(store);
+    const StreamId other = make_stream(store, "positions");
+    const std::vector<Sequence> other_rows = put_rows(store, other, 2);
+    const std::vector<Sequence> rows = put_rows(store, stream, 5);
+    REQUIRE(store.begin().ok());
+    REQUIRE(store.mark(stream, rows[1], RowState::parked, 5, "poison").ok());
+    REQUIRE(store.erase_through(stream, rows[3]).ok());
+    REQUIRE(store.commit(Durability::fsynced).ok());
+    CHECK(read_sequences(store, stream) == std::vector<Sequence>{rows[4]});
+    CHECK(read_sequences(store, stream, RowState::parked) == std::vector<Sequence>{rows[1]});
+    CHECK(read_sequences(store, other) == other_rows);
+    CHECK(stream_of(store, stream).messages == 1);
+    CHECK(stream_of(store, stream).bytes == std::to_string(rows[4]).size());
+    CHECK(stream_of(store, stream).parked == 1);
+  }
+
+  SUBCASE("a row is parked with its cause, made ready again, and keeps its content and place") {
+    const StreamId stream = make_stream(store);
+    const std::vector<Sequence> rows = put_rows(store, stream, 3);
+    REQUIRE(store.begin().ok());
+    REQUIRE(store.mark(stream, rows[0], RowState::ready, 1, "unreachable").ok());
+    REQUIRE(store.mark(stream, rows[1], RowState::parked, 5, "handler failed").ok());
+    REQUIRE(store.commit(Durability::fsynced).ok());
+    CHECK(read_sequences(store, stream) == std::vector<Sequence>{rows[0], rows[2]});
+    REQUIRE(store.read(stream, RowState::ready, 0, 1, [&](const Row& row) {
+      CHECK(row.attempts == 1);
+      CHECK(row.cause == "unreachable");
+      return true;
+    }).ok());
+    std::size_t parked = 0;
+    REQUIRE(store.read(stream, RowState::parked, 0, 10, [&](const Row& row) {
+      ++parked;
+      CHECK(row.sequence == rows[1]);
+      CHECK(row.state == RowState::parked);
+      CHECK(row.attempts == 5);
+      CHECK(row.cause == "handler failed");
+      CHECK(text_of(row.payload) == std::to_string(rows[1]));
+      return true;
+    }).ok());
+    CHECK(parked == 1);
+    REQUIRE(store.begin().ok());
+    REQUIRE(store.mark(stream, rows[1], RowState::ready, 0, "").ok());
+    REQUIRE(store.commit(Durability::fsynced).ok());
+    CHECK(read_sequences(store, stream) == rows);
+    CHECK(stream_of(store, stream).parked == 0);
+    CHECK(stream_of(store, stream).messages == 3);
+    REQUIRE(store.begin().ok());
+    REQUIRE(store.mark(stream, rows[2], RowState::parked, 1, "x").ok());
+    REQUIRE(store.erase(stream, rows[2]).ok());
+    REQUIRE(store.commit(Durability::fsynced).ok());
+    CHECK(stream_of(store, stream).parked == 0);
+  }
+
+  SUBCASE("counts follow messages and bytes") {
+    const StreamId stream = make_stream(store);
+    CHECK(stream_of(store, stream).messages == 0);
+    REQUIRE(store.begin().ok());
+    const Sequence first = *store.next_sequence();
+    REQUIRE(store.put(row_of(stream, first, "12345")).ok());
+    REQUIRE(store.put(row_of(stream, *store.next_sequence(), "123")).ok());
+    Row parked = row_of(stream, *store.next_sequence(), "1234567");
+    parked.state = RowState::parked;
+    REQUIRE(store.put(parked).ok());
+    REQUIRE(store.commit(Durability::fsynced).ok());
+    CHECK(stream_of(store, stream).messages == 2);
+    CHECK(stream_of(store, stream).bytes == 8);
+    CHECK(stream_of(store, stream).parked == 1);
+    CHECK(store.counters().rows_put == 3);
+    REQUIRE(store.begin().ok());
+    REQUIRE(store.erase(stream, first).ok());
+    REQUIRE(store.commit(Durability::fsynced).ok());
+    CHECK(stream_of(store, stream).bytes == 3);
+  }
+
+  SUBCASE("streams are told apart by box, node and lane, and found again") {
+    REQUIRE(store.begin().ok());
+    const StreamId a = *store.stream(Box::outbox, "a", "bc");
+    const StreamId b = *store.stream(Box::outbox, "ab", "c");
+    const StreamId c = *store.stream(Box::inbox, "a", "bc");
+    CHECK(*store.stream(Box::outbox, "a", "bc") == a);
+    REQUIRE(store.commit(Durability::fsynced).ok());
+    CHECK(a != b);
+    CHECK(a != c);
+    CHECK(*store.stream(Box::outbox, "ab", "c") == b);
+    CHECK(stream_of(store, c).box == Box::inbox);
+    CHECK(stream_of(store, b).node == "ab");
+    CHECK(stream_of(store, b).lane == "c");
+  }
+
+  SUBCASE("watermarks are kept for each producer, incarnation and lane") {
+    REQUIRE(store.begin().ok());
+    REQUIRE(store.put_watermark({"tablet-3", 1, "orders", 5}).ok());
+    REQUIRE(store.put_watermark({"tablet-3", ~std::uint64_t{0}, "orders", 7}).ok());
+    REQUIRE(store.put_watermark({"tablet-3", 1, "events", 8}).ok());
+    REQUIRE(store.put_watermark({"tablet-3", 1, "orders", 9}).ok());
+    REQUIRE(store.commit(Durability::fsynced).ok());
+    const Result<std::vector<Watermark>> marks = store.watermarks();
+    REQUIRE(marks.ok());
+    REQUIRE(marks->size() == 3);
+    for (const Watermark& mark : *marks) {
+      const Sequence expected = mark.lane == "events" ? 8U : (mark.incarnation == 1 ? 9U : 7U);
+      CHECK(mark.sequence == expected);
+    }
+  }
+
+  SUBCASE("state is replaced, removed, and read by prefix in byte order") {
+    const auto value = [](std::string_view text) { return std::as_bytes(std::span{text}); };
+    REQUIRE(store.begin().ok());
+    for (const std::string_view key : {"b/2", "a", "b/10", "b", "c", "b/\xff", "b/\xff\xff"}) {
+      REQUIRE(store.put_state(key, value(key)).ok());
+    }
+    REQUIRE(store.put_state("b/2", value("new")).ok());
+    REQUIRE(store.erase_state("c").ok());
+    REQUIRE(store.erase_state("never there").ok());
+    REQUIRE(store.commit(Durability::fsynced).ok());
+    CHECK(state_keys(store, "b/") == std::vector<std::string>{"b/10", "b/2", "b/\xff", "b/\xff\xff"});
+    CHECK(state_keys(store, "b/\xff") == std::vector<std::string>{"b/\xff", "b/\xff\xff"});
+    CHECK(state_keys(store, "") == std::vector<std::string>{"a", "b", "b/10", "b/2", "b/\xff", "b/\xff\xff"});
+    CHECK(state_keys(store, "c").empty());
+    REQUIRE(store.read_state("b/2", [&](std::string_view, std::span<const std::byte> found) {
+      CHECK(text_of(found) == "new");
+      return false;
+    }).ok());
+  }
+
+  SUBCASE("names, keys and payloads are taken at their limits, empty included, and refused above") {
+    const std::string lane(limits::kLaneNameBytes, 'l');
+    const std::string node(limits::kNodeNameBytes, 'n');
+    const std::string key(limits::kKeyBytes, 'k');
+    const std::string big(limits::kPayloadBytes, '\x7f');
+    const StreamId stream = make_stream(store, lane, node);
+    REQUIRE(store.begin().ok());
+    Row largest = row_of(stream, *store.next_sequence(), big, key);
+    largest.producer = node;
+    const std::string cause(limits::kCauseBytes + 100, 'c');
+    largest.cause = cause;
+    REQUIRE(store.put(largest).ok());
+    REQUIRE(store.put(row_of(stream, *store.next_sequence(), "", "")).ok());
+    REQUIRE(store.put_watermark({node, 1, lane, 1}).ok());
+    REQUIRE(store.put_state(key, largest.payload).ok());
+    REQUIRE(store.put_state("", {}).ok());
+    REQUIRE(store.commit(Durability::fsynced).ok());
+    std::vector<std::size_t> sizes;
+    REQUIRE(store.read(stream, RowState::ready, 0, 10, [&](const Row& row) {
+      sizes.push_back(row.payload.size());
+      if (row.key == key) {
+        CHECK(text_of(row.payload) == big);
+        CHECK(row.cause.size() == limits::kCauseBytes);
+      }
+      return true;
+    }).ok());
+    CHECK(sizes == std::vector<std::size_t>{big.size(), 0});
+
+    const std::string too_big = big + "x";
+    const std::string long_key = key + "x";
+    const std::string long_name = node + "x";
+    const auto refused = [&](auto&& change) {
+      REQUIRE(store.begin().ok());
+      const auto result = change();
+      REQUIRE_FALSE(result.ok());
+      CHECK(result.error().code == ErrorCode::invalid_argument);
+      store.rollback();
+    };
+    refused([&] { return store.put(row_of(stream, *store.next_sequence(), too_big)); });
+    refused([&] { return store.put(row_of(stream, *store.next_sequence(), "x", long_key)); });
+    refused([&] { return store.put(row_of(stream, Sequence{1} << 47, "x")); });
+    refused([&] { return store.put(row_of(stream, 0, "x")); });
+    refused([&] { return store.stream(Box::outbox, long_name, lane); });
+    refused([&] { return store.stream(Box::outbox, node, long_name); });
+    refused([&] { return store.put_watermark({long_name, 1, lane, 1}); });
+    refused([&] { return store.put_state(long_key, {}); });
+    CHECK(read_sequences(store, stream).size() == 2);
+  }
+}
+
+TEST_CASE_TEMPLATE_DEFINE("store: what stays when it is closed and opened again", Fixture,
+                          store_persistence_contract) {
+  using namespace pannier;
+  using namespace pannier::contract;
+  Fixture fixture;
+
+  SUBCASE("rows, parked rows, counts, watermarks, state, stream ids and the incarnation") {
+    const StreamId stream = make_stream(fixture.store());
+    const StreamId other = make_stream(fixture.store(), "positions");
+    const std::vector<Sequence> rows = put_rows(fixture.store(), stream, 4);
+    REQUIRE(fixture.store().begin().ok());
+    REQUIRE(fixture.store().mark(stream, rows[2], RowState::parked, 3, "gone").ok());
+    REQUIRE(fixture.store().put_watermark({"tablet-3", 1, "orders", 5}).ok());
+    REQUIRE(fixture.store().put_state("day", std::as_bytes(std::span{std::string_view("monday")})).ok());
+    REQUIRE(fixture.store().commit(Durability::fsynced).ok());
+    const std::uint64_t incarnation = fixture.store().incarnation();
+    const Stream before = stream_of(fixture.store(), stream);
+    fixture.reopen();
+    CHECK(fixture.store().incarnation() == incarnation);
+    CHECK(read_sequences(fixture.store(), stream) == std::vector<Sequence>{rows[0], rows[1], rows[3]});
+    CHECK(read_sequences(fixture.store(), stream, RowState::parked) == std::vector<Sequence>{rows[2]});
+    const Stream after = stream_of(fixture.store(), stream);
+    CHECK(after.messages == before.messages);
+    CHECK(after.bytes == before.bytes);
+    CHECK(after.parked == before.parked);
+    CHECK(*fixture.store().stream(Box::outbox, "hub", "orders") == stream);
+    CHECK(*fixture.store().stream(Box::outbox, "hub", "positions") == other);
+    CHECK(fixture.store().watermarks()->size() == 1);
+    CHECK(state_keys(fixture.store(), "") == std::vector<std::string>{"day"});
+  }
+
+  SUBCASE("a sequence number never comes twice, although its row is gone or was never committed") {
+    const StreamId stream = make_stream(fixture.store());
+    Sequence highest = 0;
+    for (int run = 0; run < 4; ++run) {
+      const Sequence uncommitted = *fixture.store().next_sequence();
+      CHECK(uncommitted > highest);
+      const std::vector<Sequence> rows = put_rows(fixture.store(), stream, 3);
+      CHECK(rows.front() > uncommitted);
+      highest = rows.back();
+      REQUIRE(fixture.store().begin().ok());
+      REQUIRE(fixture.store().erase_through(stream, highest).ok());
+      REQUIRE(fixture.store().commit(Durability::fsynced).ok());
+      REQUIRE(fixture.store().begin().ok());
+      highest = *fixture.store().next_sequence();
+      fixture.store().rollback();
+      fixture.reopen();
+    }
+  }
+
+  SUBCASE("a transaction that is open at the end is given up") {
+    const StreamId stream = make_stream(fixture.store());
+    REQUIRE(fixture.store().begin().ok());
+    REQUIRE(fixture.store().put(row_of(stream, *fixture.store().next_sequence(), "x")).ok());
+    fixture.reopen();
+    CHECK(read_sequences(fixture.store(), stream).empty());
+  }
+}

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <random>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "doctest/doctest.h"
+#include "platform/sim/seeded_entropy.h"
+#include "runtime/queue/memory_store.h"
+#include "runtime/queue/sqlite_store.h"
+#include "runtime/queue/store.h"
+
+/// The one file that knows how each implementation is built for tests (tigerbeetle `src/testing/fixtures.zig`).
+namespace pannier::testing {
+
+/// A folder of its own, removed with its content at the end of the test. Stops the test where none can be made.
+class TempFolder {
+ public:
+  TempFolder() {
+    static std::uint64_t number = 0;
+    std::random_device device;
+    do {
+      path_ = std::filesystem::temp_directory_path() /
+              ("pannier-test-" + std::to_string(device()) + "-" + std::to_string(++number));
+    } while (!std::filesystem::create_directory(path_));
+  }
+  ~TempFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TempFolder(const TempFolder&) = delete;
+  TempFolder& operator=(const TempFolder&) = delete;
+
+  [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// A store in memory. It forgets: not for the tests of persistence.
+class MemoryStoreFixture {
+ public:
+  [[nodiscard]] Store& store() { return store_; }
+
+ private:
+  sim::SeededEntropy entropy_{7};
+  MemoryStore store_{entropy_};
+};
+
+/// A store in a fresh SQLite file.
+class SqliteStoreFixture {
+ public:
+  SqliteStoreFixture() { reopen(); }
+
+  [[nodiscard]] Store& store() { return *store_; }
+  /// Closes in an orderly way and opens the same file again. References to the old store are invalid.
+  void reopen() {
+    store_.reset();
+    Result<std::unique_ptr<Store>> opened = open_sqlite_store({.path = folder_.file("node.db"), .entropy = entropy_});
+    INFO((opened ? std::string() : opened.error().text()));
+    REQUIRE(opened.ok());
+    store_ = std::move(*opened);
+  }
+
+ private:
+  TempFolder folder_;
+  sim::SeededEntropy entropy_{7};
+  std::unique_ptr<Store> store_;
+};
+
+}  // namespace pannier::testing

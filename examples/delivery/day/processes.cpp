@@ -36,6 +36,10 @@ std::optional<std::uint64_t> written_by(int pid) {
     [[maybe_unused]] const ssize_t written = ::write(report, &cause, sizeof cause);
     ::_exit(127);
   };
+  // A parent that waits for its signals has them blocked; the child has to hear its own.
+  sigset_t none;
+  ::sigemptyset(&none);
+  if (::sigprocmask(SIG_SETMASK, &none, nullptr) != 0) fail();
   // The parent may have gone before the wish was recorded.
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) fail();
   if (::getppid() != parent) ::_exit(127);

@@ -66,6 +66,21 @@ TEST_CASE("a child that is asked to end ends, and looking at a running one does 
   CHECK(end->signal == SIGTERM);
 }
 
+TEST_CASE("a child hears signals that the one who started it has blocked") {
+  sigset_t blocked;
+  sigset_t before;
+  ::sigemptyset(&blocked);
+  ::sigaddset(&blocked, SIGTERM);
+  REQUIRE(::pthread_sigmask(SIG_BLOCK, &blocked, &before) == 0);
+  auto child = Process::start(shell("exec sleep 1000"));
+  REQUIRE(::pthread_sigmask(SIG_SETMASK, &before, nullptr) == 0);
+  REQUIRE(child);
+  child->terminate();
+  const auto end = child->wait(kLimit);
+  REQUIRE(end);
+  CHECK(end->signal == SIGTERM);
+}
+
 TEST_CASE("a program that is not there is an error at the start") {
   const auto child = Process::start({"ghost", {"/no/such/program"}, ""});
   REQUIRE(!child);

@@ -111,9 +111,9 @@ Result<void> check(Connection& database, const SqliteOptions& options) {
 }  // namespace
 
 Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs) {
-  // SQLite deletes the log of an empty database without a word, and acknowledged messages with it.
-  if (vfs.size_of(options.path).value_or(1) == 0 && vfs.size_of(options.path + "-wal").value_or(0) > 0) {
-    return store_error(ErrorCode::corrupt, options.path, "empty, but its -wal file is not");
+  // SQLite deletes the log of an empty or missing database without a word, and acknowledged messages with it.
+  if (vfs.size_of(options.path).value_or(0) == 0 && vfs.size_of(options.path + "-wal").value_or(0) > 0) {
+    return store_error(ErrorCode::corrupt, options.path, "missing, empty or not readable, but its -wal file is there");
   }
   Result<Connection> database = Connection::open(options.path, vfs.name());
   if (!database) return database;

@@ -167,7 +167,7 @@ Result<void> SqliteStore::load_meta() {
   }
   incarnation_ = incarnation;
   leased_ = lease;
-  next_ = std::max(next_, lease);
+  if (next_ == 0) next_ = lease;  // Reopened, it goes on within its own lease.
   return {};
 }
 

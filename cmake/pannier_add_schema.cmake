@@ -1,7 +1,7 @@
 # pannier_add_schema(TARGET <target> FILES <x.fbs>...)
 #
-# Generates <build>/generated/<folder of x.fbs within the project>/x.fbs.h before <target> is compiled, so that code
-# says #include "<folder>/x.fbs.h". Several targets may name the same schema.
+# Generates <build>/generated/<folder of x.fbs within the project>/x.fbs.h before <target> is compiled, so
+# that code says #include "<folder>/x.fbs.h". Several targets may name the same schema.
 include_guard(GLOBAL)
 
 function(pannier_add_schema)
@@ -22,7 +22,7 @@ function(pannier_add_schema)
     set(header ${generated}/${relative}.h)
     string(MAKE_C_IDENTIFIER "${PROJECT_NAME}_schema_${relative}" schema_target)
     if(NOT TARGET ${schema_target})
-      # --scoped-enums, --gen-object-api and friends change names in the generated code: the same for everybody.
+      # Most of these change names in the generated code, so they are the same for everybody.
       add_custom_command(
         OUTPUT ${header}
         COMMAND ${PANNIER_FLATC} --cpp --cpp-std c++17 --cpp-static-reflection --gen-object-api --scoped-enums

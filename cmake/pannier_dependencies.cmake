@@ -2,7 +2,7 @@
 # The build and the installed pannierConfig.cmake use this one file, so the two cannot differ.
 include_guard(GLOBAL)
 
-# pannier_header_and_library(<name> <header> [library]): an imported target; without a library it is headers alone.
+# pannier_header_and_library(<name> <header> [library]): an imported target; without a library, headers alone.
 function(pannier_header_and_library name header)
   if(TARGET pannier_deps::${name})
     set(PANNIER_DEP_FOUND TRUE PARENT_SCOPE)
@@ -31,7 +31,7 @@ function(pannier_header_and_library name header)
   set(PANNIER_DEP_FOUND TRUE PARENT_SCOPE)
 endfunction()
 
-# pannier_require(<name> <package> <header> [library]): as above; appends the package to `missing` in the caller's scope.
+# pannier_require(<name> <package> <header> [library]): as above; appends a package not found to `missing`.
 macro(pannier_require name package)
   pannier_header_and_library(${name} ${ARGN})
   if(NOT PANNIER_DEP_FOUND)
@@ -68,7 +68,7 @@ function(pannier_find_build_dependencies out)
   if(PANNIER_BUILD_TOOLS)
     pannier_require(cli11 libcli11-dev CLI/CLI.hpp)
     pannier_require(tomlplusplus libtomlplusplus-dev toml++/toml.h)
-    # The parser of schemas and JSON. Tools alone link the FlatBuffers library; the core needs its headers only.
+    # The parser of schemas and JSON. Only tools link the FlatBuffers library; the core needs its headers.
     pannier_require(flatbuffers_parser libflatbuffers-dev flatbuffers/idl.h flatbuffers)
   endif()
   list(REMOVE_DUPLICATES missing)

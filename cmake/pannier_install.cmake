@@ -1,7 +1,7 @@
 # Headers, library, CMake package and pkg-config file.
 #
-# Headers go to include/pannier, which is itself the include directory: code says #include "runtime/actor.h" within the
-# project and outside alike (docs/decisions/0001-include-paths.md).
+# Headers go to include/pannier, which is itself the include directory: code says #include "runtime/actor.h"
+# within the project and outside alike (docs/decisions/0001-include-paths.md).
 include_guard(GLOBAL)
 include(CMakePackageConfigHelpers)
 
@@ -14,7 +14,8 @@ install(TARGETS pannier pannier_sim EXPORT pannierTargets
   INCLUDES DESTINATION ${pannier_headers})
 install(EXPORT pannierTargets NAMESPACE pannier:: DESTINATION ${pannier_package})
 
-configure_package_config_file(cmake/pannierConfig.cmake.in ${PROJECT_BINARY_DIR}/pannierConfig.cmake
+configure_package_config_file(
+  cmake/pannierConfig.cmake.in ${PROJECT_BINARY_DIR}/pannierConfig.cmake
   INSTALL_DESTINATION ${pannier_package} NO_SET_AND_CHECK_MACRO)
 # Before 1.0 a minor release may change the API.
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/pannierConfigVersion.cmake COMPATIBILITY SameMinorVersion)
@@ -26,7 +27,8 @@ install(FILES
   DESTINATION ${pannier_package})
 
 # The prefix follows from the file's own place, so that an installed tree can be moved.
-cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
+  BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
   OUTPUT_VARIABLE pannier_pc_prefix)
 configure_file(cmake/pannier.pc.in ${PROJECT_BINARY_DIR}/pannier.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/pannier.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,9 +1,10 @@
-# pannier_options(<target>): how our own code is compiled. Nothing here reaches a program that links the library.
+# pannier_options(<target>): how our own code is compiled. Nothing of it reaches who links the library.
 include_guard(GLOBAL)
 
 function(pannier_options target)
   target_compile_options(${target} PRIVATE
-    -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Werror
+    -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor -Wold-style-cast
+    -Werror
     # The API needs no type information at run time, and a handheld has no room for it.
     -fno-rtti
     # With --gc-sections the linker leaves out what a program does not call.

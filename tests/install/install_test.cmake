@@ -25,7 +25,8 @@ run(${work}/cmake/consumer)
 # By pkg-config.
 find_program(pkg_config NAMES pkg-config pkgconf REQUIRED)
 set(ENV{PKG_CONFIG_PATH} ${prefix}/${libdir}/pkgconfig)
-execute_process(COMMAND ${pkg_config} --cflags --libs pannier OUTPUT_VARIABLE arguments COMMAND_ERROR_IS_FATAL ANY)
+execute_process(COMMAND ${pkg_config} --cflags --libs pannier
+  OUTPUT_VARIABLE arguments COMMAND_ERROR_IS_FATAL ANY)
 separate_arguments(arguments UNIX_COMMAND "${arguments}")
 separate_arguments(flags UNIX_COMMAND "${flags}")
 run(${compiler} ${flags} -std=c++20 ${consumer}/main.cpp ${arguments} -o ${work}/by_pkg_config)

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tests/tidy/source_text.h"
+
+/// The rules of the house, each a pure function from a file to what is wrong in it. A finding is one line,
+/// "path:line: what, and what to do".
+namespace pannier::tidy {
+
+using Findings = std::vector<std::string>;
+
+/// Includes point to the left: platform <- runtime <- transports <- tools, examples, bench; tests see
+/// everything.
+Findings check_include_direction(const SourceFile& file);
+
+/// Headers that belong to a few folders: ZeroMQ, SQLite, libsodium, the operating system, threads,
+/// randomness.
+Findings check_only_here_headers(const SourceFile& file);
+
+/// Calls that the core receives from outside: clocks, sleeping, randomness, the environment; and type
+/// information.
+Findings check_only_here_calls(const SourceFile& file);
+
+/// 110 columns, no tabs, no trailing spaces, one line end at the end.
+Findings check_text_form(const SourceFile& file);
+
+/// One reason to exist: at most 400 lines, besides the exceptions in rules.cpp.
+Findings check_length(const SourceFile& file);
+
+/// #pragma once first, no using namespace (literals aside).
+Findings check_header_form(const SourceFile& file);
+
+/// snake_case for sources and folders, lower-case-with-hyphens for documents.
+Findings check_file_name(const SourceFile& file);
+
+/// What is left to do stands in an issue, not in a source.
+Findings check_markers(const SourceFile& file);
+
+/// Relative links in Markdown lead somewhere. `exists` answers for a path from the project's root.
+Findings check_links(const SourceFile& file, const std::function<bool(const std::string&)>& exists);
+
+}  // namespace pannier::tidy

@@ -18,7 +18,8 @@ configure_package_config_file(
   cmake/pannierConfig.cmake.in ${PROJECT_BINARY_DIR}/pannierConfig.cmake
   INSTALL_DESTINATION ${pannier_package} NO_SET_AND_CHECK_MACRO)
 # Before 1.0 a minor release may change the API.
-write_basic_package_version_file(${PROJECT_BINARY_DIR}/pannierConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+write_basic_package_version_file(
+  ${PROJECT_BINARY_DIR}/pannierConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES
   ${PROJECT_BINARY_DIR}/pannierConfig.cmake
   ${PROJECT_BINARY_DIR}/pannierConfigVersion.cmake

@@ -1,0 +1,195 @@
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <string_view>
+
+#include "transports/zmq/channels.h"
+
+namespace pannier::zmq {
+namespace {
+
+std::string_view property(const ::zmq::message_t& message, const char* name) {
+  const char* value = zmq_msg_gets(message.handle(), name);
+  return value == nullptr ? std::string_view{} : std::string_view{value};
+}
+
+/// The connection that a message came in on. libzmq puts it under this name for its own ZMQ_SRCFD.
+int connection_of(const ::zmq::message_t& message) {
+  const std::string_view text = property(message, "__fd");
+  int fd = -1;
+  std::from_chars(text.data(), text.data() + text.size(), fd);
+  return fd;
+}
+
+}  // namespace
+
+Listener::~Listener() { shared_.open_channels -= by_channel_.size(); }
+
+/// Events are written before what they announce can be read, so a connection that has sent something is known here.
+void Listener::read_monitor() {
+  while (const std::optional<MonitoredSocket::Event> event = socket_.next_event()) {
+    switch (event->kind) {
+      case ZMQ_EVENT_ACCEPTED:
+        connections_[event->value] = true;
+        break;
+      case ZMQ_EVENT_DISCONNECTED:
+        connections_.erase(event->value);
+        if (const auto found = by_fd_.find(event->value); found != by_fd_.end()) {
+          ending_.emplace_back(found->second, event->value);
+          by_fd_.erase(found);
+        }
+        break;
+      case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+      case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+        ++shared_.counters.refused_peers;
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+bool Listener::poll(TransportEvents& events, std::size_t budget) {
+  read_monitor();
+  drop_revoked(events);
+  // What is gone by now has nothing to say beyond what is read below; who goes later is for the next time.
+  const std::size_t gone = ending_.size();
+  ::zmq::message_t id_part;
+  ::zmq::message_t payload;
+  for (std::size_t count = 0; count < budget; ++count) {
+    if (!socket_.receive(id_part)) {
+      for (std::size_t i = 0; i < gone; ++i) {
+        const auto [routing_id, fd] = ending_[i];
+        finish(events, routing_id, fd);
+      }
+      ending_.erase(ending_.begin(), ending_.begin() + static_cast<std::ptrdiff_t>(gone));
+      return false;
+    }
+    if (!id_part.more() || !socket_.receive(payload)) continue;
+    if (payload.more()) {  // No Pannier sends that to a ROUTER.
+      while (payload.more() && socket_.receive(payload)) {
+      }
+      ++shared_.counters.dropped_frames;
+      continue;
+    }
+    on_message(events, std::string{static_cast<const char*>(id_part.data()), id_part.size()}, payload);
+  }
+  return true;
+}
+
+Listener::Peer& Listener::admit(TransportEvents& events, const std::string& routing_id,
+                                const ::zmq::message_t& payload) {
+  const int fd = connection_of(payload);
+  std::optional<PublicKey> key;
+  if (shared_.encrypted()) {
+    if (const Result<PublicKey> parsed = parse_hex(property(payload, "User-Id")); parsed.ok()) {
+      key = parsed.value();
+    }
+  }
+  if (const auto found = peers_.find(routing_id); found != peers_.end()) {
+    if (found->second.fd == fd && found->second.key == key) return found->second;
+    // A peer may choose its routing id: never take the word of one connection for that of another.
+    finish(events, routing_id, found->second.fd);
+  }
+  read_monitor();
+  Peer& peer = peers_[routing_id];
+  peer = Peer{shared_.next_channel(), fd, key, false};
+  if (connections_.contains(fd)) {
+    by_fd_[fd] = routing_id;
+  } else {
+    ending_.emplace_back(routing_id, fd);  // Sent this and went.
+  }
+  // Checked again though ZAP did: a key may be revoked since, and libzmq lets every key in when its handler is away.
+  const bool proven = !shared_.encrypted() || (key && shared_.access.allows(*key));
+  if (!proven || shared_.open_channels >= limits::kLinks) {
+    ++shared_.counters.refused_peers;
+    say_goodbye(routing_id);
+    return peer;
+  }
+  peer.open = true;
+  by_channel_.emplace(peer.id, routing_id);
+  ++shared_.open_channels;
+  shared_.counters.bytes_sent += handshake_bytes(false, shared_.encrypted());
+  shared_.counters.bytes_received += handshake_bytes(true, shared_.encrypted());
+  events.on_accept(peer.id, PeerIdentity{key});
+  return peer;
+}
+
+void Listener::on_message(TransportEvents& events, const std::string& routing_id, const ::zmq::message_t& payload) {
+  const Peer& peer = admit(events, routing_id, payload);
+  if (!peer.open) {
+    ++shared_.counters.dropped_frames;
+    return;
+  }
+  shared_.count_received(payload.size());
+  events.on_frame(peer.id, {static_cast<const std::byte*>(payload.data()), payload.size()});
+}
+
+/// Ends our use of a channel; its connection goes when the far end has read the goodbye.
+void Listener::shut(Peer& peer) {
+  if (!peer.open) return;
+  peer.open = false;
+  by_channel_.erase(peer.id);
+  --shared_.open_channels;
+}
+
+/// Two parts, as no frame has: an empty one and a letter. Lost when the peer's queue is full; then its heartbeats end it.
+void Listener::say_goodbye(const std::string& routing_id) {
+  constexpr std::byte kGoodbye{'B'};
+  if (socket_.send(std::as_bytes(std::span{routing_id}), true) != 0) return;
+  if (socket_.send({}, true) == 0) (void)socket_.send({&kGoodbye, 1}, false);
+}
+
+void Listener::finish(TransportEvents& events, const std::string& routing_id, int fd) {
+  const auto found = peers_.find(routing_id);
+  if (found == peers_.end() || found->second.fd != fd) return;
+  const Peer peer = found->second;
+  shut(found->second);
+  peers_.erase(found);
+  if (const auto connection = by_fd_.find(fd); connection != by_fd_.end() && connection->second == routing_id) {
+    by_fd_.erase(connection);
+  }
+  if (peer.open) events.on_closed(peer.id, Error{ErrorCode::closed, "The peer's connection ended."});
+}
+
+void Listener::drop_revoked(TransportEvents& events) {
+  const std::uint64_t revocations = shared_.access.revocations();
+  if (revocations == seen_revocations_) return;
+  seen_revocations_ = revocations;
+  std::vector<ChannelId> revoked;
+  for (auto& [routing_id, peer] : peers_) {
+    if (!peer.open || !peer.key || shared_.access.allows(*peer.key)) continue;
+    revoked.push_back(peer.id);
+    say_goodbye(routing_id);
+    shut(peer);
+  }
+  for (const ChannelId id : revoked) events.on_closed(id, Error{ErrorCode::permission, "The peer's key was revoked."});
+}
+
+std::optional<Result<void>> Listener::send(ChannelId channel, std::span<const std::byte> frame) {
+  const auto found = by_channel_.find(channel);
+  if (found == by_channel_.end()) return std::nullopt;
+  const int failure = socket_.send(std::as_bytes(std::span{found->second}), true);
+  if (failure == EAGAIN) {
+    shared_.listener_blocked = true;
+    return Result<void>{ErrorCode::full};
+  }
+  if (failure == 0 && socket_.send(frame, false) == 0) {
+    shared_.count_sent(frame.size());
+    return Result<void>{};
+  }
+  // The connection is gone: the next poll says so.
+  ending_.emplace_back(found->second, peers_[found->second].fd);
+  return Result<void>{ErrorCode::closed};
+}
+
+bool Listener::close(ChannelId channel) {
+  const auto found = by_channel_.find(channel);
+  if (found == by_channel_.end()) return false;
+  const std::string routing_id = found->second;
+  say_goodbye(routing_id);
+  shut(peers_[routing_id]);
+  return true;
+}
+
+}  // namespace pannier::zmq

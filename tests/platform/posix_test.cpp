@@ -1,0 +1,243 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+
+#include "doctest/doctest.h"
+#include "platform/files.h"
+#include "platform/posix/event_wakeup.h"
+#include "platform/posix/local_socket.h"
+#include "platform/posix/loop_thread.h"
+#include "platform/posix/signals.h"
+#include "platform/posix/stderr_log.h"
+#include "platform/posix/system_clock.h"
+#include "platform/posix/system_entropy.h"
+
+namespace pannier::posix {
+namespace {
+
+using std::chrono::seconds;
+
+/// A folder that goes with the test.
+class Folder {
+ public:
+  Folder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "pannier-platform-XXXXXX").string();
+    REQUIRE(mkdtemp(pattern.data()) != nullptr);
+    path_ = pattern;
+  }
+  ~Folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  [[nodiscard]] std::string file(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+TEST_CASE("a notification before the wait ends it at once, and is used up by it") {
+  EventWakeup wakeup;
+  wakeup.notify();
+  wakeup.notify();
+  wakeup.wait_until(kNever);
+  // Used up: only the deadline, which has passed, ends this one.
+  wakeup.wait_until(mono_now());
+  CHECK(wakeup.arm());
+  wakeup.disarm();
+}
+
+TEST_CASE("no notification is lost between a waiting and a notifying thread") {
+  constexpr int kRounds = 20'000;
+  EventWakeup there;
+  EventWakeup back;
+  std::atomic<int> sent{0};
+  std::atomic<int> answered{0};
+  std::thread other{[&] {
+    for (int seen = 0; seen < kRounds;) {
+      there.wait_until(kNever);
+      seen = sent.load();
+      answered.store(seen);
+      back.notify();
+    }
+  }};
+  for (int round = 1; round <= kRounds; ++round) {
+    sent.store(round);
+    there.notify();
+    while (answered.load() < round) back.wait_until(kNever);
+  }
+  other.join();
+  CHECK(answered.load() == kRounds);
+}
+
+TEST_CASE("monotonic time does not go back, and the wall clock is in this century") {
+  const SystemClock clock;
+  const MonoTime first = clock.now();
+  CHECK(clock.now() >= first);
+  CHECK(clock.wall_now() > WallTime{seconds{1'700'000'000}});
+}
+
+TEST_CASE("the system's randomness does not repeat") {
+  SystemEntropy entropy;
+  CHECK(entropy.next_u64() != entropy.next_u64());
+}
+
+TEST_CASE("a private file is written once, for its owner alone, and read back") {
+  const Folder folder;
+  const std::string path = folder.file("node.key");
+  REQUIRE(write_private_file(path, "secret").ok());
+  struct stat status {};
+  REQUIRE(::stat(path.c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0600);
+  CHECK(read_private_file(path, 100).value() == "secret");
+
+  const Result<void> again = write_private_file(path, "other");
+  REQUIRE(!again.ok());
+  CHECK(again.error().code == ErrorCode::in_use);
+  CHECK(read_file(path, 100).value() == "secret");
+}
+
+TEST_CASE("a secret that others may read is refused, with the command that mends it") {
+  const Folder folder;
+  const std::string path = folder.file("node.key");
+  REQUIRE(write_private_file(path, "secret").ok());
+  for (const mode_t mode : {0640U, 0604U, 0660U, 0610U}) {
+    REQUIRE(::chmod(path.c_str(), mode) == 0);
+    const Result<std::string> content = read_private_file(path, 100);
+    REQUIRE(!content.ok());
+    CHECK(content.error().code == ErrorCode::permission);
+    CHECK(content.error().detail.find("chmod 600 " + path) != std::string::npos);
+  }
+  REQUIRE(::chmod(path.c_str(), 0400) == 0);
+  CHECK(read_private_file(path, 100).ok());
+}
+
+TEST_CASE("a file that is missing, too large, or no file is an error that names it") {
+  const Folder folder;
+  const Result<std::string> missing = read_file(folder.file("none"), 100);
+  REQUIRE(!missing.ok());
+  CHECK(missing.error().code == ErrorCode::not_found);
+  CHECK(missing.error().detail.find(folder.file("none")) != std::string::npos);
+
+  std::ofstream{folder.file("large")} << std::string(101, 'x');
+  const Result<std::string> large = read_file(folder.file("large"), 100);
+  REQUIRE(!large.ok());
+  CHECK(large.error().code == ErrorCode::invalid_argument);
+  CHECK(read_file(folder.file("large"), 101).ok());
+
+  const Result<std::string> folder_as_file = read_file(folder.file(""), 100);
+  REQUIRE(!folder_as_file.ok());
+  CHECK(folder_as_file.error().code == ErrorCode::storage_io);
+
+  const Result<void> nowhere = write_private_file(folder.file("none/deep"), "x");
+  REQUIRE(!nowhere.ok());
+  CHECK(nowhere.error().code == ErrorCode::not_found);
+}
+
+TEST_CASE("nobody serves a socket file that is not there") {
+  const Folder folder;
+  CHECK(!local_socket_is_served(folder.file("none.sock")));
+  CHECK(!local_socket_is_served(std::string(200, 'x')));
+}
+
+/// Counts up to a number when notified, and then sleeps for ever.
+class Counter final : public Loop {
+ public:
+  MonoTime step(MonoTime now) override {
+    ++steps;
+    if (count < wanted.load()) {
+      ++count;
+      return now;
+    }
+    done.notify();
+    return kNever;
+  }
+  Wakeup& wakeup() noexcept override { return wakeup_; }
+
+  std::atomic<int> wanted{0};
+  int count = 0;  ///< The loop's thread alone, until it is joined.
+  int steps = 0;
+  EventWakeup done;
+
+ private:
+  EventWakeup wakeup_;
+};
+
+TEST_CASE("a loop thread steps while there is work, sleeps without, and stops when asked") {
+  Counter counter;
+  const SystemClock clock;
+  LoopThread thread{counter, clock, "a-name-longer-than-the-kernel-keeps"};
+  counter.done.wait_until(kNever);
+  counter.wanted.store(100);
+  counter.wakeup().notify();
+  counter.done.wait_until(kNever);
+  REQUIRE(thread.join(seconds{60}));
+  REQUIRE(thread.join(seconds{0}));
+  CHECK(counter.count == 100);
+  // 100 to count, one to find nothing at the start and one at the end; early returns of a wait add a few.
+  CHECK(counter.steps < 110);
+}
+
+TEST_CASE("joining a loop that is stuck in a step gives up at its limit") {
+  struct Stuck final : Loop {
+    MonoTime step(MonoTime) override {
+      entered.notify();
+      gate.wait_until(kNever);
+      return kNever;
+    }
+    Wakeup& wakeup() noexcept override { return flag; }
+    EventWakeup entered;
+    EventWakeup gate;
+    EventWakeup flag;
+  } stuck;
+  const SystemClock clock;
+  LoopThread thread{stuck, clock, "stuck"};
+  stuck.entered.wait_until(kNever);
+  CHECK(!thread.join(std::chrono::milliseconds{1}));
+  stuck.gate.notify();
+  CHECK(thread.join(seconds{60}));
+}
+
+TEST_CASE("a stop signal waits for whoever waits for it") {
+  StopSignals signals;
+  CHECK(!signals.wait_for(Duration::zero()).has_value());
+  REQUIRE(std::raise(SIGTERM) == 0);
+  CHECK(signals.wait_for(seconds{60}) == SIGTERM);
+  REQUIRE(std::raise(SIGINT) == 0);
+  CHECK(signals.wait() == SIGINT);
+}
+
+TEST_CASE("a log line is one line, whatever is in it") {
+  const Folder folder;
+  const std::string path = folder.file("log");
+  const int saved = ::dup(STDERR_FILENO);
+  std::FILE* file = std::fopen(path.c_str(), "w");
+  REQUIRE(file != nullptr);
+  REQUIRE(::dup2(::fileno(file), STDERR_FILENO) >= 0);
+  StderrLog log{LogLevel::info};
+  log.write(LogLevel::debug, "not shown");
+  log.write(LogLevel::warning, "a\nforged\x1b[31m line");
+  log.write(LogLevel::error, std::string(5000, 'x'));
+  ::dup2(saved, STDERR_FILENO);
+  ::close(saved);
+  std::fclose(file);
+
+  const std::string text = read_file(path, 100'000).value();
+  CHECK(std::count(text.begin(), text.end(), '\n') == 2);
+  CHECK(text.find(" warning a forged [31m line\n") != std::string::npos);
+  CHECK(text.find("xxx...\n") != std::string::npos);
+  CHECK(text.find("not shown") == std::string::npos);
+}
+
+}  // namespace
+}  // namespace pannier::posix

@@ -28,7 +28,8 @@ constexpr Table make_table() {
 
 constexpr Table kTable = make_table();
 
-/// Byte by byte, so that neither the alignment nor the byte order of the machine matters; compilers make one load of it.
+/// Byte by byte, so that neither the alignment nor the byte order of the machine matters; compilers make one
+/// load of it.
 std::uint32_t load_u32(const std::byte* bytes) noexcept {
   return std::to_integer<std::uint32_t>(bytes[0]) | std::to_integer<std::uint32_t>(bytes[1]) << 8 |
          std::to_integer<std::uint32_t>(bytes[2]) << 16 | std::to_integer<std::uint32_t>(bytes[3]) << 24;

@@ -14,9 +14,9 @@
 
 namespace pannier {
 
-/// A store that forgets with its object: for tests, for the simulation, and for nodes that have no disk. The same
-/// answers as the SQLite store, transactions and rollback included; commits cost nothing and promise nothing.
-/// One thread.
+/// A store that forgets with its object: for tests, for the simulation, and for nodes that have no disk. The
+/// same answers as the SQLite store, transactions and rollback included; commits cost nothing and promise
+/// nothing. One thread.
 class MemoryStore final : public Store {
  public:
   /// Draws the incarnation from `entropy`, which is needed for the call only.
@@ -25,6 +25,7 @@ class MemoryStore final : public Store {
   MemoryStore(Entropy& entropy, std::uint64_t max_bytes);
 
   [[nodiscard]] std::uint64_t incarnation() const noexcept override { return incarnation_; }
+  [[nodiscard]] Durability strongest() const noexcept override { return Durability::memory; }
   [[nodiscard]] Result<Sequence> next_sequence() override;
   [[nodiscard]] Result<void> begin() override;
   [[nodiscard]] Result<void> commit(Durability durability) override;

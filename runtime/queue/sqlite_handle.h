@@ -13,8 +13,8 @@
 
 namespace pannier {
 
-/// A prepared statement. Reused: bind, step, read columns, reset. What is bound is borrowed until reset; what a column
-/// gives is borrowed until the next step or reset. Must not outlive its connection. One thread.
+/// A prepared statement. Reused: bind, step, read columns, reset. What is bound is borrowed until reset; what
+/// a column gives is borrowed until the next step or reset. Must not outlive its connection. One thread.
 class Statement {
  public:
   Statement() = default;
@@ -30,7 +30,9 @@ class Statement {
   int run() noexcept;
   void reset() noexcept;
 
-  [[nodiscard]] std::int64_t integer(int column) const noexcept { return sqlite3_column_int64(get(), column); }
+  [[nodiscard]] std::int64_t integer(int column) const noexcept {
+    return sqlite3_column_int64(get(), column);
+  }
   [[nodiscard]] std::string_view text(int column) const noexcept;
   [[nodiscard]] std::span<const std::byte> blob(int column) const noexcept;
 
@@ -58,7 +60,8 @@ class StatementScope {
   Statement& statement_;
 };
 
-/// One open database. Closes on destruction, which checkpoints the log; statements must be gone by then. One thread.
+/// One open database. Closes on destruction, which checkpoints the log; statements must be gone by then. One
+/// thread.
 class Connection {
  public:
   /// Opens or creates; nothing of the file is read yet. `vfs` must outlive the connection.
@@ -71,7 +74,8 @@ class Connection {
   [[nodiscard]] Result<std::int64_t> integer(std::string_view sql);
   [[nodiscard]] Result<std::string> text(std::string_view sql);
   /// Sets a pragma and reads it back; an error where it holds something else.
-  [[nodiscard]] Result<void> set(const std::string& pragma, const std::string& value, std::string_view expected);
+  [[nodiscard]] Result<void> set(const std::string& pragma, const std::string& value,
+                                 std::string_view expected);
 
   /// Off: closing leaves the log as it is, so that a file that is refused is left untouched. On at first.
   void checkpoint_on_close(bool on) noexcept {

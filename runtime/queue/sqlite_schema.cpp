@@ -8,23 +8,26 @@ namespace {
 
 constexpr std::int64_t kJournalLimitBytes = 4 * 1024 * 1024;
 
-#define PANNIER_ROW_COLUMNS                                                                                \
-  "(position INTEGER PRIMARY KEY, type INTEGER NOT NULL, enqueued_at INTEGER NOT NULL, attempts INTEGER NOT NULL," \
-  " crc INTEGER NOT NULL, key TEXT NOT NULL, producer TEXT NOT NULL, cause TEXT NOT NULL, payload BLOB NOT NULL)"   \
+#define PANNIER_ROW_COLUMNS                                                                                  \
+  "(position INTEGER PRIMARY KEY, type INTEGER NOT NULL, enqueued_at INTEGER NOT NULL, attempts INTEGER "    \
+  "NOT NULL,"                                                                                                \
+  " crc INTEGER NOT NULL, key TEXT NOT NULL, producer TEXT NOT NULL, cause TEXT NOT NULL, payload BLOB NOT " \
+  "NULL)"                                                                                                    \
   " STRICT;"
 
 constexpr const char* kTables =
     "CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 1), incarnation INTEGER NOT NULL,"
     " sequence_lease INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE streams (id INTEGER PRIMARY KEY, box INTEGER NOT NULL, node TEXT NOT NULL, lane TEXT NOT NULL,"
+    "CREATE TABLE streams (id INTEGER PRIMARY KEY, box INTEGER NOT NULL, node TEXT NOT NULL, lane TEXT NOT "
+    "NULL,"
     " crc INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE rows " PANNIER_ROW_COLUMNS
-    "CREATE TABLE parked " PANNIER_ROW_COLUMNS
+    "CREATE TABLE rows " PANNIER_ROW_COLUMNS "CREATE TABLE parked " PANNIER_ROW_COLUMNS
     "CREATE TABLE damaged " PANNIER_ROW_COLUMNS
     "CREATE TABLE watermarks (producer TEXT NOT NULL, incarnation INTEGER NOT NULL, lane TEXT NOT NULL,"
     " sequence INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (producer, incarnation, lane))"
     " STRICT, WITHOUT ROWID;"
-    "CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
+    "CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL) STRICT, WITHOUT "
+    "ROWID;";
 #undef PANNIER_ROW_COLUMNS
 
 /// True for a new file, false for one of ours; an error for anything else. Reads only.
@@ -40,7 +43,8 @@ Result<bool> identify(Connection& database, const std::string& path) {
                              std::to_string(kVersion));
     }
     if (*version < kVersion) {
-      return store_error(ErrorCode::corrupt, path, "its format version " + std::to_string(*version) + " never existed");
+      return store_error(ErrorCode::corrupt, path,
+                         "its format version " + std::to_string(*version) + " never existed");
     }
     return false;
   }
@@ -59,8 +63,9 @@ Result<void> set_up(Connection& database, const SqliteOptions& options, bool fre
   const std::string pages = std::to_string(options.checkpoint_pages);
   const std::string journal = std::to_string(kJournalLimitBytes);
   const Setting settings[] = {
-      {"page_size", std::to_string(kPageBytes), std::to_string(kPageBytes)},  // The first two before journal_mode,
-      {"auto_vacuum", "NONE", "0"},                                           // which writes a new file's header.
+      {"page_size", std::to_string(kPageBytes),
+       std::to_string(kPageBytes)},  // The first two before journal_mode,
+      {"auto_vacuum", "NONE", "0"},  // which writes a new file's header.
       {"mmap_size", "0", "0"},
       {"temp_store", "MEMORY", "2"},
       {"secure_delete", "OFF", "0"},
@@ -88,8 +93,8 @@ Result<void> set_up(Connection& database, const SqliteOptions& options, bool fre
   const std::string sql =
       "BEGIN IMMEDIATE;" + std::string(kTables) + "PRAGMA application_id=" + std::to_string(kApplicationId) +
       ";PRAGMA user_version=" + std::to_string(kVersion) + ";INSERT INTO meta VALUES (1, " +
-      std::to_string(static_cast<std::int64_t>(incarnation)) + ", 1, " + std::to_string(meta_checksum(incarnation, 1)) +
-      ");COMMIT;";
+      std::to_string(static_cast<std::int64_t>(incarnation)) + ", 1, " +
+      std::to_string(meta_checksum(incarnation, 1)) + ");COMMIT;";
   return database.execute(sql.c_str());
 }
 
@@ -100,7 +105,8 @@ Result<void> check(Connection& database, const SqliteOptions& options) {
   const char* const everything[] = {"PRAGMA quick_check(1)"};
   const char* const small_tables[] = {"PRAGMA quick_check(meta)", "PRAGMA quick_check(streams)",
                                       "PRAGMA quick_check(watermarks)"};
-  for (const char* sql : whole ? std::span<const char* const>(everything) : std::span<const char* const>(small_tables)) {
+  for (const char* sql :
+       whole ? std::span<const char* const>(everything) : std::span<const char* const>(small_tables)) {
     const Result<std::string> found = database.text(sql);
     if (!found) return found.error();
     if (*found != "ok") return store_error(ErrorCode::corrupt, options.path, "damaged: " + *found);
@@ -113,7 +119,8 @@ Result<void> check(Connection& database, const SqliteOptions& options) {
 Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs) {
   // SQLite deletes the log of an empty or missing database without a word, and acknowledged messages with it.
   if (vfs.size_of(options.path).value_or(0) == 0 && vfs.size_of(options.path + "-wal").value_or(0) > 0) {
-    return store_error(ErrorCode::corrupt, options.path, "missing, empty or not readable, but its -wal file is there");
+    return store_error(ErrorCode::corrupt, options.path,
+                       "missing, empty or not readable, but its -wal file is there");
   }
   Result<Connection> database = Connection::open(options.path, vfs.name());
   if (!database) return database;

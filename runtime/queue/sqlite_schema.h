@@ -10,20 +10,21 @@
 #include "runtime/queue/sqlite_vfs.h"
 #include "runtime/queue/store.h"
 
-/// The format of docs/storage.md: how a file is told, made, checked and set up. That text comes first; a change here
-/// without one there is a mistake.
+/// The format of docs/storage.md: how a file is told, made, checked and set up. That text comes first; a
+/// change here without one there is a mistake.
 namespace pannier::sqlite_schema {
 
 inline constexpr std::int64_t kApplicationId = 0x50414E4E;  // "PANN"
 inline constexpr std::int64_t kVersion = 1;
 inline constexpr std::int64_t kPageBytes = 4096;
 
-/// Opens the file, refuses what is not ours before anything is written, makes the tables of a new one, sets and reads
-/// back every setting, and checks the structure.
+/// Opens the file, refuses what is not ours before anything is written, makes the tables of a new one, sets
+/// and reads back every setting, and checks the structure.
 [[nodiscard]] Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs);
 
 [[nodiscard]] inline std::int64_t position(StreamId stream, Sequence sequence) noexcept {
-  return static_cast<std::int64_t>(static_cast<std::uint64_t>(stream) << store_checks::kSequenceBits | sequence);
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(stream) << store_checks::kSequenceBits |
+                                   sequence);
 }
 [[nodiscard]] inline Sequence sequence_of(std::int64_t position) noexcept {
   return static_cast<std::uint64_t>(position) & store_checks::kMaxSequence;
@@ -60,7 +61,8 @@ inline constexpr std::int64_t kPageBytes = 4096;
 [[nodiscard]] inline std::uint32_t watermark_checksum(const Watermark& mark) noexcept {
   return FieldChecksum().text(mark.producer).u64(mark.incarnation).text(mark.lane).u64(mark.sequence).value();
 }
-[[nodiscard]] inline std::uint32_t state_checksum(std::string_view key, std::span<const std::byte> value) noexcept {
+[[nodiscard]] inline std::uint32_t state_checksum(std::string_view key,
+                                                  std::span<const std::byte> value) noexcept {
   return FieldChecksum().text(key).bytes(value).value();
 }
 

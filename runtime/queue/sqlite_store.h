@@ -15,25 +15,30 @@ struct SqliteOptions {
   std::string path;
   /// For the incarnation of a new file. Must outlive the store.
   Entropy& entropy;
-  /// Cap on the database file, the log not included; 0 for none. A file that is larger already opens, and drains.
+  /// Cap on the database file, the log not included; 0 for none. A file that is larger already opens, and
+  /// drains.
   std::uint64_t max_bytes = 0;
-  /// A file up to this size is checked whole at open (SQLite's quick_check); of a larger one the small tables.
-  /// 64 MiB take about 0.1 s from the page cache of a desktop, seconds from a slow card.
+  /// A file up to this size is checked whole at open (SQLite's quick_check); of a larger one the small
+  /// tables. 64 MiB take about 0.1 s from the page cache of a desktop, seconds from a slow card.
   std::uint64_t quick_check_bytes = std::uint64_t{64} * 1024 * 1024;
   /// Pages of 4096 bytes in the log before they are moved to the database (docs/storage.md, Cost).
   std::uint32_t checkpoint_pages = 256;
+  /// Bytes held in `path` + "-reserve" and given up once the disk is full, so that acknowledgements still
+  /// find room to remove rows; new messages are refused until it can be held again. Should exceed twice the
+  /// log and the largest group. 0 for none: then a full disk may refuse removals, too.
+  std::uint64_t reserve_bytes = std::uint64_t{2} * 1024 * 1024;
   /// Sequence numbers leased at once, at least 2. Smaller only in tests.
   Sequence sequence_block = store_checks::kSequenceBlock;
   /// A VFS registered with SQLite to write through, for tests; empty for the system's.
   std::string vfs = {};
 };
 
-/// Opens or makes the store of docs/storage.md in one SQLite file, which it holds alone until it is destroyed. On an
-/// error nothing of an existing file was changed and nothing is held.
+/// Opens or makes the store of docs/storage.md in one SQLite file, which it holds alone until it is
+/// destroyed. On an error nothing of an existing file was changed and nothing is held.
 ///
-/// not_found, permission: the path. in_use: another process, or another store of this one, holds the file. corrupt: it
-/// is damaged, or not a Pannier store. unsupported: a newer version, or an SQLite that does not take a setting.
-/// storage_io, storage_full: the disk. Each names the file and says what to do.
+/// not_found, permission: the path. in_use: another process, or another store of this one, holds the file.
+/// corrupt: it is damaged, or not a Pannier store. unsupported: a newer version, or an SQLite that does not
+/// take a setting. storage_io, storage_full: the disk. Each names the file and says what to do.
 ///
 /// The store and every call to it belong to one thread; it may be opened on another.
 [[nodiscard]] Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options);

@@ -8,8 +8,8 @@
 
 namespace pannier {
 
-/// What SQLite holds for each open file: ours, then the base's of base_->szOsFile bytes. SQLite allocates both at once,
-/// aligned to 8.
+/// What SQLite holds for each open file: ours, then the base's of base_->szOsFile bytes. SQLite allocates
+/// both at once, aligned to 8.
 struct CountingVfs::File {
   sqlite3_file head;
   CountingVfs* vfs;
@@ -50,7 +50,9 @@ struct CountingVfs::Methods {
     return base(file)->pMethods->xFileSize(base(file), size);
   }
   static int lock(sqlite3_file* file, int level) { return base(file)->pMethods->xLock(base(file), level); }
-  static int unlock(sqlite3_file* file, int level) { return base(file)->pMethods->xUnlock(base(file), level); }
+  static int unlock(sqlite3_file* file, int level) {
+    return base(file)->pMethods->xUnlock(base(file), level);
+  }
   static int check_reserved(sqlite3_file* file, int* result) {
     return base(file)->pMethods->xCheckReservedLock(base(file), result);
   }
@@ -113,7 +115,8 @@ Result<std::unique_ptr<CountingVfs>> CountingVfs::create(const std::string& base
   std::unique_ptr<CountingVfs> made(new CountingVfs);
   made->base_ = sqlite3_vfs_find(base.empty() ? nullptr : base.c_str());
   if (made->base_ == nullptr) return Error{ErrorCode::not_found, "SQLite has no VFS named " + base + "."};
-  // A number, not an address: a name must not be taken again while a connection of an older one closes elsewhere.
+  // A number, not an address: a name must not be taken again while a connection of an older one closes
+  // elsewhere.
   static std::atomic<std::uint64_t> number{0};
   made->name_ = "pannier-" + std::to_string(++number);
   sqlite3_vfs& vfs = made->vfs_;
@@ -141,31 +144,87 @@ CountingVfs::~CountingVfs() {
   if (vfs_.zName != nullptr) sqlite3_vfs_unregister(&vfs_);
 }
 
-std::optional<std::int64_t> CountingVfs::size_of(const std::string& path) {
-  std::string full(static_cast<std::size_t>(base_->mxPathname) + 2, '\0');
-  if (base_->xFullPathname(base_, path.c_str(), base_->mxPathname, full.data()) != SQLITE_OK) return std::nullopt;
-  int exists = 0;
-  if (base_->xAccess(base_, full.c_str(), SQLITE_ACCESS_EXISTS, &exists) != SQLITE_OK || exists == 0) {
-    return std::nullopt;
+/// A file of the base outside of any connection. The name has the zeros behind it that SQLite's own names
+/// have.
+struct CountingVfs::BaseFile {
+  BaseFile(sqlite3_vfs* base, const std::string& path)
+      : vfs(base),
+        name(static_cast<std::size_t>(base->mxPathname) + 2, '\0'),
+        memory(sqlite3_malloc(base->szOsFile)) {
+    named =
+        memory != nullptr && vfs->xFullPathname(vfs, path.c_str(), vfs->mxPathname, name.data()) == SQLITE_OK;
   }
-  // Opened as a database file whatever it is: only then does the POSIX VFS look after locks held by this process.
-  const std::unique_ptr<void, decltype(&sqlite3_free)> memory(sqlite3_malloc(base_->szOsFile), &sqlite3_free);
-  if (memory == nullptr) return std::nullopt;
-  auto* file = static_cast<sqlite3_file*>(memory.get());
-  file->pMethods = nullptr;
-  int flags = 0;
-  std::optional<std::int64_t> size;
-  const int rc = base_->xOpen(base_, full.c_str(), file, SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB, &flags);
-  sqlite3_int64 bytes = 0;
-  if (rc == SQLITE_OK && file->pMethods->xFileSize(file, &bytes) == SQLITE_OK) size = bytes;
-  if (file->pMethods != nullptr) file->pMethods->xClose(file);
-  return size;
+  ~BaseFile() {
+    close();
+    sqlite3_free(memory);
+  }
+  BaseFile(const BaseFile&) = delete;
+  BaseFile& operator=(const BaseFile&) = delete;
+
+  bool open(int flags) {
+    if (!named) return false;
+    file = static_cast<sqlite3_file*>(memory);
+    file->pMethods = nullptr;
+    int out_flags = 0;
+    return vfs->xOpen(vfs, name.c_str(), file, flags, &out_flags) == SQLITE_OK;
+  }
+  void close() noexcept {
+    if (file != nullptr && file->pMethods != nullptr) file->pMethods->xClose(file);
+    file = nullptr;
+  }
+  [[nodiscard]] bool exists() {
+    int found = 0;  // For the POSIX VFS an empty file does not exist.
+    return named && vfs->xAccess(vfs, name.c_str(), SQLITE_ACCESS_EXISTS, &found) == SQLITE_OK && found != 0;
+  }
+  [[nodiscard]] std::optional<std::int64_t> size() {
+    sqlite3_int64 bytes = 0;
+    if (file->pMethods->xFileSize(file, &bytes) != SQLITE_OK) return std::nullopt;
+    return bytes;
+  }
+
+  sqlite3_vfs* vfs;
+  std::string name;
+  void* memory;
+  sqlite3_file* file = nullptr;
+  bool named = false;
+};
+
+std::optional<std::int64_t> CountingVfs::size_of(const std::string& path) {
+  // Opened as a database file whatever it is: only then does the POSIX VFS look after locks held by this
+  // process.
+  BaseFile file(base_, path);
+  if (!file.exists() || !file.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB)) return std::nullopt;
+  return file.size();
+}
+
+bool CountingVfs::hold_room(const std::string& path, std::int64_t bytes) {
+  BaseFile file(base_, path);
+  bool held = file.open(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MAIN_JOURNAL);
+  if (!held) return false;
+  if (file.size().value_or(0) >= bytes) return true;
+  static constexpr std::array<std::byte, 16384> kZeros{};
+  for (std::int64_t at = 0; held && at < bytes; at += static_cast<std::int64_t>(kZeros.size())) {
+    held = file.file->pMethods->xWrite(file.file, kZeros.data(), static_cast<int>(kZeros.size()), at) ==
+           SQLITE_OK;
+    bytes_written_ += kZeros.size();
+  }
+  ++syncs_;
+  held = held && file.file->pMethods->xSync(file.file, SQLITE_SYNC_NORMAL) == SQLITE_OK;
+  file.close();
+  if (!held) release_room(path);
+  return held;
+}
+
+void CountingVfs::release_room(const std::string& path) noexcept {
+  const BaseFile file(base_, path);
+  if (file.named) static_cast<void>(base_->xDelete(base_, file.name.c_str(), 0));
 }
 
 void CountingVfs::void_transaction() noexcept {
   if (log_ == nullptr || first_log_write_ < 0) return;
   static constexpr std::array<std::byte, 32> kZeros{};  // A frame header has 24 bytes, the log's own 32.
-  static_cast<void>(log_->pMethods->xWrite(log_, kZeros.data(), static_cast<int>(kZeros.size()), first_log_write_));
+  static_cast<void>(
+      log_->pMethods->xWrite(log_, kZeros.data(), static_cast<int>(kZeros.size()), first_log_write_));
 }
 
 }  // namespace pannier

@@ -11,13 +11,13 @@
 
 namespace pannier {
 
-/// A layer over SQLite's own way to the files (or over one that a test registered): counts what is written and synced
-/// where SQLite does it, and knows where in the log a transaction began. Registered under a name of its own while it
-/// lives, never the default, so that SQLite elsewhere in the process is not touched. It must outlive every connection
-/// opened through it. One thread, that of its store.
+/// A layer over SQLite's own way to the files (or over one that a test registered): counts what is written
+/// and synced where SQLite does it, and knows where in the log a transaction began. Registered under a name
+/// of its own while it lives, never the default, so that SQLite elsewhere in the process is not touched. It
+/// must outlive every connection opened through it. One thread, that of its store.
 ///
-/// Its files offer neither shared memory nor memory mapping (io methods of version 1), so that SQLite cannot use either
-/// even where a pragma failed to forbid it.
+/// Its files offer neither shared memory nor memory mapping (io methods of version 1), so that SQLite cannot
+/// use either even where a pragma failed to forbid it.
 class CountingVfs {
  public:
   /// `base`: the name of a registered VFS; empty for SQLite's default. not_found where there is none.
@@ -35,16 +35,22 @@ class CountingVfs {
   /// Bytes of the file at `path` (absolute or relative), nothing where there is none or it cannot be opened.
   [[nodiscard]] std::optional<std::int64_t> size_of(const std::string& path);
 
+  /// Makes sure that a file of `bytes` zeros stands at `path`, written and synced, so that deleting it gives
+  /// that much room back. False where it cannot be had; then no file is left.
+  [[nodiscard]] bool hold_room(const std::string& path, std::int64_t bytes);
+  void release_room(const std::string& path) noexcept;
+
   /// From here on what is written to the log belongs to a new transaction.
   void transaction_begins() noexcept { first_log_write_ = -1; }
-  /// Takes a transaction that could not be committed out of the log, by zeros over the first frame that it wrote: the
-  /// chain of frame checksums ends before it, and recovery does not find a group that was reported as failed. Not synced;
-  /// does what it can.
+  /// Takes a transaction that could not be committed out of the log, by zeros over the first frame that it
+  /// wrote: the chain of frame checksums ends before it, and recovery does not find a group that was reported
+  /// as failed. Not synced; does what it can.
   void void_transaction() noexcept;
 
  private:
   struct File;
   struct Methods;
+  struct BaseFile;
   CountingVfs() = default;
 
   sqlite3_vfs vfs_{};

@@ -11,13 +11,14 @@
 #include "runtime/limits.h"
 #include "runtime/queue/store.h"
 
-/// What every store promises (runtime/queue/store.h), as one suite. A test program instantiates the two templates at the
-/// end for its fixtures: `store_contract` for each, `store_persistence_contract` where a file stays behind.
-/// A fixture has store(), and for persistence reopen().
+/// What every store promises (runtime/queue/store.h), as one suite. A test program instantiates the two
+/// templates at the end for its fixtures: `store_contract` for each, `store_persistence_contract` where a
+/// file stays behind. A fixture has store(), and for persistence reopen().
 namespace pannier::contract {
 
 /// A row that owns nothing; `payload` lives as long as the caller's string.
-inline Row row_of(StreamId stream, Sequence sequence, std::string_view payload, std::string_view key = "order-1") {
+inline Row row_of(StreamId stream, Sequence sequence, std::string_view payload,
+                  std::string_view key = "order-1") {
   Row row;
   row.stream = stream;
   row.sequence = sequence;
@@ -71,17 +72,21 @@ inline std::vector<Sequence> read_sequences(Store& store, StreamId stream, RowSt
 inline Stream stream_of(Store& store, StreamId id) {
   const Result<std::vector<Stream>> all = store.streams();
   REQUIRE(all.ok());
-  const auto found = std::find_if(all->begin(), all->end(), [&](const Stream& each) { return each.id == id; });
+  const auto found =
+      std::find_if(all->begin(), all->end(), [&](const Stream& each) { return each.id == id; });
   REQUIRE(found != all->end());
   return *found;
 }
 
 inline std::vector<std::string> state_keys(Store& store, std::string_view prefix) {
   std::vector<std::string> keys;
-  REQUIRE(store.read_state(prefix, [&](std::string_view key, std::span<const std::byte>) {
-    keys.emplace_back(key);
-    return true;
-  }).ok());
+  REQUIRE(store
+              .read_state(prefix,
+                          [&](std::string_view key, std::span<const std::byte>) {
+                            keys.emplace_back(key);
+                            return true;
+                          })
+              .ok());
   return keys;
 }
 
@@ -104,20 +109,23 @@ TEST_CASE_TEMPLATE_DEFINE("store: its contract", Fixture, store_contract) {
     REQUIRE(store.put(row).ok());
     REQUIRE(store.commit(Durability::fsynced).ok());
     std::size_t seen = 0;
-    REQUIRE(store.read(stream, RowState::ready, 0, 10, [&](const Row& found) {
-      ++seen;
-      CHECK(found.stream == stream);
-      CHECK(found.sequence == row.sequence);
-      CHECK(found.key == "order-7");
-      CHECK(found.type == row.type);
-      CHECK(text_of(found.payload) == payload);
-      CHECK(found.enqueued_at == row.enqueued_at);
-      CHECK(found.state == RowState::ready);
-      CHECK(found.attempts == 2);
-      CHECK(found.producer == "tablet-3");
-      CHECK(found.cause == "timeout");
-      return true;
-    }).ok());
+    REQUIRE(store
+                .read(stream, RowState::ready, 0, 10,
+                      [&](const Row& found) {
+                        ++seen;
+                        CHECK(found.stream == stream);
+                        CHECK(found.sequence == row.sequence);
+                        CHECK(found.key == "order-7");
+                        CHECK(found.type == row.type);
+                        CHECK(text_of(found.payload) == payload);
+                        CHECK(found.enqueued_at == row.enqueued_at);
+                        CHECK(found.state == RowState::ready);
+                        CHECK(found.attempts == 2);
+                        CHECK(found.producer == "tablet-3");
+                        CHECK(found.cause == "timeout");
+                        return true;
+                      })
+                .ok());
     CHECK(seen == 1);
   }
 
@@ -161,7 +169,8 @@ TEST_CASE_TEMPLATE_DEFINE("store: its contract", Fixture, store_contract) {
     const Sequence first = *store.next_sequence();
     REQUIRE(store.put(row_of(stream, first, "one")).ok());
     CHECK(store.put(row_of(stream, first, "again")).error().code == ErrorCode::invalid_argument);
-    CHECK(store.put(row_of(stream, *store.next_sequence(), "two")).error().code == ErrorCode::invalid_argument);
+    CHECK(store.put(row_of(stream, *store.next_sequence(), "two")).error().code ==
+          ErrorCode::invalid_argument);
     CHECK(store.commit(Durability::fsynced).error().code == ErrorCode::invalid_argument);
     store.rollback();
     CHECK(read_sequences(store, stream).empty());
@@ -192,7 +201,8 @@ TEST_CASE_TEMPLATE_DEFINE("store: its contract", Fixture, store_contract) {
 
   SUBCASE("a put to a stream that nobody made is refused") {
     REQUIRE(store.begin().ok());
-    CHECK(store.put(row_of(StreamId{77}, *store.next_sequence(), "x")).error().code == ErrorCode::invalid_argument);
+    CHECK(store.put(row_of(StreamId{77}, *store.next_sequence(), "x")).error().code ==
+          ErrorCode::invalid_argument);
     store.rollback();
   }
 
@@ -269,21 +279,27 @@ TEST_CASE_TEMPLATE_DEFINE("store: its contract", Fixture, store_contract) {
     REQUIRE(store.mark(stream, rows[1], RowState::parked, 5, "handler failed").ok());
     REQUIRE(store.commit(Durability::fsynced).ok());
     CHECK(read_sequences(store, stream) == std::vector<Sequence>{rows[0], rows[2]});
-    REQUIRE(store.read(stream, RowState::ready, 0, 1, [&](const Row& row) {
-      CHECK(row.attempts == 1);
-      CHECK(row.cause == "unreachable");
-      return true;
-    }).ok());
+    REQUIRE(store
+                .read(stream, RowState::ready, 0, 1,
+                      [&](const Row& row) {
+                        CHECK(row.attempts == 1);
+                        CHECK(row.cause == "unreachable");
+                        return true;
+                      })
+                .ok());
     std::size_t parked = 0;
-    REQUIRE(store.read(stream, RowState::parked, 0, 10, [&](const Row& row) {
-      ++parked;
-      CHECK(row.sequence == rows[1]);
-      CHECK(row.state == RowState::parked);
-      CHECK(row.attempts == 5);
-      CHECK(row.cause == "handler failed");
-      CHECK(text_of(row.payload) == std::to_string(rows[1]));
-      return true;
-    }).ok());
+    REQUIRE(store
+                .read(stream, RowState::parked, 0, 10,
+                      [&](const Row& row) {
+                        ++parked;
+                        CHECK(row.sequence == rows[1]);
+                        CHECK(row.state == RowState::parked);
+                        CHECK(row.attempts == 5);
+                        CHECK(row.cause == "handler failed");
+                        CHECK(text_of(row.payload) == std::to_string(rows[1]));
+                        return true;
+                      })
+                .ok());
     CHECK(parked == 1);
     REQUIRE(store.begin().ok());
     REQUIRE(store.mark(stream, rows[1], RowState::ready, 0, "").ok());
@@ -364,10 +380,13 @@ TEST_CASE_TEMPLATE_DEFINE("store: its contract", Fixture, store_contract) {
     CHECK(state_keys(store, "b/\xff") == std::vector<std::string>{"b/\xff", "b/\xff\xff"});
     CHECK(state_keys(store, "") == std::vector<std::string>{"a", "b", "b/10", "b/2", "b/\xff", "b/\xff\xff"});
     CHECK(state_keys(store, "c").empty());
-    REQUIRE(store.read_state("b/2", [&](std::string_view, std::span<const std::byte> found) {
-      CHECK(text_of(found) == "new");
-      return false;
-    }).ok());
+    REQUIRE(store
+                .read_state("b/2",
+                            [&](std::string_view, std::span<const std::byte> found) {
+                              CHECK(text_of(found) == "new");
+                              return false;
+                            })
+                .ok());
   }
 
   SUBCASE("names, keys and payloads are taken at their limits, empty included, and refused above") {
@@ -388,14 +407,17 @@ TEST_CASE_TEMPLATE_DEFINE("store: its contract", Fixture, store_contract) {
     REQUIRE(store.put_state("", {}).ok());
     REQUIRE(store.commit(Durability::fsynced).ok());
     std::vector<std::size_t> sizes;
-    REQUIRE(store.read(stream, RowState::ready, 0, 10, [&](const Row& row) {
-      sizes.push_back(row.payload.size());
-      if (row.key == key) {
-        CHECK(text_of(row.payload) == big);
-        CHECK(row.cause.size() == limits::kCauseBytes);
-      }
-      return true;
-    }).ok());
+    REQUIRE(store
+                .read(stream, RowState::ready, 0, 10,
+                      [&](const Row& row) {
+                        sizes.push_back(row.payload.size());
+                        if (row.key == key) {
+                          CHECK(text_of(row.payload) == big);
+                          CHECK(row.cause.size() == limits::kCauseBytes);
+                        }
+                        return true;
+                      })
+                .ok());
     CHECK(sizes == std::vector<std::size_t>{big.size(), 0});
 
     const std::string too_big = big + "x";

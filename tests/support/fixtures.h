@@ -14,10 +14,12 @@
 #include "runtime/queue/sqlite_store.h"
 #include "runtime/queue/store.h"
 
-/// The one file that knows how each implementation is built for tests (tigerbeetle `src/testing/fixtures.zig`).
+/// The one file that knows how each implementation is built for tests (tigerbeetle
+/// `src/testing/fixtures.zig`).
 namespace pannier::testing {
 
-/// A folder of its own, removed with its content at the end of the test. Stops the test where none can be made.
+/// A folder of its own, removed with its content at the end of the test. Stops the test where none can be
+/// made.
 class TempFolder {
  public:
   TempFolder() {
@@ -60,7 +62,8 @@ class SqliteStoreFixture {
   /// Closes in an orderly way and opens the same file again. References to the old store are invalid.
   void reopen() {
     store_.reset();
-    Result<std::unique_ptr<Store>> opened = open_sqlite_store({.path = folder_.file("node.db"), .entropy = entropy_});
+    Result<std::unique_ptr<Store>> opened =
+        open_sqlite_store({.path = folder_.file("node.db"), .entropy = entropy_});
     INFO((opened ? std::string() : opened.error().text()));
     REQUIRE(opened.ok());
     store_ = std::move(*opened);

@@ -1,4 +1,5 @@
 #include <array>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,8 +27,8 @@ struct Faults {
 int failing_sync(sqlite3_file* file, int flags);
 int failing_write(sqlite3_file* file, const void* from, int size, sqlite3_int64 offset);
 
-/// SQLite's default VFS, but that writes and syncs fail on demand. Files keep the default's methods, two replaced,
-/// which are the same for all kinds of files.
+/// SQLite's default VFS, but that writes and syncs fail on demand. Files keep the default's methods, two
+/// replaced, which are the same for all kinds of files.
 class FaultVfs {
  public:
   FaultVfs() {
@@ -118,7 +119,8 @@ struct Bench {
 }  // namespace
 
 TEST_CASE("a group whose fsync failed is not stored, not acknowledged, and does not come back") {
-  // One failure hits the commit; more of them also the checkpoint of the close that follows, which then leaves the log.
+  // One failure hits the commit; more of them also the checkpoint of the close that follows, which then
+  // leaves the log.
   for (int failures = 1; failures <= 6; ++failures) {
     INFO(failures);
     Bench bench;
@@ -129,7 +131,8 @@ TEST_CASE("a group whose fsync failed is not stored, not acknowledged, and does 
     CHECK(read_sequences(*bench.store, stream) == rows);
     CHECK(stream_of(*bench.store, stream).messages == 3);
     faults = {};
-    const Result<Sequence> next = bench.try_put(stream);  // The store goes on by itself, on a file opened anew.
+    const Result<Sequence> next =
+        bench.try_put(stream);  // The store goes on by itself, on a file opened anew.
     REQUIRE(next.ok());
     rows.push_back(*next);
     bench.open();
@@ -199,4 +202,39 @@ TEST_CASE("a node starts on a full disk, drains what it has, and takes messages 
   const Result<Sequence> next = bench.store->next_sequence();
   REQUIRE(next.ok());
   CHECK(*next > rows.back());
+}
+
+TEST_CASE("a full disk takes the reserve, drains by it, and takes messages again once it can be held") {
+  Bench bench;
+  const std::string reserve = bench.options.path + "-reserve";
+  const StreamId stream = make_stream(*bench.store);
+  const std::vector<Sequence> rows = put_rows(*bench.store, stream, 3);
+  REQUIRE(std::filesystem::file_size(reserve) == bench.options.reserve_bytes);
+  faults.full_writes = 1;
+  CHECK(bench.try_put(stream).error().code == ErrorCode::storage_full);
+  CHECK_FALSE(std::filesystem::exists(reserve));
+
+  faults.full_writes =
+      1;  // The reserve cannot be had again yet: the next message is refused before it is written.
+  REQUIRE(bench.store->begin().ok());
+  const Sequence refused = *bench.store->next_sequence();
+  CHECK(bench.store->put(row_of(stream, refused, "x")).error().code == ErrorCode::storage_full);
+  bench.store->rollback();
+  CHECK_FALSE(std::filesystem::exists(reserve));
+
+  REQUIRE(bench.store->begin().ok());
+  REQUIRE(bench.store->erase_through(stream, rows.back()).ok());
+  REQUIRE(bench.store->commit(Durability::fsynced).ok());
+
+  bool taken = false;
+  for (int tries = 0; tries < 100 && !taken; ++tries) {
+    REQUIRE(bench.store->begin().ok());
+    const Sequence sequence = *bench.store->next_sequence();
+    Result<void> done = bench.store->put(row_of(stream, sequence, "x"));
+    if (done) done = bench.store->commit(Durability::fsynced);
+    if (!done) bench.store->rollback();
+    taken = done.ok();
+  }
+  CHECK(taken);
+  CHECK(std::filesystem::file_size(reserve) == bench.options.reserve_bytes);
 }

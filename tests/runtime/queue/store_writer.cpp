@@ -1,7 +1,8 @@
 // A child process for sqlite_store_test.cpp: holds a store, and works on it until it is killed.
 //
 //   store_writer hold FILE               opens, prints "ready", waits for its input to end
-//   store_writer write FILE PAGES SEED   commits groups for ever; PAGES: checkpoint_pages. After each commit it prints
+//   store_writer write FILE PAGES SEED   commits groups for ever; PAGES: checkpoint_pages. After each commit
+//   it prints
 //                                        "+ SEQUENCE" for each row; before it erases one, "- SEQUENCE"
 #include <algorithm>
 #include <cstdio>
@@ -78,7 +79,8 @@ int main(int argc, char** argv) {
   const std::string_view mode = arguments[1];
   sim::SeededEntropy random(argc > 4 ? std::strtoull(arguments[4], nullptr, 10) : 1);
   SqliteOptions options{.path = arguments[2], .entropy = random};
-  if (argc > 3) options.checkpoint_pages = static_cast<std::uint32_t>(std::strtoul(arguments[3], nullptr, 10));
+  if (argc > 3)
+    options.checkpoint_pages = static_cast<std::uint32_t>(std::strtoul(arguments[3], nullptr, 10));
   const std::unique_ptr<Store> store = must(open_sqlite_store(options));
   std::printf("ready\n");
   std::fflush(stdout);

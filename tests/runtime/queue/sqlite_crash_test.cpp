@@ -1,0 +1,177 @@
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "doctest/doctest.h"
+#include "platform/sim/seeded_entropy.h"
+#include "runtime/queue/sqlite_store.h"
+#include "tests/contract/store_contract.h"
+#include "tests/runtime/queue/sqlite_support.h"
+#include "tests/support/fixtures.h"
+
+extern char** environ;
+
+namespace {
+
+using namespace pannier;
+using namespace pannier::contract;
+using pannier::testing::open_or_fail;
+using pannier::testing::refusal;
+using pannier::testing::TempFolder;
+using pannier::testing::written_payload;
+
+/// A child program with its output in a pipe. Its end is awaited; what still runs at the end of a test is
+/// killed.
+class Child {
+ public:
+  explicit Child(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), PANNIER_STORE_WRITER);
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    std::array<int, 2> out{};
+    std::array<int, 2> in{};
+    REQUIRE(pipe(out.data()) == 0);
+    REQUIRE(pipe(in.data()) == 0);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, in[0], 0);
+    posix_spawn_file_actions_adddup2(&actions, out[1], 1);
+    for (const int end : {in[0], in[1], out[0], out[1]}) posix_spawn_file_actions_addclose(&actions, end);
+    REQUIRE(posix_spawn(&process_, argv[0], &actions, nullptr, argv.data(), environ) == 0);
+    posix_spawn_file_actions_destroy(&actions);
+    close(in[0]);
+    close(out[1]);
+    input_ = in[1];
+    output_ = fdopen(out[0], "r");
+    REQUIRE(output_ != nullptr);
+  }
+  ~Child() {
+    if (process_ > 0) kill_and_wait();
+    close(input_);
+    fclose(output_);
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  /// The next line that is whole; false at the end of its output.
+  bool line(std::string& out) {
+    std::array<char, 512> buffer{};
+    if (fgets(buffer.data(), buffer.size(), output_) == nullptr) return false;
+    out = buffer.data();
+    if (out.empty() || out.back() != '\n') return false;
+    out.pop_back();
+    return true;
+  }
+
+  void kill_and_wait() {
+    kill(process_, SIGKILL);
+    waitpid(process_, nullptr, 0);
+    process_ = 0;
+  }
+
+ private:
+  pid_t process_ = 0;
+  int input_ = -1;
+  FILE* output_ = nullptr;
+};
+
+}  // namespace
+
+TEST_CASE("what was acknowledged is there after kill -9 in mid-work, and no number comes twice") {
+  TempFolder folder;
+  const std::string path = folder.file("node.db");
+  sim::SeededEntropy random(2026);
+  std::set<Sequence> acknowledged;  // Committed and not about to be erased.
+  std::set<Sequence> ever;          // Every number that was acknowledged, over all runs.
+  std::set<Sequence> erasing;       // Announced; may or may not be gone.
+  std::uint64_t incarnation = 0;
+  constexpr int kKills = 24;
+  for (int run = 0; run < kKills; ++run) {
+    const std::string pages =
+        run % 3 == 0 ? "1" : (run % 3 == 1 ? "8" : "256");  // Kills within checkpoints, too.
+    std::uint64_t lines_left = 1 + random.below(600);
+    {
+      Child child({"write", path, pages, std::to_string(run)});
+      std::string line;
+      bool running = true;
+      while (child.line(line)) {
+        INFO(line);
+        REQUIRE(line.front() != '!');
+        std::istringstream words(line);
+        char sign = 0;
+        Sequence sequence = 0;
+        words >> sign >> sequence;
+        if (sign == '+') {
+          CHECK(ever.insert(sequence).second);
+          acknowledged.insert(sequence);
+        } else if (sign == '-') {
+          acknowledged.erase(sequence);
+          erasing.insert(sequence);
+        }
+        // What it printed before it died counts as well, so that reading goes on after the kill.
+        if (running && --lines_left == 0) {
+          child.kill_and_wait();
+          running = false;
+        }
+      }
+      CHECK_FALSE(running);
+    }
+    const std::unique_ptr<Store> store = open_or_fail({.path = path, .entropy = random});
+    if (incarnation == 0) incarnation = store->incarnation();
+    CHECK(store->incarnation() == incarnation);
+    std::set<Sequence> found;
+    const Result<StreamId> stream = store->stream(Box::outbox, "hub", "orders");
+    if (!stream.ok()) {  // Killed before its first commit was acknowledged.
+      CHECK(acknowledged.empty());
+      continue;
+    }
+    REQUIRE(store
+                ->read(*stream, RowState::ready, 0, 10'000'000,
+                       [&](const Row& row) {
+                         CHECK(text_of(row.payload) == written_payload(row.sequence));
+                         found.insert(row.sequence);
+                         return true;
+                       })
+                .ok());
+    CHECK(store->counters().corrupt_rows == 0);
+    CHECK(stream_of(*store, *stream).messages == found.size());
+    for (const Sequence sequence : acknowledged) CHECK(found.contains(sequence));
+    // What is there was acknowledged, or announced, or belongs to the one group whose answer the kill cut
+    // off.
+    std::size_t unanswered = 0;
+    for (const Sequence sequence : found) {
+      if (!acknowledged.contains(sequence) && !erasing.contains(sequence)) ++unanswered;
+    }
+    CHECK(unanswered <= 20);
+    if (!ever.empty()) CHECK(*store->next_sequence() > *ever.rbegin());
+    for (const Sequence sequence : found) {
+      acknowledged.insert(sequence);
+      ever.insert(sequence);
+    }
+  }
+  CHECK(ever.size() > 1000);
+  MESSAGE(kKills << " kills, " << ever.size() << " rows acknowledged or found, " << acknowledged.size()
+                 << " alive");
+}
+
+TEST_CASE("a database that another process holds is in_use, and free once that is killed") {
+  TempFolder folder;
+  const std::string path = folder.file("node.db");
+  sim::SeededEntropy random(1);
+  Child child({"hold", path});
+  std::string line;
+  REQUIRE(child.line(line));
+  REQUIRE(line == "ready");
+  CHECK(refusal({.path = path, .entropy = random}).code == ErrorCode::in_use);
+  child.kill_and_wait();
+  CHECK(open_or_fail({.path = path, .entropy = random}) != nullptr);
+}

@@ -1,8 +1,12 @@
 #pragma once
 
-/// Everything a program that writes actors needs, in one include. Transports and the operating system's parts
-/// are chosen in `main` and included there.
+/// Everything a program that writes actors needs, in one include. `main` also includes the parts that it chooses:
+/// "platform/posix/process.h", a transport ("transports/zmq/transport.h"), a store ("runtime/queue/sqlite_store.h").
 
+#include "platform/platform.h"
 #include "platform/result.h"
+#include "runtime/actor.h"
 #include "runtime/limits.h"
+#include "runtime/node.h"
+#include "runtime/table.h"
 #include "runtime/type_id.h"

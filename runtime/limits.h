@@ -10,8 +10,6 @@
 /// A bound that a program may change is a default here and a field of an options struct where it is used.
 namespace pannier::limits {
 
-using namespace std::chrono_literals;
-
 // --- Names -------------------------------------------------------------------------------------------------------
 inline constexpr std::size_t kNodeNameBytes = 64;
 inline constexpr std::size_t kActorNameBytes = 64;
@@ -41,6 +39,8 @@ inline constexpr std::size_t kMailboxMessages = 1024;
 inline constexpr std::size_t kMailboxBytes = 4 * 1024 * 1024;
 /// Of all mailboxes, on top of the bound above: stop, down, replies, timers. A reply is bounded by its ask.
 inline constexpr std::size_t kAsksInFlight = 65536;
+/// Names of actors, here and elsewhere, that one node ever speaks of.
+inline constexpr std::size_t kNames = 65536;
 /// Messages one actor handles before the next one of its worker has its turn.
 inline constexpr std::size_t kActorBatch = 64;
 /// Messages a worker handles in one step before it looks at the clock, its inbox and its sockets again.
@@ -49,19 +49,28 @@ inline constexpr std::size_t kWorkers = 64;
 
 // --- Links -------------------------------------------------------------------------------------------------------
 inline constexpr std::size_t kLinks = 4096;
-inline constexpr Duration kHeartbeatInterval = 2s;
+inline constexpr Duration kHeartbeatInterval = std::chrono::seconds{2};
 /// Nothing heard for this long: the peer is gone, whatever TCP believes.
-inline constexpr Duration kHeartbeatTimeout = 7s;
-inline constexpr Duration kHandshakeTimeout = 5s;
-inline constexpr Duration kReconnectBase = 100ms;
-inline constexpr Duration kReconnectCap = 30s;
+inline constexpr Duration kHeartbeatTimeout = std::chrono::seconds{7};
+inline constexpr Duration kHandshakeTimeout = std::chrono::seconds{5};
+inline constexpr Duration kReconnectBase = std::chrono::milliseconds{100};
+inline constexpr Duration kReconnectCap = std::chrono::seconds{30};
 /// Bytes that wait for one link to take them; past that a send is refused.
 inline constexpr std::size_t kLinkQueueBytes = 4 * 1024 * 1024;
+/// Topics whose last value one node keeps.
+inline constexpr std::size_t kLastValues = 65536;
+inline constexpr std::size_t kFiltersPerLink = 4096;
+/// Questions of other nodes that wait for an answer here.
+inline constexpr std::size_t kRemoteAsks = 4096;
 
 // --- Queue -------------------------------------------------------------------------------------------------------
 inline constexpr std::size_t kLanes = 1024;
 /// Rows of one stream that are sent and not yet acknowledged.
 inline constexpr std::size_t kOutboxWindow = 256;
+/// And their bytes, all streams to one node together: less than a frame, so that rows never fill a link.
+inline constexpr std::size_t kOutboxWindowBytes = 512 * 1024;
+/// Rows that one consumer's lane holds in memory, ready or in its hands.
+inline constexpr std::size_t kInboxHeldRows = 256;
 /// Rows read from the store at once when the backlog is drained.
 inline constexpr std::size_t kReadBatchRows = 128;
 /// Rows and bytes that one commit takes at most; what comes meanwhile forms the next group.
@@ -71,6 +80,7 @@ inline constexpr std::uint64_t kLaneMessages = 10'000'000;
 inline constexpr std::uint64_t kLaneBytes = 512ULL * 1024 * 1024;
 
 static_assert(kFrameTargetBytes + kPayloadBytes + 4096 <= kFrameBytes, "one payload must fit behind a full target");
+static_assert(kOutboxWindowBytes + kPayloadBytes < kFrameBytes);
 static_assert(kHeartbeatTimeout > 3 * kHeartbeatInterval, "one lost heartbeat must not cut a link");
 static_assert(kPayloadBytes <= kGroupBytes && kPayloadBytes <= kLinkQueueBytes && kPayloadBytes <= kMailboxBytes);
 

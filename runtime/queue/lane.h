@@ -4,7 +4,6 @@
 #include <string>
 
 #include "runtime/limits.h"
-#include "runtime/transport.h"
 
 namespace pannier {
 
@@ -18,6 +17,12 @@ struct LaneOptions {
   std::uint32_t priority = 0;
   std::uint64_t max_messages = limits::kLaneMessages;
   std::uint64_t max_bytes = limits::kLaneBytes;
+};
+
+/// What waits in one stream.
+struct Load {
+  std::uint64_t messages = 0;
+  std::uint64_t bytes = 0;
 };
 
 }  // namespace pannier

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "platform/loop.h"
+#include "platform/platform.h"
+#include "platform/posix/event_wakeup.h"
+#include "platform/posix/loop_thread.h"
+#include "platform/posix/signals.h"
+#include "platform/posix/stderr_log.h"
+#include "platform/posix/system_clock.h"
+#include "platform/posix/system_entropy.h"
+
+namespace pannier::posix {
+
+/// The production shell: this process's clock, entropy and log, one thread a loop, and the signals that end it.
+/// Construct it first in main, before any thread, and let it outlive every node.
+class Process {
+ public:
+  /// `workers` threads for a node; 0: two (sockets, store) and one for each core but one, or one for all on one core.
+  explicit Process(LogLevel log_level = LogLevel::info, std::uint32_t workers = 0);
+
+  [[nodiscard]] Platform platform() noexcept { return {clock_, entropy_, log_}; }
+  [[nodiscard]] Log& log() noexcept { return log_; }
+
+  /// The places to sleep for NodeParts. `sockets`: Transport::wakeup() of the node's transport, where it has one; it
+  /// becomes the first worker's.
+  [[nodiscard]] std::vector<Wakeup*> wakeups(Wakeup* sockets = nullptr);
+
+  /// Runs `node` until it has stopped: by itself, or after SIGINT or SIGTERM. Returns the exit status for main: 0, or
+  /// Node::kExitFailed where its top supervisor gave up.
+  template <class Node>
+  int run(Node& node) {
+    node.on_stopped([this] { wake_main(); });
+    run_loops(node.loops(), [&] { node.stop(); }, [&] { return node.stopped(); });
+    return node.failed() ? Node::kExitFailed : 0;
+  }
+
+ private:
+  template <class Stop, class Stopped>
+  void run_loops(std::span<Loop* const> loops, Stop&& stop, Stopped&& stopped) {
+    start(loops);
+    signals_.wait();  // a signal to end, or the node's own word that it has ended
+    stop();
+    while (!stopped()) {
+      if (!signals_.wait_for(kStopLimit)) break;
+    }
+    join();
+  }
+
+  void wake_main() noexcept;
+  void start(std::span<Loop* const> loops);
+  void join();
+
+  /// Actors bound their own stops; this is for what is stuck in a handler.
+  static constexpr Duration kStopLimit = std::chrono::seconds{30};
+
+  StopSignals signals_;
+  SystemClock clock_;
+  SystemEntropy entropy_;
+  StderrLog log_;
+  std::vector<std::unique_ptr<EventWakeup>> wakeups_;
+  std::vector<std::unique_ptr<LoopThread>> threads_;
+};
+
+}  // namespace pannier::posix

@@ -1,0 +1,160 @@
+#include "runtime/actor_base.h"
+
+#include "runtime/queue/queue_messages.h"
+#include "runtime/router_messages.h"
+#include "runtime/worker.h"
+
+namespace pannier {
+
+namespace {
+thread_local ActorBase::Birth* birth = nullptr;
+}
+
+ActorBase::Birth::Birth(Worker& worker, Cell& cell) noexcept : worker_(worker), cell_(cell), outer_(birth) {
+  birth = this;
+}
+ActorBase::Birth::~Birth() { birth = outer_; }
+
+ActorBase::ActorBase() : worker_(birth->worker_), cell_(birth->cell_) {}
+
+System& ActorBase::system() const noexcept { return worker_.system(); }
+
+Ref ActorBase::sender() const noexcept {
+  const Message* message = worker_.current_message();
+  return message == nullptr ? Ref{} : Ref{message->sender};
+}
+
+std::string_view ActorBase::label() const noexcept {
+  const Message* message = worker_.current_message();
+  if (message == nullptr) return {};
+  const auto bytes = message->label.bytes();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+MonoTime ActorBase::now() const noexcept { return worker_.now(); }
+WallTime ActorBase::wall_now() const noexcept { return system().platform.clock.wall_now(); }
+std::uint64_t ActorBase::random() const noexcept { return system().platform.entropy.next_u64(); }
+void ActorBase::log(LogLevel level, std::string_view line) const { system().platform.log.write(level, line); }
+
+Ref ActorBase::ref(std::string_view name) const {
+  auto found = system().directory.name(name);
+  if (!found) log(LogLevel::error, found.error().text());
+  return found ? *found : Ref{};
+}
+
+Result<void> ActorBase::send(MessagePtr message) {
+  if (!message->receiver) return ErrorCode::not_found;
+  message->sender = cell_.id;
+  if (const Message* cause = worker_.current_message()) message->trace = cause->trace;
+  return worker_.send(std::move(message));
+}
+
+Result<void> ActorBase::tell(Ref to, const AnyTable& message, Urgency urgency) {
+  MessagePtr sent = any_message(MessageKind::tell, to.id(), message);
+  sent->urgency = urgency;
+  return send(std::move(sent));
+}
+
+Result<void> ActorBase::publish(std::string_view topic, const AnyTable& message, PublishOptions options) {
+  if (auto valid = check_topic(topic); !valid) return valid;
+  MessagePtr sent = native_message(MessageKind::tell, system().router, Publication{message, options});
+  sent->label = BlockRef::copy_of(std::as_bytes(std::span{topic}));
+  return send(std::move(sent));
+}
+
+Result<void> ActorBase::subscribe_type(std::string_view filter, TypeId type) {
+  if (auto valid = check_filter(filter); !valid) return valid;
+  cell_.subscribes = true;
+  MessagePtr sent = native_message(MessageKind::tell, system().router, Subscribe{std::string{filter}, type});
+  sent->reserved = true;
+  return send(std::move(sent));
+}
+
+Result<void> ActorBase::unsubscribe(std::string_view filter) {
+  MessagePtr sent = native_message(MessageKind::tell, system().router, Unsubscribe{std::string{filter}});
+  sent->reserved = true;
+  return send(std::move(sent));
+}
+
+Pending<Receipt> ActorBase::enqueue(std::string_view address, std::string_view key, const AnyTable& message) {
+  Batch batch;
+  batch.enqueue(address, key, message);
+  return commit(std::move(batch));
+}
+
+Pending<Receipt> ActorBase::commit(Batch batch) {
+  // No deadline of its own: the store answers every waiter of a group, whatever becomes of the group.
+  return Pending<Receipt>{
+      {this, native_message(MessageKind::ask, system().queue, Commit{std::move(batch)}), Duration::max()}};
+}
+
+Result<void> ActorBase::consume_lane(std::string_view lane, ConsumeOptions options) {
+  cell_.consumes = true;
+  MessagePtr sent = native_message(MessageKind::tell, system().queue, Consume{std::string{lane}, options});
+  sent->reserved = true;
+  return send(std::move(sent));
+}
+
+Pending<std::vector<StateRow>> ActorBase::read_state(std::string_view prefix, std::size_t limit) {
+  return Pending<std::vector<StateRow>>{{this,
+                                         native_message(MessageKind::ask, system().queue,
+                                                        ReadState{std::string{prefix}, limit}),
+                                         Duration::max()}};
+}
+
+TimerId ActorBase::ask_message(detail::PendingAsk ask, Timers::Function outcome) {
+  Timers& timers = worker_.timers();
+  const bool has_room = timers.armed() < limits::kAsksInFlight;
+  const MonoTime due = ask.timeout == Duration::max() ? kNever : now() + ask.timeout;
+  const TimerId id = timers.arm(cell_, due, Duration::zero(), std::move(outcome));
+  ask.question->correlation = static_cast<std::uint64_t>(id);
+  ask.question->deadline = due;
+  const auto sent = has_room ? send(std::move(ask.question)) : Result<void>{ErrorCode::full};
+  if (!sent) {
+    MessagePtr refusal = make_message(MessageKind::reply, cell_.id);
+    refusal->has_error = true;
+    refusal->error = sent.error().code;
+    refusal->correlation = static_cast<std::uint64_t>(id);
+    worker_.send_reserved(std::move(refusal));
+  }
+  return id;
+}
+
+TimerId ActorBase::after(Duration delay, Callback<void()> function) {
+  return worker_.timers().arm(cell_, now() + delay, Duration::zero(),
+                              [function = std::move(function)](Message*) mutable { function(); });
+}
+
+TimerId ActorBase::every(Duration period, Callback<void()> function) {
+  if (period <= Duration::zero()) period = std::chrono::milliseconds{1};
+  return worker_.timers().arm(cell_, now() + period, period,
+                              [function = std::move(function)](Message*) mutable { function(); });
+}
+
+void ActorBase::cancel(TimerId timer) noexcept { worker_.timers().cancel(timer); }
+
+void ActorBase::stop() {
+  if (cell_.plan().options.restart == Restart::permanent) {
+    fail("since it stopped by itself, and is permanent");
+  } else {
+    stop(self());
+  }
+}
+void ActorBase::stop(Ref actor) { worker_.stop_actor(actor.id()); }
+void ActorBase::watch(Ref actor) { worker_.watch(cell_.id, actor.id()); }
+void ActorBase::fail(std::string why) { worker_.fail(cell_, Error{ErrorCode::failed, std::move(why)}); }
+
+Result<ActorId> ActorBase::spawn_recipe(MessagePtr start, const SpawnOptions& options, Restart restart) {
+  SpawnOptions placed = options;
+  if (placed.worker == SpawnOptions::kAnyWorker) placed.worker = worker_.index();
+  auto id = system().reserve(placed);
+  if (!id) return id;
+  static_cast<Recipe*>(start->inline_value())->parent = cell_.id;
+  cell_.kin().children.push_back({*id, restart, options.stop_limit});
+  start->receiver = *id;
+  start->sender = cell_.id;
+  worker_.send_reserved(std::move(start));
+  return id;
+}
+
+}  // namespace pannier

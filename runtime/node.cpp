@@ -1,0 +1,136 @@
+#include "runtime/node.h"
+
+#include "runtime/queue/queue.h"
+#include "runtime/router.h"
+#include "runtime/worker.h"
+
+namespace pannier {
+
+namespace {
+
+/// Supervises what the program starts at the top. It handles nothing; that it fails is the end of the node.
+struct Guardian : Actor<Guardian> {};
+
+SpawnOptions service_options(std::uint32_t worker) {
+  SpawnOptions options;
+  options.worker = worker;
+  options.mailbox = {.messages = 65536, .bytes = 64 * 1024 * 1024};
+  return options;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Node>> Node::create(NodeOptions options, NodeParts parts) {
+  if (!valid_name(options.name, limits::kNodeNameBytes)) {
+    return Error{ErrorCode::invalid_argument,
+                 "'" + options.name + "' is no node name: 1 to 64 characters of a-z 0-9 . _ -"};
+  }
+  if (parts.wakeups.empty() || parts.wakeups.size() > limits::kWorkers) {
+    return Error{ErrorCode::invalid_argument, "A node needs 1 to 64 places to sleep, one a worker."};
+  }
+  for (const LaneOptions& lane : options.lanes) {
+    if (!valid_name(lane.name, limits::kLaneNameBytes) ||
+        (!lane.forward_to.empty() && !valid_name(lane.forward_to, limits::kNodeNameBytes))) {
+      return Error{ErrorCode::invalid_argument,
+                   "lane '" + lane.name + "': names are of a-z 0-9 . _ - only, 1 to 64 characters."};
+    }
+  }
+  std::unique_ptr<Node> node{new Node{std::move(parts), options.name}};
+  if (auto started = node->start(std::move(options)); !started) return started.error();
+  return node;
+}
+
+Node::Node(NodeParts parts, const std::string& name)
+    : parts_(std::move(parts)), system_(std::make_unique<System>(parts_.platform, name)) {}
+
+Node::~Node() { system_->closed.store(true, std::memory_order_release); }
+
+template <class A, class... Args>
+Result<ActorId> Node::spawn_service(std::uint32_t worker, Args... args) {
+  const SpawnOptions options = service_options(worker);
+  return spawn_message(detail::start_message<A>(options, std::move(args)...), options);
+}
+
+Result<void> Node::start(NodeOptions options) {
+  const auto count = static_cast<std::uint32_t>(parts_.wakeups.size());
+  for (std::uint32_t i = 0; i < count; ++i) {
+    system_->workers.push_back(std::make_unique<Worker>(*system_, i, *parts_.wakeups[i]));
+    loops_.push_back(system_->workers.back().get());
+  }
+  const std::uint32_t store_worker = count >= 3 ? 1 : 0;
+  system_->first_actor_worker = count >= 3 ? 2 : count == 2 ? 1 : 0;
+
+  auto root = spawn_service<Guardian>(0);
+  if (!root) return root.error();
+  system_->root = *root;
+
+  // Services start first, so that they stop last.
+  auto router = std::make_unique<Router>(*system_, parts_.transport,
+                                         parts_.store == nullptr ? 0 : parts_.store->incarnation(),
+                                         std::move(options.links), std::move(options.peers));
+  if (parts_.transport != nullptr) {
+    for (const std::string& address : options.listen) {
+      auto listening = parts_.transport->listen(address);
+      if (!listening) return listening.error();
+      listening_.push_back(std::move(*listening));
+    }
+  }
+  system_->workers[0]->add_hook(*router);
+  auto router_port = spawn_service<ServicePort>(0, static_cast<Service*>(router.get()));
+  if (!router_port) return router_port.error();
+  system_->router = *router_port;
+  router_ = std::move(router);
+
+  if (parts_.store != nullptr) {
+    auto queue = std::make_unique<Queue>(*system_, *parts_.store, std::move(options.lanes));
+    if (auto loaded = queue->load(); !loaded) return loaded;
+    system_->workers[store_worker]->add_hook(*queue);
+    auto queue_port = spawn_service<ServicePort>(store_worker, static_cast<Service*>(queue.get()));
+    if (!queue_port) return queue_port.error();
+    system_->queue = *queue_port;
+    queue_ = std::move(queue);
+  }
+  return {};
+}
+
+Result<ActorId> Node::spawn_message(MessagePtr start, const SpawnOptions& options) {
+  auto id = system_->reserve(options);
+  if (!id) return id;
+  const ActorId parent = system_->root;
+  static_cast<Recipe*>(start->inline_value())->parent = parent;
+  start->receiver = *id;
+  if (parent) {
+    MessagePtr adopt = native_message(MessageKind::adopt, parent, Child{*id, options.restart, options.stop_limit});
+    if (auto adopted = system_->send_from_outside(std::move(adopt)); !adopted) return adopted.error();
+  }
+  if (auto sent = system_->send_from_outside(std::move(start)); !sent) return sent.error();
+  return id;
+}
+
+Result<void> Node::tell(Ref to, const AnyTable& message) {
+  return system_->send_from_outside(any_message(MessageKind::tell, to.id(), message));
+}
+
+void Node::stop() {
+  if (system_->stopping.exchange(true)) return;
+  // Refused only where the top has gone already.
+  static_cast<void>(system_->send_from_outside(make_message(MessageKind::stop, system_->root)).ok());
+}
+
+void Node::on_stopped(std::function<void()> told) { system_->on_stopped = std::move(told); }
+
+bool Node::stopped() const noexcept { return system_->stopped.load(std::memory_order_acquire); }
+bool Node::failed() const noexcept { return system_->failed.load(std::memory_order_acquire); }
+const std::string& Node::name() const noexcept { return system_->directory.own_node(); }
+
+std::uint64_t Node::dead_letters(DeadLetterReason reason) const noexcept {
+  return system_->dead_letters[static_cast<std::size_t>(reason)].load(std::memory_order_relaxed);
+}
+
+std::uint64_t Node::dead_letters() const noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& each : system_->dead_letters) sum += each.load(std::memory_order_relaxed);
+  return sum;
+}
+
+}  // namespace pannier

@@ -1,0 +1,63 @@
+#include "runtime/queue/inbox.h"
+
+namespace pannier {
+
+Result<void> Watermarks::load() {
+  auto kept = store_.watermarks();
+  if (!kept) return kept.error();
+  for (Watermark& watermark : *kept) {
+    Mark& mark = marks_[{watermark.producer, watermark.incarnation, watermark.lane}];
+    mark.staged = watermark.sequence;
+    mark.watermark = std::move(watermark);
+  }
+  return {};
+}
+
+Watermarks::Mark& Watermarks::mark(const IncomingRow& row) {
+  Mark& mark = marks_[{row.producer, row.incarnation, row.lane}];
+  if (mark.watermark.producer.empty()) mark.watermark = {row.producer, row.incarnation, row.lane, 0};
+  return mark;
+}
+
+Watermarks::Verdict Watermarks::judge(const IncomingRow& row) {
+  const Mark& known = mark(row);
+  if (row.sequence <= known.staged) return Verdict::duplicate;
+  return row.after > known.staged ? Verdict::gap : Verdict::fresh;
+}
+
+bool Watermarks::staged(const IncomingRow& row) {
+  Mark& changed = mark(row);
+  const bool first = changed_.empty();
+  if (changed.staged == changed.watermark.sequence) changed_.push_back(&changed);
+  changed.staged = row.sequence;
+  return first;
+}
+
+Result<void> Watermarks::write(Group& group) {
+  // By value: a failing change settles, and so empties, the list.
+  for (const Mark* each : std::vector<Mark*>{changed_}) {
+    Watermark next = each->watermark;
+    next.sequence = each->staged;
+    auto written = group.change([&](Store& store) { return store.put_watermark(next); });
+    if (!written) return written;
+  }
+  return {};
+}
+
+std::vector<StreamAck> Watermarks::settle(bool committed) {
+  std::vector<StreamAck> acks;
+  for (Mark* each : changed_) {
+    if (!committed) {
+      each->staged = each->watermark.sequence;
+      continue;
+    }
+    each->watermark.sequence = each->staged;
+    acks.push_back({each->watermark.producer, each->watermark.lane, each->staged, false, ErrorCode{}});
+  }
+  changed_.clear();
+  return acks;
+}
+
+Sequence Watermarks::committed(const IncomingRow& row) { return mark(row).watermark.sequence; }
+
+}  // namespace pannier

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "platform/platform.h"
+#include "runtime/directory.h"
+#include "runtime/message.h"
+#include "runtime/options.h"
+
+namespace pannier {
+
+class Worker;
+
+enum class DeadLetterReason : std::uint8_t {
+  no_such_actor,  ///< Stopped, never was, or no link leads to it.
+  mailbox_full,   ///< Dropped by the mailbox's policy.
+  unhandled,      ///< The actor has no handler for the type, or the bytes do not verify.
+  stopped,        ///< Was waiting in the mailbox of an actor that stopped.
+  late_reply,     ///< The question had its outcome already.
+  handler_failed, ///< Was being handled when the actor failed.
+};
+inline constexpr std::size_t kDeadLetterReasons = 6;
+[[nodiscard]] std::string_view to_string(DeadLetterReason reason) noexcept;
+
+/// One message that did not reach a handler, for reports. Borrowed for the call.
+struct DeadLetter {
+  DeadLetterReason reason;
+  std::string_view type;
+  ActorId sender;
+  ActorId receiver;
+};
+
+/// What the workers of one node share. Internal: programs see Node.
+struct System {
+  System(Platform services, std::string node_name);
+  ~System();
+
+  Platform platform;
+  Directory directory;
+  std::vector<std::unique_ptr<Worker>> workers;
+  ActorId root;    ///< Supervises what the program and the runtime start at the top.
+  ActorId router;  ///< Topics and links.
+  ActorId queue;   ///< Outbox and inbox; nobody where the node has no store.
+
+  std::array<std::atomic<std::uint64_t>, kDeadLetterReasons> dead_letters{};
+  std::atomic<std::uint32_t> next_worker{0};  ///< Round-robin of placement.
+  std::uint32_t first_actor_worker = 0;       ///< Workers from here on carry the program's actors.
+  std::function<void()> on_stopped;           ///< Called by the worker whose actor was the last to stop.
+  std::atomic<bool> stopping{false};
+  std::atomic<bool> stopped{false};
+  std::atomic<bool> closed{false};            ///< Being taken apart: nothing is sent any more.
+  std::atomic<bool> failed{false};            ///< The top supervisor gave up.
+
+  /// Any thread: by the workers' own way, or into the worker's inbox.
+  [[nodiscard]] Result<void> send_from_outside(MessagePtr message);
+  /// Takes a slot and the name for an actor to come; the caller sends the start message there. Any thread.
+  [[nodiscard]] Result<ActorId> reserve(const SpawnOptions& options);
+  /// Where a message goes now: a living name becomes its actor, a name elsewhere stays and goes to the router.
+  struct Target {
+    ActorId cell;      ///< Whose mailbox takes it.
+    ActorId receiver;  ///< Who is meant.
+  };
+  [[nodiscard]] Result<Target> resolve(ActorId receiver) noexcept;
+  void report(const DeadLetter& letter) noexcept;
+  /// "name" or "#worker.slot.generation", for people.
+  [[nodiscard]] std::string describe(ActorId id);
+};
+
+}  // namespace pannier

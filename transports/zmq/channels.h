@@ -81,7 +81,10 @@ class DialledChannel {
 /// A listening address: a ROUTER and the peers that came in.
 class Listener {
  public:
-  Listener(Shared& shared, MonitoredSocket socket) : shared_(shared), socket_(std::move(socket)) {}
+  /// `endpoint` is what the socket is bound to.
+  Listener(Shared& shared, MonitoredSocket socket, std::string endpoint)
+      : shared_(shared), socket_(std::move(socket)), endpoint_(std::move(endpoint)) {}
+  /// Waits, a second at most, until the address is free: libzmq would let go of it some time later.
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
@@ -115,6 +118,7 @@ class Listener {
 
   Shared& shared_;
   MonitoredSocket socket_;
+  std::string endpoint_;
   Peers peers_;
   std::unordered_map<ChannelId, std::string> by_channel_;
   std::unordered_map<int, std::string> by_fd_;      ///< The peer on a connection that has sent something.

@@ -8,6 +8,8 @@
 namespace pannier::zmq {
 namespace {
 
+constexpr long kUnbindMilliseconds = 1000;
+
 std::string_view property(const ::zmq::message_t& message, const char* name) {
   const char* value = zmq_msg_gets(message.handle(), name);
   return value == nullptr ? std::string_view{} : std::string_view{value};
@@ -23,7 +25,16 @@ int connection_of(const ::zmq::message_t& message) {
 
 }  // namespace
 
-Listener::~Listener() { shared_.open_channels -= by_channel_.size(); }
+Listener::~Listener() {
+  shared_.open_channels -= by_channel_.size();
+  if (zmq_unbind(socket_.socket().handle(), endpoint_.c_str()) != 0) return;
+  zmq_pollitem_t item{socket_.monitor().handle(), 0, ZMQ_POLLIN, 0};
+  while (zmq_poll(&item, 1, kUnbindMilliseconds) > 0) {
+    while (const std::optional<MonitoredSocket::Event> event = socket_.next_event()) {
+      if (event->kind == ZMQ_EVENT_CLOSED) return;
+    }
+  }
+}
 
 /// Events are written before what they announce can be read, so a connection that has sent something is known here.
 void Listener::read_monitor() {

@@ -163,7 +163,7 @@ Result<std::string> ZmqTransport::listen(std::string_view address) {
   if (zmq_getsockopt(socket->socket().handle(), ZMQ_LAST_ENDPOINT, endpoint, &size) != 0) {
     return bind_error(text, zmq_errno());
   }
-  state_->listeners.push_back(std::make_unique<Listener>(state_->shared, std::move(*socket)));
+  state_->listeners.push_back(std::make_unique<Listener>(state_->shared, std::move(*socket), endpoint));
   return std::string{endpoint};
 }
 

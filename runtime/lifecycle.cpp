@@ -186,9 +186,9 @@ void Worker::forget_child(Cell& cell, ActorId child) noexcept {
 }
 
 void Worker::child_failed(Cell& cell, ActorId child, Error error) {
-  const auto find = [&] {
+  const auto find = [&cell, child] {  // kept by the timer below
     auto& children = cell.kin().children;
-    return std::find_if(children.begin(), children.end(), [&](const Child& c) { return c.id == child; });
+    return std::find_if(children.begin(), children.end(), [child](const Child& c) { return c.id == child; });
   };
   if (cell.phase != Phase::running || find() == cell.family->children.end() || find()->restart == Restart::temporary) {
     send_reserved(make_message(MessageKind::stop, child));

@@ -30,6 +30,8 @@ concept FlatObject = requires { typename T::TableType; } && FlatTable<typename T
 template <FlatTable T>
 class Table {
  public:
+  using table_type = T;
+
   /// `block` holds a buffer of root T that was verified, or built here.
   explicit Table(BlockRef block) noexcept : block_(std::move(block)) {}
 

@@ -8,7 +8,8 @@ namespace {
 
 using sqlite_schema::position;
 
-/// A store that gave up its reserve tries to have it again with every so-manieth message that it refuses.
+/// A store that gave up its reserve tries to have it again with one in so many of the messages that it
+/// refuses.
 constexpr unsigned kReserveTries = 16;
 /// Pages below the cap that are kept from new messages.
 constexpr std::int64_t kReservedPages = 64;

@@ -5,7 +5,7 @@
 #include <span>
 #include <string>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
 
 using pannier::crc32c;
 using pannier::FieldChecksum;

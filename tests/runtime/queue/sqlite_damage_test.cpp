@@ -2,7 +2,8 @@
 #include <string>
 #include <vector>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
+
 #include "platform/sim/seeded_entropy.h"
 #include "runtime/queue/sqlite_store.h"
 #include "tests/contract/store_contract.h"

@@ -4,7 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
+
 #include "platform/sim/seeded_entropy.h"
 #include "runtime/queue/sqlite_store.h"
 #include "runtime/queue/sqlite_vfs.h"

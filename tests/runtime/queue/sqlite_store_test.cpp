@@ -3,7 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
+
 #include "platform/sim/seeded_entropy.h"
 #include "tests/contract/store_contract.h"
 #include "tests/runtime/queue/sqlite_support.h"

@@ -6,7 +6,8 @@
 #include <string>
 #include <utility>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
+
 #include "runtime/queue/sqlite_store.h"
 
 /// What the tests of the SQLite store share.

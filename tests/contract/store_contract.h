@@ -7,7 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
+
 #include "runtime/limits.h"
 #include "runtime/queue/store.h"
 

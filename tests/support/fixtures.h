@@ -8,7 +8,8 @@
 #include <system_error>
 #include <utility>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
+
 #include "platform/sim/seeded_entropy.h"
 #include "runtime/queue/memory_store.h"
 #include "runtime/queue/sqlite_store.h"

@@ -15,18 +15,28 @@ namespace detail {
 
 /// What a handler for T is given: a table's accessor, or the native value.
 template <class Self, class T>
-concept HandlesPlain = requires(Self& self, const T& value) { self.on(value); };
+concept HandlesPlain = requires(Self& self, const T& value) {
+  self.on(value);
+};
 template <class Self, class T>
-concept HandlesMoved = requires(Self& self, T&& value) { self.on(std::move(value)); };
+concept HandlesMoved = requires(Self& self, T&& value) {
+  self.on(std::move(value));
+};
 template <class Self, class T>
-concept HandlesShared = requires(Self& self, const Table<T>& value) { self.on(value); };
+concept HandlesShared = requires(Self& self, const Table<T>& value) {
+  self.on(value);
+};
 template <class Self, class T>
-concept HandlesDelivery = requires(Self& self, const T& value, Delivery delivery) { self.on(value, delivery); };
+concept HandlesDelivery = requires(Self& self, const T& value, Delivery delivery) {
+  self.on(value, delivery);
+};
 template <class Self, class T>
-concept HandlesQuestion = requires(Self& self, const T& value, Responder responder) { self.on(value, responder); };
+concept HandlesQuestion = requires(Self& self, const T& value, Responder responder) {
+  self.on(value, responder);
+};
 template <class Self, class T>
 concept HandlesAny = HandlesPlain<Self, T> || HandlesMoved<Self, T> || HandlesDelivery<Self, T> ||
-                     HandlesQuestion<Self, T> || (FlatTable<T> && HandlesShared<Self, T>);
+    HandlesQuestion<Self, T> ||(FlatTable<T>&& HandlesShared<Self, T>);
 
 [[nodiscard]] inline bool wants_reply(const Message& message) noexcept { return message.kind == MessageKind::ask; }
 
@@ -172,15 +182,15 @@ class Actor : public ActorBase {
 
   /// Moves a native value to an actor of this process. On error the value is lost with the refusal.
   template <class T>
-    requires(!std::convertible_to<T, AnyTable>)
-  Result<void> tell(LocalRef to, T&& value, Urgency urgency = Urgency::normal) {
+  requires(!std::convertible_to<T, AnyTable>) Result<void> tell(LocalRef to, T&& value,
+                                                                Urgency urgency = Urgency::normal) {
     MessagePtr message = native_message(MessageKind::tell, to.id(), std::forward<T>(value));
     message->urgency = urgency;
     return this->send(std::move(message));
   }
   template <class A, class T>
-    requires(!std::convertible_to<T, AnyTable>)
-  Result<void> tell(ActorRef<A> to, T&& value, Urgency urgency = Urgency::normal) {
+  requires(!std::convertible_to<T, AnyTable>) Result<void> tell(ActorRef<A> to, T&& value,
+                                                                Urgency urgency = Urgency::normal) {
     static_assert(A::template kHandles<std::remove_cvref_t<T>>, "that actor does not handle this type");
     return tell(static_cast<LocalRef>(to), std::forward<T>(value), urgency);
   }
@@ -198,8 +208,7 @@ class Actor : public ActorBase {
     return Pending<Value>{{this, any_message(MessageKind::ask, to.id(), question), timeout}};
   }
   template <class R, class T>
-    requires(!std::convertible_to<T, AnyTable>)
-  [[nodiscard]] auto ask(LocalRef to, T&& question, Duration timeout) {
+  requires(!std::convertible_to<T, AnyTable>) [[nodiscard]] auto ask(LocalRef to, T&& question, Duration timeout) {
     using Value = typename detail::OutcomeOf<R>::type;
     return Pending<Value>{{this, native_message(MessageKind::ask, to.id(), std::forward<T>(question)), timeout}};
   }
@@ -282,7 +291,7 @@ const ActorType& Actor<Self, Types...>::actor_type() noexcept {
       [](ActorBase& base) noexcept { static_cast<Self&>(base).~Self(); },
       [] {
         Result<void> (*intercept)(ActorBase&, Message&) = nullptr;
-        if constexpr (requires(Self& self, Message& message) { self.intercept(message); }) {
+        if constexpr (requires(Self & self, Message & message) { self.intercept(message); }) {
           intercept = [](ActorBase& base, Message& message) { return static_cast<Self&>(base).intercept(message); };
         }
         return intercept;

@@ -96,10 +96,8 @@ Result<void> ActorBase::consume_lane(std::string_view lane, ConsumeOptions optio
 }
 
 Pending<std::vector<StateRow>> ActorBase::read_state(std::string_view prefix, std::size_t limit) {
-  return Pending<std::vector<StateRow>>{{this,
-                                         native_message(MessageKind::ask, system().queue,
-                                                        ReadState{std::string{prefix}, limit}),
-                                         Duration::max()}};
+  return Pending<std::vector<StateRow>>{
+      {this, native_message(MessageKind::ask, system().queue, ReadState{std::string{prefix}, limit}), Duration::max()}};
 }
 
 TimerId ActorBase::ask_message(detail::PendingAsk ask, Timers::Function outcome) {

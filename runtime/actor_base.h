@@ -188,8 +188,7 @@ class [[nodiscard]] Pending {
 
   /// Sends it. `function` takes a Result<T>; the id that comes back takes the question back (ActorBase::cancel).
   template <class F>
-    requires std::invocable<F&, Result<T>>
-  TimerId then(F function) && {
+  requires std::invocable<F&, Result<T>> TimerId then(F function) && {
     ActorBase* asker = ask_.asker;
     return asker->ask_message(std::move(ask_), [function = std::move(function)](Message* reply) mutable {
       function(detail::read_reply<T>(reply));

@@ -15,7 +15,8 @@ namespace pannier {
 class Block {
  public:
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {start_, size_}; }
-  /// True once a verifier has passed these bytes, or they were built in this process: verified once, not at each reader.
+  /// True once a verifier has passed these bytes, or they were built in this process: verified once, not at each
+  /// reader.
   [[nodiscard]] bool verified() const noexcept { return verified_.load(std::memory_order_relaxed); }
   void set_verified() const noexcept { verified_.store(true, std::memory_order_relaxed); }
 

@@ -19,8 +19,8 @@ class Callback<R(Args...)> {
  public:
   Callback() noexcept = default;
   template <class F>
-    requires(!std::is_same_v<std::remove_cvref_t<F>, Callback> && std::is_invocable_r_v<R, F&, Args...>)
-  Callback(F&& function) {  // NOLINT: implicit, a lambda is a callback
+  requires(!std::is_same_v<std::remove_cvref_t<F>, Callback> && std::is_invocable_r_v<R, F&, Args...>)
+      Callback(F&& function) {  // NOLINT: implicit, a lambda is a callback
     using Target = std::remove_cvref_t<F>;
     static_assert(alignof(Target) <= 16);
     if constexpr (kInline<Target>) {
@@ -46,7 +46,7 @@ class Callback<R(Args...)> {
  private:
   static constexpr std::size_t kSpace = 48;
   template <class Target>
-  static constexpr bool kInline = sizeof(Target) <= kSpace && std::is_nothrow_move_constructible_v<Target>;
+  static constexpr bool kInline = sizeof(Target) <= kSpace&& std::is_nothrow_move_constructible_v<Target>;
 
   struct Table {
     R (*call)(void* space, Args... args);

@@ -53,7 +53,7 @@ class Recipe {
 };
 
 enum class Phase : std::uint8_t {
-  vacant,     ///< No actor; the slot is free, or reserved for a start message on its way.
+  vacant,  ///< No actor; the slot is free, or reserved for a start message on its way.
   running,
   suspended,  ///< Has failed and waits for its supervisor's word. Its mailbox keeps filling.
   ending,     ///< Waits for its children to stop; then stops or is built anew.
@@ -83,23 +83,23 @@ struct Family {
 /// The runtime's side of one actor. Cells stand in chunks and are used again; the generation tells lives apart.
 /// The atomics are read by every worker, the rest belongs to the cell's own.
 struct Cell {
-  std::atomic<std::uint32_t> generation{0};     // odd: a life goes on
-  std::atomic<std::uint32_t> remote_count{0};   // sent by other threads and not yet taken in
+  std::atomic<std::uint32_t> generation{0};    // odd: a life goes on
+  std::atomic<std::uint32_t> remote_count{0};  // sent by other threads and not yet taken in
   std::atomic<std::uint32_t> remote_bytes{0};
-  std::atomic<std::uint32_t> local_count{0};    // in the queues; only the own worker writes
+  std::atomic<std::uint32_t> local_count{0};  // in the queues; only the own worker writes
   std::atomic<std::uint32_t> local_bytes{0};
   std::atomic<std::uint32_t> max_count{0};
   std::atomic<std::uint32_t> max_bytes{0};
   std::atomic<WhenFull> when_full{WhenFull::reject};
 
-  std::atomic<std::uint32_t> name{0};           // index in the directory + 1; 0: none
+  std::atomic<std::uint32_t> name{0};  // index in the directory + 1; 0: none
 
   Phase phase = Phase::vacant;
-  bool ready = false;            // stands in the worker's ready queue
+  bool ready = false;  // stands in the worker's ready queue
   bool restart_after_end = false;
   bool end_failed = false;
-  bool subscribes = false;       // the router keeps something for this actor
-  bool consumes = false;         // the queue does
+  bool subscribes = false;  // the router keeps something for this actor
+  bool consumes = false;    // the queue does
   ActorBase* actor = nullptr;
   const ActorType* type = nullptr;
   ActorId id;
@@ -107,7 +107,7 @@ struct Cell {
   MessageQueue urgent;
   MessageQueue normal;
   Cell* next_ready = nullptr;
-  TimerNode* timers = nullptr;   // armed for this actor
+  TimerNode* timers = nullptr;  // armed for this actor
   MessagePtr recipe;
   std::unique_ptr<Family> family;
   std::uint64_t handled = 0;

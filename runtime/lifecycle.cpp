@@ -1,5 +1,5 @@
-// An actor's life on its worker: start, failure, restart, stop, and what its supervisor does about it. The words and the
-// rules are OTP's (Armstrong, 2003); a restart keeps the address and the mailbox, as in Akka.
+// An actor's life on its worker: start, failure, restart, stop, and what its supervisor does about it. The words and
+// the rules are OTP's (Armstrong, 2003); a restart keeps the address and the mailbox, as in Akka.
 
 #include <algorithm>
 
@@ -130,8 +130,8 @@ void Worker::finish_end(Cell& cell) {
       return {};
     });
     if (!stopped) {
-      system_.platform.log.write(LogLevel::error, "actor " + system_.describe(cell.id) + " failed while stopping: " +
-                                                      stopped.error().detail);
+      system_.platform.log.write(
+          LogLevel::error, "actor " + system_.describe(cell.id) + " failed while stopping: " + stopped.error().detail);
     }
   }
   timers_.cancel_all(cell);

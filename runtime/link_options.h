@@ -9,8 +9,8 @@ namespace pannier {
 
 /// One node to dial. The link is kept up: dialled again after each loss, with full jitter.
 struct LinkOptions {
-  std::string node;     ///< The name that the far end must give.
-  std::string address;  ///< In the transport's form.
+  std::string node;                   ///< The name that the far end must give.
+  std::string address;                ///< In the transport's form.
   std::optional<PublicKey> key = {};  ///< The only key that the far end may have.
 };
 

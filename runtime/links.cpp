@@ -28,7 +28,8 @@ void Links::start(ServicePort& port) {
 void Links::stop() {
   for (auto& [id, link] : links_) {
     if (!link->open) continue;
-    if (link->up) static_cast<void>(link->out.add({.kind = wire::Kind::goodbye}).ok());  // courtesy; silence says it too
+    if (link->up)
+      static_cast<void>(link->out.add({.kind = wire::Kind::goodbye}).ok());  // courtesy; silence says it too
     flush(*link);
     transport_.close(link->channel);
   }
@@ -246,7 +247,7 @@ void Links::flush(Link& link) {
   if (link.out.empty() || !link.open) return;
   const auto sent = transport_.send(link.channel, link.out.frame());
   if (!sent && sent.error().code == ErrorCode::full) return;  // stays gathered; the next step tries again
-  link.out.clear();  // a closed channel reports itself by on_closed
+  link.out.clear();                                           // a closed channel reports itself by on_closed
   link.sent = port_->now();
 }
 

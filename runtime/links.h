@@ -15,18 +15,18 @@ namespace pannier {
 
 /// One link: a channel and what both ends know of each other. Owned by Links.
 struct Link {
-  std::uint64_t id = 0;                ///< Never used twice within a process; 0 is no link.
-  std::string node;                    ///< The peer's name: known at once when dialled, after hello when accepted.
-  std::uint64_t incarnation = 0;       ///< Of the peer's store.
-  const LinkOptions* dial = nullptr;   ///< Null for an accepted link.
+  std::uint64_t id = 0;               ///< Never used twice within a process; 0 is no link.
+  std::string node;                   ///< The peer's name: known at once when dialled, after hello when accepted.
+  std::uint64_t incarnation = 0;      ///< Of the peer's store.
+  const LinkOptions* dial = nullptr;  ///< Null for an accepted link.
   PeerIdentity peer;
   ChannelId channel{};
-  bool open = false;                   ///< The channel carries frames.
-  bool up = false;                     ///< The peer's hello has come.
-  bool flushing = false;               ///< Stands in the list of links with something to send.
+  bool open = false;      ///< The channel carries frames.
+  bool up = false;        ///< The peer's hello has come.
+  bool flushing = false;  ///< Stands in the list of links with something to send.
   MonoTime heard{};
   MonoTime sent{};
-  std::uint32_t failures = 0;          ///< Dials in a row that came to nothing.
+  std::uint32_t failures = 0;  ///< Dials in a row that came to nothing.
   TimerId timer{};
   wire::FrameWriter out;
 };
@@ -42,8 +42,8 @@ class LinkEvents {
   virtual Result<void> on_record(Link& link, const wire::Record& record) = 0;
 };
 
-/// Keeps links up over any transport: dials and dials again with full jitter (AWS Architecture Blog, 2015), says and hears
-/// hello, beats, notices silence, packs records into frames. On the worker that drives the transport.
+/// Keeps links up over any transport: dials and dials again with full jitter (AWS Architecture Blog, 2015), says and
+/// hears hello, beats, notices silence, packs records into frames. On the worker that drives the transport.
 class Links final : public TransportEvents {
  public:
   /// Everything given outlives the links.
@@ -114,7 +114,7 @@ class Links final : public TransportEvents {
   std::unordered_map<std::string, Link*> nodes_;  // the links that are up
   std::vector<std::uint64_t> to_flush_;
   std::vector<std::uint64_t> to_cut_;
-  std::vector<std::unique_ptr<Link>> gone_;       // ended in this step; references may still be on the stack
+  std::vector<std::unique_ptr<Link>> gone_;  // ended in this step; references may still be on the stack
   TimerId retry_{};
   Counters counters_;
 };

@@ -34,12 +34,13 @@ enum class MessageKind : std::uint8_t {
 
 enum class Urgency : std::uint8_t { normal, urgent };
 
-/// What the runtime knows of a type: its name for reports, how to destroy and how to verify it. One static object a type.
+/// What the runtime knows of a type: its name for reports, how to destroy and how to verify it. One static object a
+/// type.
 struct TypeInfo {
   TypeId id;
   std::string_view name;
-  void (*destroy)(void* value) noexcept;                       ///< Native values; null where nothing is to do.
-  bool (*verify)(std::span<const std::byte> bytes) noexcept;   ///< Tables; null for native types.
+  void (*destroy)(void* value) noexcept;                      ///< Native values; null where nothing is to do.
+  bool (*verify)(std::span<const std::byte> bytes) noexcept;  ///< Tables; null for native types.
 };
 
 namespace detail {
@@ -63,20 +64,19 @@ constexpr std::string_view type_name() noexcept {
 }
 
 template <class T>
-inline constexpr TypeInfo kTypeInfo{
-    type_id_of(type_name<T>()), type_name<T>(),
-    [] {
-      void (*destroy)(void*) noexcept = nullptr;
-      if constexpr (!FlatTable<T> && !std::is_trivially_destructible_v<T>) {
-        destroy = [](void* value) noexcept { static_cast<T*>(value)->~T(); };
-      }
-      return destroy;
-    }(),
-    [] {
-      bool (*verify)(std::span<const std::byte>) noexcept = nullptr;
-      if constexpr (FlatTable<T>) verify = &verify_table<T>;
-      return verify;
-    }()};
+inline constexpr TypeInfo kTypeInfo{type_id_of(type_name<T>()), type_name<T>(),
+                                    [] {
+                                      void (*destroy)(void*) noexcept = nullptr;
+                                      if constexpr (!FlatTable<T> && !std::is_trivially_destructible_v<T>) {
+                                        destroy = [](void* value) noexcept { static_cast<T*>(value)->~T(); };
+                                      }
+                                      return destroy;
+                                    }(),
+                                    [] {
+                                      bool (*verify)(std::span<const std::byte>) noexcept = nullptr;
+                                      if constexpr (FlatTable<T>) verify = &verify_table<T>;
+                                      return verify;
+                                    }()};
 
 }  // namespace detail
 
@@ -88,20 +88,20 @@ template <class T>
 /// One message on its way inside a process: envelope and payload in one piece of pool memory. A native value stands
 /// inline; a table (or a native value shared by a fan-out) is a share of a block. Owned through MessagePtr.
 struct Message {
-  Message* next = nullptr;            ///< For the queue that holds it.
+  Message* next = nullptr;  ///< For the queue that holds it.
   TypeId type{};
-  const TypeInfo* info = nullptr;     ///< Null for a table that came from afar, until a handler knows its type.
+  const TypeInfo* info = nullptr;  ///< Null for a table that came from afar, until a handler knows its type.
   ActorId receiver;
   ActorId sender;
   std::uint64_t correlation = 0;
-  std::uint64_t trace = 0;            ///< Carried from the message being handled to those it causes.
-  MonoTime deadline = kNever;         ///< Of an ask.
+  std::uint64_t trace = 0;     ///< Carried from the message being handled to those it causes.
+  MonoTime deadline = kNever;  ///< Of an ask.
   BlockRef block;
-  BlockRef label;                     ///< Text: the topic of a publication, the key of a delivery.
+  BlockRef label;  ///< Text: the topic of a publication, the key of a delivery.
   std::uint32_t inline_bytes = 0;
   MessageKind kind = MessageKind::tell;
   Urgency urgency = Urgency::normal;
-  bool reserved = false;              ///< Takes the room that no mailbox bound touches.
+  bool reserved = false;  ///< Takes the room that no mailbox bound touches.
   bool has_error = false;
   ErrorCode error{};
 

@@ -22,11 +22,11 @@ class Queue;
 class Router;
 
 struct NodeOptions {
-  std::string name;                    ///< As others address it: a-z 0-9 . _ - only.
-  std::vector<LinkOptions> links = {}; ///< Nodes to dial. A node that only listens needs none.
-  std::vector<std::string> listen = {};///< Addresses to accept links at, in the transport's form.
-  std::vector<PeerOptions> peers = {}; ///< Who may bear which name. Empty: whoever the transport let in.
-  std::vector<LaneOptions> lanes = {}; ///< Lanes that differ from the default, or lead on to another node.
+  std::string name;                      ///< As others address it: a-z 0-9 . _ - only.
+  std::vector<LinkOptions> links = {};   ///< Nodes to dial. A node that only listens needs none.
+  std::vector<std::string> listen = {};  ///< Addresses to accept links at, in the transport's form.
+  std::vector<PeerOptions> peers = {};   ///< Who may bear which name. Empty: whoever the transport let in.
+  std::vector<LaneOptions> lanes = {};   ///< Lanes that differ from the default, or lead on to another node.
 };
 
 /// What a node is built of; `main` chooses. Everything outlives the node.
@@ -67,8 +67,7 @@ class Node {
   /// Sends from outside of any actor; as ActorBase::tell.
   Result<void> tell(Ref to, const AnyTable& message);
   template <class T>
-    requires(!std::convertible_to<T, AnyTable>)
-  Result<void> tell(LocalRef to, T&& value) {
+  requires(!std::convertible_to<T, AnyTable>) Result<void> tell(LocalRef to, T&& value) {
     return system_->send_from_outside(native_message(MessageKind::tell, to.id(), std::forward<T>(value)));
   }
   [[nodiscard]] Result<Ref> ref(std::string_view name) { return system_->directory.name(name); }

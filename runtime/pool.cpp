@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::size_t kSystemHeader = 16;  // links what came from the system, keeps 16-byte alignment
 
-
 }  // namespace
 
 Pool::Header* Pool::header_of(void* memory) noexcept {
@@ -32,7 +31,8 @@ void* Pool::allocate(std::size_t bytes) {
   const std::size_t whole = bytes + kHeaderBytes;
   const std::size_t size_class =
       whole <= kSmallest ? 0 : static_cast<std::size_t>(std::bit_width(whole - 1)) - std::bit_width(kSmallest - 1);
-  if (current_ != nullptr && size_class < kClasses) [[likely]] return current_->take(size_class);
+  if (current_ != nullptr && size_class < kClasses) [[likely]]
+    return current_->take(size_class);
   // 32-bit malloc aligns to 8 only, so the heap path aligns by itself.
   auto* memory = static_cast<std::byte*>(std::aligned_alloc(16, (whole + 15) & ~std::size_t{15}));
   if (memory == nullptr) std::abort();

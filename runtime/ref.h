@@ -6,8 +6,8 @@
 
 namespace pannier {
 
-/// Names one life of one actor: worker, slot, generation. A slot that is used again has another generation, so a message
-/// to an actor that has stopped is refused and never reaches its successor. The top bit marks a name instead
+/// Names one life of one actor: worker, slot, generation. A slot that is used again has another generation, so a
+/// message to an actor that has stopped is refused and never reaches its successor. The top bit marks a name instead
 /// (runtime/directory.h), which is resolved at each send.
 class ActorId {
  public:
@@ -30,7 +30,9 @@ class ActorId {
 
   [[nodiscard]] constexpr bool is_named() const noexcept { return (bits_ & kNamed) != 0; }
   [[nodiscard]] constexpr std::uint32_t name_index() const noexcept { return static_cast<std::uint32_t>(bits_); }
-  [[nodiscard]] constexpr std::uint32_t worker() const noexcept { return static_cast<std::uint32_t>(bits_ >> 56) & 0x7f; }
+  [[nodiscard]] constexpr std::uint32_t worker() const noexcept {
+    return static_cast<std::uint32_t>(bits_ >> 56) & 0x7f;
+  }
   [[nodiscard]] constexpr std::uint32_t slot() const noexcept {
     return static_cast<std::uint32_t>(bits_ >> 32) & ((1U << kSlotBits) - 1);
   }

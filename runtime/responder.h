@@ -18,8 +18,8 @@ class Responder {
 
   void reply(const AnyTable& answer) const;
   template <class T>
-    requires(!FlatTable<T> && !std::convertible_to<T, AnyTable> && !std::same_as<T, ErrorCode>)
-  void reply(T answer) const {
+  requires(!FlatTable<T> && !std::convertible_to<T, AnyTable> &&
+           !std::same_as<T, ErrorCode>) void reply(T answer) const {
     send(native_message(MessageKind::reply, {}, std::move(answer)));
   }
   /// The asker gets `code` in place of an answer.

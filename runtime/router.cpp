@@ -48,7 +48,7 @@ bool Router::after_actors(MonoTime) {
 
 Result<void> Router::handle(Message& message) {
   if (message.receiver.is_named()) return send_away(message);
-  const auto is = [&]<class T>(T* & value) {
+  const auto is = [&]<class T>(T*& value) {
     if (message.inline_bytes == 0 || message.type != type_info<T>().id) return false;
     value = static_cast<T*>(message.inline_value());
     return true;
@@ -92,8 +92,8 @@ Result<void> Router::send_away(Message& message) {
       record.id = next_ask_;
       record.number = remaining_ms(message.deadline, port_->now());
     }
-    const auto sent = asks_.size() >= limits::kAsksInFlight ? Result<void>{ErrorCode::full}
-                                                            : links_->send(*link, record);
+    const auto sent =
+        asks_.size() >= limits::kAsksInFlight ? Result<void>{ErrorCode::full} : links_->send(*link, record);
     if (sent) {
       if (!question) return {};
       const std::uint64_t id = next_ask_++;
@@ -268,7 +268,8 @@ void Router::heard_reply(const wire::Record& record) {
   asks_.erase(found);
   port_->cancel(ask.deadline);
   if (record.code != 0) {
-    fail_ask(ask, static_cast<ErrorCode>(std::min<unsigned>(record.code - 1U, static_cast<unsigned>(ErrorCode::corrupt))));
+    fail_ask(ask,
+             static_cast<ErrorCode>(std::min<unsigned>(record.code - 1U, static_cast<unsigned>(ErrorCode::corrupt))));
     return;
   }
   MessagePtr reply =
@@ -279,8 +280,14 @@ void Router::heard_reply(const wire::Record& record) {
 }
 
 void Router::heard_row(const Link& link, const wire::Record& record) {
-  IncomingRow row{link.node, link.incarnation, std::string{record.first}, record.id, record.number,
-                  std::string{record.second}, record.type, BlockRef::copy_of(record.payload)};
+  IncomingRow row{link.node,
+                  link.incarnation,
+                  std::string{record.first},
+                  record.id,
+                  record.number,
+                  std::string{record.second},
+                  record.type,
+                  BlockRef::copy_of(record.payload)};
   if (system_.queue) {
     tell_queue(native_message(MessageKind::tell, {}, std::move(row)));
   } else {

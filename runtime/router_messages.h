@@ -37,7 +37,8 @@ struct Ended {
   ActorId actor;
 };
 
-// --- Between queue and router -----------------------------------------------------------------------------------------
+// --- Between queue and router
+// -----------------------------------------------------------------------------------------
 
 /// A stored row on its way to another node; the key stands in `key`, the bytes are shared with whoever keeps them.
 struct OutgoingRow {
@@ -68,8 +69,8 @@ struct IncomingRow {
 struct StreamAck {
   std::string node;  ///< To the router: whom to tell. To the queue: who says so.
   std::string lane;
-  Sequence taken = 0;     ///< Everything up to here is committed there.
-  bool refused = false;   ///< The next row was not taken: `cause` says why; send it again after a while.
+  Sequence taken = 0;    ///< Everything up to here is committed there.
+  bool refused = false;  ///< The next row was not taken: `cause` says why; send it again after a while.
   ErrorCode cause{};
 };
 

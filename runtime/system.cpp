@@ -17,7 +17,8 @@ System::~System() = default;
 Result<System::Target> System::resolve(ActorId receiver) noexcept {
   if (!receiver.is_named()) return Target{receiver, receiver};
   Directory::Entry& entry = directory.entry(receiver);
-  if (const ActorId local = ActorId::from_bits(entry.local.load(std::memory_order_acquire))) return Target{local, local};
+  if (const ActorId local = ActorId::from_bits(entry.local.load(std::memory_order_acquire)))
+    return Target{local, local};
   if (!entry.name.node.empty()) return Target{router, receiver};
   return ErrorCode::not_found;
 }

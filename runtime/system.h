@@ -17,12 +17,12 @@ namespace pannier {
 class Worker;
 
 enum class DeadLetterReason : std::uint8_t {
-  no_such_actor,  ///< Stopped, never was, or no link leads to it.
-  mailbox_full,   ///< Dropped by the mailbox's policy.
-  unhandled,      ///< The actor has no handler for the type, or the bytes do not verify.
-  stopped,        ///< Was waiting in the mailbox of an actor that stopped.
-  late_reply,     ///< The question had its outcome already.
-  handler_failed, ///< Was being handled when the actor failed.
+  no_such_actor,   ///< Stopped, never was, or no link leads to it.
+  mailbox_full,    ///< Dropped by the mailbox's policy.
+  unhandled,       ///< The actor has no handler for the type, or the bytes do not verify.
+  stopped,         ///< Was waiting in the mailbox of an actor that stopped.
+  late_reply,      ///< The question had its outcome already.
+  handler_failed,  ///< Was being handled when the actor failed.
 };
 inline constexpr std::size_t kDeadLetterReasons = 6;
 [[nodiscard]] std::string_view to_string(DeadLetterReason reason) noexcept;
@@ -53,8 +53,8 @@ struct System {
   std::function<void()> on_stopped;           ///< Called by the worker whose actor was the last to stop.
   std::atomic<bool> stopping{false};
   std::atomic<bool> stopped{false};
-  std::atomic<bool> closed{false};            ///< Being taken apart: nothing is sent any more.
-  std::atomic<bool> failed{false};            ///< The top supervisor gave up.
+  std::atomic<bool> closed{false};  ///< Being taken apart: nothing is sent any more.
+  std::atomic<bool> failed{false};  ///< The top supervisor gave up.
 
   /// Any thread: by the workers' own way, or into the worker's inbox.
   [[nodiscard]] Result<void> send_from_outside(MessagePtr message);

@@ -23,7 +23,10 @@ concept FlatTable = requires {
 
 /// A table's object-API struct (`OrderCreatedT` of `OrderCreated`): filled field by field, then packed once.
 template <class T>
-concept FlatObject = requires { typename T::TableType; } && FlatTable<typename T::TableType>;
+concept FlatObject = requires {
+  typename T::TableType;
+}
+&&FlatTable<typename T::TableType>;
 
 /// An immutable FlatBuffers table and a share of the bytes it stands in. Cheap to copy, safe to keep and to send on:
 /// sending it again shares the bytes. Any thread.
@@ -109,7 +112,7 @@ template <FlatObject Object>
 
 /// A table built by hand: `build<Route>([&](flatbuffers::FlatBufferBuilder& b) { ...; return CreateRoute(b, ...); })`.
 template <FlatTable T, class Build>
-  requires std::invocable<Build&, flatbuffers::FlatBufferBuilder&>
+requires std::invocable<Build&, flatbuffers::FlatBufferBuilder&>
 [[nodiscard]] Table<T> build(Build&& build) {
   BlockBuilder block;
   const flatbuffers::Offset<T> root = build(block.builder());

@@ -11,8 +11,8 @@ namespace pannier {
 
 struct Cell;
 
-/// Names one armed timer of one worker. Zero names none. A timer that has fired or was cancelled keeps its id to itself:
-/// cancelling it again does nothing.
+/// Names one armed timer of one worker. Zero names none. A timer that has fired or was cancelled keeps its id to
+/// itself: cancelling it again does nothing.
 enum class TimerId : std::uint64_t {};
 
 struct TimerNode;

@@ -33,7 +33,7 @@ class TopicService {
   struct Counters {
     std::uint64_t published = 0;
     std::uint64_t delivered = 0;
-    std::uint64_t dropped = 0;        ///< A subscriber's mailbox or link was full.
+    std::uint64_t dropped = 0;  ///< A subscriber's mailbox or link was full.
     std::uint64_t last_values_refused = 0;
   };
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }

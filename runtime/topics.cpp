@@ -20,8 +20,8 @@ std::string_view take_level(std::string_view& text, bool& more) noexcept {
 
 Result<void> check(std::string_view text, bool wildcards) {
   const auto wrong = [&](std::string_view rule) {
-    return Error{ErrorCode::invalid_argument, "'" + std::string{text} + "' is no topic" +
-                                                  (wildcards ? " filter: " : ": ") + std::string{rule}};
+    return Error{ErrorCode::invalid_argument,
+                 "'" + std::string{text} + "' is no topic" + (wildcards ? " filter: " : ": ") + std::string{rule}};
   };
   if (text.empty() || text.size() > limits::kTopicBytes) {
     return wrong("1 to " + std::to_string(limits::kTopicBytes) + " bytes.");
@@ -121,8 +121,7 @@ std::size_t TopicTree::remove_all_from(Level& level, SubscriberId subscriber) {
   return removed;
 }
 
-void TopicTree::match(std::string_view topic,
-                      const std::function<void(SubscriberId, std::uint64_t)>& visit) const {
+void TopicTree::match(std::string_view topic, const std::function<void(SubscriberId, std::uint64_t)>& visit) const {
   match_from(root_, topic, false, visit);
 }
 

@@ -43,9 +43,9 @@ class TopicTree {
   };
   struct Level {
     std::unordered_map<std::string, std::unique_ptr<Level>, Hash, std::equal_to<>> children;
-    std::unique_ptr<Level> any;   // '+'
-    std::vector<Entry> here;      // filters that end here
-    std::vector<Entry> rest;      // filters that end in '#' here
+    std::unique_ptr<Level> any;  // '+'
+    std::vector<Entry> here;     // filters that end here
+    std::vector<Entry> rest;     // filters that end in '#' here
     [[nodiscard]] bool empty() const noexcept {
       return children.empty() && any == nullptr && here.empty() && rest.empty();
     }

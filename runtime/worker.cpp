@@ -19,8 +19,7 @@ void add(std::atomic<T>& counter, T amount) noexcept {  // by the only writer: n
 
 }  // namespace
 
-Worker::Worker(System& system, std::uint32_t index, Wakeup& wakeup)
-    : system_(system), index_(index), wakeup_(wakeup) {}
+Worker::Worker(System& system, std::uint32_t index, Wakeup& wakeup) : system_(system), index_(index), wakeup_(wakeup) {}
 
 Worker::~Worker() {
   Pool::Scope scope{*pool_};
@@ -195,8 +194,8 @@ Result<void> Worker::reserve_room(ActorId target, const Message& message) noexce
   }
   if (is_system(message)) return {};
   const auto bytes = static_cast<std::uint32_t>(message.payload_bytes());
-  const std::uint32_t count = found->remote_count.fetch_add(1, std::memory_order_relaxed) +
-                              found->local_count.load(std::memory_order_relaxed);
+  const std::uint32_t count =
+      found->remote_count.fetch_add(1, std::memory_order_relaxed) + found->local_count.load(std::memory_order_relaxed);
   const std::uint64_t held = std::uint64_t{found->remote_bytes.fetch_add(bytes, std::memory_order_relaxed)} +
                              found->local_bytes.load(std::memory_order_relaxed) + bytes;
   // With the other policies the receiving worker decides; what is on the way there is bounded by twice the mailbox.

@@ -35,7 +35,8 @@ class Process {
   template <class Node>
   int run(Node& node) {
     node.on_stopped([this] { wake_main(); });
-    run_loops(node.loops(), [&] { node.stop(); }, [&] { return node.stopped(); });
+    run_loops(
+        node.loops(), [&] { node.stop(); }, [&] { return node.stopped(); });
     return node.failed() ? Node::kExitFailed : 0;
   }
 

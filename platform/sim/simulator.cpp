@@ -23,8 +23,8 @@ FlagWakeup::~FlagWakeup() { std::erase(simulator_.wakeups_, this); }
 
 void Simulator::add(Loop& loop) {
   const Wakeup* wanted = &loop.wakeup();
-  const auto found = std::find_if(wakeups_.begin(), wakeups_.end(),
-                                  [wanted](const FlagWakeup* wakeup) { return wakeup == wanted; });
+  const auto found =
+      std::find_if(wakeups_.begin(), wakeups_.end(), [wanted](const FlagWakeup* wakeup) { return wakeup == wanted; });
   if (found == wakeups_.end()) {
     std::fputs("pannier: a simulated loop must use a sim::FlagWakeup of its simulator\n", stderr);
     std::abort();
@@ -80,7 +80,8 @@ bool Simulator::step_one() {
   mix(digest_, id);
   const MonoTime due = chosen.loop->step(now);
   // The step may have added or removed loops, itself included: look the entry up again.
-  const auto found = std::find_if(entries_.begin(), entries_.end(), [id](const Entry& entry) { return entry.id == id; });
+  const auto found =
+      std::find_if(entries_.begin(), entries_.end(), [id](const Entry& entry) { return entry.id == id; });
   if (found != entries_.end()) found->due = due;
   return true;
 }

@@ -25,8 +25,9 @@ struct Settle {
   Batch batch;
 };
 
-/// A message of a lane in an actor's hands. It says once what became of it; only the first word counts. A delivery whose
-/// last copy goes without a word is tried again. Copy it, keep it, hand it on; it must not outlive its node. Any thread.
+/// A message of a lane in an actor's hands. It says once what became of it; only the first word counts. A delivery
+/// whose last copy goes without a word is tried again. Copy it, keep it, hand it on; it must not outlive its node. Any
+/// thread.
 class Delivery {
  public:
   /// Internal: made by the dispatcher for a message of kind delivery.

@@ -41,7 +41,8 @@ Load Inbox::load_of(std::string_view lane) const noexcept {
   return found == lanes_.end() ? Load{} : Load{found->second->messages, found->second->bytes};
 }
 
-// --- In ----------------------------------------------------------------------------------------------------------------
+// --- In
+// ----------------------------------------------------------------------------------------------------------------
 
 Result<Sequence> Inbox::put(const LaneOptions& options, std::string_view producer, std::string_view key, TypeId type,
                             const BlockRef& payload, Sequence sequence) {
@@ -80,7 +81,8 @@ Result<Sequence> Inbox::put(const LaneOptions& options, std::string_view produce
   return sequence;
 }
 
-// --- Out ---------------------------------------------------------------------------------------------------------------
+// --- Out
+// ---------------------------------------------------------------------------------------------------------------
 
 Result<void> Inbox::consume(ActorId consumer, const Consume& request) {
   const auto found = lanes_.find(request.lane);
@@ -95,8 +97,8 @@ Result<void> Inbox::consume(ActorId consumer, const Consume& request) {
     if (!made) return made;
   }
   if (target->consumer && target->consumer != consumer) {
-    return Error{ErrorCode::in_use, "lane '" + request.lane + "' has a consumer already: " +
-                                        port_->system().describe(target->consumer)};
+    return Error{ErrorCode::in_use,
+                 "lane '" + request.lane + "' has a consumer already: " + port_->system().describe(target->consumer)};
   }
   target->consumer = consumer;
   target->options = request.options;
@@ -154,8 +156,7 @@ void Inbox::feed(InLane& lane) {
 
 bool Inbox::hand_out(InLane& lane, Held& held) {
   const std::uint64_t id = next_delivery_++;
-  MessagePtr message =
-      any_message(MessageKind::delivery, lane.consumer, AnyTable{held.type, nullptr, held.payload});
+  MessagePtr message = any_message(MessageKind::delivery, lane.consumer, AnyTable{held.type, nullptr, held.payload});
   message->correlation = id;
   message->label = BlockRef::copy_of(std::as_bytes(std::span{held.key}));
   if (auto sent = port_->tell_native(std::move(message)); !sent) {
@@ -188,7 +189,8 @@ void Inbox::forget(InLane& lane, Sequence sequence) noexcept {
   lane.held.erase(lane.held.begin() + (held - &lane.held.front()));
 }
 
-// --- Settled -----------------------------------------------------------------------------------------------------------
+// --- Settled
+// -----------------------------------------------------------------------------------------------------------
 
 void Inbox::pause(InLane& lane, Sequence sequence, Duration delay) {
   Held* held = find(lane, sequence);
@@ -209,8 +211,8 @@ Result<void> Inbox::settle(const Settle& settle) {
   const Sequence sequence = found->second.sequence;
   Held* held = find(lane, sequence);
   const std::uint32_t attempts = held->attempts + 1;
-  const bool give_up = settle.outcome == Outcome::park ||
-                       (settle.outcome == Outcome::retry && attempts >= lane.options.max_attempts);
+  const bool give_up =
+      settle.outcome == Outcome::park || (settle.outcome == Outcome::retry && attempts >= lane.options.max_attempts);
   auto staged = group_.change([&](Store& store) {
     if (settle.outcome == Outcome::done) return store.erase(lane.id, sequence);
     return store.mark(lane.id, sequence, give_up ? RowState::parked : RowState::ready, attempts, settle.cause);
@@ -247,8 +249,7 @@ Result<void> Inbox::settle(const Settle& settle) {
 
 void Inbox::describe(QueueStatus& status, const Inspect& inspect) {
   for (const auto& [name, lane] : lanes_) {
-    status.streams.push_back(
-        {Box::inbox, {}, name, lane->messages, lane->bytes, lane->parked, lane->in_hands, false});
+    status.streams.push_back({Box::inbox, {}, name, lane->messages, lane->bytes, lane->parked, lane->in_hands, false});
     if (inspect.rows == 0) continue;
     for (const RowState state : {RowState::ready, RowState::parked}) {
       std::uint64_t position = 0;

@@ -101,7 +101,7 @@ class Inbox {
     std::uint64_t parked = 0;
     ActorId consumer;
     ConsumeOptions options;
-    std::deque<Held> held;   // in order; what is not ready blocks its key
+    std::deque<Held> held;  // in order; what is not ready blocks its key
     std::uint32_t in_hands = 0;
     Sequence loaded = 0;     // everything up to here was held once
     Sequence committed = 0;  // the newest row on disk; ~0: unknown

@@ -62,7 +62,8 @@ Load Outbox::load_of(std::string_view node, std::string_view lane) const noexcep
   return found == streams_.end() ? Load{} : Load{found->second->messages, found->second->bytes};
 }
 
-// --- In ----------------------------------------------------------------------------------------------------------------
+// --- In
+// ----------------------------------------------------------------------------------------------------------------
 
 Result<Sequence> Outbox::put(std::string_view node, const LaneOptions& lane, std::string_view key,
                              const AnyTable& payload, Sequence sequence) {
@@ -101,7 +102,8 @@ Result<Sequence> Outbox::put(std::string_view node, const LaneOptions& lane, std
   return sequence;
 }
 
-// --- Out ---------------------------------------------------------------------------------------------------------------
+// --- Out
+// ---------------------------------------------------------------------------------------------------------------
 
 void Outbox::link_up(std::string_view node) {
   Route& route = routes_[std::string{node}];
@@ -183,7 +185,8 @@ void Outbox::send_row(Route& route, OutStream& stream, const OutgoingRow& row) {
   send_(std::move(sent));
 }
 
-// --- Acknowledged ------------------------------------------------------------------------------------------------------
+// --- Acknowledged
+// ------------------------------------------------------------------------------------------------------
 
 void Outbox::acknowledged(const StreamAck& ack) {
   const auto found = streams_.find({ack.node, ack.lane});
@@ -254,7 +257,8 @@ Result<void> Outbox::stage_erasures() {
   return {};
 }
 
-// --- For people --------------------------------------------------------------------------------------------------------
+// --- For people
+// --------------------------------------------------------------------------------------------------------
 
 std::string Outbox::why_waiting(const Route& route, const OutStream& stream, const Row& row) const {
   if (row.state == RowState::parked) return "parked: " + std::string{row.cause};

@@ -17,9 +17,9 @@
 
 namespace pannier {
 
-/// The sending end of lanes: rows for other nodes, in streams by (node, lane). Sends what is committed, in order, within
-/// a window; erases what the far end has committed; goes back to the oldest row after each loss. Memory is bounded
-/// by the windows, whatever waits on disk.
+/// The sending end of lanes: rows for other nodes, in streams by (node, lane). Sends what is committed, in order,
+/// within a window; erases what the far end has committed; goes back to the oldest row after each loss. Memory is
+/// bounded by the windows, whatever waits on disk.
 class Outbox {
  public:
   /// How a row leaves: to the router in a node.

@@ -91,7 +91,8 @@ Result<void> Queue::handle(Message& message) {
   return {};
 }
 
-// --- In ----------------------------------------------------------------------------------------------------------------
+// --- In
+// ----------------------------------------------------------------------------------------------------------------
 
 Result<Sequence> Queue::stage(const Batch::Enqueue& message) {
   const auto sequence = store_.next_sequence();
@@ -135,17 +136,18 @@ void Queue::take(Commit& commit, Message& question) {
   answer->sender = question.receiver;
   answer->correlation = question.correlation;
   answer->trace = question.trace;
-  group_.then([this, answer = std::move(answer), count = commit.batch.messages().size()](const Result<void>& fate) mutable {
-    if (fate) {
-      accepted_ += count;
-    } else {
-      miscounted_ = true;
-      refused_ += count;
-      answer->has_error = true;
-      answer->error = fate.error().code;
-    }
-    port_->worker().send_reserved(std::move(answer));
-  });
+  group_.then(
+      [this, answer = std::move(answer), count = commit.batch.messages().size()](const Result<void>& fate) mutable {
+        if (fate) {
+          accepted_ += count;
+        } else {
+          miscounted_ = true;
+          refused_ += count;
+          answer->has_error = true;
+          answer->error = fate.error().code;
+        }
+        port_->worker().send_reserved(std::move(answer));
+      });
 }
 
 Result<void> Queue::check(const Batch& batch) {
@@ -202,10 +204,10 @@ void Queue::take(IncomingRow& row) {
   if (has_room(options.forward_to, options, 1, row.payload.bytes().size())) {
     const auto sequence = store_.next_sequence();
     const auto staged =
-        !sequence                      ? sequence
-        : options.forward_to.empty()   ? inbox_.put(options, row.producer, row.key, row.type, row.payload, *sequence)
-                                       : outbox_.put(options.forward_to, options, row.key,
-                                                     AnyTable{row.type, nullptr, row.payload}, *sequence);
+        !sequence ? sequence
+        : options.forward_to.empty()
+            ? inbox_.put(options, row.producer, row.key, row.type, row.payload, *sequence)
+            : outbox_.put(options.forward_to, options, row.key, AnyTable{row.type, nullptr, row.payload}, *sequence);
     if (staged) {
       if (watermarks_.staged(row)) {
         group_.then([this](const Result<void>& fate) {
@@ -225,7 +227,8 @@ void Queue::take(IncomingRow& row) {
 void Queue::take(Settle& settle) {
   if (settle.outcome == Outcome::done) {
     if (auto fits = check(settle.batch); !fits) {
-      settle = {settle.delivery, Outcome::retry, kDefaultRetryDelay, "its effects were refused: " + fits.error().text(), {}};
+      settle = {
+          settle.delivery, Outcome::retry, kDefaultRetryDelay, "its effects were refused: " + fits.error().text(), {}};
     }
   }
   if (!inbox_.holds(settle.delivery)) return;  // the second word on a delivery, or of a consumer that has ended
@@ -241,7 +244,8 @@ void Queue::take(Settle& settle) {
   port_->after(kSettleAgain, [this, again = std::move(settle)]() mutable { take(again); });
 }
 
-// --- The commit ----------------------------------------------------------------------------------------------------------
+// --- The commit
+// ----------------------------------------------------------------------------------------------------------
 
 void Queue::commit() {
   if (!group_.open()) return;
@@ -276,7 +280,8 @@ void Queue::send_ack(StreamAck ack) {
   port_->worker().send_reserved(native_message(MessageKind::tell, system_.router, std::move(ack)));
 }
 
-// --- Questions -----------------------------------------------------------------------------------------------------------
+// --- Questions
+// -----------------------------------------------------------------------------------------------------------
 
 void Queue::read_state(const ReadState& request, Message& question) {
   commit();  // what was put before is read

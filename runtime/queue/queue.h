@@ -56,7 +56,7 @@ class Queue final : public Service {
   Watermarks watermarks_;
   ServicePort* port_ = nullptr;
   std::unordered_map<std::string, LaneOptions> lanes_;
-  TimerId erasing_{};      // armed while erasures wait for a group to ride in
+  TimerId erasing_{};  // armed while erasures wait for a group to ride in
   bool erase_now_ = false;
   bool miscounted_ = false;
   std::uint64_t accepted_ = 0;

@@ -66,8 +66,8 @@ struct QueueStatus {
 
 /// Answered with a QueueStatus. Rows only where a key is given or `rows` is not zero.
 struct Inspect {
-  std::string key;        ///< Only rows with this key; empty: any.
-  std::size_t rows = 0;   ///< At most so many.
+  std::string key;       ///< Only rows with this key; empty: any.
+  std::size_t rows = 0;  ///< At most so many.
 };
 
 }  // namespace pannier

@@ -45,9 +45,8 @@ struct Pair {
     REQUIRE(drive(fixture, {&hub, &dialler}, [&] { return dialler.seen.find(id) != nullptr; }));
     REQUIRE(dialler.seen.is_open(id));
     REQUIRE(dialler.transport->send(id, bytes_of("hello")).ok());
-    REQUIRE(drive(fixture, {&hub, &dialler}, [&] {
-      return hub.seen.channels.size() > before && !hub.seen.channels[before].frames.empty();
-    }));
+    REQUIRE(drive(fixture, {&hub, &dialler},
+                  [&] { return hub.seen.channels.size() > before && !hub.seen.channels[before].frames.empty(); }));
     REQUIRE(hub.seen.channels[before].accepted);
     REQUIRE(hub.seen.channels[before].frames.front() == "hello");
     hub.seen.channels[before].frames.clear();

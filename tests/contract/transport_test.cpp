@@ -3,10 +3,10 @@
 namespace {
 using pannier::testing::InprocFixture;
 using pannier::testing::SimFixture;
-using pannier::testing::ZmqCurveTcpFixture;
-using pannier::testing::ZmqPlainTcpFixture;
 using pannier::testing::ZmqCurveIpcFixture;
+using pannier::testing::ZmqCurveTcpFixture;
 using pannier::testing::ZmqPlainIpcFixture;
+using pannier::testing::ZmqPlainTcpFixture;
 }  // namespace
 
 TYPE_TO_STRING(InprocFixture);
@@ -16,7 +16,7 @@ TYPE_TO_STRING(ZmqPlainTcpFixture);
 TYPE_TO_STRING(ZmqCurveIpcFixture);
 TYPE_TO_STRING(ZmqPlainIpcFixture);
 
-#define PANNIER_ON_ALL(suite) \
+#define PANNIER_ON_ALL(suite)                                                                         \
   TEST_CASE_TEMPLATE_INVOKE(suite, InprocFixture, SimFixture, ZmqCurveTcpFixture, ZmqPlainTcpFixture, \
                             ZmqCurveIpcFixture, ZmqPlainIpcFixture)
 

@@ -47,7 +47,9 @@ class InprocFixture {
 
 class SimFixture {
  public:
-  [[nodiscard]] std::unique_ptr<Transport> make() { return network_.make_transport("host-" + std::to_string(++number_)); }
+  [[nodiscard]] std::unique_ptr<Transport> make() {
+    return network_.make_transport("host-" + std::to_string(++number_));
+  }
   [[nodiscard]] std::string address() { return "sim://hub-" + std::to_string(++number_); }
   [[nodiscard]] std::optional<PublicKey> peer_key() const { return std::nullopt; }
   void rest(const std::vector<Transport*>& /*transports*/) { simulator_.run_for(std::chrono::milliseconds{1}); }

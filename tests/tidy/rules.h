@@ -24,7 +24,7 @@ Findings check_only_here_headers(const SourceFile& file);
 /// information.
 Findings check_only_here_calls(const SourceFile& file);
 
-/// 110 columns, no tabs, no trailing spaces, one line end at the end.
+/// 120 columns, no tabs, no trailing spaces, one line end at the end.
 Findings check_text_form(const SourceFile& file);
 
 /// One reason to exist: at most 400 lines, besides the exceptions in rules.cpp.

@@ -7,7 +7,7 @@
 namespace pannier::tidy {
 namespace {
 
-constexpr std::size_t kColumns = 110;
+constexpr std::size_t kColumns = 120;
 constexpr std::size_t kLines = 400;
 
 struct Exception {
@@ -56,7 +56,7 @@ Findings check_text_form(const SourceFile& file) {
   for (std::string_view line : lines_of(file.text)) {
     ++number;
     if (is_code(file) && columns(line) > kColumns) {
-      findings.push_back(at(file, number) + std::to_string(columns(line)) + " columns, at most 110");
+      findings.push_back(at(file, number) + std::to_string(columns(line)) + " columns, at most 120");
     }
     if (line.find('\t') != std::string_view::npos) findings.push_back(at(file, number) + "a tab: use spaces");
     if (!line.empty() && (line.back() == ' ' || line.back() == '\r')) {

@@ -201,9 +201,7 @@ bool InprocTransport::poll(TransportEvents& events) {
     }
     if (!channels_.contains(id)) continue;  // Closed since; its end was counted then.
     switch (event.kind) {
-      case Event::Kind::open:
-        events.on_open(id, PeerIdentity{});
-        break;
+      case Event::Kind::open: events.on_open(id, PeerIdentity{}); break;
       case Event::Kind::frame:
         ++counters_.frames_received;
         counters_.bytes_received += event.frame.size();
@@ -213,8 +211,7 @@ bool InprocTransport::poll(TransportEvents& events) {
         close(id);
         events.on_closed(id, event.cause);
         break;
-      case Event::Kind::accept:
-        break;
+      case Event::Kind::accept: break;
     }
   }
   return more;

@@ -37,8 +37,8 @@ struct InprocOptions {
   std::size_t channel_bytes = limits::kLinkQueueBytes;
 };
 
-/// Frames between nodes of one process, by way of an Exchange. Addresses are "inproc://name"; "inproc://*" picks a name.
-/// Nobody's key is proven, so `peer_key` is not looked at: whoever shares the exchange shares the process.
+/// Frames between nodes of one process, by way of an Exchange. Addresses are "inproc://name"; "inproc://*" picks a
+/// name. Nobody's key is proven, so `peer_key` is not looked at: whoever shares the exchange shares the process.
 ///
 /// Each transport belongs to one thread as the contract says; different transports may live on different threads.
 class InprocTransport final : public Transport {

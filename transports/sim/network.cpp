@@ -36,8 +36,8 @@ struct Network::Half {
   std::size_t waiting_bytes = 0;
   bool open = true;
   bool answered = false;  ///< This end's dial has had its answer.
-  bool broken = false;   ///< A cut has swallowed something of what this end sent.
-  bool refused = false;  ///< This end was told "full", and is woken when there is room.
+  bool broken = false;    ///< A cut has swallowed something of what this end sent.
+  bool refused = false;   ///< This end was told "full", and is woken when there is room.
 };
 
 struct Network::Event {
@@ -149,8 +149,8 @@ void Network::report_cut(std::string_view a, std::string_view b) {
     const std::shared_ptr<Half> half = each.lock();
     const std::shared_ptr<Half> peer = half == nullptr ? nullptr : half->peer;
     if (peer == nullptr || !half->open) continue;
-    const bool hit = (matches(a, half->host) && matches(b, peer->host)) ||
-                     (matches(b, half->host) && matches(a, peer->host));
+    const bool hit =
+        (matches(a, half->host) && matches(b, peer->host)) || (matches(b, half->host) && matches(a, peer->host));
     if (!hit || half->owner == nullptr) continue;
     ++counters_.channels_cut;
     half->broken = true;
@@ -437,12 +437,8 @@ bool SimTransport::poll(TransportEvents& events) {
       continue;
     }
     switch (event.kind) {
-      case Kind::open:
-        events.on_open(id, event.half->peer_identity);
-        break;
-      case Kind::accept:
-        events.on_accept(id, event.half->peer_identity);
-        break;
+      case Kind::open: events.on_open(id, event.half->peer_identity); break;
+      case Kind::accept: events.on_accept(id, event.half->peer_identity); break;
       case Kind::frame:
         ++endpoint_->counters.frames_received;
         endpoint_->counters.bytes_received += event.frame.size();

@@ -24,9 +24,9 @@ struct PathOptions {
   Duration delay_mean = std::chrono::milliseconds{10};  ///< Of an exponential share on top of delay_min.
   /// A frame vanishes and its channel lives on: harsher than TCP, where a gap ends the connection.
   double loss = 0;
-  double duplication = 0;          ///< A frame arrives twice: harsher than TCP.
-  bool reorder = false;            ///< Frames of a channel overtake each other: harsher than TCP.
-  double connect_failure = 0;      ///< A dial is refused.
+  double duplication = 0;              ///< A frame arrives twice: harsher than TCP.
+  bool reorder = false;                ///< Frames of a channel overtake each other: harsher than TCP.
+  double connect_failure = 0;          ///< A dial is refused.
   std::uint64_t bytes_per_second = 0;  ///< 0: without a limit. Shared by all channels of the path.
 };
 
@@ -85,13 +85,13 @@ class Network {
   struct Counters {
     std::uint64_t frames_sent = 0;
     std::uint64_t frames_delivered = 0;
-    std::uint64_t frames_lost = 0;        ///< By `loss`.
-    std::uint64_t frames_cut = 0;         ///< Swallowed by a cut, or sent into a direction that a cut has broken.
-    std::uint64_t frames_undelivered = 0; ///< Their channel ended, or their receiver died, before they arrived.
+    std::uint64_t frames_lost = 0;         ///< By `loss`.
+    std::uint64_t frames_cut = 0;          ///< Swallowed by a cut, or sent into a direction that a cut has broken.
+    std::uint64_t frames_undelivered = 0;  ///< Their channel ended, or their receiver died, before they arrived.
     std::uint64_t frames_duplicated = 0;
     std::uint64_t dials = 0;
     std::uint64_t dials_failed = 0;
-    std::uint64_t channels_cut = 0;       ///< Ended by a reported cut.
+    std::uint64_t channels_cut = 0;  ///< Ended by a reported cut.
     std::uint64_t bytes_delivered = 0;
   };
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }

@@ -121,9 +121,9 @@ class Listener {
   std::string endpoint_;
   Peers peers_;
   std::unordered_map<ChannelId, std::string> by_channel_;
-  std::unordered_map<int, std::string> by_fd_;      ///< The peer on a connection that has sent something.
-  std::unordered_map<int, bool> connections_;       ///< Accepted and not yet disconnected.
-  std::vector<std::pair<std::string, int>> ending_; ///< Connections that are gone, to be read to the end.
+  std::unordered_map<int, std::string> by_fd_;       ///< The peer on a connection that has sent something.
+  std::unordered_map<int, bool> connections_;        ///< Accepted and not yet disconnected.
+  std::vector<std::pair<std::string, int>> ending_;  ///< Connections that are gone, to be read to the end.
   std::uint64_t seen_revocations_ = 0;
 };
 

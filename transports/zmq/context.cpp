@@ -90,9 +90,8 @@ bool ContextState::answer_one() noexcept {
     if (member != members_.end() && (*member)->access->allows(key)) user_id = to_hex(key);
   }
   const bool allowed = !user_id.empty();
-  const std::array<std::string_view, 6> reply{"1.0",           text_of(request[1]),
-                                              allowed ? "200" : "400", allowed ? "OK" : "No access",
-                                              user_id,         ""};
+  const std::array<std::string_view, 6> reply{
+      "1.0", text_of(request[1]), allowed ? "200" : "400", allowed ? "OK" : "No access", user_id, ""};
   for (std::size_t i = 0; i < reply.size(); ++i) {
     const int more = i + 1 < reply.size() ? ZMQ_SNDMORE : 0;
     // Cannot block: a reply takes the place of its request. What fails here ends in the peer's handshake timeout.

@@ -17,8 +17,8 @@ struct ContextState;
 /// Must outlive its transports. Callable from any thread.
 class Context {
  public:
-  /// `io_threads` move the bytes and do the encryption; one carries about a gigabyte a second. `max_sockets` bounds what
-  /// libzmq opens: a dialled channel takes three, a listener three.
+  /// `io_threads` move the bytes and do the encryption; one carries about a gigabyte a second. `max_sockets` bounds
+  /// what libzmq opens: a dialled channel takes three, a listener three.
   explicit Context(int io_threads = 1, int max_sockets = 4096);
   ~Context();
   Context(const Context&) = delete;

@@ -44,9 +44,7 @@ void DialledChannel::read_monitor(TransportEvents& events) {
     const std::optional<MonitoredSocket::Event> event = socket_.next_event();
     if (!event) return;
     switch (event->kind) {
-      case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
-        open(events);
-        break;
+      case ZMQ_EVENT_HANDSHAKE_SUCCEEDED: open(events); break;
       case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
         cause_ = Error{ErrorCode::permission, address_ + " does not allow our key; add it to its allow-list."};
         lost_ = true;

@@ -132,7 +132,8 @@ Result<KeyPair> load_key_pair(const std::string& path) {
     if (line.empty() || line.front() == '#') continue;
     const std::size_t equals = line.find('=');
     // Z85 has a '=' of its own: only the first one divides.
-    if (equals == std::string_view::npos) return bad_line(path, number, "expected `public = <key>` or `secret = <key>`.");
+    if (equals == std::string_view::npos)
+      return bad_line(path, number, "expected `public = <key>` or `secret = <key>`.");
     const std::string_view name = trimmed(line.substr(0, equals));
     if (name != "public" && name != "secret") {
       return bad_line(path, number, "unknown name \"" + std::string{name} + "\"; there are public and secret.");

@@ -40,9 +40,7 @@ Listener::~Listener() {
 void Listener::read_monitor() {
   while (const std::optional<MonitoredSocket::Event> event = socket_.next_event()) {
     switch (event->kind) {
-      case ZMQ_EVENT_ACCEPTED:
-        connections_[event->value] = true;
-        break;
+      case ZMQ_EVENT_ACCEPTED: connections_[event->value] = true; break;
       case ZMQ_EVENT_DISCONNECTED:
         connections_.erase(event->value);
         if (const auto found = by_fd_.find(event->value); found != by_fd_.end()) {
@@ -51,11 +49,8 @@ void Listener::read_monitor() {
         }
         break;
       case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-      case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
-        ++shared_.counters.refused_peers;
-        break;
-      default:
-        break;
+      case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL: ++shared_.counters.refused_peers; break;
+      default: break;
     }
   }
 }
@@ -144,7 +139,8 @@ void Listener::shut(Peer& peer) {
   --shared_.open_channels;
 }
 
-/// Two parts, as no frame has: an empty one and a letter. Lost when the peer's queue is full; then its heartbeats end it.
+/// Two parts, as no frame has: an empty one and a letter. Lost when the peer's queue is full; then its heartbeats end
+/// it.
 void Listener::say_goodbye(const std::string& routing_id) {
   constexpr std::byte kGoodbye{'B'};
   if (socket_.send(std::as_bytes(std::span{routing_id}), true) != 0) return;

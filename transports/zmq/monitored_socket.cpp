@@ -104,8 +104,8 @@ std::uint64_t wire_bytes(std::size_t frame_bytes, bool encrypted) noexcept {
 }
 
 std::uint64_t handshake_bytes(bool of_client, bool encrypted) noexcept {
-  if (!encrypted) return 64 + 44;                      // Greeting, READY with socket type and routing id.
-  return of_client ? 64 + 202 + 301 : 64 + 170 + 76;   // HELLO and INITIATE; WELCOME and READY.
+  if (!encrypted) return 64 + 44;                     // Greeting, READY with socket type and routing id.
+  return of_client ? 64 + 202 + 301 : 64 + 170 + 76;  // HELLO and INITIATE; WELCOME and READY.
 }
 
 }  // namespace pannier::zmq

@@ -24,22 +24,19 @@ constexpr std::string_view kIpc = "ipc://";
 Result<void> check_address(std::string_view address) {
   const std::size_t scheme = address.starts_with("tcp://") || address.starts_with(kIpc) ? 6 : 0;
   if (scheme != 0 && address.size() > scheme) return {};
-  return Error{ErrorCode::invalid_argument,
-               "\"" + std::string{address} + "\" is no address of this transport; write tcp://host:port or ipc:///path."};
+  return Error{
+      ErrorCode::invalid_argument,
+      "\"" + std::string{address} + "\" is no address of this transport; write tcp://host:port or ipc:///path."};
 }
 
 Error bind_error(const std::string& address, int cause) {
   switch (cause) {
-    case EADDRINUSE:
-      return {ErrorCode::in_use, "Somebody listens at " + address + " already; choose another address."};
+    case EADDRINUSE: return {ErrorCode::in_use, "Somebody listens at " + address + " already; choose another address."};
     case EACCES:
-    case EPERM:
-      return {ErrorCode::permission, "Not allowed to listen at " + address + "."};
+    case EPERM: return {ErrorCode::permission, "Not allowed to listen at " + address + "."};
     case EMFILE:
-    case ENFILE:
-      return {ErrorCode::full, "No descriptor is left to listen at " + address + "; raise `ulimit -n`."};
-    default:
-      return {ErrorCode::invalid_argument, "Cannot listen at " + address + ": " + zmq_strerror(cause) + "."};
+    case ENFILE: return {ErrorCode::full, "No descriptor is left to listen at " + address + "; raise `ulimit -n`."};
+    default: return {ErrorCode::invalid_argument, "Cannot listen at " + address + ": " + zmq_strerror(cause) + "."};
   }
 }
 
@@ -128,8 +125,7 @@ Result<std::unique_ptr<ZmqTransport>> ZmqTransport::make(Context& context, ZmqOp
       return Error{ErrorCode::invalid_argument, "A key pair is needed; make one with `pannier keygen`."};
     }
   }
-  return std::unique_ptr<ZmqTransport>{
-      new ZmqTransport{std::make_unique<State>(*context.state_, std::move(options))}};
+  return std::unique_ptr<ZmqTransport>{new ZmqTransport{std::make_unique<State>(*context.state_, std::move(options))}};
 }
 
 Result<std::string> ZmqTransport::listen(std::string_view address) {
@@ -189,8 +185,8 @@ Result<ChannelId> ZmqTransport::connect(std::string_view address, const std::opt
     return Error{ErrorCode::invalid_argument, "Cannot dial " + text + ": " + zmq_strerror(zmq_errno()) + "."};
   }
   const ChannelId id = state_->shared.next_channel();
-  state_->channels.emplace(
-      id, std::make_unique<DialledChannel>(state_->shared, std::move(*socket), id, text, peer_key));
+  state_->channels.emplace(id,
+                           std::make_unique<DialledChannel>(state_->shared, std::move(*socket), id, text, peer_key));
   return id;
 }
 

@@ -41,8 +41,8 @@ struct Town {
   [[nodiscard]] const std::vector<std::string>& arrived() { return hub.seen.find(at_hub)->frames; }
   void check_books() const {
     const Network::Counters& books = network.counters();
-    CHECK(books.frames_sent + books.frames_duplicated ==
-          books.frames_delivered + books.frames_lost + books.frames_cut + books.frames_undelivered + network.in_flight());
+    CHECK(books.frames_sent + books.frames_duplicated == books.frames_delivered + books.frames_lost + books.frames_cut +
+                                                             books.frames_undelivered + network.in_flight());
   }
 
   Simulator simulator;

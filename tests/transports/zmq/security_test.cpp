@@ -125,8 +125,8 @@ TEST_CASE("a revoked key loses its channel at once, cannot come back, and can be
   operator_thread.join();
   // What is sent meanwhile is not read any more.
   (void)device.transport->send(id, bytes_of("late"));
-  REQUIRE(drive(site, {&site.hub, &device},
-                [&] { return site.hub.seen.is_closed(at_hub) && device.seen.is_closed(id); }));
+  REQUIRE(
+      drive(site, {&site.hub, &device}, [&] { return site.hub.seen.is_closed(at_hub) && device.seen.is_closed(id); }));
   CHECK(site.hub.seen.find(at_hub)->closed->code == ErrorCode::permission);
   CHECK(site.hub.seen.frame_count == 1);
   site.expect_refused(device, site.hub_key.public_key, ErrorCode::permission);

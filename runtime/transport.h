@@ -61,8 +61,8 @@ class Transport {
   /// invalid_argument for an address that cannot be, full past limits::kLinks.
   virtual Result<ChannelId> connect(std::string_view address, const std::optional<PublicKey>& peer_key) = 0;
 
-  /// Queues one frame, copied before return. full: the channel's bound is reached, nothing was taken, try after the
-  /// next poll. closed: no such channel any more. At most limits::kFrameBytes, else invalid_argument.
+  /// Queues one frame, copied before return. full: the channel's bound is reached, nothing was taken; wakeup() is
+  /// notified once there is room again. closed: no such channel any more. At most limits::kFrameBytes, else invalid_argument.
   virtual Result<void> send(ChannelId channel, std::span<const std::byte> frame) = 0;
 
   /// Ends the channel now; frames that were queued may or may not arrive. Unknown ids are ignored.

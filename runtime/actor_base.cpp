@@ -88,6 +88,12 @@ Pending<Receipt> ActorBase::commit(Batch batch) {
       {this, native_message(MessageKind::ask, system().queue, Commit{std::move(batch)}), Duration::max()}};
 }
 
+Pending<Receipt> ActorBase::commit(Delivery delivery, Batch batch) {
+  return Pending<Receipt>{
+      {this, native_message(MessageKind::ask, system().queue, Commit{std::move(batch), std::move(delivery)}),
+       Duration::max()}};
+}
+
 Result<void> ActorBase::consume_lane(std::string_view lane, ConsumeOptions options) {
   cell_.consumes = true;
   MessagePtr sent = native_message(MessageKind::tell, system().queue, Consume{std::string{lane}, options});

@@ -11,6 +11,7 @@
 #include "runtime/callback.h"
 #include "runtime/cell.h"
 #include "runtime/queue/batch.h"
+#include "runtime/queue/delivery.h"
 #include "runtime/timers.h"
 
 namespace pannier {
@@ -85,7 +86,8 @@ class ActorBase {
   // --- Who and when ----------------------------------------------------------------------------------------------
   /// Of the message being handled; nobody in other turns, or where the sender is no actor.
   [[nodiscard]] Ref sender() const noexcept;
-  /// The topic of the publication, or the key of the delivery, that is being handled. Borrowed for the turn.
+  /// The topic of the publication, the key of the delivery, or the name of the linked node that asked the question
+  /// (empty: asked here), that is being handled. Borrowed for the turn.
   [[nodiscard]] std::string_view label() const noexcept;
   /// Stands still within a turn.
   [[nodiscard]] MonoTime now() const noexcept;
@@ -116,6 +118,9 @@ class ActorBase {
   [[nodiscard]] Pending<Receipt> enqueue(std::string_view address, std::string_view key, const AnyTable& message);
   /// Stores all of `batch` in one transaction.
   [[nodiscard]] Pending<Receipt> commit(Batch batch);
+  /// As `delivery.done(batch)`, and tells the outcome. After an error nothing of it is stored and the delivery is tried
+  /// again; rejected: it had been settled before.
+  [[nodiscard]] Pending<Receipt> commit(Delivery delivery, Batch batch);
   /// Takes the lane's messages as deliveries from now on. One consumer a lane; in_use comes back through the log.
   Result<void> consume_lane(std::string_view lane, ConsumeOptions options);
   /// The application's state under keys that start with `prefix`, at most `limit` of them, in key order.

@@ -97,7 +97,7 @@ struct Message {
   std::uint64_t trace = 0;     ///< Carried from the message being handled to those it causes.
   MonoTime deadline = kNever;  ///< Of an ask.
   BlockRef block;
-  BlockRef label;  ///< Text: the topic of a publication, the key of a delivery.
+  BlockRef label;  ///< Text: the topic of a publication, the key of a delivery, the node that a question came from.
   std::uint32_t inline_bytes = 0;
   MessageKind kind = MessageKind::tell;
   Urgency urgency = Urgency::normal;

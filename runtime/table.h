@@ -89,10 +89,12 @@ auto to_field(flatbuffers::FlatBufferBuilder& builder, Field&& field) {
 
 }  // namespace detail
 
-/// A table from its fields in the schema's order; text is given as text, what is left out has its default:
+/// A table from its fields, all of them, in the schema's order; text is given as text:
 /// `make<Status>(done, eta_s, "on the way")`.
 template <FlatTable T, class... Fields>
 [[nodiscard]] Table<T> make(Fields&&... fields) {
+  static_assert(sizeof...(Fields) == T::Traits::fields_number,
+                "give every field of the table, in the schema's order; for a few of many fill its object and pack() it");
   BlockBuilder block;
   auto& builder = block.builder();
   // Braced initialisation fixes the order: nested objects first, as FlatBuffers wants it.

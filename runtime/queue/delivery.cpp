@@ -40,6 +40,14 @@ void Delivery::settle(Settle settle) const {
   state->send(std::move(settle));
 }
 
+std::uint64_t Delivery::id() const noexcept {
+  return reinterpret_cast<const State*>(state_.bytes().data())->id;
+}
+
+void Delivery::settled() const noexcept {
+  const_cast<State*>(reinterpret_cast<const State*>(state_.bytes().data()))->settled.store(true, std::memory_order_release);
+}
+
 void Delivery::done(Batch effects) const { settle({0, Outcome::done, {}, {}, std::move(effects)}); }
 
 void Delivery::retry(Duration delay, std::string cause) const {

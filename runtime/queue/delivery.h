@@ -41,6 +41,10 @@ class Delivery {
   /// Never: put aside with `cause`, for a person. The next message goes on.
   void park(std::string cause) const;
 
+  /// Internal: which one it is, and that the queue has taken its end into a group by way of a commit.
+  [[nodiscard]] std::uint64_t id() const noexcept;
+  void settled() const noexcept;
+
  private:
   struct State;
   void settle(Settle settle) const;

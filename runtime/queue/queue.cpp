@@ -122,7 +122,12 @@ Result<Sequence> Queue::stage(const Batch& batch) {
 void Queue::take(Commit& commit, Message& question) {
   auto first = [&]() -> Result<Sequence> {
     if (auto fits = check(commit.batch); !fits) return fits.error();
+    if (commit.settles && !inbox_.holds(commit.settles->id())) return ErrorCode::rejected;
     auto staged = stage(commit.batch);
+    if (staged && commit.settles) {
+      if (auto done = inbox_.settle({commit.settles->id(), Outcome::done, {}, {}, {}}); !done) staged = done.error();
+    }
+    if (staged && commit.settles) commit.settles->settled();
     if (!staged) miscounted_ = true;
     return staged;
   }();

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "runtime/actor_base.h"
 #include "runtime/queue/batch.h"
+#include "runtime/queue/delivery.h"
 
 /// What actors say to the queue. Native, within one process.
 namespace pannier {
@@ -12,6 +14,7 @@ namespace pannier {
 /// Answered with a Receipt once the group is committed.
 struct Commit {
   Batch batch;
+  std::optional<Delivery> settles = {};  ///< Is done in the same transaction; retried where that fails.
 };
 
 struct Consume {

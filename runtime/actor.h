@@ -119,7 +119,11 @@ Result<void> handle(ActorBase& base, Message& message) {
         }
         // A plain handler's delivery is done when it returns.
         const Delivery delivery = delivery_of(base, message);
-        self.on(std::forward<Value>(value));
+        if constexpr (std::same_as<decltype(self.on(std::forward<Value>(value))), Result<void>>) {
+          if (auto handled = self.on(std::forward<Value>(value)); !handled) return handled;
+        } else {
+          static_cast<void>(self.on(std::forward<Value>(value)));  // nobody asked for the answer
+        }
         delivery.done();
         return {};
       } else {

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "examples/delivery/schema/orders.fbs.h"
+#include "pannier.h"
+
+namespace pannier::delivery {
+
+// What the schema gave, in this namespace.
+using ::delivery::Item;
+using ::delivery::ItemT;
+using ::delivery::OrderCreated;
+using ::delivery::OrderCreatedT;
+using ::delivery::OrderAccepted;
+using ::delivery::OrderAcceptedT;
+using ::delivery::OrderReady;
+using ::delivery::OrderReadyT;
+using ::delivery::OrderAssigned;
+using ::delivery::OrderAssignedT;
+using ::delivery::OrderPickedUp;
+using ::delivery::OrderPickedUpT;
+using ::delivery::OrderDelivered;
+using ::delivery::OrderDeliveredT;
+using ::delivery::OrderOffer;
+using ::delivery::OrderOfferT;
+using ::delivery::OfferAnswer;
+using ::delivery::PositionRequest;
+using ::delivery::DriverPosition;
+using ::delivery::DriverPositionT;
+using ::delivery::OrderState;
+using ::delivery::OrderStateT;
+using ::delivery::CourierJob;
+using ::delivery::CourierJobT;
+using ::delivery::OrderStep;
+
+/// An event with its header filled in. Its id says the same on every try: an order has one event of each type.
+template <class Object>
+[[nodiscard]] Object event_of(std::string_view order, std::string_view correlation, std::string_view source,
+                              std::int64_t now_ms) {
+  Object event;
+  event.id = std::string{order} + "." + Object::TableType::Traits::name;
+  event.source = source;
+  event.timestamp_ms = now_ms;
+  event.correlation_id = correlation;
+  event.order = order;
+  return event;
+}
+
+/// A value of the application's state as a table; malformed for what does not verify.
+template <class T>
+[[nodiscard]] Result<Table<T>> table_of(const StateRow& row) {
+  return AnyTable{type_info<T>().id, &type_info<T>(), row.value}.as<T>();
+}
+
+/// How long to wait before the try after `tries` failed ones: anything up to twice as long each time, so that many who
+/// were cut off together do not come back together (full jitter: AWS Architecture Blog, 2015).
+[[nodiscard]] inline Duration backoff(std::uint32_t tries, std::uint64_t random) noexcept {
+  constexpr Duration kBase = std::chrono::milliseconds{100};
+  constexpr Duration kCap = std::chrono::seconds{3};
+  const Duration ceiling = std::min(kCap, kBase * (std::int64_t{1} << std::min(tries, 6U)));
+  return Duration{static_cast<Duration::rep>(random % static_cast<std::uint64_t>(ceiling.count()))};
+}
+
+}  // namespace pannier::delivery

@@ -1,0 +1,299 @@
+// The hub: orders are placed here, offered to their restaurants, given to drivers, and followed to the door.
+//
+//   hub --config hub.toml
+
+#include <cmath>
+#include <limits>
+
+#include "examples/delivery/day/generator.h"
+#include "examples/delivery/events.h"
+#include "examples/delivery/node_setup.h"
+#include "examples/delivery/witness.h"
+
+namespace pannier::delivery {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Knows where every driver was last, and says so to whoever asks.
+class Fleet : public Actor<Fleet, DriverPosition, PositionRequest> {
+ public:
+  void on_start() { static_cast<void>(subscribe<DriverPosition>("fleet/+/position").ok()); }
+
+  void on(const Table<DriverPosition>& position) { last_.insert_or_assign(position->driver()->str(), position); }
+
+  Result<Table<DriverPosition>> on(const PositionRequest& wanted) {
+    for (const auto& [driver, position] : last_) {
+      const bool is_driver = wanted.driver() != nullptr && wanted.driver()->string_view() == driver;
+      const bool carries = wanted.order() != nullptr && position->order() != nullptr &&
+                           wanted.order()->string_view() == position->order()->string_view();
+      if (is_driver || carries) return position;
+    }
+    return ErrorCode::not_found;
+  }
+
+ private:
+  std::map<std::string, Table<DriverPosition>> last_;
+};
+
+/// Takes every order from its placing to the door. What it knows of an order is on disk, changed in one transaction
+/// with the messages that the change causes: after kill -9 it goes on where that stands.
+class Dispatcher
+    : public Actor<Dispatcher, OrderAccepted, OrderReady, OrderPickedUp, OrderDelivered, DriverPosition> {
+ public:
+  explicit Dispatcher(const Setup* setup) : setup_(*setup), witness_(setup->ledger.get(), "applied/") {
+    for (const Restaurant& restaurant : setup_.day.restaurants) restaurants_[restaurant.id] = restaurant.place;
+    for (const Courier& courier : setup_.day.couriers) drivers_[courier.id] = {&courier, courier.start, false, {}};
+  }
+
+  void on_start() {
+    read_state("").then([this](Result<std::vector<StateRow>> rows) {
+      if (!rows) return fail(rows.error().text());
+      for (const StateRow& row : *rows) {
+        if (witness_.restore(row)) continue;
+        if (const auto order = table_of<OrderState>(row)) (*order)->UnPackTo(&orders_[(*order)->order()->str()]);
+      }
+      for (const auto& [id, order] : orders_) go_on(id);
+      place_due();
+      static_cast<void>(subscribe<DriverPosition>("fleet/+/position").ok());
+      static_cast<void>(consume<OrderAccepted, OrderReady, OrderPickedUp, OrderDelivered>("orders").ok());
+      every(250ms, &Dispatcher::tell_progress);
+    });
+  }
+
+  void on(const OrderAccepted& event, Delivery delivery) { advance(event, OrderStep::accepted, delivery); }
+  void on(const OrderReady& event, Delivery delivery) { advance(event, OrderStep::ready, delivery); }
+  void on(const OrderPickedUp& event, Delivery delivery) { advance(event, OrderStep::picked_up, delivery); }
+  void on(const OrderDelivered& event, Delivery delivery) { advance(event, OrderStep::delivered, delivery); }
+  void on(const DriverPosition& position) {
+    const auto driver = drivers_.find(position.driver()->str());
+    if (driver != drivers_.end()) driver->second.place = {position.x_m(), position.y_m()};
+  }
+
+ private:
+  struct DriverState {
+    const Courier* courier = nullptr;
+    Place place;
+    bool busy = false;
+    MonoTime ask_again{};  // after a driver who was out of reach
+  };
+  static constexpr Duration kOfferDeadline = 2s;
+  static constexpr Duration kOutOfReach = 1s;
+
+  // --- Placing -----------------------------------------------------------------------------------------------------
+
+  void place_due() {
+    for (; next_ < setup_.day.orders.size(); ++next_) {
+      const Order& order = setup_.day.orders[next_];
+      if (orders_.contains(order.id)) continue;  // by an earlier life
+      const Duration wait = setup_.clock.until(setup_.clock.minute_ms(order.placed_min), wall_now());
+      if (wait > Duration::zero()) {
+        after(wait, &Dispatcher::place_due);
+        return;
+      }
+      place(order);
+    }
+  }
+
+  void place(const Order& order) {
+    OrderStateT& state = orders_[order.id];
+    state.order = order.id;
+    state.restaurant = order.restaurant;
+    state.correlation_id = "day-" + order.id;
+    state.dropoff_x_m = order.dropoff.x_m;
+    state.dropoff_y_m = order.dropoff.y_m;
+    state.address = describe_order(order, setup_.seed).address;
+    Batch batch;
+    save(batch, state, OrderStep::placed);
+    commit(std::move(batch)).then([this, id = order.id](Result<Receipt> receipt) {
+      if (!receipt) return fail(receipt.error().text());  // started again from what is on disk
+      go_on(id);
+    });
+  }
+
+  // --- From step to step -------------------------------------------------------------------------------------------
+
+  /// What the hub has to do for an order in its present step: at once, and again after a restart.
+  void go_on(const std::string& id) {
+    const OrderStateT& order = orders_.at(id);
+    switch (order.step) {
+      case OrderStep::placed: return offer_to_restaurant(id);
+      case OrderStep::ready: return find_driver(id);
+      case OrderStep::assigned:
+      case OrderStep::picked_up: drivers_.at(order.driver).busy = true; return;
+      case OrderStep::created:
+      case OrderStep::accepted: return;  // the kitchen's turn
+      case OrderStep::delivered:
+        ++delivered_;
+        drivers_.at(order.driver).busy = false;
+        return;
+    }
+  }
+
+  /// A device's event: the order's new step and "this message has been handled" are one transaction.
+  template <class Event>
+  void advance(const Event& event, OrderStep to, const Delivery& delivery) {
+    const auto found = orders_.find(event.order()->str());
+    if (found == orders_.end()) return delivery.park("no such order was placed");
+    Batch batch;
+    witness_.applied(batch, event);
+    save(batch, found->second, to);
+    commit(delivery, std::move(batch)).then([this, id = found->first](Result<Receipt> receipt) {
+      if (!receipt) return fail(receipt.error().text());
+      go_on(id);
+    });
+  }
+
+  void save(Batch& batch, OrderStateT& order, OrderStep step) {
+    order.step = step;
+    order.updated_ms = now_ms();
+    batch.put_state("order/" + order.order, pack(order));
+  }
+
+  // --- The kitchen -------------------------------------------------------------------------------------------------
+
+  /// Asked with a deadline: a tablet that is out of reach is asked again, later and later.
+  void offer_to_restaurant(const std::string& id, std::uint32_t tries = 0) {
+    const OrderStateT& order = orders_.at(id);
+    OrderOfferT offer = offer_of(order, order.restaurant);
+    ask<OfferAnswer>(ref(address(order.restaurant)), pack(offer), kOfferDeadline)
+        .then([this, id, tries](Result<Table<OfferAnswer>> answer) {
+          if (answer && (*answer)->accepted()) return send_to_kitchen(id);
+          after(backoff(tries, random()), [this, id, tries] { offer_to_restaurant(id, tries + 1); });
+        });
+  }
+
+  void send_to_kitchen(const std::string& id) {
+    OrderStateT& order = orders_.at(id);
+    const Order& placed = *std::find_if(setup_.day.orders.begin(), setup_.day.orders.end(),
+                                        [&](const Order& each) { return each.id == id; });
+    auto created = event_of<OrderCreatedT>(id, order.correlation_id, setup_.name, now_ms());
+    OrderDetails details = describe_order(placed, setup_.seed);
+    created.customer = details.customer;
+    created.restaurant = order.restaurant;
+    for (const OrderLine& line : details.lines) {
+      auto item = std::make_unique<ItemT>();
+      item->name = line.name;
+      item->quantity = line.quantity;
+      item->price_minor = line.price_minor;
+      item->instructions = line.instructions;
+      created.items.push_back(std::move(item));
+    }
+    created.total_minor = details.total_minor;
+    created.currency = details.currency;
+    created.address = details.address;
+    created.x_m = order.dropoff_x_m;
+    created.y_m = order.dropoff_y_m;
+    created.ready_in_ms = (placed.ready_min - placed.placed_min) * DayClock::kMinuteMs;
+    created.estimated_delivery_ms =
+        now_ms() + setup_.day.parameters.click_to_door_target_min * DayClock::kMinuteMs;
+    const auto event = pack(created);
+    Batch batch;
+    batch.enqueue(address(order.restaurant), id, event);
+    save(batch, order, OrderStep::created);
+    commit(std::move(batch)).then([this, event](Result<Receipt> receipt) {
+      if (!receipt) return fail(receipt.error().text());
+      witness_.accepted(event, 1);
+    });
+  }
+
+  // --- The driver --------------------------------------------------------------------------------------------------
+
+  void find_driver(const std::string& id, std::uint32_t tries = 0) {
+    const OrderStateT& order = orders_.at(id);
+    const auto again = [this, id, tries] {
+      after(backoff(tries, random()), [this, id, tries] { find_driver(id, tries + 1); });
+    };
+    DriverState* driver = nearest_free(restaurants_.at(order.restaurant));
+    if (driver == nullptr) return again();
+    driver->busy = true;
+    OrderOfferT offer = offer_of(order, driver->courier->id);
+    ask<OfferAnswer>(ref(address(driver->courier->id)), pack(offer), kOfferDeadline)
+        .then([this, id, driver, again](Result<Table<OfferAnswer>> answer) {
+          if (answer && (*answer)->accepted()) return assign(id, *driver);
+          driver->busy = false;
+          driver->ask_again = now() + kOutOfReach;
+          again();
+        });
+  }
+
+  void assign(const std::string& id, const DriverState& driver) {
+    OrderStateT& order = orders_.at(id);
+    order.driver = driver.courier->id;
+    auto assigned = event_of<OrderAssignedT>(id, order.correlation_id, setup_.name, now_ms());
+    const Place kitchen = restaurants_.at(order.restaurant);
+    assigned.driver = order.driver;
+    assigned.restaurant = order.restaurant;
+    assigned.pickup_x_m = kitchen.x_m;
+    assigned.pickup_y_m = kitchen.y_m;
+    assigned.dropoff_x_m = order.dropoff_x_m;
+    assigned.dropoff_y_m = order.dropoff_y_m;
+    assigned.address = order.address;
+    const auto event = pack(assigned);
+    Batch batch;
+    batch.enqueue(address(order.driver), id, event);
+    save(batch, order, OrderStep::assigned);
+    commit(std::move(batch)).then([this, event](Result<Receipt> receipt) {
+      if (!receipt) return fail(receipt.error().text());
+      witness_.accepted(event, 1);
+    });
+  }
+
+  /// On shift and without a job; once the day is over, whoever is left helps to finish it.
+  DriverState* nearest_free(Place from) {
+    const std::int32_t minute = setup_.clock.minute(wall_now());
+    const bool overtime = minute > setup_.day.last_minute();
+    DriverState* nearest = nullptr;
+    double least = std::numeric_limits<double>::max();
+    for (auto& [id, driver] : drivers_) {
+      const bool on_shift = minute >= driver.courier->on_min && minute <= driver.courier->off_min;
+      if (driver.busy || now() < driver.ask_again || !(on_shift || overtime)) continue;
+      const double metres = std::hypot(driver.place.x_m - from.x_m, driver.place.y_m - from.y_m);
+      if (metres >= least) continue;
+      least = metres;
+      nearest = &driver;
+    }
+    return nearest;
+  }
+
+  // --- Small things ------------------------------------------------------------------------------------------------
+
+  OrderOfferT offer_of(const OrderStateT& order, const std::string& to) const {
+    OrderOfferT offer;
+    offer.order = order.order;
+    offer.to = to;
+    offer.correlation_id = order.correlation_id;
+    offer.dropoff_x_m = order.dropoff_x_m;
+    offer.dropoff_y_m = order.dropoff_y_m;
+    return offer;
+  }
+  /// Of a restaurant's or driver's actor, and of its lane: both bear its name.
+  std::string address(const std::string& id) const { return setup_.served_by.at(id) + "/" + id; }
+  std::int64_t now_ms() const { return setup_.clock.now_ms(wall_now()); }
+  void tell_progress() {
+    witness_.gauge("placed", orders_.size());
+    witness_.gauge("delivered", delivered_);
+  }
+
+  const Setup& setup_;
+  Witness witness_;
+  std::map<std::string, Place> restaurants_;
+  std::map<std::string, DriverState> drivers_;
+  std::map<std::string, OrderStateT> orders_;
+  std::size_t next_ = 0;  // of the day's orders
+  std::uint64_t delivered_ = 0;
+};
+
+}  // namespace
+}  // namespace pannier::delivery
+
+int main(int argc, char** argv) {
+  using namespace pannier::delivery;
+  return run_program("hub", argc, argv, [](Setup& setup, pannier::Node& node) -> pannier::Result<void> {
+    if (auto fleet = node.spawn<Fleet>({.name = "fleet"}); !fleet) return fleet.error();
+    if (auto dispatcher = node.spawn<Dispatcher>({.name = "dispatcher"}, &setup); !dispatcher) {
+      return dispatcher.error();
+    }
+    return {};
+  });
+}

@@ -1,0 +1,110 @@
+#include "examples/delivery/node_setup.h"
+
+#include <cstdio>
+#include <string_view>
+#include <utility>
+
+#include "examples/delivery/config.h"
+#include "examples/delivery/schema/witness.fbs.h"
+#include "platform/posix/process.h"
+#include "runtime/queue/queue_messages.h"
+#include "runtime/queue/sqlite_store.h"
+#include "runtime/system.h"
+#include "transports/zmq/context.h"
+#include "transports/zmq/keys.h"
+#include "transports/zmq/zmq_transport.h"
+
+namespace pannier::delivery {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Tells the ledger now and then how this node does: for the progress line only.
+class Reporter : public Actor<Reporter> {
+ public:
+  explicit Reporter(LedgerWriter* ledger) : ledger_(*ledger) {}
+  void on_start() { every(250ms, &Reporter::look); }
+
+ private:
+  void look() {
+    ask<QueueStatus>(LocalRef{system().queue}, Inspect{}, 1s).then([this](Result<QueueStatus> status) {
+      if (!status) return;
+      std::int64_t waiting = 0;
+      std::map<std::string_view, bool> up;
+      for (const StreamStatus& stream : status->streams) {
+        waiting += static_cast<std::int64_t>(stream.messages);
+        if (stream.box == Box::outbox) up[stream.node] = stream.link_up;
+      }
+      note("waiting", waiting);
+      note("links_up", std::count_if(up.begin(), up.end(), [](const auto& node) { return node.second; }));
+      note("disk_bytes", static_cast<std::int64_t>(status->store.bytes_written));
+    });
+  }
+  void note(const char* name, std::int64_t value) {
+    static_cast<void>(ledger_.append(Status{name, value, ledger_now_ms()}).ok());
+  }
+
+  LedgerWriter& ledger_;
+};
+
+/// The rows that the witnesses (witness.h) kept in the application's state, as they are on disk when all is over.
+Result<void> export_applied(Store& store, LedgerWriter& ledger) {
+  Result<void> written;
+  std::uint64_t rows = 0;
+  auto read = store.read_state("", [&](std::string_view key, std::span<const std::byte> value) {
+    if (key.find("/applied/") == std::string_view::npos) return true;
+    const auto& info = type_info<::delivery::AppliedEvent>();
+    const auto row = AnyTable{info.id, &info, BlockRef::copy_of(value)}.as<::delivery::AppliedEvent>();
+    if (!row) {
+      written = row.error();
+      return false;
+    }
+    const auto& applied = **row;
+    written = ledger.append(Applied{applied.event()->str(), applied.order()->str(), applied.type()->str(),
+                                    applied.times(), applied.position()});
+    ++rows;
+    return written.ok();
+  });
+  if (!read) return read;
+  if (!written) return written;
+  return ledger.append(End{rows});
+}
+
+Result<int> run(int argc, const char* const* argv,
+                const std::function<Result<void>(Setup& setup, Node& node)>& spawn) {
+  posix::Process process(LogLevel::info);
+  auto config = Config::read(argc, argv);
+  if (!config) return config.error();
+  auto setup = config->setup();
+  if (!setup) return setup.error();
+  auto keys = zmq::load_key_pair(config->key_file);
+  if (!keys) return keys.error();
+  auto store = open_sqlite_store({.path = config->store_file, .entropy = process.platform().entropy});
+  if (!store) return store.error();
+
+  zmq::Context context;
+  auto transport = zmq::ZmqTransport::make(context, {.own_key = *keys, .allowed_keys = config->allowed_keys()});
+  if (!transport) return transport.error();
+  auto node = Node::create(config->node_options(), {process.platform(), process.wakeups(&(*transport)->wakeup()),
+                                                    transport->get(), store->get()});
+  if (!node) return node.error();
+  if (auto spawned = spawn(*setup, **node); !spawned) return spawned.error();
+  if (auto reporter = (*node)->spawn<Reporter>({}, setup->ledger.get()); !reporter) return reporter.error();
+
+  const int status = process.run(**node);
+  if (auto told = export_applied(**store, *setup->ledger); !told) return told.error();
+  return status;
+}
+
+}  // namespace
+
+int run_program(const char* program, int argc, const char* const* argv,
+                const std::function<Result<void>(Setup& setup, Node& node)>& spawn) {
+  const auto status = run(argc, argv, spawn);
+  if (status) return *status;
+  const Error& error = status.error();
+  std::fprintf(stderr, "%s: %s\n", program, (error.detail.empty() ? error.text() : error.detail).c_str());
+  return 2;
+}
+
+}  // namespace pannier::delivery

@@ -61,8 +61,10 @@ Result<void> FrameWriter::add(const Record& record) {
   store(at + 40, static_cast<std::uint16_t>(record.first.size()));
   store(at + 42, static_cast<std::uint16_t>(record.second.size()));
   store(at + 44, static_cast<std::uint32_t>(record.payload.size()));
-  std::memcpy(at + kRecordHeaderBytes, record.first.data(), record.first.size());
-  std::memcpy(at + kRecordHeaderBytes + record.first.size(), record.second.data(), record.second.size());
+  // memcpy wants a place to read from even for no bytes, and an empty text may have none.
+  std::byte* const text = at + kRecordHeaderBytes;
+  if (!record.first.empty()) std::memcpy(text, record.first.data(), record.first.size());
+  if (!record.second.empty()) std::memcpy(text + record.first.size(), record.second.data(), record.second.size());
   if (!record.payload.empty()) std::memcpy(at + payload_at, record.payload.data(), record.payload.size());
   return {};
 }

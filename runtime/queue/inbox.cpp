@@ -182,11 +182,13 @@ Inbox::Held* Inbox::find(InLane& lane, Sequence sequence) noexcept {
 }
 
 void Inbox::forget(InLane& lane, Sequence sequence) noexcept {
-  Held* held = find(lane, sequence);
-  if (held == nullptr) return;
+  // By iterator: a deque's elements do not stand in one piece, so a pointer's distance says nothing.
+  const auto at = std::lower_bound(lane.held.begin(), lane.held.end(), sequence,
+                                   [](const Held& held, Sequence wanted) { return held.sequence < wanted; });
+  if (at == lane.held.end() || at->sequence != sequence) return;
   lane.messages -= std::min<std::uint64_t>(lane.messages, 1);
-  lane.bytes -= std::min<std::uint64_t>(lane.bytes, held->payload.bytes().size());
-  lane.held.erase(lane.held.begin() + (held - &lane.held.front()));
+  lane.bytes -= std::min<std::uint64_t>(lane.bytes, at->payload.bytes().size());
+  lane.held.erase(at);
 }
 
 // --- Settled

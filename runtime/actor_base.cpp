@@ -145,6 +145,7 @@ void ActorBase::stop() {
   }
 }
 void ActorBase::stop(Ref actor) { worker_.stop_actor(actor.id()); }
+void ActorBase::stop_node() { system().stop(); }
 void ActorBase::watch(Ref actor) { worker_.watch(cell_.id, actor.id()); }
 void ActorBase::fail(std::string why) { worker_.fail(cell_, Error{ErrorCode::failed, std::move(why)}); }
 

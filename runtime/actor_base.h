@@ -136,6 +136,8 @@ class ActorBase {
   void stop();
   /// Asks `actor` to stop; whoever supervises or watches it is told when it has.
   void stop(Ref actor);
+  /// Stops the whole node, as Node::stop does.
+  void stop_node();
   /// A Down message comes once `actor` has ended; at once where it has.
   void watch(Ref actor);
   /// Puts this actor down as failed after this turn: its supervisor decides.

@@ -111,11 +111,7 @@ Result<void> Node::tell(Ref to, const AnyTable& message) {
   return system_->send_from_outside(any_message(MessageKind::tell, to.id(), message));
 }
 
-void Node::stop() {
-  if (system_->stopping.exchange(true)) return;
-  // Refused only where the top has gone already.
-  static_cast<void>(system_->send_from_outside(make_message(MessageKind::stop, system_->root)).ok());
-}
+void Node::stop() { system_->stop(); }
 
 void Node::on_stopped(std::function<void()> told) { system_->on_stopped = std::move(told); }
 

@@ -64,6 +64,12 @@ Result<ActorId> System::reserve(const SpawnOptions& options) {
   return id;
 }
 
+void System::stop() {
+  if (stopping.exchange(true)) return;
+  // Refused only where the top has gone already.
+  static_cast<void>(send_from_outside(make_message(MessageKind::stop, root)).ok());
+}
+
 void System::report(const DeadLetter& letter) noexcept {
   dead_letters[static_cast<std::size_t>(letter.reason)].fetch_add(1, std::memory_order_relaxed);
 }

@@ -66,6 +66,8 @@ struct System {
     ActorId receiver;  ///< Who is meant.
   };
   [[nodiscard]] Result<Target> resolve(ActorId receiver) noexcept;
+  /// Starts to stop the node, once: the top supervisor stops, and with it everything. Any thread.
+  void stop();
   void report(const DeadLetter& letter) noexcept;
   /// "name" or "#worker.slot.generation", for people.
   [[nodiscard]] std::string describe(ActorId id);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "runtime/callback.h"
@@ -38,6 +39,8 @@ class Group {
 
   [[nodiscard]] std::size_t size() const noexcept { return waiters_.size(); }
   [[nodiscard]] bool open() const noexcept { return open_; }
+  /// Groups that ended with an error: whoever counted on them counts anew.
+  [[nodiscard]] std::uint64_t failures() const noexcept { return failures_; }
 
   /// Commits, and tells everyone. Without a change there is nothing to commit.
   void commit(Durability durability) {
@@ -50,6 +53,7 @@ class Group {
 
  private:
   void finish(const Result<void>& fate) {
+    if (!fate) ++failures_;
     std::vector<Waiter> waiters = std::move(waiters_);
     waiters_.clear();
     for (Waiter& waiter : waiters) waiter(fate);
@@ -59,6 +63,7 @@ class Group {
 
   Store& store_;
   bool open_ = false;
+  std::uint64_t failures_ = 0;
   std::vector<Waiter> waiters_;
 };
 

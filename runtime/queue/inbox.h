@@ -33,8 +33,9 @@ class Watermarks {
   [[nodiscard]] bool staged(const IncomingRow& row);
   /// Writes what changed into the group.
   [[nodiscard]] Result<void> write(Group& group);
-  /// The group is committed: what each changed stream has now. Or it is not: back to what was.
-  [[nodiscard]] std::vector<StreamAck> settle(bool committed);
+  /// The group is committed: what each changed stream has now. Or it is not: back to what was, and each producer is
+  /// told to send again, since nothing else would remind it.
+  [[nodiscard]] std::vector<StreamAck> settle(const Result<void>& fate);
   [[nodiscard]] Sequence committed(const IncomingRow& row);
 
  private:

@@ -42,6 +42,7 @@ Result<void> Outbox::load(const std::vector<Stream>& streams) {
 }
 
 void Outbox::recount(const std::vector<Stream>& streams) {
+  count_is_stale_ = has_erasures();
   for (const Stream& kept : streams) {
     if (kept.box != Box::outbox) continue;
     OutStream& mine = stream(kept.id, kept.node, kept.lane);
@@ -269,6 +270,9 @@ std::string Outbox::why_waiting(const Route& route, const OutStream& stream, con
 }
 
 void Outbox::describe(QueueStatus& status, const Inspect& inspect) {
+  for (const auto& [node, route] : routes_) {
+    if (route.up) status.links.push_back(node);
+  }
   for (const auto& [name, stream] : streams_) {
     const Route& route = routes_.find(stream->node)->second;
     status.streams.push_back({Box::outbox, stream->node, stream->lane, stream->messages, stream->bytes, stream->parked,

@@ -49,8 +49,10 @@ class Outbox {
   void describe(QueueStatus& status, const Inspect& inspect);
   /// Rows put to disk, at last count, for all nodes.
   [[nodiscard]] std::uint64_t waiting() const noexcept;
-  /// Counts anew from the store: after a group that failed.
+  /// Counts anew from the store: after a group that failed. Rows whose erasure waits are counted in: count_is_stale
+  /// says so, until a recount without them.
   void recount(const std::vector<Stream>& streams);
+  [[nodiscard]] bool count_is_stale() const noexcept { return count_is_stale_; }
 
   struct Counters {
     std::uint64_t sent = 0;
@@ -104,6 +106,7 @@ class Outbox {
   std::map<std::pair<std::string, std::string>, std::unique_ptr<OutStream>> streams_;
   std::unordered_map<std::string, std::uint32_t> priorities_;
   std::vector<OutStream*> erasures_;
+  bool count_is_stale_ = false;
   Counters counters_;
 };
 

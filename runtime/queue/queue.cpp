@@ -95,12 +95,19 @@ Result<void> Queue::handle(Message& message) {
 // ----------------------------------------------------------------------------------------------------------------
 
 Result<Sequence> Queue::stage(const Batch::Enqueue& message) {
-  const auto sequence = store_.next_sequence();
-  if (!sequence) return sequence.error();
+  Sequence sequence = 0;
+  // A change like the others: where there is no number, what the batch has staged before is given up as well.
+  auto drawn = group_.change([&](Store& store) -> Result<void> {
+    const auto next = store.next_sequence();
+    if (!next) return next.error();
+    sequence = *next;
+    return {};
+  });
+  if (!drawn) return drawn.error();
   const LaneOptions& options = lane(message.lane);
   const std::string& node = leads_to(message.node, options);
-  if (!node.empty()) return outbox_.put(node, options, message.key, message.payload, *sequence);
-  return inbox_.put(options, {}, message.key, message.payload.type(), message.payload.block(), *sequence);
+  if (!node.empty()) return outbox_.put(node, options, message.key, message.payload, sequence);
+  return inbox_.put(options, {}, message.key, message.payload.type(), message.payload.block(), sequence);
 }
 
 Result<Sequence> Queue::stage(const Batch& batch) {
@@ -128,12 +135,15 @@ void Queue::take(Commit& commit, Message& question) {
       if (auto done = inbox_.settle({commit.settles->id(), Outcome::done, {}, {}, {}}); !done) staged = done.error();
     }
     if (staged && commit.settles) commit.settles->settled();
-    if (!staged) miscounted_ = true;
     return staged;
   }();
   if (!first) {
     ++refused_;
     port_->worker().reply_error(question, first.error().code);
+    return;
+  }
+  if (!group_.open()) {  // an empty batch: there is nothing to wait for
+    port_->worker().reply(question, native_message(MessageKind::reply, {}, Receipt{store_.strongest(), 0}));
     return;
   }
   // The answer is made now and sent when the group's fate is known; the question is gone by then.
@@ -146,7 +156,6 @@ void Queue::take(Commit& commit, Message& question) {
         if (fate) {
           accepted_ += count;
         } else {
-          miscounted_ = true;
           refused_ += count;
           answer->has_error = true;
           answer->error = fate.error().code;
@@ -216,14 +225,12 @@ void Queue::take(IncomingRow& row) {
     if (staged) {
       if (watermarks_.staged(row)) {
         group_.then([this](const Result<void>& fate) {
-          if (!fate) miscounted_ = true;
-          for (StreamAck& ack : watermarks_.settle(fate.ok())) send_ack(std::move(ack));
+          for (StreamAck& ack : watermarks_.settle(fate)) send_ack(std::move(ack));
         });
       }
       return;  // acknowledged when the group is committed
     }
     refusal = staged.error().code;
-    miscounted_ = true;
   }
   ++refused_;
   send_ack({row.producer, row.lane, watermarks_.committed(row), true, refusal});
@@ -243,7 +250,6 @@ void Queue::take(Settle& settle) {
     if (settled) return;
     staged = settled.error();
   }
-  miscounted_ = true;
   // The group has ended with an error, on a full disk perhaps: the word stands, and is tried again.
   port_->log(LogLevel::error, "the queue cannot keep what became of a delivery yet: " + staged.error().text());
   port_->after(kSettleAgain, [this, again = std::move(settle)]() mutable { take(again); });
@@ -260,10 +266,11 @@ void Queue::commit() {
 bool Queue::after_actors(MonoTime) {
   if (port_ == nullptr) return false;
   if (outbox_.has_erasures() && (group_.open() || std::exchange(erase_now_, false))) {
-    if (auto staged = outbox_.stage_erasures(); !staged) miscounted_ = true;
+    static_cast<void>(outbox_.stage_erasures().ok());  // they stay, and are tried again
   }
   commit();
-  if (std::exchange(miscounted_, false)) count_anew();
+  const bool stale = outbox_.count_is_stale() && !outbox_.has_erasures();
+  if (std::exchange(failures_seen_, group_.failures()) != group_.failures() || stale) count_anew();
   if (outbox_.has_erasures() && erasing_ == TimerId{}) {
     erasing_ = port_->after(kErasureDelay, [this] {
       erasing_ = TimerId{};

@@ -58,7 +58,7 @@ class Queue final : public Service {
   std::unordered_map<std::string, LaneOptions> lanes_;
   TimerId erasing_{};  // armed while erasures wait for a group to ride in
   bool erase_now_ = false;
-  bool miscounted_ = false;
+  std::uint64_t failures_seen_ = 0;
   std::uint64_t accepted_ = 0;
   std::uint64_t duplicates_ = 0;
   std::uint64_t refused_ = 0;

@@ -44,15 +44,18 @@ Result<void> Watermarks::write(Group& group) {
   return {};
 }
 
-std::vector<StreamAck> Watermarks::settle(bool committed) {
+std::vector<StreamAck> Watermarks::settle(const Result<void>& fate) {
   std::vector<StreamAck> acks;
   for (Mark* each : changed_) {
-    if (!committed) {
+    ErrorCode cause{};
+    if (fate) {
+      each->watermark.sequence = each->staged;
+    } else {
+      // What ended the group is this node's trouble, never the row's own: the producer must not park it.
       each->staged = each->watermark.sequence;
-      continue;
+      cause = fate.error().code == ErrorCode::storage_full ? ErrorCode::storage_full : ErrorCode::storage_io;
     }
-    each->watermark.sequence = each->staged;
-    acks.push_back({each->watermark.producer, each->watermark.lane, each->staged, false, ErrorCode{}});
+    acks.push_back({each->watermark.producer, each->watermark.lane, each->staged, !fate.ok(), cause});
   }
   changed_.clear();
   return acks;

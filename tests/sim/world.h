@@ -1,0 +1,199 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "platform/sim/simulator.h"
+#include "runtime/node.h"
+#include "runtime/queue/memory_store.h"
+#include "runtime/queue/sqlite_store.h"
+#include "tests/runtime/schema/messages.fbs.h"
+#include "tests/support/faulty_store.h"
+#include "tests/support/fixtures.h"
+#include "tests/support/sim_node.h"
+#include "transports/sim/network.h"
+
+namespace pannier::testing {
+
+using namespace std::chrono_literals;
+
+/// What the test knows, outside of every node: no crash takes it.
+struct Ledger {
+  struct Entry {
+    std::string key;
+    std::string node;  ///< Where its effect belongs.
+    bool acknowledged = false;
+    std::int64_t together_with = 0;  ///< Shared its transaction with this one; 0: with none.
+  };
+  std::map<std::int64_t, Entry> messages;
+  std::int64_t next = 1;
+  std::int64_t settled = 0;  ///< Grows with each effect that a consumer asks for.
+};
+
+/// The answer to message n is message n + kAnswer, enqueued in the transaction of n's effect.
+inline constexpr std::int64_t kAnswer = 1'000'000;
+
+struct Place {
+  std::string address;
+  std::string key;
+  std::int64_t id;
+  std::string second_address;  ///< Not empty: message id + 1 goes there in the same transaction.
+};
+
+struct Producer : Actor<Producer, Place> {
+  explicit Producer(Ledger* ledger) : ledger_(ledger) {}
+  void on(const Place& place) {
+    Batch batch;
+    batch.enqueue(place.address, place.key, make<Number>(place.id));
+    const bool two = !place.second_address.empty();
+    if (two) batch.enqueue(place.second_address, place.key, make<Number>(place.id + 1));
+    commit(std::move(batch)).then([this, two, id = place.id](Result<Receipt> receipt) {
+      if (!receipt) return;
+      ledger_->messages[id].acknowledged = true;
+      if (two) ledger_->messages[id + 1].acknowledged = true;
+    });
+  }
+
+ private:
+  Ledger* ledger_;
+};
+
+/// Writes one line of state for each effect that it is asked for: two lines for one message are an effect twice. Now
+/// and then it fails, forgets, asks for another try, or takes its time.
+struct Consumer : Actor<Consumer, Number> {
+  Consumer(Ledger* ledger, std::string lane, std::string answers_to)
+      : ledger_(ledger), lane_(std::move(lane)), answers_to_(std::move(answers_to)) {}
+
+  void on_start() {
+    const auto window = static_cast<std::uint32_t>(1 + random() % 8);
+    CHECK(consume<Number>(lane_, {.window = window, .max_attempts = 1'000'000}));
+  }
+  void on(const Number& number, Delivery delivery) {
+    const std::int64_t id = number.value();
+    switch (random() % 24) {
+      case 0: throw std::runtime_error("fails now and then");
+      case 1: delivery.retry(std::chrono::milliseconds{random() % 300}); return;
+      case 2: return;
+      case 3:
+      case 4:
+      case 5:
+        after(std::chrono::milliseconds{random() % 500},
+              [this, id, delivery, key = std::string{label()}] { take_effect(id, key, delivery); });
+        return;
+      default: take_effect(id, std::string{label()}, delivery);
+    }
+  }
+
+ private:
+  void take_effect(std::int64_t id, const std::string& key, const Delivery& delivery) {
+    Batch effects;
+    const std::int64_t order = ++ledger_->settled;
+    effects.put_state("e/" + std::to_string(id) + "/" + std::to_string(order), make<Number>(order));
+    if (!answers_to_.empty() && id < kAnswer) effects.enqueue(answers_to_, key, make<Number>(id + kAnswer));
+    delivery.done(std::move(effects));
+  }
+
+  Ledger* ledger_;
+  std::string lane_;
+  std::string answers_to_;
+};
+
+/// Bears with its consumers whatever they do, so that failures in them never stop the node.
+struct Patron : Actor<Patron> {
+  Patron(Ledger* ledger, std::vector<std::string> lanes, std::string answers_to)
+      : ledger_(ledger), lanes_(std::move(lanes)), answers_to_(std::move(answers_to)) {}
+  void on_start() {
+    for (const std::string& lane : lanes_) static_cast<void>(spawn<Consumer>({}, ledger_, lane, answers_to_).ok());
+  }
+  [[nodiscard]] static SpawnOptions options() {
+    SpawnOptions options;
+    options.children = {.max_restarts = 1'000'000, .backoff_base = 10ms, .backoff_cap = 50ms};
+    return options;
+  }
+
+ private:
+  Ledger* ledger_;
+  std::vector<std::string> lanes_;
+  std::string answers_to_;
+};
+
+/// A device of the simulation: its store outlives the lives of its node.
+class Host {
+ public:
+  struct Setup {
+    NodeOptions node;
+    std::vector<std::string> consumes = {};
+    std::string answers_to = {};
+    std::uint32_t workers = 1;
+    bool on_disk = false;
+  };
+
+  Host(sim::Simulator& simulator, sim::Network& network, Ledger& ledger, Setup setup)
+      : simulator_(simulator),
+        network_(network),
+        ledger_(ledger),
+        setup_(std::move(setup)),
+        entropy_(simulator.entropy().next()) {
+    if (setup_.on_disk) {
+      folder_ = std::make_unique<TempFolder>();
+    } else {
+      real_ = std::make_unique<MemoryStore>(entropy_);
+    }
+    start();
+  }
+
+  void start() {
+    if (setup_.on_disk) {
+      auto opened = open_sqlite_store({.path = folder_->file("node.db"), .entropy = entropy_});
+      REQUIRE(opened.ok());
+      real_ = std::move(*opened);
+    }
+    store_ = std::make_unique<FaultyStore>(*real_);
+    transport_ = network_.make_transport(name());
+    node_ = std::make_unique<SimNode>(simulator_, setup_.node,
+                                      SimNode::Setup{setup_.workers, transport_.get(), store_.get()});
+    producer_ = *(*node_)->spawn<Producer>(SpawnOptions{}, &ledger_);
+    REQUIRE((*node_)->spawn<Patron>(Patron::options(), &ledger_, setup_.consumes, setup_.answers_to));
+  }
+  /// The process is gone: what it had in memory, and what it had not committed.
+  void crash() {
+    node_.reset();
+    transport_.reset();
+    store_.reset();
+    real_->rollback();
+    if (setup_.on_disk) real_.reset();
+  }
+  /// Within its `calls`-th word to the store from now it dies, and nothing of it is heard after.
+  void die_in_mid_work(std::uint32_t calls, bool commit_is_stored) {
+    store_->die_after(calls, commit_is_stored, [this] { network_.isolate(name(), sim::Cut::silent); });
+  }
+  void rejoin() { network_.rejoin(name()); }
+  void place(Place place) { static_cast<void>((*node_)->tell(producer_, std::move(place)).ok()); }
+
+  [[nodiscard]] bool up() const noexcept { return node_ != nullptr; }
+  [[nodiscard]] bool dying() const noexcept { return store_ != nullptr && store_->dead(); }
+  [[nodiscard]] const std::string& name() const noexcept { return setup_.node.name; }
+  [[nodiscard]] FaultyStore& faults() noexcept { return *store_; }
+  [[nodiscard]] Store& store() noexcept { return *real_; }
+  [[nodiscard]] Node& node() noexcept { return **node_; }
+
+ private:
+  sim::Simulator& simulator_;
+  sim::Network& network_;
+  Ledger& ledger_;
+  Setup setup_;
+  sim::SeededEntropy entropy_;
+  std::unique_ptr<TempFolder> folder_;
+  std::unique_ptr<Store> real_;
+  std::unique_ptr<FaultyStore> store_;
+  std::unique_ptr<sim::SimTransport> transport_;
+  std::unique_ptr<SimNode> node_;
+  ActorRef<Producer> producer_;
+};
+
+}  // namespace pannier::testing

@@ -1,11 +1,15 @@
 #include "pannier.h"
+#include "platform/posix/process.h"
 
-pannier::Result<int> deliver(bool open) {
-  if (!open) return pannier::Error{pannier::ErrorCode::closed, "the kitchen is closed"};
-  return 1;
-}
+struct Once : pannier::Actor<Once, int> {
+  void on_start() {
+    if (!tell(pannier::LocalRef{self().id()}, 7)) fail("an actor cannot tell itself");
+  }
+  void on(int number) { number == 7 ? stop_node() : fail("not what was told"); }
+};
 
 int main() {
-  const bool named = to_string(deliver(false).error().code) == "closed";
-  return deliver(true).ok() && named ? 0 : 1;
+  pannier::posix::Process process;
+  auto node = pannier::Node::create({.name = "consumer"}, {process.platform(), process.wakeups()});
+  return node && (*node)->spawn<Once>() ? process.run(**node) : 2;
 }

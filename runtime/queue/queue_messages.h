@@ -59,6 +59,7 @@ struct RowStatus {
 struct QueueStatus {
   std::vector<StreamStatus> streams;
   std::vector<RowStatus> rows;
+  std::vector<std::string> links;  ///< Nodes that a link leads to now.
   Store::Counters store;
   std::uint64_t accepted = 0;    ///< Messages whose receipt was given.
   std::uint64_t delivered = 0;   ///< Rows acknowledged by another node.

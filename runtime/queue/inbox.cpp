@@ -12,7 +12,10 @@ constexpr Duration kPlaceAgain = std::chrono::milliseconds{20};
 
 Inbox::InLane& Inbox::lane(StreamId id, std::string_view name) {
   const auto found = lanes_.find(name);
-  if (found != lanes_.end()) return *found->second;
+  if (found != lanes_.end()) {
+    found->second->id = id;  // another one than before where the group that made the stream was given up
+    return *found->second;
+  }
   auto made = std::make_unique<InLane>();
   made->id = id;
   made->name = name;
@@ -27,6 +30,10 @@ void Inbox::load(const std::vector<Stream>& streams) {
 }
 
 void Inbox::recount(const std::vector<Stream>& streams) {
+  for (auto& [name, each] : lanes_) {  // made in a group that failed: not there
+    each->id = StreamId{};
+    each->messages = each->bytes = each->parked = 0;
+  }
   for (const Stream& kept : streams) {
     if (kept.box != Box::inbox) continue;
     InLane& mine = lane(kept.id, kept.lane);
@@ -129,7 +136,7 @@ void Inbox::feed() {
 
 void Inbox::load_some(InLane& lane) {
   const std::size_t limit = limits::kInboxHeldRows - lane.held.size();
-  if (limit == 0 || lane.loaded >= lane.committed) return;
+  if (limit == 0 || lane.loaded >= lane.committed || lane.id == StreamId{}) return;
   std::size_t read = 0;
   auto done = store_.read(lane.id, RowState::ready, lane.loaded, limit, [&](const Row& row) {
     ++read;

@@ -23,11 +23,11 @@ Outbox::OutStream& Outbox::stream(StreamId id, std::string_view node, std::strin
   auto& slot = streams_[{std::string{node}, std::string{lane}}];
   if (slot == nullptr) {
     slot = std::make_unique<OutStream>();
-    slot->id = id;
     slot->node = node;
     slot->lane = lane;
     routes_[slot->node].streams.push_back(slot.get());
   }
+  slot->id = id;  // another one than before where the group that made the stream was given up
   return *slot;
 }
 
@@ -43,6 +43,10 @@ Result<void> Outbox::load(const std::vector<Stream>& streams) {
 
 void Outbox::recount(const std::vector<Stream>& streams) {
   count_is_stale_ = has_erasures();
+  for (auto& [name, each] : streams_) {  // made in a group that failed: not there
+    each->id = StreamId{};
+    each->messages = each->bytes = each->parked = 0;
+  }
   for (const Stream& kept : streams) {
     if (kept.box != Box::outbox) continue;
     OutStream& mine = stream(kept.id, kept.node, kept.lane);
@@ -159,7 +163,7 @@ void Outbox::pump(Route& route) {
 }
 
 bool Outbox::send_some(Route& route, OutStream& stream) {
-  if (stream.sent >= stream.committed) return false;
+  if (stream.sent >= stream.committed || stream.id == StreamId{}) return false;
   const std::size_t limit = std::min(limits::kReadBatchRows, limits::kOutboxWindow - stream.in_flight.size());
   std::size_t read = 0;
   const WallTime now = port_->system().platform.clock.wall_now();

@@ -41,7 +41,7 @@ class Fleet : public Actor<Fleet, DriverPosition, PositionRequest> {
 class Dispatcher
     : public Actor<Dispatcher, OrderAccepted, OrderReady, OrderPickedUp, OrderDelivered, DriverPosition> {
  public:
-  explicit Dispatcher(const Setup* setup) : setup_(*setup), witness_(setup->ledger.get(), "applied/") {
+  explicit Dispatcher(const Setup* setup) : setup_(*setup), witness_(setup->ledger.get(), "hub/applied/") {
     for (const Restaurant& restaurant : setup_.day.restaurants) restaurants_[restaurant.id] = restaurant.place;
     for (const Courier& courier : setup_.day.couriers) drivers_[courier.id] = {&courier, courier.start, false, {}};
   }

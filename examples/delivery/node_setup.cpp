@@ -30,13 +30,9 @@ class Reporter : public Actor<Reporter> {
     ask<QueueStatus>(LocalRef{system().queue}, Inspect{}, 1s).then([this](Result<QueueStatus> status) {
       if (!status) return;
       std::int64_t waiting = 0;
-      std::map<std::string_view, bool> up;
-      for (const StreamStatus& stream : status->streams) {
-        waiting += static_cast<std::int64_t>(stream.messages);
-        if (stream.box == Box::outbox) up[stream.node] = stream.link_up;
-      }
+      for (const StreamStatus& stream : status->streams) waiting += static_cast<std::int64_t>(stream.messages);
       note("waiting", waiting);
-      note("links_up", std::count_if(up.begin(), up.end(), [](const auto& node) { return node.second; }));
+      note("links_up", static_cast<std::int64_t>(status->links.size()));
       note("disk_bytes", static_cast<std::int64_t>(status->store.bytes_written));
     });
   }

@@ -8,6 +8,8 @@ namespace {
 constexpr Sequence kUnknown = ~Sequence{0};
 /// After a consumer's mailbox was full.
 constexpr Duration kPlaceAgain = std::chrono::milliseconds{20};
+/// After the store could not read.
+constexpr Duration kReadAgain = std::chrono::seconds{1};
 }  // namespace
 
 Inbox::InLane& Inbox::lane(StreamId id, std::string_view name) {
@@ -145,7 +147,10 @@ void Inbox::load_some(InLane& lane) {
                          HeldState::ready, 0});
     return true;
   });
-  if (!done) port_->log(LogLevel::error, "lane " + lane.name + ": " + done.error().text());
+  if (!done) {
+    port_->log(LogLevel::error, "lane " + lane.name + ": " + done.error().text());
+    port_->after(kReadAgain, [&lane] { lane.dirty = true; });
+  }
   if (done && read < limit) lane.committed = lane.loaded;  // read to the end
 }
 

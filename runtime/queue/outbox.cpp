@@ -9,6 +9,8 @@ namespace {
 /// After a refusal: full jitter up to this, doubled each time the same row is refused.
 constexpr Duration kRefusalBase = std::chrono::milliseconds{50};
 constexpr Duration kRefusalCap = std::chrono::seconds{10};
+/// After the store could not read.
+constexpr Duration kReadAgain = std::chrono::seconds{1};
 /// A row that the far end refuses for its own sake, not for want of room, is parked after so many times.
 constexpr std::uint32_t kRefusalsBeforeParking = 10;
 
@@ -174,7 +176,10 @@ bool Outbox::send_some(Route& route, OutStream& stream) {
               age_ms(row.enqueued_at, now)});
     return has_room(route, stream);
   });
-  if (!done) port_->log(LogLevel::error, "outbox to " + stream.node + ": " + done.error().text());
+  if (!done) {
+    port_->log(LogLevel::error, "outbox to " + stream.node + ": " + done.error().text());
+    port_->after(kReadAgain, [&route] { route.dirty = true; });
+  }
   // Read to the end: from here on new rows go straight from memory.
   if (done && read < limit && has_room(route, stream)) stream.committed = stream.sent;
   return read > 0;
@@ -220,8 +225,10 @@ void Outbox::refused(Route& route, OutStream& stream, const StreamAck& ack) {
   const Sequence row = stream.in_flight.front().sequence;
   stream.refusals = stream.refused_row == row ? stream.refusals + 1 : 1;
   stream.refused_row = row;
-  const bool for_its_own_sake = ack.cause != ErrorCode::full && ack.cause != ErrorCode::not_found &&
-                                ack.cause != ErrorCode::storage_full && ack.cause != ErrorCode::storage_io;
+  // Any other cause is the far end's trouble, and passes.
+  const bool for_its_own_sake = ack.cause == ErrorCode::invalid_argument || ack.cause == ErrorCode::malformed ||
+                                ack.cause == ErrorCode::rejected || ack.cause == ErrorCode::unsupported ||
+                                ack.cause == ErrorCode::permission;
   Sequence go_on_after = row - 1;
   if (for_its_own_sake && stream.refusals >= kRefusalsBeforeParking) {
     auto parked = group_.change([&](Store& store) {
@@ -233,6 +240,12 @@ void Outbox::refused(Route& route, OutStream& stream, const StreamAck& ack) {
       ++stream.parked;
       stream.messages -= std::min<std::uint64_t>(stream.messages, 1);
       go_on_after = row;
+      // Passed over in vain otherwise: the acknowledgement of a later row would erase it.
+      group_.then([this, &route, &stream, row](const Result<void>& fate) {
+        if (fate) return;
+        rewind(route, stream, row - 1);
+        route.dirty = true;
+      });
     }
   }
   Duration ceiling = kRefusalBase;

@@ -1,0 +1,22 @@
+#include "platform/sim/seeded_entropy.h"
+#include "runtime/queue/memory_store.h"
+#include "tests/contract/store_contract.h"
+#include "tests/support/faulty_store.h"
+
+namespace pannier::testing {
+
+/// The tests' own broken store is a good one while nothing is broken.
+class FaultyStoreFixture {
+ public:
+  [[nodiscard]] Store& store() { return store_; }
+
+ private:
+  sim::SeededEntropy entropy_{7};
+  MemoryStore real_{entropy_};
+  FaultyStore store_{real_};
+};
+
+}  // namespace pannier::testing
+
+TYPE_TO_STRING(pannier::testing::FaultyStoreFixture);
+TEST_CASE_TEMPLATE_INVOKE(store_contract, pannier::testing::FaultyStoreFixture);

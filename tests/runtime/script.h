@@ -1,0 +1,57 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "runtime/actor.h"
+#include "runtime/node.h"
+#include "tests/runtime/schema/messages.fbs.h"
+#include "tests/support/sim_node.h"
+
+namespace pannier::testing {
+
+/// What happened, in order, as a test reads it.
+struct Script {
+  void note(std::string line) { lines.push_back(std::move(line)); }
+  [[nodiscard]] std::string text() const {
+    std::string all;
+    for (const std::string& line : lines) all += (all.empty() ? "" : "; ") + line;
+    return all;
+  }
+  std::string take() {
+    std::string all = text();
+    lines.clear();
+    return all;
+  }
+  std::vector<std::string> lines;
+};
+
+/// An actor that does what the test tells it to, in its own turn.
+struct Hand : Actor<Hand, std::function<void(Hand&)>> {
+  using Order = std::function<void(Hand&)>;
+  void on(const Order& order) { order(*this); }
+
+  using Actor::after;
+  using Actor::ask;
+  using Actor::cancel;
+  using Actor::commit;
+  using Actor::enqueue;
+  using Actor::every;
+  using Actor::now;
+  using Actor::publish;
+  using Actor::read_state;
+  using Actor::ref;
+  using Actor::tell;
+};
+
+/// Runs `order` in a turn of `hand`, and what follows from it at once.
+inline void let(sim::Simulator& simulator, Node& node, ActorRef<Hand> hand, Hand::Order order) {
+  CHECK(node.tell(hand, std::move(order)));
+  simulator.run_for(std::chrono::milliseconds{1});
+}
+
+inline std::string outcome(const Error& error) { return std::string{to_string(error.code)}; }
+
+}  // namespace pannier::testing

@@ -1,5 +1,8 @@
 #include "runtime/actor_base.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "runtime/queue/queue_messages.h"
 #include "runtime/router_messages.h"
 #include "runtime/worker.h"
@@ -8,6 +11,11 @@ namespace pannier {
 
 namespace {
 thread_local ActorBase::Birth* birth = nullptr;
+}
+
+Error detail::refusal_of(const Message& reply) {
+  const auto text = reply.label.bytes();
+  return {reply.error, std::string{reinterpret_cast<const char*>(text.data()), text.size()}};
 }
 
 ActorBase::Birth::Birth(Worker& worker, Cell& cell) noexcept : worker_(worker), cell_(cell), outer_(birth) {
@@ -40,6 +48,12 @@ Ref ActorBase::ref(std::string_view name) const {
   auto found = system().directory.name(name);
   if (!found) log(LogLevel::error, found.error().text());
   return found ? *found : Ref{};
+}
+
+LocalRef ActorBase::local(std::string_view name) const {
+  const Ref found = ref(name);
+  if (!found || !system().directory.entry(found.id()).name.node.empty()) return LocalRef{};
+  return LocalRef{found.id()};
 }
 
 Result<void> ActorBase::send(MessagePtr message) {
@@ -106,18 +120,53 @@ Pending<std::vector<StateRow>> ActorBase::read_state(std::string_view prefix, st
       {this, native_message(MessageKind::ask, system().queue, ReadState{std::string{prefix}, limit}), Duration::max()}};
 }
 
+Waiting ActorBase::waiting() const {
+  const Message* cause = worker_.current_message();
+  if (cause == nullptr || (cause->kind != MessageKind::ask && cause->kind != MessageKind::reply)) return {};
+  if (cause->kind == MessageKind::reply) return {cause->deadline, cause->chain};
+  std::vector<std::uint64_t> chain;
+  chain.reserve(limits::kAskChain);
+  const auto behind = cause->chain.bytes();
+  chain.resize(behind.size() / sizeof(std::uint64_t));
+  if (!behind.empty()) std::memcpy(chain.data(), behind.data(), behind.size());
+  chain.push_back(cause->sender.bits());
+  return {cause->deadline, BlockRef::copy_of(std::as_bytes(std::span{chain}))};
+}
+
+Result<void> ActorBase::check_chain(ActorId asked, const BlockRef& chain) const {
+  const auto target = system().resolve(asked);
+  if (!target) return {};  // sending will say so
+  std::vector<std::uint64_t> waiting(chain.bytes().size() / sizeof(std::uint64_t));
+  if (!waiting.empty()) std::memcpy(waiting.data(), chain.bytes().data(), chain.bytes().size());
+  waiting.push_back(cell_.id.bits());
+  const bool comes_back = std::find(waiting.begin(), waiting.end(), target->cell.bits()) != waiting.end();
+  if (!comes_back && waiting.size() <= limits::kAskChain) return {};
+  std::string path;
+  for (const std::uint64_t each : waiting) path += system().describe(ActorId::from_bits(each)) + " -> ";
+  path += system().describe(target->cell);
+  return Error{ErrorCode::rejected, comes_back ? "the question comes back to one who waits for it: " + path
+                                               : "the chain of questions is too long: " + path};
+}
+
 TimerId ActorBase::ask_message(detail::PendingAsk ask, Timers::Function outcome) {
   Timers& timers = worker_.timers();
-  const bool has_room = timers.armed() < limits::kAsksInFlight;
-  const MonoTime due = ask.timeout == Duration::max() ? kNever : now() + ask.timeout;
-  const TimerId id = timers.arm(cell_, due, Duration::zero(), std::move(outcome));
-  ask.question->correlation = static_cast<std::uint64_t>(id);
+  // A question asked on behalf of another one may not outlive it; what the queue commits answers when it is committed.
+  const bool bounded = ask.timeout != Duration::max();
+  Waiting behind = waiting();
+  const MonoTime due = bounded ? std::min(now() + ask.timeout, behind.deadline) : kNever;
   ask.question->deadline = due;
-  const auto sent = has_room ? send(std::move(ask.question)) : Result<void>{ErrorCode::full};
+  ask.question->chain = behind.chain;
+  Result<void> sent;
+  if (timers.armed() >= limits::kAsksInFlight) sent = ErrorCode::full;
+  if (sent && bounded) sent = check_chain(ask.question->receiver, behind.chain);
+  const TimerId id = timers.arm(cell_, due, Duration::zero(), std::move(outcome), std::move(behind));
+  ask.question->correlation = static_cast<std::uint64_t>(id);
+  if (sent) sent = send(std::move(ask.question));
   if (!sent) {
     MessagePtr refusal = make_message(MessageKind::reply, cell_.id);
     refusal->has_error = true;
     refusal->error = sent.error().code;
+    if (!sent.error().detail.empty()) refusal->label = BlockRef::copy_of(std::as_bytes(std::span{sent.error().detail}));
     refusal->correlation = static_cast<std::uint64_t>(id);
     worker_.send_reserved(std::move(refusal));
   }

@@ -100,6 +100,9 @@ class ActorBase {
   /// A name that breaks the rules gives nobody, and sending to nobody is not_found.
   [[nodiscard]] Ref ref(std::string_view name) const;
 
+  /// The actor of that name on this node, for native payloads. Nobody for a name of another node.
+  [[nodiscard]] LocalRef local(std::string_view name) const;
+
   // --- tell --------------------------------------------------------------------------------------------------------
   /// At most once. full, closed, not_found or unreachable: nothing was sent.
   Result<void> tell(Ref to, const AnyTable& message, Urgency urgency = Urgency::normal);
@@ -153,6 +156,10 @@ class ActorBase {
   template <class T>
   friend class Pending;
 
+  /// Under whose deadline, and on whose behalf, the current turn runs.
+  [[nodiscard]] Waiting waiting() const;
+  [[nodiscard]] Result<void> check_chain(ActorId asked, const BlockRef& chain) const;
+
   Worker& worker_;
   Cell& cell_;
 };
@@ -172,10 +179,13 @@ struct OutcomeOf<T> {
   using type = Table<T>;
 };
 
+/// The error that stands in a reply's place, with its text where there is one.
+[[nodiscard]] Error refusal_of(const Message& reply);
+
 template <class R>
 Result<R> read_reply(Message* reply) {
   if (reply == nullptr) return ErrorCode::timeout;
-  if (reply->has_error) return reply->error;
+  if (reply->has_error) return refusal_of(*reply);
   if constexpr (std::same_as<R, AnyTable>) {
     return AnyTable{reply->type, reply->info, reply->block};
   } else if constexpr (requires { typename R::table_type; }) {

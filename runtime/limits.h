@@ -39,6 +39,8 @@ inline constexpr std::size_t kMailboxMessages = 1024;
 inline constexpr std::size_t kMailboxBytes = 4 * 1024 * 1024;
 /// Of all mailboxes, on top of the bound above: stop, down, replies, timers. A reply is bounded by its ask.
 inline constexpr std::size_t kAsksInFlight = 65536;
+/// Actors that wait for each other in one chain of questions.
+inline constexpr std::size_t kAskChain = 16;
 /// Names of actors, here and elsewhere, that one node ever speaks of.
 inline constexpr std::size_t kNames = 65536;
 /// Messages one actor handles before the next one of its worker has its turn.

@@ -96,6 +96,7 @@ struct Message {
   std::uint64_t correlation = 0;
   std::uint64_t trace = 0;     ///< Carried from the message being handled to those it causes.
   MonoTime deadline = kNever;  ///< Of an ask.
+  BlockRef chain;              ///< Of an ask: who waits behind its sender, as ActorId bits; null: nobody.
   BlockRef block;
   BlockRef label;  ///< Text: the topic of a publication, the key of a delivery, the node that a question came from.
   std::uint32_t inline_bytes = 0;

@@ -12,6 +12,7 @@ struct TimerNode {
   TimerNode* previous = nullptr;
   TimerNode* next = nullptr;
   Timers::Function function;
+  Waiting waiting;
   Duration period{};
   std::uint32_t generation = 1;
   std::uint32_t slot = 0;
@@ -37,7 +38,7 @@ Timers::Node* Timers::find(TimerId id) const noexcept {
   return node->owner != nullptr && node->generation == generation ? node : nullptr;
 }
 
-TimerId Timers::arm(Cell& owner, MonoTime due, Duration period, Function function) {
+TimerId Timers::arm(Cell& owner, MonoTime due, Duration period, Function function, Waiting waiting) {
   Node* node = nullptr;
   if (free_.empty()) {
     node = new (Pool::allocate(sizeof(Node))) Node;
@@ -48,6 +49,7 @@ TimerId Timers::arm(Cell& owner, MonoTime due, Duration period, Function functio
     free_.pop_back();
   }
   node->function = std::move(function);
+  node->waiting = std::move(waiting);
   node->period = period;
   link(owner, *node);
   ++armed_;
@@ -81,7 +83,7 @@ bool Timers::cancel(TimerId id) noexcept { return static_cast<bool>(take(id)); }
 Timers::Fired Timers::take(TimerId id) noexcept {
   Node* node = find(id);
   if (node == nullptr) return {};
-  Fired fired{node->owner, std::move(node->function), node->period, id};
+  Fired fired{node->owner, std::move(node->function), node->period, id, std::move(node->waiting)};
   kill(*node);
   drop_dead();
   return fired;
@@ -100,7 +102,7 @@ void Timers::cancel_all(Cell& owner) noexcept {
 Timers::Fired Timers::pop_due(MonoTime now) noexcept {
   if (heap_.empty() || heap_.front().due > now) return {};
   Node* node = heap_.front().node;
-  Fired fired{node->owner, std::move(node->function), node->period, id_of(*node)};
+  Fired fired{node->owner, std::move(node->function), node->period, id_of(*node), std::move(node->waiting)};
   pop_top();
   if (fired.period == Duration::zero()) kill(*node);
   drop_dead();

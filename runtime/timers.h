@@ -17,6 +17,13 @@ enum class TimerId : std::uint64_t {};
 
 struct TimerNode;
 
+/// Of a question that was asked while another one was being answered: that one's deadline, and who waits for it. The
+/// turn that the reply makes goes on under both.
+struct Waiting {
+  MonoTime deadline = kNever;
+  BlockRef chain = {};
+};
+
 /// What a worker waits for: timers, and the questions whose deadline they are. A question in flight *is* a timer, whose
 /// callback is given the reply when that comes first.
 ///
@@ -38,11 +45,12 @@ class Timers {
     Function function;
     Duration period{};
     TimerId id{};
+    Waiting waiting;
     explicit operator bool() const noexcept { return owner != nullptr; }
   };
 
   /// `owner` may be cancelled as a whole by cancel_all. A period of zero: once.
-  TimerId arm(Cell& owner, MonoTime due, Duration period, Function function);
+  TimerId arm(Cell& owner, MonoTime due, Duration period, Function function, Waiting waiting = {});
   /// False when it has fired (a periodic one: was cancelled) before.
   bool cancel(TimerId id) noexcept;
   void cancel_all(Cell& owner) noexcept;

@@ -107,7 +107,7 @@ Result<void> Worker::send(MessagePtr message) {
   if (cell_id.worker() == index_) [[likely]] {
     Cell* cell = living(cell_id);
     if (cell == nullptr) return ErrorCode::closed;
-    return deliver(*cell, std::move(message));
+    return deliver(*cell, message);
   }
   if (cell_id.worker() >= system_.workers.size()) return ErrorCode::not_found;
   if (auto room = system_.workers[cell_id.worker()]->reserve_room(cell_id, *message); !room) return room;
@@ -141,7 +141,7 @@ void Worker::reply_error(const Message& question, ErrorCode code) {
   reply(question, std::move(answer));
 }
 
-Result<void> Worker::deliver(Cell& cell, MessagePtr message) {
+Result<void> Worker::deliver(Cell& cell, MessagePtr& message) {
   if (!is_system(*message)) {
     const std::uint32_t count = cell.local_count.load(std::memory_order_relaxed);
     const std::size_t bytes = cell.local_bytes.load(std::memory_order_relaxed) + message->payload_bytes();
@@ -149,14 +149,17 @@ Result<void> Worker::deliver(Cell& cell, MessagePtr message) {
         bytes > cell.max_bytes.load(std::memory_order_relaxed)) [[unlikely]] {
       switch (cell.when_full.load(std::memory_order_relaxed)) {
         case WhenFull::reject: return ErrorCode::full;
-        case WhenFull::drop_newest: dead_letter(*message, DeadLetterReason::mailbox_full); return {};
+        case WhenFull::drop_newest:
+          discard(*message, DeadLetterReason::mailbox_full, ErrorCode::full);
+          message.reset();
+          return {};
         case WhenFull::drop_oldest: {
           MessagePtr oldest = cell.normal.pop();
           if (oldest == nullptr) oldest = cell.urgent.pop();
           if (oldest == nullptr) return ErrorCode::full;  // one message larger than the whole bound
           add(cell.local_count, -1U);
           add(cell.local_bytes, static_cast<std::uint32_t>(-oldest->payload_bytes()));
-          dead_letter(*oldest, DeadLetterReason::mailbox_full);
+          discard(*oldest, DeadLetterReason::mailbox_full, ErrorCode::full);
           break;
         }
       }
@@ -267,8 +270,8 @@ void Worker::take_inbound() {
       }
     } else if (slot->when_full.load(std::memory_order_relaxed) == WhenFull::reject) {
       enqueue(*slot, std::move(message));  // the sender has counted it in
-    } else if (!deliver(*slot, std::move(message))) {
-      system_.report({DeadLetterReason::mailbox_full, "", {}, target});
+    } else if (!deliver(*slot, message)) {
+      discard(*message, DeadLetterReason::mailbox_full, ErrorCode::full);
     }
   }
 }
@@ -371,6 +374,8 @@ void Worker::handle_reply(Cell& cell, Message& message) {
     dead_letter(message, DeadLetterReason::late_reply);
     return;
   }
+  message.deadline = question.waiting.deadline;
+  message.chain = std::move(question.waiting.chain);
   auto ran = turn(cell, &message, [&]() -> Result<void> {
     question.function(&message);
     return {};
@@ -381,6 +386,12 @@ void Worker::handle_reply(Cell& cell, Message& message) {
 void Worker::settle_failed(const Message& delivery, const Error& error) {
   Settle settle{delivery.correlation, Outcome::retry, kDefaultRetryDelay, error.text(), {}};
   send_reserved(native_message(MessageKind::tell, delivery.sender, std::move(settle)));
+}
+
+void Worker::discard(const Message& message, DeadLetterReason reason, ErrorCode code) {
+  if (message.kind == MessageKind::ask) reply_error(message, code);
+  if (message.kind == MessageKind::delivery) settle_failed(message, Error{code, "the consumer's mailbox dropped it"});
+  dead_letter(message, reason);
 }
 
 void Worker::dead_letter(const Message& message, DeadLetterReason reason) noexcept {

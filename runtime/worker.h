@@ -74,7 +74,8 @@ class Worker final : public Loop {
   // worker.cpp: the way of a message
   [[nodiscard]] Cell* living(ActorId id) noexcept;
   void enqueue(Cell& cell, MessagePtr message) noexcept;
-  [[nodiscard]] Result<void> deliver(Cell& cell, MessagePtr message);
+  /// Takes the message on success only.
+  [[nodiscard]] Result<void> deliver(Cell& cell, MessagePtr& message);
   void send_across(MessagePtr message, std::uint32_t worker);
   void make_ready(Cell& cell) noexcept;
   void take_inbound();
@@ -86,6 +87,8 @@ class Worker final : public Loop {
   void handle_reply(Cell& cell, Message& message);
   void settle_failed(const Message& delivery, const Error& error);
   void dead_letter(const Message& message, DeadLetterReason reason) noexcept;
+  /// A message that will not be handled: its asker is told, its lane has it back, it is counted.
+  void discard(const Message& message, DeadLetterReason reason, ErrorCode code);
   /// Runs `body` as a turn of `cell`; what it throws becomes an error of code failed.
   template <class Body>
   [[nodiscard]] Result<void> turn(Cell& cell, Message* message, Body&& body) noexcept;

@@ -27,7 +27,7 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 /// How long the placing of all orders takes where no speed is asked for; deliveries take some seconds more.
-constexpr double kFullSeconds = 85;
+constexpr double kFullSeconds = 100;
 constexpr double kQuickSeconds = 28;
 constexpr std::uint32_t kQuickOrders = 150;
 /// After the last order was placed; past that the run ends with what there is, and fails.

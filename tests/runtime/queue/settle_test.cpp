@@ -1,0 +1,146 @@
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "platform/sim/seeded_entropy.h"
+#include "platform/sim/simulator.h"
+#include "runtime/queue/memory_store.h"
+#include "tests/runtime/schema/messages.fbs.h"
+#include "tests/support/faulty_store.h"
+#include "tests/support/sim_node.h"
+
+namespace pannier::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// What the consumer saw, in order, shared by its lives.
+using Story = std::vector<std::string>;
+
+/// Answers each message of lane "in" with one to lane "out", ends the delivery with the same commit, and tells.
+struct Echo : Actor<Echo, Number> {
+  Echo(Story* told, FaultyStore* disk) : story(told), store(disk) {}
+  void on_start() { REQUIRE(consume<Number>("in")); }
+  void on(const Number& number, Delivery delivery) {
+    if (number.value() == 2 && !std::exchange(failed, true)) store->fail_commits(1);
+    Batch batch;
+    batch.enqueue("out", "", make<Number>(-number.value())).put_state("last", make<Number>(number.value()));
+    const std::string name = std::to_string(number.value());
+    commit(delivery, batch).then([this, name](Result<Receipt> receipt) {
+      story->push_back(name + (receipt ? " stored" : " " + std::string{to_string(receipt.error().code)}));
+    });
+    if (number.value() == 13) {  // a second word on the same delivery
+      commit(delivery, batch).then([this, name](Result<Receipt> receipt) {
+        story->push_back(name + " again: " + (receipt ? "stored" : std::string{to_string(receipt.error().code)}));
+      });
+    }
+  }
+  Story* story;
+  FaultyStore* store;
+  bool failed = false;
+};
+
+struct Source : Actor<Source, Number> {
+  void on(const Number& number) { enqueue("in", "k", make<Number>(number.value())).forget(); }
+};
+
+struct Bench {
+  Bench() {
+    echo = *node->spawn<Echo>({}, &story, &store);
+    source = *node->spawn<Source>();
+    simulator.run_for(1ms);
+  }
+  void put(std::int64_t value) {
+    REQUIRE(node->tell(source, make<Number>(value)));
+    simulator.run_for(1ms);
+  }
+  /// Rows that wait in a lane of the inbox.
+  std::uint64_t waiting(const std::string& lane) {
+    for (const Stream& stream : *memory.streams()) {
+      if (stream.box == Box::inbox && stream.lane == lane) return stream.messages;
+    }
+    return 0;
+  }
+
+  sim::Simulator simulator{1};
+  sim::SeededEntropy entropy{7};
+  MemoryStore memory{entropy};
+  FaultyStore store{memory};
+  Story story;
+  SimNode node{simulator, NodeOptions{.name = "here"}, SimNode::Setup{1, nullptr, &store}};
+  ActorRef<Echo> echo;
+  ActorRef<Source> source;
+};
+
+TEST_CASE("a commit that ends a delivery tells its receipt, and the message does not come again") {
+  Bench bench;
+  bench.put(1);
+  bench.simulator.run_for(10s);
+  CHECK(bench.story == Story{"1 stored"});
+  CHECK(bench.waiting("in") == 0);
+  CHECK(bench.waiting("out") == 1);
+}
+
+TEST_CASE("where such a commit fails nothing of it is stored, its actor hears so, and the message comes again") {
+  Bench bench;
+  bench.put(1);
+  bench.put(2);
+  bench.simulator.run_for(10s);
+  CHECK(bench.story == Story{"1 stored", "2 storage_io", "2 stored"});
+  CHECK(bench.waiting("in") == 0);
+  CHECK(bench.waiting("out") == 2);
+}
+
+TEST_CASE("a delivery ends once: a second commit of it is rejected and stores nothing") {
+  Bench bench;
+  bench.put(13);
+  bench.simulator.run_for(10s);
+  CHECK(bench.story == Story{"13 again: rejected", "13 stored"});
+  CHECK(bench.waiting("out") == 1);
+}
+
+/// Handlers that answer serve deliveries too: the answer goes to nobody, an error is a failure.
+struct Answering : Actor<Answering, Number, Note> {
+  explicit Answering(Story* told) : story(told) {}
+  void on_start() { REQUIRE(consume<Number, Note>("in", {.window = 1, .max_attempts = 2})); }
+  Result<Table<Number>> on(const Number& number) {
+    story->push_back("number " + std::to_string(number.value()));
+    return ErrorCode::not_found;
+  }
+  Result<void> on(const Note& note) {
+    story->push_back("note " + note.text()->str());
+    return ErrorCode::failed;
+  }
+  Story* story;
+};
+
+TEST_CASE("a plain handler of a delivery may return an answer, and fails its actor by returning an error") {
+  sim::Simulator simulator{1};
+  sim::SeededEntropy entropy{7};
+  MemoryStore store{entropy};
+  SimNode node{simulator, NodeOptions{.name = "here"}, SimNode::Setup{1, nullptr, &store}};
+  Story story;
+  struct Both : Actor<Both, Number> {
+    void on(const Number& number) {
+      enqueue("in", "k", make<Number>(number.value())).forget();
+      enqueue("in", "k", make<Note>("x", flatbuffers::Offset<flatbuffers::Vector<std::int64_t>>{})).forget();
+    }
+  };
+  REQUIRE(node->spawn<Answering>({}, &story));
+  const auto both = *node->spawn<Both>();
+  REQUIRE(node->tell(both, make<Number>(1)));
+  simulator.run_for(60s);
+  CHECK(story == Story{"number 1", "note x", "note x"});
+  CHECK(node->dead_letters(DeadLetterReason::handler_failed) == 2);
+  Story streams;
+  for (const Stream& stream : *store.streams()) {
+    streams.push_back(stream.lane + " " + std::to_string(stream.messages) + " parked " + std::to_string(stream.parked));
+  }
+  CHECK(streams == Story{"in 0 parked 1"});
+}
+
+}  // namespace
+}  // namespace pannier::testing

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "tools/client.h"
+#include "tools/payload.h"
+
+/// One function a command. Each prints what it has to say and returns the exit status.
+namespace pannier::tools {
+
+struct KeygenOptions {
+  std::string file;
+  bool json = false;
+};
+[[nodiscard]] int run_keygen(const KeygenOptions& options);
+
+struct RunNodeOptions {
+  std::string config;
+  bool json = false;
+};
+[[nodiscard]] int run_node(const RunNodeOptions& options);
+
+/// What the commands share that connect to a running node.
+struct ClientOptions {
+  Target target;
+  PayloadOptions payload;
+  bool json = false;
+};
+
+struct PublishCommand : ClientOptions {
+  std::string topic;
+  bool keep_last = false;
+  bool urgent = false;
+};
+[[nodiscard]] int run_publish(const PublishCommand& command);
+
+struct SubscribeCommand : ClientOptions {
+  std::string filter;
+  std::uint64_t count = 0;  ///< 0: until interrupted.
+  std::uint32_t wait_ms = 0;  ///< End when nothing came for so long; 0: never.
+};
+[[nodiscard]] int run_subscribe(const SubscribeCommand& command);
+
+struct AskCommand : ClientOptions {
+  std::string actor;
+};
+[[nodiscard]] int run_ask(const AskCommand& command);
+
+struct EnqueueCommand : ClientOptions {
+  std::string lane;
+  std::string key;
+};
+[[nodiscard]] int run_enqueue(const EnqueueCommand& command);
+
+struct ConsumeCommand : ClientOptions {
+  std::string lane;
+  std::uint64_t count = 0;
+  std::uint32_t wait_ms = 0;
+  std::string exec;
+  std::uint32_t lease_ms = 0;
+};
+[[nodiscard]] int run_consume(const ConsumeCommand& command);
+
+struct QueueCommand : ClientOptions {
+  std::string key;
+  std::uint32_t rows = 0;
+};
+[[nodiscard]] int run_queue(const QueueCommand& command);
+
+}  // namespace pannier::tools

@@ -1,0 +1,140 @@
+#include "tools/config.h"
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <initializer_list>
+
+#include "platform/files.h"
+#include "runtime/directory.h"
+#include "tools/config_reader.h"
+#include "transports/zmq/keys.h"
+
+namespace pannier::tools {
+
+namespace {
+
+constexpr std::uint64_t kConfigBytes = 1024 * 1024;
+
+std::string beside(const std::string& config, const std::string& path) {
+  const std::filesystem::path given{path};
+  return given.is_absolute() ? path : (std::filesystem::path{config}.parent_path() / given).string();
+}
+
+void read_name(ConfigReader& reader, std::string_view what, std::string& place, std::size_t max_bytes) {
+  place = reader.text(what, true);
+  if (!place.empty() && !valid_name(place, max_bytes)) {
+    reader.wrong(what, "'" + place + "' is no name: 1 to 64 characters of a-z 0-9 . _ -");
+  }
+}
+
+bool read_key(ConfigReader& reader, bool required, PublicKey& place) {
+  const std::string text = reader.text("key", required);
+  if (text.empty()) return false;
+  const auto key = zmq::parse_z85(text);
+  if (!key) {
+    reader.wrong("key", key.error().detail);
+    return false;
+  }
+  place = *key;
+  return true;
+}
+
+void read_node(ConfigReader& reader, NodeConfig& config) {
+  read_name(reader, "name", config.name, limits::kNodeNameBytes);
+  config.insecure_plaintext = reader.flag("insecure_plaintext");
+  config.key_file = reader.text("key", !config.insecure_plaintext);
+  if (!config.key_file.empty()) config.key_file = beside(config.path, config.key_file);
+  config.store = reader.text("store", true);
+  config.store = config.store == "memory" ? "" : beside(config.path, config.store);
+  config.store_max_bytes = reader.number("store_max_bytes", 0);
+  config.listen = reader.texts("listen");
+  config.workers = static_cast<std::uint32_t>(reader.number("workers", 0, limits::kWorkers));
+  const std::string level = reader.text("log", false);
+  const std::map<std::string_view, LogLevel> levels = {{"", LogLevel::info},
+                                                       {"debug", LogLevel::debug},
+                                                       {"info", LogLevel::info},
+                                                       {"warning", LogLevel::warning},
+                                                       {"error", LogLevel::error}};
+  if (const auto found = levels.find(level); found != levels.end()) {
+    config.log = found->second;
+  } else {
+    reader.wrong("log", "'" + level + "' is no level; there are debug, info, warning and error");
+  }
+}
+
+void read_lane(ConfigReader& reader, NodeConfig& config) {
+  LaneOptions lane;
+  read_name(reader, "name", lane.name, limits::kLaneNameBytes);
+  lane.forward_to = reader.text("forward_to", false);
+  if (!lane.forward_to.empty() && !valid_name(lane.forward_to, limits::kNodeNameBytes)) {
+    reader.wrong("forward_to", "'" + lane.forward_to + "' is no node name: a-z 0-9 . _ - only");
+  }
+  if (lane.forward_to == config.name) reader.wrong("forward_to", "a lane cannot lead to its own node");
+  lane.priority = static_cast<std::uint32_t>(reader.number("priority", 0, 1'000'000));
+  lane.max_messages = reader.number("max_messages", lane.max_messages);
+  lane.max_bytes = reader.number("max_bytes", lane.max_bytes);
+  const auto attempts = static_cast<std::uint32_t>(reader.number("max_attempts", 0, 1'000'000));
+  if (attempts != 0) config.max_attempts[lane.name] = attempts;
+  if (std::any_of(config.lanes.begin(), config.lanes.end(), [&](const auto& l) { return l.name == lane.name; })) {
+    reader.wrong("name", "lane '" + lane.name + "' stands here twice");
+  }
+  config.lanes.push_back(std::move(lane));
+}
+
+void read_peer(ConfigReader& reader, NodeConfig& config) {
+  NodeConfig::Peer peer;
+  read_name(reader, "name", peer.who.node, limits::kNodeNameBytes);
+  static_cast<void>(read_key(reader, true, peer.who.key));
+  peer.who.prefix = reader.flag("prefix");
+  peer.tools = reader.flag("tools");
+  config.peers.push_back(std::move(peer));
+}
+
+void read_link(ConfigReader& reader, NodeConfig& config) {
+  LinkOptions link;
+  read_name(reader, "node", link.node, limits::kNodeNameBytes);
+  link.address = reader.text("address", true);
+  if (PublicKey key{}; read_key(reader, !config.insecure_plaintext, key)) link.key = key;
+  config.links.push_back(std::move(link));
+}
+
+void read_all(ConfigReader& root, NodeConfig& config) {
+  root.table("node", [&](ConfigReader& reader) {
+    read_node(reader, config);
+    reader.nothing_else();
+  });
+  const auto each = [&](std::string_view name, void (*read)(ConfigReader&, NodeConfig&)) {
+    root.tables(name, [&](ConfigReader& reader) {
+      read(reader, config);
+      reader.nothing_else();
+    });
+  };
+  each("lane", &read_lane);
+  each("peer", &read_peer);
+  each("link", &read_link);
+  root.nothing_else();
+}
+
+}  // namespace
+
+Result<NodeConfig> load_config(const std::string& path) {
+  const auto text = read_file(path, kConfigBytes);
+  if (!text) return text.error();
+  NodeConfig config;
+  config.path = path;
+  try {
+    const toml::table root = toml::parse(*text, path);
+    Problem problem{path, {}};
+    ConfigReader reader{root, "the file", problem};
+    read_all(reader, config);
+    if (problem.first) return *problem.first;
+  } catch (const toml::parse_error& error) {
+    return Error{ErrorCode::malformed, path + ":" + std::to_string(error.source().begin.line) +
+                                           ": this is no TOML: " + std::string{error.description()}};
+  }
+  return config;
+}
+
+}  // namespace pannier::tools

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "platform/log.h"
+#include "platform/result.h"
+#include "runtime/link_options.h"
+#include "runtime/queue/lane.h"
+
+namespace pannier::tools {
+
+/// What a file for `pannier node` says, checked as far as the file alone allows. Paths are as they are to be opened:
+/// relative ones were taken from the folder of the file.
+struct NodeConfig {
+  /// A node that may come in.
+  struct Peer {
+    PeerOptions who;
+    bool tools = false;  ///< It may use this node's tools, as the node's own key may.
+  };
+
+  std::string path;  ///< Of the file itself, for messages.
+  std::string name;
+  std::string key_file;  ///< Empty only with insecure_plaintext.
+  std::string store;     ///< Empty: in memory, said in the file as store = "memory".
+  std::uint64_t store_max_bytes = 0;
+  std::vector<std::string> listen;
+  std::uint32_t workers = 0;
+  bool insecure_plaintext = false;
+  LogLevel log = LogLevel::info;
+  std::vector<LaneOptions> lanes;
+  std::map<std::string, std::uint32_t> max_attempts;  ///< By lane, where the file says so.
+  std::vector<Peer> peers;
+  std::vector<LinkOptions> links;
+};
+
+/// Reads and checks a file. Each error is one line, "FILE:LINE: what, and what to do"; keys are not opened.
+[[nodiscard]] Result<NodeConfig> load_config(const std::string& path);
+
+}  // namespace pannier::tools

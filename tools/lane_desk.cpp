@@ -1,0 +1,89 @@
+#include "tools/lane_desk.h"
+
+#include <algorithm>
+
+#include "tools/schema/inspect.fbs.h"
+
+namespace pannier::tools {
+
+namespace {
+
+Table<Settled> settled(bool known) { return make<Settled>(known); }
+
+Table<Claimed> claimed(std::uint64_t handle, std::string_view key, const AnyTable& payload) {
+  return build<Claimed>([&](flatbuffers::FlatBufferBuilder& builder) {
+    const auto bytes = payload.bytes();
+    const auto key_text = builder.CreateString(key.data(), key.size());
+    const auto data = builder.CreateVector(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+    return CreateClaimed(builder, handle, key_text, static_cast<std::uint64_t>(payload.type()), data);
+  });
+}
+
+}  // namespace
+
+void LaneDesk::on_start() {
+  next_ = random() >> 2 | 1;
+  const auto sent = consume<AnyTable>(lane_, options_);
+  if (!sent) fail("cannot consume lane " + lane_ + ": " + sent.error().text());
+}
+
+void LaneDesk::on(const WantsMessage& wants) {
+  const std::uint64_t id = next_++;
+  const TimerId timeout = after(wants.wait, [this, id] {
+    const auto found = std::find_if(claimants_.begin(), claimants_.end(), [id](const auto& c) { return c.id == id; });
+    if (found == claimants_.end()) return;
+    found->responder.reply(build<Claimed>([](auto& builder) { return CreateClaimed(builder); }));
+    claimants_.erase(found);
+  });
+  claimants_.push_back({id, wants.responder, wants.lease, timeout});
+  serve();
+}
+
+void LaneDesk::on(const AnyTable& payload, Delivery delivery) {
+  held_.push_back({std::string{label()}, payload, std::move(delivery)});
+  serve();
+}
+
+void LaneDesk::serve() {
+  while (!held_.empty() && !claimants_.empty()) {
+    const Held held = std::move(held_.front());
+    held_.pop_front();
+    const Claimant claimant = std::move(claimants_.front());
+    claimants_.pop_front();
+    cancel(claimant.timeout);
+    const std::uint64_t handle = next_++;
+    const TimerId lease = after(claimant.lease, [this, handle] {
+      const auto found = lent_.find(handle);
+      if (found == lent_.end()) return;
+      found->second.delivery.retry(kDefaultRetryDelay, "who claimed it said nothing before the lease ended");
+      lent_.erase(found);
+    });
+    lent_.emplace(handle, Lent{held.delivery, lease});
+    claimant.responder.reply(claimed(handle, held.key, held.payload));
+  }
+}
+
+void LaneDesk::on(const SettlesMessage& settles) {
+  const auto found = lent_.find(settles.handle);
+  if (found == lent_.end()) {
+    settles.responder.reply(settled(false));
+    return;
+  }
+  const Delivery delivery = found->second.delivery;
+  cancel(found->second.lease);
+  lent_.erase(found);
+  if (settles.outcome == pannier::Outcome::retry) {
+    delivery.retry(kDefaultRetryDelay, settles.cause);
+    settles.responder.reply(settled(true));
+  } else if (settles.outcome == pannier::Outcome::park) {
+    delivery.park(settles.cause);
+    settles.responder.reply(settled(true));
+  } else {
+    // Answered once it is gone from disk: a script that goes on has its word.
+    commit(delivery, Batch{}).then([responder = settles.responder](Result<Receipt> receipt) {
+      responder.reply(settled(receipt.ok()));
+    });
+  }
+}
+
+}  // namespace pannier::tools

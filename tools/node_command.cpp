@@ -1,0 +1,103 @@
+#include <algorithm>
+#include <filesystem>
+
+#include "platform/posix/process.h"
+#include "runtime/node.h"
+#include "runtime/queue/memory_store.h"
+#include "runtime/queue/sqlite_store.h"
+#include "tools/client_target.h"
+#include "tools/commands.h"
+#include "tools/config.h"
+#include "tools/tool_service.h"
+#include "transports/zmq/zmq_transport.h"
+
+namespace pannier::tools {
+
+namespace {
+
+Result<std::unique_ptr<Store>> open_store(const NodeConfig& config, Entropy& entropy) {
+  if (config.store.empty()) return std::unique_ptr<Store>{std::make_unique<MemoryStore>(entropy)};
+  SqliteOptions options{.path = config.store, .entropy = entropy};
+  options.max_bytes = config.store_max_bytes;
+  return open_sqlite_store(options);
+}
+
+NodeOptions node_options(const NodeConfig& config, const zmq::KeyPair& keys) {
+  NodeOptions options;
+  options.name = config.name;
+  options.links = config.links;
+  options.listen = config.listen;
+  options.lanes = config.lanes;
+  for (const NodeConfig::Peer& peer : config.peers) options.peers.push_back(peer.who);
+  if (config.insecure_plaintext) return options;
+  options.peers.push_back({client_prefix(config.name), keys.public_key, true});
+  // The far end of a link that we dial proves its key as well.
+  for (const LinkOptions& link : config.links) options.peers.push_back({link.node, *link.key, false});
+  return options;
+}
+
+ServiceOptions service_options(const NodeConfig& config) {
+  ServiceOptions options;
+  options.callers.push_back({client_prefix(config.name), true});
+  for (const NodeConfig::Peer& peer : config.peers) {
+    if (peer.tools) options.callers.push_back({peer.who.node, peer.who.prefix});
+  }
+  for (const LaneOptions& lane : config.lanes) {
+    if (!lane.forward_to.empty()) options.forwarded[lane.name] = lane.forward_to;
+  }
+  options.max_attempts = config.max_attempts;
+  return options;
+}
+
+bool announce(const Node& node, const std::string& public_key, bool json) {
+  std::string addresses;
+  for (const std::string& each : node.listening()) {
+    addresses += (addresses.empty() ? "" : json ? "," : " ") + (json ? json_text(each) : each);
+  }
+  if (json) {
+    JsonObject object;
+    object.text("node", node.name()).text("public_key", public_key).raw("listening", "[" + addresses + "]");
+    return print(object.str());
+  }
+  return print(node.name() + " is up" + (addresses.empty() ? "" : ", listens at " + addresses) +
+               (public_key.empty() ? ", without encryption" : ", public key " + public_key));
+}
+
+}  // namespace
+
+int run_node(const RunNodeOptions& options) {
+  const auto config = load_config(options.config);
+  if (!config) return fail(kExitUsage, config.error());
+  zmq::KeyPair keys;
+  if (!config->insecure_plaintext) {
+    auto loaded = zmq::load_key_pair(config->key_file);
+    if (!loaded) return fail(kExitUsage, loaded.error());
+    keys = *loaded;
+  }
+
+  posix::Process process{config->log, config->workers};
+  zmq::Context context;
+  zmq::ZmqOptions transport_options;
+  transport_options.own_key = keys;
+  transport_options.insecure_plaintext = config->insecure_plaintext;
+  transport_options.allowed_keys.push_back(keys.public_key);
+  for (const NodeConfig::Peer& peer : config->peers) transport_options.allowed_keys.push_back(peer.who.key);
+  auto transport = zmq::ZmqTransport::make(context, std::move(transport_options));
+  if (!transport) return fail(kExitUsage, transport.error());
+  auto store = open_store(*config, process.platform().entropy);
+  if (!store) return fail(kExitUsage, store.error());
+  auto node = Node::create(node_options(*config, keys), {process.platform(), process.wakeups(&(*transport)->wakeup()),
+                                                         transport->get(), store->get()});
+  if (!node) return fail(kExitUsage, node.error());
+  SpawnOptions spawn;
+  spawn.name = kServiceName;
+  if (auto tools = (*node)->spawn<ToolService>(spawn, service_options(*config)); !tools) {
+    return fail(kExitUsage, tools.error());
+  }
+  announce(**node, config->insecure_plaintext ? "" : zmq::to_z85(keys.public_key), options.json);
+  const int status = process.run(**node);
+  if (status != 0) return fail(status, config->name + ": its top supervisor gave up; see the log above");
+  return 0;
+}
+
+}  // namespace pannier::tools

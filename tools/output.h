@@ -1,0 +1,44 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "platform/result.h"
+
+namespace pannier::tools {
+
+/// Exit statuses of the command, besides 0 and Node::kExitFailed.
+inline constexpr int kExitRefused = 1;  ///< A node could not be reached, did not answer in time, or refused.
+inline constexpr int kExitUsage = 2;    ///< The command line, a file or another input is wrong.
+
+/// Writes "pannier: text" to stderr as one line, and returns `status` for main.
+[[nodiscard]] int fail(int status, std::string_view text);
+/// The sentence of an error for a person; its code where it has none.
+[[nodiscard]] std::string sentence(const Error& error);
+[[nodiscard]] int fail(int status, const Error& error);
+
+/// Writes one line to stdout, at once: whoever reads a pipe waits for it. False when stdout is gone.
+bool print(std::string_view line);
+
+/// One flat JSON object, built member by member.
+class JsonObject {
+ public:
+  JsonObject& text(std::string_view name, std::string_view value);
+  JsonObject& number(std::string_view name, std::uint64_t value);
+  JsonObject& flag(std::string_view name, bool value);
+  /// `json` is JSON already.
+  JsonObject& raw(std::string_view name, std::string_view json);
+  [[nodiscard]] std::string str() const { return "{" + members_ + "}"; }
+
+ private:
+  void name(std::string_view name);
+  std::string members_;
+};
+
+/// In quotes, with what JSON wants escaped. `text` is UTF-8; other bytes become U+FFFD.
+[[nodiscard]] std::string json_text(std::string_view text);
+/// Whether these bytes are text that a terminal may show: UTF-8 without control characters but tab and line end.
+[[nodiscard]] bool is_text(std::string_view bytes);
+[[nodiscard]] std::string base64(std::string_view bytes);
+
+}  // namespace pannier::tools

@@ -1,0 +1,139 @@
+#include <algorithm>
+
+#include "tools/commands.h"
+#include "tools/exec.h"
+#include "tools/schema/inspect.fbs.h"
+
+/// subscribe and consume: those that take what comes.
+namespace pannier::tools {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+/// One claim waits at the node for so long; a node that is gone is noticed after it.
+constexpr milliseconds kClaimWait{5000};
+constexpr milliseconds kDefaultLease{30'000};
+/// Between the end of a script's time and the end of the lease.
+constexpr milliseconds kLeaseReserve{5000};
+
+std::string text_of(const flatbuffers::String* text) { return text == nullptr ? std::string{} : text->str(); }
+
+int too_few(std::uint64_t seen, std::uint64_t count, std::uint32_t wait_ms) {
+  if (count == 0) return 0;
+  return fail(kExitRefused, "nothing more came within " + std::to_string(wait_ms) + " ms: " + std::to_string(seen) +
+                                " of " + std::to_string(count));
+}
+
+Result<void> settle(Client& client, const ConsumeCommand& command, std::uint64_t handle, Outcome outcome,
+                    const std::string& cause) {
+  const auto request = build<Settle>([&](flatbuffers::FlatBufferBuilder& builder) {
+    return CreateSettleDirect(builder, command.lane.c_str(), handle, outcome, cause.c_str());
+  });
+  const auto settled = client.ask<Settled>(request, command.target.timeout);
+  if (!settled) return settled.error();
+  if (!(*settled)->known()) {
+    return Error{ErrorCode::closed, "the claim had ended before the message was done (--lease is too short?): it may "
+                                    "come again"};
+  }
+  return {};
+}
+
+/// Shows or runs one message, and says what became of it.
+Result<bool> take(Client& client, const Payloads& payloads, const ConsumeCommand& command, const Claimed& claimed) {
+  const auto* payload = claimed.payload();
+  const auto bytes = payload == nullptr ? std::span<const std::byte>{}
+                                        : std::as_bytes(std::span{payload->data(), payload->size()});
+  const AnyTable table{TypeId{claimed.type_id()}, nullptr, BlockRef::copy_of(bytes)};
+  const std::string key = text_of(claimed.key());
+  std::string failure;
+  if (!command.exec.empty()) {
+    const Payloads::Shown shown = payloads.show(table);
+    if (!shown.known) {
+      return Error{ErrorCode::invalid_argument, "a message of type " + shown.type +
+                                                    " cannot be given to the command: name its --schema"};
+    }
+    const milliseconds limit = command.lease_ms == 0 ? kDefaultLease : milliseconds{command.lease_ms};
+    const auto ended = run_script({command.exec, shown.text, command.lane, key, shown.type, limit});
+    if (!ended) return ended.error();
+    failure = *ended;
+  } else if (command.json) {
+    JsonObject object;
+    object.text("lane", command.lane).text("key", key);
+    payloads.add_to(object, table);
+    if (!print(object.str())) return Error{ErrorCode::closed, "stdout is gone"};
+  } else if (!print(key + "\t" + payloads.line(table))) {
+    return Error{ErrorCode::closed, "stdout is gone"};
+  }
+  if (!failure.empty()) static_cast<void>(fail(0, "key '" + key + "': " + failure + "; the node tries it again"));
+  const auto settled =
+      settle(client, command, claimed.handle(), failure.empty() ? Outcome::Done : Outcome::Retry, failure);
+  if (!settled) return settled.error();
+  return failure.empty();
+}
+
+}  // namespace
+
+int run_subscribe(const SubscribeCommand& command) {
+  const auto payloads = Payloads::open(command.payload);
+  if (!payloads) return fail(kExitUsage, payloads.error());
+  auto client = Client::connect(command.target);
+  if (!client) return fail_with(client.error());
+  if (auto subscribed = client->subscribe(command.filter); !subscribed) return fail_with(subscribed.error());
+  static_cast<void>(fail(0, "subscribed to " + command.filter + " at " + client->node()));
+
+  std::uint64_t seen = 0;
+  bool open = true;
+  while (open && (command.count == 0 || seen < command.count)) {
+    const milliseconds wait = command.wait_ms == 0 ? milliseconds{3'600'000} : milliseconds{command.wait_ms};
+    const auto got = client->next(
+        [&](std::string_view topic, const AnyTable& payload) {
+          ++seen;
+          if (command.json) {
+            JsonObject object;
+            object.text("topic", topic);
+            payloads->add_to(object, payload);
+            open = print(object.str());
+          } else {
+            open = print(std::string{topic} + "\t" + payloads->line(payload));
+          }
+        },
+        wait);
+    if (!got && command.wait_ms != 0) return too_few(seen, command.count, command.wait_ms);
+  }
+  return 0;
+}
+
+int run_consume(const ConsumeCommand& command) {
+  const auto payloads = Payloads::open(command.payload);
+  if (!payloads) return fail(kExitUsage, payloads.error());
+  auto client = Client::connect(command.target);
+  if (!client) return fail_with(client.error());
+
+  const milliseconds lease =
+      (command.lease_ms == 0 ? kDefaultLease : milliseconds{command.lease_ms}) + kLeaseReserve;
+  std::uint64_t done = 0;
+  milliseconds waited{0};
+  while (command.count == 0 || done < command.count) {
+    milliseconds wait = kClaimWait;
+    if (command.wait_ms != 0) wait = std::min(wait, milliseconds{command.wait_ms} - waited);
+    const auto request = build<Claim>([&](flatbuffers::FlatBufferBuilder& builder) {
+      return CreateClaimDirect(builder, command.lane.c_str(), static_cast<std::uint32_t>(wait.count()),
+                               static_cast<std::uint32_t>(lease.count()));
+    });
+    const auto claimed = client->ask<Claimed>(request, wait + command.target.timeout);
+    if (!claimed) return fail_with(claimed.error());
+    if ((*claimed)->handle() == 0) {
+      waited += wait;
+      if (command.wait_ms != 0 && waited.count() >= command.wait_ms) return too_few(done, command.count, command.wait_ms);
+      continue;
+    }
+    waited = milliseconds{0};
+    const auto taken = take(*client, *payloads, command, **claimed);
+    if (!taken) return fail_with(taken.error());
+    if (*taken) ++done;
+  }
+  return 0;
+}
+
+}  // namespace pannier::tools

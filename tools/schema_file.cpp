@@ -1,0 +1,113 @@
+#include "tools/schema_file.h"
+
+#include <flatbuffers/idl.h>
+#include <flatbuffers/reflection.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "platform/files.h"
+#include "runtime/limits.h"
+
+namespace pannier::tools {
+
+namespace {
+
+constexpr std::uint64_t kSchemaBytes = 4 * 1024 * 1024;
+
+/// The parser's messages may have several lines; ours have one.
+std::string one_line(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+flatbuffers::IDLOptions options() {
+  flatbuffers::IDLOptions options;
+  options.strict_json = true;  // of what is printed; what is read may leave quotes of names out
+  options.indent_step = -1;    // one line
+  options.output_default_scalars_in_json = true;
+  return options;
+}
+
+}  // namespace
+
+struct SchemaFile::State {
+  State() : parser(options()) {}
+  // The parser keeps the last thing parsed; converting is const for the caller.
+  mutable flatbuffers::Parser parser;
+  std::string reflection;  // the schema in its binary form, for the verifier
+  std::map<TypeId, std::string> names;
+};
+
+SchemaFile::SchemaFile(std::unique_ptr<State> state) : state_(std::move(state)) {}
+SchemaFile::SchemaFile(SchemaFile&&) noexcept = default;
+SchemaFile& SchemaFile::operator=(SchemaFile&&) noexcept = default;
+SchemaFile::~SchemaFile() = default;
+
+Result<SchemaFile> SchemaFile::load(const std::string& path) {
+  const auto text = read_file(path, kSchemaBytes);
+  if (!text) return text.error();
+  auto state = std::make_unique<State>();
+  const std::string folder = std::filesystem::path{path}.parent_path().string();
+  const char* includes[] = {folder.c_str(), nullptr};
+  if (!state->parser.Parse(text->c_str(), includes, path.c_str())) {
+    return Error{ErrorCode::malformed, one_line(state->parser.error_)};
+  }
+  for (const flatbuffers::StructDef* definition : state->parser.structs_.vec) {
+    if (definition->fixed) continue;
+    const std::string name = definition->defined_namespace->GetFullyQualifiedName(definition->name);
+    state->names.emplace(type_id_of(name), name);
+  }
+  state->parser.Serialize();
+  state->reflection.assign(reinterpret_cast<const char*>(state->parser.builder_.GetBufferPointer()),
+                           state->parser.builder_.GetSize());
+  return SchemaFile{std::move(state)};
+}
+
+std::string_view SchemaFile::name_of(TypeId type) const noexcept {
+  const auto found = state_->names.find(type);
+  return found == state_->names.end() ? std::string_view{} : std::string_view{found->second};
+}
+
+Result<AnyTable> SchemaFile::from_json(std::string_view type, const std::string& json) const {
+  const std::string name{type};
+  if (!state_->names.contains(type_id_of(type))) {
+    std::string known;
+    for (const auto& [id, each] : state_->names) known += (known.empty() ? "" : ", ") + each;
+    return Error{ErrorCode::not_found, "the schema has no table '" + name + "'; it has " + known};
+  }
+  flatbuffers::Parser& parser = state_->parser;
+  parser.SetRootType(name.c_str());
+  parser.builder_.Clear();
+  if (!parser.Parse(json.c_str(), nullptr, "JSON")) return Error{ErrorCode::malformed, one_line(parser.error_)};
+  const std::span bytes{parser.builder_.GetBufferPointer(), parser.builder_.GetSize()};
+  if (bytes.size() > limits::kPayloadBytes) {
+    return Error{ErrorCode::invalid_argument, "the payload has " + std::to_string(bytes.size()) +
+                                                  " bytes, and may have " + std::to_string(limits::kPayloadBytes)};
+  }
+  return AnyTable{type_id_of(type), nullptr, BlockRef::copy_of(std::as_bytes(bytes))};
+}
+
+Result<std::string> SchemaFile::to_json(const AnyTable& table) const {
+  const std::string name{name_of(table.type())};
+  if (name.empty()) return ErrorCode::not_found;
+  const reflection::Schema* schema = reflection::GetSchema(state_->reflection.data());
+  const reflection::Object* root = schema->objects()->LookupByKey(name.c_str());
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(table.bytes().data());
+  const std::size_t size = table.bytes().size();
+  if (root == nullptr || size < sizeof(flatbuffers::uoffset_t) || size > limits::kPayloadBytes ||
+      !flatbuffers::Verify(*schema, *root, bytes, size, limits::kVerifyDepth, limits::kVerifyTables)) {
+    return Error{ErrorCode::malformed, "the bytes are no " + name};
+  }
+  flatbuffers::Parser& parser = state_->parser;
+  parser.SetRootType(name.c_str());
+  std::string text;
+  if (!flatbuffers::GenerateText(parser, bytes, &text)) {
+    return Error{ErrorCode::malformed, "a text in this " + name + " is no UTF-8"};
+  }
+  return one_line(std::move(text));
+}
+
+}  // namespace pannier::tools

@@ -1,0 +1,195 @@
+#include "tools/tool_service.h"
+
+#include <algorithm>
+
+#include "runtime/queue/queue_messages.h"
+#include "runtime/system.h"
+
+namespace pannier::tools {
+
+namespace {
+
+constexpr std::size_t kDesks = 256;
+/// Streams and rows of one answer: the verifier of the far end takes limits::kVerifyTables.
+constexpr std::size_t kRowsInAnswer = 400;
+constexpr std::size_t kStreamsInAnswer = 500;
+constexpr Duration kQueueAnswers = std::chrono::seconds{10};
+constexpr Duration kLongest = std::chrono::hours{1};
+/// Deliveries that wait at a lane's desk for somebody to claim them.
+constexpr std::uint32_t kDeskWindow = 8;
+
+std::string text_of(const flatbuffers::String* text) { return text == nullptr ? std::string{} : text->str(); }
+
+AnyTable table_of(std::uint64_t type, const flatbuffers::Vector<std::uint8_t>* payload) {
+  const auto bytes = payload == nullptr ? std::span<const std::byte>{}
+                                        : std::as_bytes(std::span{payload->data(), payload->size()});
+  return AnyTable{TypeId{type}, nullptr, BlockRef::copy_of(bytes)};
+}
+
+std::int64_t milliseconds(WallTime time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+}
+
+Duration bounded(std::uint32_t ms) { return std::min<Duration>(std::chrono::milliseconds{ms}, kLongest); }
+
+Table<QueueStatus> to_table(std::string_view node, const pannier::QueueStatus& status, WallTime now) {
+  QueueStatusT table;
+  table.node = node;
+  for (const auto& stream : status.streams) {
+    if (table.streams.size() >= kStreamsInAnswer) break;
+    auto row = std::make_unique<StreamStatusT>();
+    row->box = stream.box == pannier::Box::outbox ? Box::Outbox : Box::Inbox;
+    row->node = stream.node;
+    row->lane = stream.lane;
+    row->messages = stream.messages;
+    row->bytes = stream.bytes;
+    row->parked = stream.parked;
+    row->in_flight = stream.in_flight;
+    row->link_up = stream.link_up;
+    table.streams.push_back(std::move(row));
+  }
+  for (const auto& each : status.rows) {
+    auto row = std::make_unique<RowStatusT>();
+    row->box = each.box == pannier::Box::outbox ? Box::Outbox : Box::Inbox;
+    row->node = each.node;
+    row->lane = each.lane;
+    row->sequence = each.sequence;
+    row->key = each.key;
+    row->type_id = static_cast<std::uint64_t>(each.type);
+    row->bytes = each.bytes;
+    row->enqueued_at_ms = milliseconds(each.enqueued_at);
+    row->age_ms = std::max<std::int64_t>(0, milliseconds(now) - milliseconds(each.enqueued_at));
+    row->parked = each.state == RowState::parked;
+    row->attempts = each.attempts;
+    row->position = each.position;
+    row->waits_for = each.waits_for;
+    table.rows.push_back(std::move(row));
+  }
+  table.accepted = status.accepted;
+  table.delivered = status.delivered;
+  table.handled = status.handled;
+  table.duplicates = status.duplicates;
+  table.refused = status.refused;
+  table.commits = status.store.commits;
+  table.fsyncs = status.store.fsyncs;
+  table.corrupt_rows = status.store.corrupt_rows;
+  return pack(table);
+}
+
+}  // namespace
+
+void refuse(const Responder& responder, std::string_view text) { responder.reply(make<Refused>(text)); }
+
+bool ToolService::may(const Responder& responder) const {
+  const std::string_view asker = label();
+  const bool known = std::any_of(options_.callers.begin(), options_.callers.end(), [&](const auto& caller) {
+    return caller.prefix ? asker.starts_with(caller.name) : asker == caller.name;
+  });
+  if (known) return true;
+  const std::string& own = system().directory.own_node();
+  refuse(responder, own + " does not let '" + std::string{asker} +
+                        "' use its tools; use the key of the node itself, or give the peer `tools = true` in its " +
+                        "configuration");
+  return false;
+}
+
+void ToolService::on(const Ping&, Responder responder) {
+  responder.reply(make<Pong>(std::string_view{system().directory.own_node()}));
+}
+
+void ToolService::on(const Inspect& question, Responder responder) {
+  if (!may(responder)) return;
+  pannier::Inspect inspect{text_of(question.key()), std::min<std::size_t>(question.rows(), kRowsInAnswer)};
+  ask<pannier::QueueStatus>(LocalRef{system().queue}, std::move(inspect), kQueueAnswers)
+      .then([this, responder](Result<pannier::QueueStatus> status) {
+        if (!status) return responder.refuse(status.error().code);
+        responder.reply(to_table(system().directory.own_node(), *status, wall_now()));
+      });
+}
+
+void ToolService::on(const Enqueue& request, Responder responder) {
+  if (!may(responder)) return;
+  enqueue(text_of(request.address()), text_of(request.key()), table_of(request.type_id(), request.payload()))
+      .then([this, responder](Result<Receipt> receipt) {
+        if (!receipt) return responder.refuse(receipt.error().code);
+        const auto durability = receipt->durability == pannier::Durability::fsynced     ? Durability::Fsynced
+                                : receipt->durability == pannier::Durability::committed ? Durability::Committed
+                                                                                        : Durability::Memory;
+        responder.reply(
+            make<Enqueued>(std::string_view{system().directory.own_node()}, durability, receipt->sequence));
+      });
+}
+
+void ToolService::on(const Publish& request, Responder responder) {
+  if (!may(responder)) return;
+  PublishOptions options;
+  options.keep_last = request.keep_last();
+  if (request.urgent()) options.urgency = Urgency::urgent;
+  const auto published = publish(text_of(request.topic()), table_of(request.type_id(), request.payload()), options);
+  if (!published) return refuse(responder, published.error().text());
+  responder.reply(make<Published>(std::string_view{system().directory.own_node()}));
+}
+
+void ToolService::on(const Ask& request, Responder responder) {
+  if (!may(responder)) return;
+  const auto actor = system().directory.name(text_of(request.address()));
+  if (!actor) return refuse(responder, actor.error().text());
+  ask<AnyTable>(*actor, table_of(request.type_id(), request.payload()), bounded(request.timeout_ms()))
+      .then([responder](Result<AnyTable> answer) {
+        if (!answer) return responder.refuse(answer.error().code);
+        responder.reply(build<Answer>([&](flatbuffers::FlatBufferBuilder& builder) {
+          const auto bytes = answer->bytes();
+          const auto data = builder.CreateVector(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+          return CreateAnswer(builder, static_cast<std::uint64_t>(answer->type()), data);
+        }));
+      });
+}
+
+Result<LocalRef> ToolService::desk_of(const std::string& lane) {
+  if (const auto found = desks_.find(lane); found != desks_.end()) return found->second;
+  if (!valid_name(lane, limits::kLaneNameBytes)) {
+    return Error{ErrorCode::invalid_argument, "'" + lane + "' is no lane: names are of a-z 0-9 . _ - only"};
+  }
+  if (desks_.size() >= kDesks) return Error{ErrorCode::full, "too many lanes are consumed by the command already"};
+  ConsumeOptions consume;
+  consume.window = kDeskWindow;
+  if (const auto found = options_.max_attempts.find(lane); found != options_.max_attempts.end()) {
+    consume.max_attempts = found->second;
+  }
+  SpawnOptions options;
+  const std::string name = std::string{kServiceName} + "." + lane;  // what `pannier queue` says who has a message
+  if (valid_name(name, limits::kActorNameBytes)) options.name = name;
+  auto desk = spawn<LaneDesk>(options, lane, consume);
+  if (!desk) return desk.error();
+  desks_.emplace(lane, *desk);
+  return LocalRef{*desk};
+}
+
+void ToolService::on(const Claim& request, Responder responder) {
+  if (!may(responder)) return;
+  const std::string lane = text_of(request.lane());
+  if (const auto found = options_.forwarded.find(lane); found != options_.forwarded.end()) {
+    return refuse(responder, "lane '" + lane + "' leads on to " + found->second + "; consume it there");
+  }
+  const auto desk = desk_of(lane);
+  if (!desk) return refuse(responder, desk.error().text());
+  const auto told =
+      tell(*desk, WantsMessage{responder, bounded(request.wait_ms()), bounded(std::max(request.lease_ms(), 1000U))});
+  if (!told) responder.refuse(told.error().code);
+}
+
+void ToolService::on(const Settle& request, Responder responder) {
+  if (!may(responder)) return;
+  const auto desk = desks_.find(text_of(request.lane()));
+  if (desk == desks_.end()) {
+    responder.reply(make<Settled>(false));
+    return;
+  }
+  const auto outcome = request.outcome() == Outcome::Done    ? pannier::Outcome::done
+                       : request.outcome() == Outcome::Retry ? pannier::Outcome::retry
+                                                             : pannier::Outcome::park;
+  const auto told = tell(desk->second, SettlesMessage{responder, request.handle(), outcome, text_of(request.cause())});
+  if (!told) responder.refuse(told.error().code);
+}
+
+}  // namespace pannier::tools

@@ -9,6 +9,10 @@ function(pannier_options target)
     -fno-rtti
     # With --gc-sections the linker leaves out what a program does not call.
     -ffunction-sections -fdata-sections)
+  # gcc 12 at -O3 takes `"text" + std::string` for an overlapping copy (gcc bug 105651, mended in 13).
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    target_compile_options(${target} PRIVATE -Wno-restrict)
+  endif()
   target_link_options(${target} PRIVATE -Wl,--gc-sections)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   target_compile_features(${target} PRIVATE cxx_std_20)

@@ -1,7 +1,5 @@
 #include "runtime/worker.h"
 
-#include <bit>
-
 #include "runtime/queue/delivery.h"
 
 namespace pannier {
@@ -42,10 +40,15 @@ Worker::~Worker() {
 // --- Cells -----------------------------------------------------------------------------------------------------------
 
 Cell* Worker::cell(std::uint32_t slot) noexcept {
-  const auto chunk = static_cast<std::size_t>(std::bit_width(slot / kFirstChunk + 1) - 1);
+  const std::size_t chunk = chunk_of(slot);
   if (chunk >= kChunks) return nullptr;
   Cell* cells = chunks_[chunk].load(std::memory_order_acquire);
   return cells == nullptr ? nullptr : cells + (slot - kFirstChunk * ((1U << chunk) - 1));
+}
+
+Cell& Worker::used_cell(std::uint32_t slot) noexcept {
+  const std::size_t chunk = chunk_of(slot);
+  return chunks_[chunk].load(std::memory_order_acquire)[slot - kFirstChunk * ((1U << chunk) - 1)];
 }
 
 Cell* Worker::living(ActorId id) noexcept {
@@ -64,7 +67,7 @@ Result<ActorId> Worker::reserve_slot(const MailboxOptions& mailbox, std::uint32_
     free_slots_.pop_back();
   } else if (slots_used_ < 1U << ActorId::kSlotBits) {
     ++slots_used_;
-    const auto chunk = static_cast<std::size_t>(std::bit_width(slot / kFirstChunk + 1) - 1);
+    const std::size_t chunk = chunk_of(slot);
     if (chunks_[chunk].load(std::memory_order_relaxed) == nullptr) {
       chunks_[chunk].store(new Cell[kFirstChunk << chunk], std::memory_order_release);
     }
@@ -72,7 +75,7 @@ Result<ActorId> Worker::reserve_slot(const MailboxOptions& mailbox, std::uint32_
     reserving_.clear(std::memory_order_release);
     return result;
   }
-  Cell& fresh = *cell(slot);
+  Cell& fresh = used_cell(slot);
   const std::uint32_t generation = fresh.generation.load(std::memory_order_relaxed) + 1;
   fresh.max_count.store(mailbox.messages, std::memory_order_relaxed);
   fresh.max_bytes.store(mailbox.bytes, std::memory_order_relaxed);
@@ -88,7 +91,7 @@ Result<ActorId> Worker::reserve_slot(const MailboxOptions& mailbox, std::uint32_
 void Worker::release_slot(std::uint32_t slot) noexcept {
   while (reserving_.test_and_set(std::memory_order_acquire)) {
   }
-  Cell& gone = *cell(slot);
+  Cell& gone = used_cell(slot);
   gone.generation.store(gone.generation.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   free_slots_.push_back(slot);
   reserving_.clear(std::memory_order_release);
@@ -343,11 +346,14 @@ void Worker::handle(Cell& cell, Message& message) {
   if (act == nullptr) {
     for (const Handler& handler : cell.type->handlers) {
       if (handler.type != message.type) continue;
+      // Bytes from afar are never a native value, whatever type they claim to be.
+      if (message.info == nullptr && handler.info->verify == nullptr) break;
       act = handler.handle;
       if (message.info == nullptr) message.info = handler.info;
       break;
     }
-    if (act == nullptr && message.block && message.inline_bytes == 0) act = cell.type->any;
+    const bool table = message.block && (message.info == nullptr || message.info->verify != nullptr);
+    if (act == nullptr && table) act = cell.type->any;
   }
   const Result<void> handled = act == nullptr ? Result<void>{ErrorCode::rejected}
                                               : turn(cell, &message, [&] { return act(*cell.actor, message); });

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <exception>
 #include <memory>
 #include <utility>
@@ -72,6 +73,11 @@ class Worker final : public Loop {
   friend struct System;
 
   // worker.cpp: the way of a message
+  [[nodiscard]] static std::size_t chunk_of(std::uint32_t slot) noexcept {
+    return static_cast<std::size_t>(std::bit_width(slot / kFirstChunk + 1) - 1);
+  }
+  /// A cell whose slot was given out before.
+  [[nodiscard]] Cell& used_cell(std::uint32_t slot) noexcept;
   [[nodiscard]] Cell* living(ActorId id) noexcept;
   void enqueue(Cell& cell, MessagePtr message) noexcept;
   /// Takes the message on success only.

@@ -145,6 +145,8 @@ Result<void> handle(ActorBase& base, Message& message) {
     }
   } else {
     if (message.inline_bytes != 0) return with(std::move(*static_cast<T*>(message.inline_value())));
+    // Shared by a fan-out: each receiver reads the same value.
+    if (message.block) return with(*reinterpret_cast<const T*>(message.block.bytes().data()));
     return ErrorCode::rejected;
   }
 }
@@ -217,7 +219,16 @@ class Actor : public ActorBase {
     return Pending<Value>{{this, native_message(MessageKind::ask, to.id(), std::forward<T>(question)), timeout}};
   }
 
-  template <FlatTable T>
+  using ActorBase::publish;
+  /// Publishes a native value to this process's subscribers, who share the one value. Links do not carry it.
+  template <class T>
+    requires(!std::convertible_to<T, AnyTable>)
+  Result<void> publish(std::string_view topic, T value, PublishOptions options = {}) {
+    const TypeInfo& info = type_info<T>();
+    return ActorBase::publish(topic, AnyTable{info.id, &info, BlockRef::holding(std::move(value))}, options);
+  }
+
+  template <class T>
   Result<void> subscribe(std::string_view filter) {
     static_assert(kHandles<T>, "list the type in Actor<Self, Types...> and write its handler");
     return subscribe_type(filter, type_info<T>().id);

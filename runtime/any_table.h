@@ -16,6 +16,8 @@ class AnyTable {
   /// `info` may be null: the type's code is not in this program.
   AnyTable(TypeId type, const TypeInfo* info, BlockRef block) : type_(type), info_(info), block_(std::move(block)) {}
 
+  /// False for a native value that a fan-out shares: it stays in the process.
+  [[nodiscard]] bool can_leave() const noexcept { return info_ == nullptr || info_->verify != nullptr; }
   [[nodiscard]] TypeId type() const noexcept { return type_; }
   [[nodiscard]] const TypeInfo* info() const noexcept { return info_; }
   [[nodiscard]] const BlockRef& block() const noexcept { return block_; }

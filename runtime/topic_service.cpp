@@ -36,7 +36,7 @@ void TopicService::publish(std::string_view topic, const BlockRef& label, const 
   for (const SubscriberId subscriber : receivers) {
     if ((subscriber & kLinkBit) == 0) {
       deliver(ActorId::from_bits(subscriber), label, publication);
-    } else if (const std::uint64_t id = subscriber & ~kLinkBit; id != from_link) {
+    } else if (const std::uint64_t id = subscriber & ~kLinkBit; id != from_link && publication.payload.can_leave()) {
       Link* link = links_->by_id(id);
       if (link != nullptr && links_->send(*link, publication_record(topic, publication))) {
         ++counters_.delivered;
@@ -150,6 +150,7 @@ void TopicService::link_subscribes(Link& link, std::string_view filter, TypeId t
   filters.emplace_back(filter);
   change_interest(std::string{filter}, [&](Interest& interest) { interest.links.push_back(link.id); });
   serve_last_values(filter, [&](std::string_view topic, const Publication& publication) {
+    if (!publication.payload.can_leave()) return;
     if (links_->send(link, publication_record(topic, publication))) {
       ++counters_.delivered;
     } else {

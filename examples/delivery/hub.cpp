@@ -2,12 +2,10 @@
 //
 //   hub --config hub.toml
 
-#include <cmath>
-#include <limits>
-
-#include "examples/delivery/day/generator.h"
 #include "examples/delivery/events.h"
 #include "examples/delivery/node_setup.h"
+#include "examples/delivery/order_messages.h"
+#include "examples/delivery/roster.h"
 #include "examples/delivery/witness.h"
 
 namespace pannier::delivery {
@@ -41,9 +39,10 @@ class Fleet : public Actor<Fleet, DriverPosition, PositionRequest> {
 class Dispatcher
     : public Actor<Dispatcher, OrderAccepted, OrderReady, OrderPickedUp, OrderDelivered, DriverPosition> {
  public:
-  explicit Dispatcher(const Setup* setup) : setup_(*setup), witness_(setup->ledger.get(), "hub/applied/") {
-    for (const Restaurant& restaurant : setup_.day.restaurants) restaurants_[restaurant.id] = restaurant.place;
-    for (const Courier& courier : setup_.day.couriers) drivers_[courier.id] = {&courier, courier.start, false, {}};
+  explicit Dispatcher(const Setup* setup)
+      : setup_(*setup), witness_(setup->ledger.get(), "hub/applied/"), roster_(setup->day) {
+    for (const Restaurant& restaurant : setup_.day.restaurants) kitchens_[restaurant.id] = restaurant.place;
+    for (const Order& order : setup_.day.orders) placing_[order.id] = &order;
   }
 
   void on_start() {
@@ -65,18 +64,9 @@ class Dispatcher
   void on(const OrderReady& event, Delivery delivery) { advance(event, OrderStep::ready, delivery); }
   void on(const OrderPickedUp& event, Delivery delivery) { advance(event, OrderStep::picked_up, delivery); }
   void on(const OrderDelivered& event, Delivery delivery) { advance(event, OrderStep::delivered, delivery); }
-  void on(const DriverPosition& position) {
-    const auto driver = drivers_.find(position.driver()->str());
-    if (driver != drivers_.end()) driver->second.place = {position.x_m(), position.y_m()};
-  }
+  void on(const DriverPosition& at) { roster_.is_at(at.driver()->str(), {at.x_m(), at.y_m()}); }
 
  private:
-  struct DriverState {
-    const Courier* courier = nullptr;
-    Place place;
-    bool busy = false;
-    MonoTime ask_again{};  // after a driver who was out of reach
-  };
   static constexpr Duration kOfferDeadline = 2s;
   static constexpr Duration kOutOfReach = 1s;
 
@@ -96,13 +86,7 @@ class Dispatcher
   }
 
   void place(const Order& order) {
-    OrderStateT& state = orders_[order.id];
-    state.order = order.id;
-    state.restaurant = order.restaurant;
-    state.correlation_id = "day-" + order.id;
-    state.dropoff_x_m = order.dropoff.x_m;
-    state.dropoff_y_m = order.dropoff.y_m;
-    state.address = describe_order(order, setup_.seed).address;
+    OrderStateT& state = orders_[order.id] = placed_order(order, setup_.seed);
     Batch batch;
     save(batch, state, OrderStep::placed);
     commit(std::move(batch)).then([this, id = order.id](Result<Receipt> receipt) {
@@ -120,13 +104,12 @@ class Dispatcher
       case OrderStep::placed: return offer_to_restaurant(id);
       case OrderStep::ready: return find_driver(id);
       case OrderStep::assigned:
-      case OrderStep::picked_up: drivers_.at(order.driver).busy = true; return;
+      case OrderStep::picked_up: return roster_.set_busy(order.driver, true);
       case OrderStep::created:
       case OrderStep::accepted: return;  // the kitchen's turn
       case OrderStep::delivered:
         ++delivered_;
-        drivers_.at(order.driver).busy = false;
-        return;
+        return roster_.set_busy(order.driver, false);
     }
   }
 
@@ -155,8 +138,7 @@ class Dispatcher
   /// Asked with a deadline: a tablet that is out of reach is asked again, later and later.
   void offer_to_restaurant(const std::string& id, std::uint32_t tries = 0) {
     const OrderStateT& order = orders_.at(id);
-    OrderOfferT offer = offer_of(order, order.restaurant);
-    ask<OfferAnswer>(ref(address(order.restaurant)), pack(offer), kOfferDeadline)
+    ask<OfferAnswer>(ref(address(order.restaurant)), offer_to(order.restaurant, order), kOfferDeadline)
         .then([this, id, tries](Result<Table<OfferAnswer>> answer) {
           if (answer && (*answer)->accepted()) return send_to_kitchen(id);
           after(backoff(tries, random()), [this, id, tries] { offer_to_restaurant(id, tries + 1); });
@@ -165,29 +147,7 @@ class Dispatcher
 
   void send_to_kitchen(const std::string& id) {
     OrderStateT& order = orders_.at(id);
-    const Order& placed = *std::find_if(setup_.day.orders.begin(), setup_.day.orders.end(),
-                                        [&](const Order& each) { return each.id == id; });
-    auto created = event_of<OrderCreatedT>(id, order.correlation_id, setup_.name, now_ms());
-    OrderDetails details = describe_order(placed, setup_.seed);
-    created.customer = details.customer;
-    created.restaurant = order.restaurant;
-    for (const OrderLine& line : details.lines) {
-      auto item = std::make_unique<ItemT>();
-      item->name = line.name;
-      item->quantity = line.quantity;
-      item->price_minor = line.price_minor;
-      item->instructions = line.instructions;
-      created.items.push_back(std::move(item));
-    }
-    created.total_minor = details.total_minor;
-    created.currency = details.currency;
-    created.address = details.address;
-    created.x_m = order.dropoff_x_m;
-    created.y_m = order.dropoff_y_m;
-    created.ready_in_ms = (placed.ready_min - placed.placed_min) * DayClock::kMinuteMs;
-    created.estimated_delivery_ms =
-        now_ms() + setup_.day.parameters.click_to_door_target_min * DayClock::kMinuteMs;
-    const auto event = pack(created);
+    const auto event = created_event(*placing_.at(id), order, setup_, now_ms());
     Batch batch;
     batch.enqueue(address(order.restaurant), id, event);
     save(batch, order, OrderStep::created);
@@ -199,39 +159,33 @@ class Dispatcher
 
   // --- The driver --------------------------------------------------------------------------------------------------
 
+  /// The nearest who is free, and again until one has said yes.
   void find_driver(const std::string& id, std::uint32_t tries = 0) {
-    const OrderStateT& order = orders_.at(id);
     const auto again = [this, id, tries] {
       after(backoff(tries, random()), [this, id, tries] { find_driver(id, tries + 1); });
     };
-    DriverState* driver = nearest_free(restaurants_.at(order.restaurant));
-    if (driver == nullptr) return again();
-    driver->busy = true;
-    OrderOfferT offer = offer_of(order, driver->courier->id);
-    ask<OfferAnswer>(ref(address(driver->courier->id)), pack(offer), kOfferDeadline)
+    const OrderStateT& order = orders_.at(id);
+    const std::string driver =
+        roster_.nearest_free(kitchens_.at(order.restaurant), setup_.clock.minute(wall_now()), now());
+    if (driver.empty()) {
+      again();
+      return;
+    }
+    roster_.set_busy(driver, true);
+    ask<OfferAnswer>(ref(address(driver)), offer_to(driver, order), kOfferDeadline)
         .then([this, id, driver, again](Result<Table<OfferAnswer>> answer) {
-          if (answer && (*answer)->accepted()) return assign(id, *driver);
-          driver->busy = false;
-          driver->ask_again = now() + kOutOfReach;
+          if (answer && (*answer)->accepted()) return assign(id, driver);
+          roster_.pass_over(driver, now() + kOutOfReach);
           again();
         });
   }
 
-  void assign(const std::string& id, const DriverState& driver) {
+  void assign(const std::string& id, const std::string& driver) {
     OrderStateT& order = orders_.at(id);
-    order.driver = driver.courier->id;
-    auto assigned = event_of<OrderAssignedT>(id, order.correlation_id, setup_.name, now_ms());
-    const Place kitchen = restaurants_.at(order.restaurant);
-    assigned.driver = order.driver;
-    assigned.restaurant = order.restaurant;
-    assigned.pickup_x_m = kitchen.x_m;
-    assigned.pickup_y_m = kitchen.y_m;
-    assigned.dropoff_x_m = order.dropoff_x_m;
-    assigned.dropoff_y_m = order.dropoff_y_m;
-    assigned.address = order.address;
-    const auto event = pack(assigned);
+    order.driver = driver;
+    const auto event = assigned_event(order, kitchens_.at(order.restaurant), setup_.name, now_ms());
     Batch batch;
-    batch.enqueue(address(order.driver), id, event);
+    batch.enqueue(address(driver), id, event);
     save(batch, order, OrderStep::assigned);
     commit(std::move(batch)).then([this, event](Result<Receipt> receipt) {
       if (!receipt) return fail(receipt.error().text());
@@ -239,34 +193,8 @@ class Dispatcher
     });
   }
 
-  /// On shift and without a job; once the day is over, whoever is left helps to finish it.
-  DriverState* nearest_free(Place from) {
-    const std::int32_t minute = setup_.clock.minute(wall_now());
-    const bool overtime = minute > setup_.day.last_minute();
-    DriverState* nearest = nullptr;
-    double least = std::numeric_limits<double>::max();
-    for (auto& [id, driver] : drivers_) {
-      const bool on_shift = minute >= driver.courier->on_min && minute <= driver.courier->off_min;
-      if (driver.busy || now() < driver.ask_again || !(on_shift || overtime)) continue;
-      const double metres = std::hypot(driver.place.x_m - from.x_m, driver.place.y_m - from.y_m);
-      if (metres >= least) continue;
-      least = metres;
-      nearest = &driver;
-    }
-    return nearest;
-  }
-
   // --- Small things ------------------------------------------------------------------------------------------------
 
-  OrderOfferT offer_of(const OrderStateT& order, const std::string& to) const {
-    OrderOfferT offer;
-    offer.order = order.order;
-    offer.to = to;
-    offer.correlation_id = order.correlation_id;
-    offer.dropoff_x_m = order.dropoff_x_m;
-    offer.dropoff_y_m = order.dropoff_y_m;
-    return offer;
-  }
   /// Of a restaurant's or driver's actor, and of its lane: both bear its name.
   std::string address(const std::string& id) const { return setup_.served_by.at(id) + "/" + id; }
   std::int64_t now_ms() const { return setup_.clock.now_ms(wall_now()); }
@@ -277,8 +205,9 @@ class Dispatcher
 
   const Setup& setup_;
   Witness witness_;
-  std::map<std::string, Place> restaurants_;
-  std::map<std::string, DriverState> drivers_;
+  Roster roster_;
+  std::map<std::string, Place> kitchens_;
+  std::map<std::string, const Order*> placing_;  // the day's orders by id
   std::map<std::string, OrderStateT> orders_;
   std::size_t next_ = 0;  // of the day's orders
   std::uint64_t delivered_ = 0;

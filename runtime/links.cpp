@@ -64,6 +64,12 @@ Link* Links::by_id(std::uint64_t id) noexcept {
 // --- Up and down -----------------------------------------------------------------------------------------------------
 
 void Links::dial(Link& link) {
+  // The peer has dialled this node meanwhile. A second link would replace that one, and the peer would dial again in
+  // its turn, for ever; so this end waits until it is needed.
+  if (to(link.node) != nullptr) {
+    link.timer = port_->after(limits::kHeartbeatInterval, [this, &link] { dial(link); });
+    return;
+  }
   ++counters_.dials;
   const auto channel = transport_.connect(link.dial->address, link.dial->key);
   if (!channel) {

@@ -52,6 +52,12 @@ inline void let(sim::Simulator& simulator, Node& node, ActorRef<Hand> hand, Hand
   simulator.run_for(std::chrono::milliseconds{1});
 }
 
+inline Table<Note> note(std::string text) {
+  NoteT object;
+  object.text = std::move(text);
+  return pack(object);
+}
+
 inline std::string outcome(const Error& error) { return std::string{to_string(error.code)}; }
 
 }  // namespace pannier::testing

@@ -34,7 +34,7 @@ Ref ActorBase::sender() const noexcept {
 
 std::string_view ActorBase::label() const noexcept {
   const Message* message = worker_.current_message();
-  if (message == nullptr) return {};
+  if (message == nullptr || (message->kind == MessageKind::ask && !message->from_afar)) return {};
   const auto bytes = message->label.bytes();
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -123,10 +123,10 @@ Pending<std::vector<StateRow>> ActorBase::read_state(std::string_view prefix, st
 Waiting ActorBase::waiting() const {
   const Message* cause = worker_.current_message();
   if (cause == nullptr || (cause->kind != MessageKind::ask && cause->kind != MessageKind::reply)) return {};
-  if (cause->kind == MessageKind::reply) return {cause->deadline, cause->chain};
+  if (cause->kind == MessageKind::reply) return worker_.reply_waiting();
   std::vector<std::uint64_t> chain;
   chain.reserve(limits::kAskChain);
-  const auto behind = cause->chain.bytes();
+  const auto behind = cause->from_afar ? std::span<const std::byte>{} : cause->label.bytes();
   chain.resize(behind.size() / sizeof(std::uint64_t));
   if (!behind.empty()) std::memcpy(chain.data(), behind.data(), behind.size());
   chain.push_back(cause->sender.bits());
@@ -155,7 +155,7 @@ TimerId ActorBase::ask_message(detail::PendingAsk ask, Timers::Function outcome)
   Waiting behind = waiting();
   const MonoTime due = bounded ? std::min(now() + ask.timeout, behind.deadline) : kNever;
   ask.question->deadline = due;
-  ask.question->chain = behind.chain;
+  if (!ask.question->from_afar) ask.question->label = behind.chain;
   Result<void> sent;
   if (timers.armed() >= limits::kAsksInFlight) sent = ErrorCode::full;
   if (sent && bounded) sent = check_chain(ask.question->receiver, behind.chain);

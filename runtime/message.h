@@ -96,13 +96,15 @@ struct Message {
   std::uint64_t correlation = 0;
   std::uint64_t trace = 0;     ///< Carried from the message being handled to those it causes.
   MonoTime deadline = kNever;  ///< Of an ask.
-  BlockRef chain;              ///< Of an ask: who waits behind its sender, as ActorId bits; null: nobody.
   BlockRef block;
-  BlockRef label;  ///< Text: the topic of a publication, the key of a delivery, the node that a question came from.
+  /// Text of a publication (its topic), a delivery (its key), a refusal (why), a question from afar (the asking node).
+  /// Of a question of this process: who waits behind its sender, as ActorId bits.
+  BlockRef label;
   std::uint32_t inline_bytes = 0;
   MessageKind kind = MessageKind::tell;
   Urgency urgency = Urgency::normal;
   bool reserved = false;  ///< Takes the room that no mailbox bound touches.
+  bool from_afar = false;             ///< Came over a link.
   bool has_error = false;
   ErrorCode error{};
 
@@ -129,7 +131,8 @@ using MessagePtr = std::unique_ptr<Message, Message::Delete>;
 
 namespace detail {
 inline constexpr std::size_t kMessageHeaderBytes = (sizeof(Message) + 15) & ~std::size_t{15};
-}
+static_assert(kMessageHeaderBytes <= 96, "with 16 bytes of payload a message fits the pool's class of 128");
+}  // namespace detail
 
 inline void* Message::inline_value() noexcept {
   return reinterpret_cast<std::byte*>(this) + detail::kMessageHeaderBytes;

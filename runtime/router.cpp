@@ -229,6 +229,7 @@ Result<void> Router::heard_ask(Link& link, const wire::Record& record) {
       any_message(MessageKind::ask, receiver, AnyTable{record.type, nullptr, BlockRef::copy_of(record.payload)});
   question->trace = record.trace;
   question->label = BlockRef::copy_of(std::as_bytes(std::span{link.node}));
+  question->from_afar = true;
   if ((record.flags & wire::kUrgent) != 0) question->urgency = Urgency::urgent;
   const auto left = std::chrono::milliseconds{std::min<std::uint64_t>(record.number, 86'400'000)};
   port_->ask_message({port_, std::move(question), left},

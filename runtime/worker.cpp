@@ -380,12 +380,12 @@ void Worker::handle_reply(Cell& cell, Message& message) {
     dead_letter(message, DeadLetterReason::late_reply);
     return;
   }
-  message.deadline = question.waiting.deadline;
-  message.chain = std::move(question.waiting.chain);
+  reply_waiting_ = std::move(question.waiting);
   auto ran = turn(cell, &message, [&]() -> Result<void> {
     question.function(&message);
     return {};
   });
+  reply_waiting_ = {};
   if (!ran) fail(cell, Error{ran.error().code, "while handling a reply: " + ran.error().detail});
 }
 

@@ -51,6 +51,8 @@ class Worker final : public Loop {
   [[nodiscard]] System& system() noexcept { return system_; }
   [[nodiscard]] Cell* current() noexcept { return current_; }
   [[nodiscard]] Message* current_message() noexcept { return message_; }
+  /// Under what a reply's turn goes on: see Waiting.
+  [[nodiscard]] const Waiting& reply_waiting() const noexcept { return reply_waiting_; }
   /// Puts the actor of `cell` down as failed: its supervisor decides.
   void fail(Cell& cell, Error error);
   void stop_actor(ActorId id);
@@ -125,6 +127,7 @@ class Worker final : public Loop {
   MonoTime now_{};
   Cell* current_ = nullptr;
   Message* message_ = nullptr;
+  Waiting reply_waiting_;
   Cell* ready_head_ = nullptr;
   Cell* ready_tail_ = nullptr;
 

@@ -75,22 +75,22 @@ bool TopicTree::add(std::string_view filter, SubscriberId subscriber, std::uint6
 }
 
 bool TopicTree::remove(std::string_view filter, SubscriberId subscriber) {
-  const bool removed = remove_from(root_, filter, subscriber);
-  if (removed) --size_;
-  return removed;
+  const std::size_t removed = remove_from(root_, filter, subscriber);
+  size_ -= removed;
+  return removed > 0;
 }
 
-bool TopicTree::remove_from(Level& level, std::string_view filter, SubscriberId subscriber) {
+std::size_t TopicTree::remove_from(Level& level, std::string_view filter, SubscriberId subscriber) {
   const auto drop = [&](std::vector<Entry>& entries) {
-    return std::erase_if(entries, [&](const Entry& entry) { return entry.subscriber == subscriber; }) > 0;
+    return std::erase_if(entries, [&](const Entry& entry) { return entry.subscriber == subscriber; });
   };
   bool more = false;
   const std::string_view name = take_level(filter, more);
   if (name == "#") return drop(level.rest);
   const auto found = name == "+" ? level.children.end() : level.children.find(name);
   Level* next = name == "+" ? level.any.get() : found == level.children.end() ? nullptr : found->second.get();
-  if (next == nullptr) return false;
-  const bool removed = more ? remove_from(*next, filter, subscriber) : drop(next->here);
+  if (next == nullptr) return 0;
+  const std::size_t removed = more ? remove_from(*next, filter, subscriber) : drop(next->here);
   if (next->empty()) {
     if (name == "+") {
       level.any.reset();

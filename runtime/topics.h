@@ -20,9 +20,9 @@ using SubscriberId = std::uint64_t;
 /// topic times the branches that wildcards open, however many filters there are.
 class TopicTree {
  public:
-  /// `tag` comes back with each match; adding the same filter and subscriber again replaces it. True when it is new.
+  /// `tag` comes back with each match; the same filter, subscriber and tag again change nothing. True when new.
   bool add(std::string_view filter, SubscriberId subscriber, std::uint64_t tag);
-  /// True when it was there.
+  /// Under every tag. True when it was there.
   bool remove(std::string_view filter, SubscriberId subscriber);
   /// Every filter of one subscriber. Returns how many there were.
   std::size_t remove_all(SubscriberId subscriber);
@@ -51,7 +51,7 @@ class TopicTree {
     }
   };
 
-  static bool remove_from(Level& level, std::string_view filter, SubscriberId subscriber);
+  static std::size_t remove_from(Level& level, std::string_view filter, SubscriberId subscriber);
   static std::size_t remove_all_from(Level& level, SubscriberId subscriber);
   static void match_from(const Level& level, std::string_view topic, bool at_end,
                          const std::function<void(SubscriberId, std::uint64_t)>& visit);

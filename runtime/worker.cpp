@@ -296,7 +296,11 @@ MonoTime Worker::step(MonoTime now) {
 }
 
 void Worker::fire_timers() {
-  while (auto fired = timers_.pop_due(now_)) {
+  // As many as are armed now: one that is armed for now by another's callback waits for the next step, so that an actor
+  // that always does so does not keep the worker from everybody else.
+  for (std::size_t left = timers_.armed(); left > 0; --left) {
+    auto fired = timers_.pop_due(now_);
+    if (!fired) break;
     Cell& owner = *fired.owner;
     if (owner.phase == Phase::running || owner.phase == Phase::ending) {
       auto ran = turn(owner, nullptr, [&]() -> Result<void> {

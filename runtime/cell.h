@@ -100,8 +100,9 @@ struct Cell {
   bool end_failed = false;
   bool subscribes = false;  // the router keeps something for this actor
   bool consumes = false;    // the queue does
+  bool timed = false;       // its handlers have a time budget
   ActorBase* actor = nullptr;
-  const ActorType* type = nullptr;
+  std::atomic<const ActorType*> type{nullptr};
   ActorId id;
   MessageQueue system;
   MessageQueue urgent;
@@ -110,9 +111,9 @@ struct Cell {
   TimerNode* timers = nullptr;  // armed for this actor
   MessagePtr recipe;
   std::unique_ptr<Family> family;
-  std::uint64_t handled = 0;
-  std::uint32_t rejected = 0;
-  std::uint32_t failures = 0;
+  std::atomic<std::uint32_t> handled{0};
+  std::atomic<std::uint32_t> rejected{0};
+  std::atomic<std::uint32_t> failures{0};
 
   [[nodiscard]] bool has_message() const noexcept {
     // A suspended or ending actor looks at system messages only.

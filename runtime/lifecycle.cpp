@@ -46,7 +46,8 @@ void Worker::handle_system(Cell& cell, MessagePtr message) {
 
 void Worker::start(Cell& cell, MessagePtr recipe) {
   cell.recipe = std::move(recipe);
-  cell.type = cell.plan().type;
+  cell.type.store(cell.plan().type, std::memory_order_release);
+  cell.timed = cell.plan().options.handler_budget > Duration::zero();
   if (system_.stopping.load(std::memory_order_relaxed) && cell.plan().parent) {
     begin_end(cell, false, false);
     return;
@@ -61,7 +62,7 @@ void Worker::build(Cell& cell) {
   auto built = turn(cell, nullptr, [&]() -> Result<void> {
     ActorBase::Birth birth{*this, cell};
     cell.actor = cell.plan().build();
-    cell.type->on_start(*cell.actor);
+    cell.type.load(std::memory_order_relaxed)->on_start(*cell.actor);
     return {};
   });
   if (!built) fail(cell, Error{ErrorCode::failed, "while starting: " + built.error().detail});
@@ -69,10 +70,11 @@ void Worker::build(Cell& cell) {
 
 void Worker::fail(Cell& cell, Error error) {
   if (cell.phase == Phase::vacant || cell.phase == Phase::suspended) return;
-  ++cell.failures;
+  cell.failures.fetch_add(1, std::memory_order_relaxed);
   cell.end_failed = true;
   system_.platform.log.write(LogLevel::error, "actor " + system_.describe(cell.id) + " (" +
-                                                  std::string{cell.type->name} + ") failed " + error.detail);
+                                                  std::string{cell.type.load(std::memory_order_relaxed)->name} +
+                                                  ") failed " + error.detail);
   if (cell.phase == Phase::ending) return;  // it is going anyway
   cell.phase = Phase::suspended;
   if (cell.id == system_.root) {  // nobody is above
@@ -126,7 +128,7 @@ void Worker::stop_next_child(Cell& cell) {
 void Worker::finish_end(Cell& cell) {
   if (cell.actor != nullptr) {
     auto stopped = turn(cell, nullptr, [&]() -> Result<void> {
-      cell.type->on_stop(*cell.actor);
+      cell.type.load(std::memory_order_relaxed)->on_stop(*cell.actor);
       return {};
     });
     if (!stopped) {
@@ -170,14 +172,14 @@ void Worker::finish_end(Cell& cell) {
   cell.recipe.reset();
   cell.family.reset();
   cell.phase = Phase::vacant;
-  cell.handled = cell.rejected = cell.failures = 0;
+  for (auto* count : {&cell.handled, &cell.rejected, &cell.failures}) count->store(0, std::memory_order_relaxed);
   release_slot(cell.id.slot());
 }
 
 void Worker::destroy_actor(Cell& cell) noexcept {
   if (cell.actor == nullptr) return;
   ActorBase* actor = std::exchange(cell.actor, nullptr);
-  cell.type->destroy(*actor);
+  cell.type.load(std::memory_order_relaxed)->destroy(*actor);
   Pool::release(actor);
 }
 
@@ -224,7 +226,7 @@ void Worker::child_down(Cell& cell, Message& message) {
   const bool awaited = was_child && cell.phase == Phase::ending && at + 1 == children.end();
   if (was_child) forget_child(cell, child);
   if (cell.phase == Phase::running) {
-    for (const Handler& handler : cell.type->handlers) {
+    for (const Handler& handler : cell.type.load(std::memory_order_relaxed)->handlers) {
       if (handler.type == message.type) {
         handle(cell, message);
         return;

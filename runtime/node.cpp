@@ -41,7 +41,9 @@ Result<std::unique_ptr<Node>> Node::create(NodeOptions options, NodeParts parts)
 }
 
 Node::Node(NodeParts parts, const std::string& name)
-    : parts_(std::move(parts)), system_(std::make_unique<System>(parts_.platform, name)) {}
+    : parts_(std::move(parts)), system_(std::make_unique<System>(parts_.platform, name)) {
+  system_->observer = parts_.observer;
+}
 
 Node::~Node() { system_->closed.store(true, std::memory_order_release); }
 
@@ -121,6 +123,12 @@ const std::string& Node::name() const noexcept { return system_->directory.own_n
 
 std::uint64_t Node::dead_letters(DeadLetterReason reason) const noexcept {
   return system_->dead_letters[static_cast<std::size_t>(reason)].load(std::memory_order_relaxed);
+}
+
+std::vector<ActorStatus> Node::actors() {
+  std::vector<ActorStatus> all;
+  for (const auto& worker : system_->workers) worker->describe(all);
+  return all;
 }
 
 std::uint64_t Node::dead_letters() const noexcept {

@@ -37,6 +37,7 @@ struct NodeParts {
   std::vector<Wakeup*> wakeups;
   Transport* transport = nullptr;  ///< Null: a node on its own.
   Store* store = nullptr;          ///< Null: no queue; enqueue is refused.
+  Observer* observer = nullptr;    ///< Null: nobody looks on.
 };
 
 /// One process's share of the fleet: its name, its actors, its links, its queue. A step machine of several loops; some
@@ -85,6 +86,9 @@ class Node {
   [[nodiscard]] const std::string& name() const noexcept;
   /// What listen addresses became, in the order of NodeOptions::listen ("tcp://*:0" has a port now).
   [[nodiscard]] const std::vector<std::string>& listening() const noexcept { return listening_; }
+  /// The living actors at this moment, services included. Any thread; it costs the actors nothing.
+  [[nodiscard]] std::vector<ActorStatus> actors();
+  [[nodiscard]] std::string describe(Ref actor) { return system_->describe(actor.id()); }
   [[nodiscard]] std::uint64_t dead_letters() const noexcept;
   [[nodiscard]] std::uint64_t dead_letters(DeadLetterReason reason) const noexcept;
   [[nodiscard]] System& system() noexcept { return *system_; }

@@ -52,6 +52,8 @@ struct SpawnOptions {
   Supervision children = {};
   /// How long a stop waits for this actor before it goes on without it and names it.
   Duration stop_limit = std::chrono::seconds{5};
+  /// A handler that runs longer fails its actor, once it has returned; zero: no limit.
+  Duration handler_budget{};
   /// The worker that it is pinned to; kAnyWorker: a child stays with its parent, others go round.
   std::uint32_t worker = kAnyWorker;
 

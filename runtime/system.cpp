@@ -72,6 +72,7 @@ void System::stop() {
 
 void System::report(const DeadLetter& letter) noexcept {
   dead_letters[static_cast<std::size_t>(letter.reason)].fetch_add(1, std::memory_order_relaxed);
+  if (observer != nullptr) observer->on_dead_letter(letter);
 }
 
 std::string System::describe(ActorId id) {

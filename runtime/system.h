@@ -10,30 +10,12 @@
 #include "platform/platform.h"
 #include "runtime/directory.h"
 #include "runtime/message.h"
+#include "runtime/observer.h"
 #include "runtime/options.h"
 
 namespace pannier {
 
 class Worker;
-
-enum class DeadLetterReason : std::uint8_t {
-  no_such_actor,   ///< Stopped, never was, or no link leads to it.
-  mailbox_full,    ///< Dropped by the mailbox's policy.
-  unhandled,       ///< The actor has no handler for the type, or the bytes do not verify.
-  stopped,         ///< Was waiting in the mailbox of an actor that stopped.
-  late_reply,      ///< The question had its outcome already.
-  handler_failed,  ///< Was being handled when the actor failed.
-};
-inline constexpr std::size_t kDeadLetterReasons = 6;
-[[nodiscard]] std::string_view to_string(DeadLetterReason reason) noexcept;
-
-/// One message that did not reach a handler, for reports. Borrowed for the call.
-struct DeadLetter {
-  DeadLetterReason reason;
-  std::string_view type;
-  ActorId sender;
-  ActorId receiver;
-};
 
 /// What the workers of one node share. Internal: programs see Node.
 struct System {
@@ -42,6 +24,7 @@ struct System {
 
   Platform platform;
   Directory directory;
+  Observer* observer = nullptr;
   std::vector<std::unique_ptr<Worker>> workers;
   ActorId root;    ///< Supervises what the program and the runtime start at the top.
   ActorId router;  ///< Topics and links.

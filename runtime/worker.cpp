@@ -61,12 +61,12 @@ Result<ActorId> Worker::reserve_slot(const MailboxOptions& mailbox, std::uint32_
   while (reserving_.test_and_set(std::memory_order_acquire)) {
   }
   Result<ActorId> result{Error{ErrorCode::full}};
-  std::uint32_t slot = slots_used_;
+  std::uint32_t slot = slots_used_.load(std::memory_order_relaxed);
   if (!free_slots_.empty()) {
     slot = free_slots_.back();
     free_slots_.pop_back();
-  } else if (slots_used_ < 1U << ActorId::kSlotBits) {
-    ++slots_used_;
+  } else if (slot < 1U << ActorId::kSlotBits) {
+    slots_used_.store(slot + 1, std::memory_order_release);
     const std::size_t chunk = chunk_of(slot);
     if (chunks_[chunk].load(std::memory_order_relaxed) == nullptr) {
       chunks_[chunk].store(new Cell[kFirstChunk << chunk], std::memory_order_release);
@@ -95,6 +95,22 @@ void Worker::release_slot(std::uint32_t slot) noexcept {
   gone.generation.store(gone.generation.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   free_slots_.push_back(slot);
   reserving_.clear(std::memory_order_release);
+}
+
+void Worker::describe(std::vector<ActorStatus>& all) {
+  const std::uint32_t used = slots_used_.load(std::memory_order_acquire);
+  for (std::uint32_t slot = 0; slot < used; ++slot) {
+    const Cell* seen = cell(slot);
+    if (seen == nullptr) continue;
+    const std::uint32_t generation = seen->generation.load(std::memory_order_acquire);
+    const ActorType* type = seen->type.load(std::memory_order_acquire);
+    if (generation % 2 == 0 || type == nullptr) continue;  // free, or its start is on the way
+    const ActorId id{index_, slot, generation};
+    all.push_back(
+        {id, system_.describe(id), type->name, seen->handled.load(std::memory_order_relaxed),
+         seen->rejected.load(std::memory_order_relaxed), seen->failures.load(std::memory_order_relaxed),
+         seen->local_count.load(std::memory_order_relaxed) + seen->remote_count.load(std::memory_order_relaxed)});
+  }
 }
 
 // --- Sending ---------------------------------------------------------------------------------------------------------
@@ -345,32 +361,55 @@ void Worker::run_cell(Cell& cell, std::size_t& budget) {
   add(handled_, ran);
 }
 
-void Worker::handle(Cell& cell, Message& message) {
-  Result<void> (*act)(ActorBase&, Message&) = cell.type->intercept;
-  if (act == nullptr) {
-    for (const Handler& handler : cell.type->handlers) {
-      if (handler.type != message.type) continue;
-      // Bytes from afar are never a native value, whatever type they claim to be.
-      if (message.info == nullptr && handler.info->verify == nullptr) break;
-      act = handler.handle;
-      if (message.info == nullptr) message.info = handler.info;
-      break;
-    }
-    const bool table = message.block && (message.info == nullptr || message.info->verify != nullptr);
-    if (act == nullptr && table) act = cell.type->any;
+Worker::Handle Worker::find_handler(const Cell& cell, Message& message) noexcept {
+  const ActorType& type = *cell.type.load(std::memory_order_relaxed);
+  if (type.intercept != nullptr) return type.intercept;
+  for (const Handler& handler : type.handlers) {
+    if (handler.type != message.type) continue;
+    // Bytes from afar are never a native value, whatever type they claim to be.
+    if (message.info == nullptr && handler.info->verify == nullptr) return nullptr;
+    if (message.info == nullptr) message.info = handler.info;
+    return handler.handle;
   }
+  const bool table = message.block && (message.info == nullptr || message.info->verify != nullptr);
+  return table ? type.any : nullptr;
+}
+
+Result<void> Worker::timed_turn(Cell& cell, Message& message, Handle act) {
+  const MonoTime began = system_.platform.clock.now();
+  Result<void> handled = turn(cell, &message, [&] { return act(*cell.actor, message); });
+  const Duration took = system_.platform.clock.now() - began;
+  if (system_.observer != nullptr) {
+    system_.observer->on_handled({message.type_name(), message.sender, message.receiver, message.correlation,
+                                  message.trace, took, handled.ok()});
+  }
+  const Duration budget = cell.plan().options.handler_budget;
+  if (handled && cell.timed && took > budget) {
+    const auto micros = [](Duration span) {
+      return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(span).count());
+    };
+    handled = Error{ErrorCode::timeout, "it took " + micros(took) + " us, its budget is " + micros(budget) + " us"};
+  }
+  return handled;
+}
+
+void Worker::handle(Cell& cell, Message& message) {
+  const Handle act = find_handler(cell, message);
   const Result<void> handled = act == nullptr ? Result<void>{ErrorCode::rejected}
-                                              : turn(cell, &message, [&] { return act(*cell.actor, message); });
+                               : cell.timed || system_.observer != nullptr
+                                   ? timed_turn(cell, message, act)
+                                   : turn(cell, &message, [&] { return act(*cell.actor, message); });
   if (handled) [[likely]] {
-    ++cell.handled;
+    add(cell.handled, 1U);
     return;
   }
   const ErrorCode code = handled.error().code;
   const bool at_fault_itself = code == ErrorCode::rejected || code == ErrorCode::malformed;
+  // Where the handler has answered, or settled, already, the second word does not count.
   if (message.kind == MessageKind::ask) reply_error(message, at_fault_itself ? code : ErrorCode::failed);
   if (message.kind == MessageKind::delivery) settle_failed(message, handled.error());
   if (at_fault_itself) {
-    ++cell.rejected;
+    add(cell.rejected, 1U);
     dead_letter(message, DeadLetterReason::unhandled);
   } else {
     dead_letter(message, DeadLetterReason::handler_failed);

@@ -65,6 +65,8 @@ class Worker final : public Loop {
   void release_slot(std::uint32_t slot) noexcept;
   /// Counts a message from another thread against the mailbox of `target`, a cell of this worker, before it is pushed.
   [[nodiscard]] Result<void> reserve_room(ActorId target, const Message& message) noexcept;
+  /// Adds the living actors of this worker.
+  void describe(std::vector<ActorStatus>& all);
   void push_inbound(Message* first, Message* last) noexcept;
   [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
   [[nodiscard]] std::uint64_t handled() const noexcept { return handled_.load(std::memory_order_relaxed); }
@@ -92,6 +94,9 @@ class Worker final : public Loop {
   void run_cell(Cell& cell, std::size_t& budget);
   void flush_across();
   void handle(Cell& cell, Message& message);
+  using Handle = Result<void> (*)(ActorBase&, Message&);
+  [[nodiscard]] static Handle find_handler(const Cell& cell, Message& message) noexcept;
+  [[nodiscard]] Result<void> timed_turn(Cell& cell, Message& message, Handle act);
   void handle_reply(Cell& cell, Message& message);
   void settle_failed(const Message& delivery, const Error& error);
   void dead_letter(const Message& message, DeadLetterReason reason) noexcept;
@@ -140,7 +145,7 @@ class Worker final : public Loop {
 
   std::atomic_flag reserving_ = ATOMIC_FLAG_INIT;
   std::vector<std::uint32_t> free_slots_;
-  std::uint32_t slots_used_ = 0;
+  std::atomic<std::uint32_t> slots_used_{0};
   std::array<std::atomic<Cell*>, kChunks> chunks_{};
 
   alignas(64) std::atomic<Message*> inbound_{nullptr};

@@ -20,12 +20,13 @@ class SimNode {
     std::uint32_t workers = 1;
     Transport* transport = nullptr;
     Store* store = nullptr;
+    Observer* observer = nullptr;
   };
 
   SimNode(sim::Simulator& simulator, std::string name) : SimNode(simulator, NodeOptions{std::move(name)}, Setup{}) {}
   SimNode(sim::Simulator& simulator, NodeOptions options, Setup setup)
       : simulator_(simulator), entropy_(simulator.entropy().next()) {
-    NodeParts parts{{simulator.clock(), entropy_, log_}, {}, setup.transport, setup.store};
+    NodeParts parts{{simulator.clock(), entropy_, log_}, {}, setup.transport, setup.store, setup.observer};
     for (std::uint32_t i = 0; i < setup.workers; ++i) {
       wakeups_.push_back(std::make_unique<sim::FlagWakeup>(simulator));
       parts.wakeups.push_back(wakeups_.back().get());

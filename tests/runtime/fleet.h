@@ -66,8 +66,7 @@ struct Device {
     });
   }
   void publish(const std::string& topic, std::int64_t value, PublishOptions options = {}) {
-    let(simulator, **node, hand,
-        [=](Hand& actor) { CHECK(actor.publish(topic, make<Number>(value), options)); });
+    let(simulator, **node, hand, [=](Hand& actor) { CHECK(actor.publish(topic, make<Number>(value), options)); });
   }
   ActorRef<Listener> listen(const std::string& filter) {
     return *(*node)->spawn<Listener>(SpawnOptions{}, &script, filter);
@@ -84,11 +83,13 @@ struct Fleet {
   explicit Fleet(std::uint64_t seed = 3) : simulator(seed) {}
   std::unique_ptr<Device> hub(std::string name = "hub") {
     const std::string address = "sim://" + name;
-    return std::make_unique<Device>(simulator, network, script, NodeOptions{.name = std::move(name), .listen = {address}});
+    return std::make_unique<Device>(simulator, network, script,
+                                    NodeOptions{.name = std::move(name), .listen = {address}});
   }
   std::unique_ptr<Device> device(std::string name, std::string dials = "hub", std::string address = "sim://hub") {
-    return std::make_unique<Device>(simulator, network, script,
-                                    NodeOptions{.name = std::move(name), .links = {{std::move(dials), std::move(address)}}});
+    return std::make_unique<Device>(
+        simulator, network, script,
+        NodeOptions{.name = std::move(name), .links = {{std::move(dials), std::move(address)}}});
   }
   void run(Duration span) { simulator.run_for(span); }
 

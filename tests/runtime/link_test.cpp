@@ -200,9 +200,13 @@ TEST_CASE("a restarted device is linked again at once, though the hub still hold
 
 TEST_CASE("two nodes that dial each other settle on one link") {
   Fleet fleet;
-  Device left{fleet.simulator, fleet.network, fleet.script,
+  Device left{fleet.simulator,
+              fleet.network,
+              fleet.script,
               {.name = "left", .links = {{"right", "sim://right"}}, .listen = {"sim://left"}}};
-  Device right{fleet.simulator, fleet.network, fleet.script,
+  Device right{fleet.simulator,
+               fleet.network,
+               fleet.script,
                {.name = "right", .links = {{"left", "sim://left"}}, .listen = {"sim://right"}}};
   fleet.run(10s);
   const std::uint64_t dials = fleet.network.counters().dials;

@@ -33,7 +33,8 @@ struct Child : Actor<Child, Poke> {
 };
 
 struct Boss : Actor<Boss, Down> {
-  Boss(Script* script, Restart restart, std::uint32_t workers) : script_(script), restart_(restart), workers_(workers) {}
+  Boss(Script* script, Restart restart, std::uint32_t workers)
+      : script_(script), restart_(restart), workers_(workers) {}
   void on_start() {
     script_->note("boss starts");
     for (const char* name : {"a", "b", "c"}) {

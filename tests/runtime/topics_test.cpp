@@ -61,7 +61,9 @@ TEST_CASE("the tree finds what a naive reading of the standard finds, whatever w
       REQUIRE(check_filter(filter));
       const SubscriberId who = 1 + dice.below(6);
       const std::uint64_t tag = dice.below(2);
-      const auto same = [&](const Subscription& each) { return std::get<0>(each) == filter && std::get<1>(each) == who; };
+      const auto same = [&](const Subscription& each) {
+        return std::get<0>(each) == filter && std::get<1>(each) == who;
+      };
       if (dice.chance(0.6)) {
         REQUIRE(tree.add(filter, who, tag) == model.insert({filter, who, tag}).second);
       } else if (dice.chance(0.95)) {

@@ -25,7 +25,8 @@ struct Kept {
   std::string payload;
   Record record;
 
-  explicit Kept(sim::SeededEntropy& dice) : first(text_of(dice, 40)), second(text_of(dice, 40)), payload(text_of(dice, 300)) {
+  explicit Kept(sim::SeededEntropy& dice)
+      : first(text_of(dice, 40)), second(text_of(dice, 40)), payload(text_of(dice, 300)) {
     record.kind = static_cast<Kind>(1 + dice.below(11));
     record.flags = static_cast<std::uint8_t>(dice.next());
     record.code = static_cast<std::uint16_t>(dice.next());

@@ -92,7 +92,8 @@ class Chaos {
         if (answer.size() != count) say(id, "has " + std::to_string(answer.size()) + " answers");
         for (const auto& [where, order] : answer) {
           if (where != answered->second) say(id, "was answered at " + where);
-          check_order(last_of_key[{message.key, "answers to " + std::to_string(way_of_[id])}], message.key, order, id + kAnswer, say);
+          check_order(last_of_key[{message.key, "answers to " + std::to_string(way_of_[id])}], message.key, order,
+                      id + kAnswer, say);
         }
       }
       const std::string way = message.node + " " + std::to_string(way_of_[id]);
@@ -127,7 +128,8 @@ class Chaos {
     for (const Stream& stream : *streams) {
       if (stream.messages + stream.parked > 0) {
         left += host.name() + " keeps " + std::to_string(stream.messages) + " ready and " +
-                std::to_string(stream.parked) + " parked messages of lane " + stream.lane + " to '" + stream.node + "'\n";
+                std::to_string(stream.parked) + " parked messages of lane " + stream.lane + " to '" + stream.node +
+                "'\n";
       }
     }
     struct Inspector : Actor<Inspector> {

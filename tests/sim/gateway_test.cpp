@@ -5,7 +5,7 @@
 namespace pannier::testing {
 namespace {
 
-TEST_CASE("a gateway stores what it is given and sends it on: what is acknowledged to it takes effect once at the end") {
+TEST_CASE("a gateway stores what it is given and sends it on: its effect comes once at the far end") {
   run_seeds(60, "a gateway stores*", [](std::uint64_t seed) {
     Chaos chaos{seed, {}};
     chaos.add({.node = {.name = "hub", .listen = {"sim://hub"}}, .consumes = {"orders"}});

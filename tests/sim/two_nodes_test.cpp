@@ -12,9 +12,10 @@ std::string two_nodes(std::uint64_t seed, Chaos::Plan plan, std::uint32_t worker
                          .consumes = {"orders", "news"},
                          .answers_to = "device/answers",
                          .workers = workers});
-  Host& device = chaos.add({.node = {.name = "device", .links = {{"hub", "sim://hub"}}, .lanes = {{.name = "news", .priority = 2}}},
-                            .consumes = {"answers", "jobs"},
-                            .workers = workers});
+  Host& device = chaos.add(
+      {.node = {.name = "device", .links = {{"hub", "sim://hub"}}, .lanes = {{.name = "news", .priority = 2}}},
+       .consumes = {"answers", "jobs"},
+       .workers = workers});
   chaos.allow(device, "hub/orders", "hub");
   chaos.allow(device, "hub/news", "hub");
   chaos.allow(hub, "device/jobs", "device");

@@ -1,7 +1,7 @@
+#include "tests/support/faulty_store.h"
 #include "platform/sim/seeded_entropy.h"
 #include "runtime/queue/memory_store.h"
 #include "tests/contract/store_contract.h"
-#include "tests/support/faulty_store.h"
 
 namespace pannier::testing {
 

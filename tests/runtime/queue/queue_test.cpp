@@ -139,11 +139,12 @@ TEST_CASE("a lane at its quota refuses, drains, and takes messages again") {
   Bench bench{{{.name = "small", .max_messages = 2}}};
   for (const int value : {1, 2, 3}) bench.enqueue("small", "", value);
   CHECK(bench.script.take() == "1 stored; 2 stored; 3 full");
-  REQUIRE((*bench.node)->spawn<Consumer>(SpawnOptions{}, "small", ConsumeOptions{},
-                                         OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                           bench.script.note("handled " + std::to_string(value));
-                                           d.done();
-                                         }}));
+  REQUIRE((*bench.node)
+              ->spawn<Consumer>(SpawnOptions{}, "small", ConsumeOptions{},
+                                OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
+                                  bench.script.note("handled " + std::to_string(value));
+                                  d.done();
+                                }}));
   bench.run();
   bench.enqueue("small", "", 4);
   CHECK(bench.script.take() == "handled 1; handled 2; 4 stored; handled 4");
@@ -153,12 +154,13 @@ TEST_CASE("a poison message is parked with its cause after its attempts, and the
   Bench bench;
   for (const int value : {1, 2}) bench.enqueue("lane", "key", value);
   bench.script.take();
-  REQUIRE((*bench.node)->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{.max_attempts = 3},
-                                         OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                           bench.script.note(std::to_string(value));
-                                           if (value == 1) d.retry(50ms, "the printer is out of paper");
-                                           if (value == 2) d.done();
-                                         }}));
+  REQUIRE((*bench.node)
+              ->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{.max_attempts = 3},
+                                OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
+                                  bench.script.note(std::to_string(value));
+                                  if (value == 1) d.retry(50ms, "the printer is out of paper");
+                                  if (value == 2) d.done();
+                                }}));
   bench.run(10s);
   CHECK(bench.script.text() == "1; 1; 1; 2");
   const QueueStatus status = bench.status(10);
@@ -172,10 +174,11 @@ TEST_CASE("a handler that throws is the cause of a retry, and in the end of park
   Bench bench;
   bench.enqueue("lane", "key", 1);
   SpawnOptions patient;
-  REQUIRE((*bench.node)->spawn<Consumer>(patient, "lane", ConsumeOptions{.max_attempts = 2},
-                                         OnDelivery{[](std::int64_t, const std::string&, const Delivery&) {
-                                           throw std::runtime_error("no such printer");
-                                         }}));
+  REQUIRE((*bench.node)
+              ->spawn<Consumer>(patient, "lane", ConsumeOptions{.max_attempts = 2},
+                                OnDelivery{[](std::int64_t, const std::string&, const Delivery&) {
+                                  throw std::runtime_error("no such printer");
+                                }}));
   bench.run(10s);
   const QueueStatus status = bench.status(10);
   REQUIRE(status.rows.size() == 1);
@@ -185,15 +188,17 @@ TEST_CASE("a handler that throws is the cause of a retry, and in the end of park
 
 TEST_CASE("one of a key is in hand at a time, in order; other keys pass, up to the window") {
   Bench bench;
-  const std::vector<std::pair<std::string, int>> messages = {{"a", 1}, {"a", 2}, {"b", 3}, {"c", 4}, {"d", 5}, {"b", 6}};
+  const std::vector<std::pair<std::string, int>> messages = {{"a", 1}, {"a", 2}, {"b", 3},
+                                                             {"c", 4}, {"d", 5}, {"b", 6}};
   for (const auto& [key, value] : messages) bench.enqueue("lane", key, value);
   bench.script.take();
   std::map<std::int64_t, Delivery> hands;
-  REQUIRE((*bench.node)->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{.window = 3},
-                                         OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                           bench.script.note(std::to_string(value));
-                                           hands.emplace(value, d);
-                                         }}));
+  REQUIRE((*bench.node)
+              ->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{.window = 3},
+                                OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
+                                  bench.script.note(std::to_string(value));
+                                  hands.emplace(value, d);
+                                }}));
   bench.run();
   CHECK(bench.script.take() == "1; 3; 4");
   hands.extract(3).mapped().done();
@@ -218,12 +223,13 @@ TEST_CASE("a consumer that is built anew gets again what it had in its hands") {
   for (const int value : {1, 2, 3}) bench.enqueue("lane", "", value);
   bench.script.take();
   bool broken = false;
-  REQUIRE((*bench.node)->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{},
-                                         OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                           bench.script.note(std::to_string(value));
-                                           if (value == 2 && !std::exchange(broken, true)) throw std::runtime_error("x");
-                                           d.done({});
-                                         }}));
+  REQUIRE((*bench.node)
+              ->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{},
+                                OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
+                                  bench.script.note(std::to_string(value));
+                                  if (value == 2 && !std::exchange(broken, true)) throw std::runtime_error("x");
+                                  d.done({});
+                                }}));
   bench.run(10s);
   CHECK(bench.script.lines.size() >= 4);
   CHECK(std::count(bench.script.lines.begin(), bench.script.lines.end(), "1") == 1);
@@ -259,13 +265,14 @@ TEST_CASE("on a full disk nothing new is taken, what is done is still kept, and 
   bench.script.take();
   bench.store.fill_disk(true);
   bench.enqueue("lane", "", 3);
-  REQUIRE((*bench.node)->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{},
-                                         OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                           bench.script.note("handled " + std::to_string(value));
-                                           Batch effects;
-                                           if (value == 2) effects.enqueue("elsewhere/lane", "", make<Number>(20));
-                                           d.done(effects);
-                                         }}));
+  REQUIRE((*bench.node)
+              ->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{},
+                                OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
+                                  bench.script.note("handled " + std::to_string(value));
+                                  Batch effects;
+                                  if (value == 2) effects.enqueue("elsewhere/lane", "", make<Number>(20));
+                                  d.done(effects);
+                                }}));
   bench.run(1s);
   // 2 waits: its effect needs room. 1 shared its group, and is done again without it.
   CHECK(bench.script.take() == "3 storage_full; handled 1; handled 2; handled 1");
@@ -283,11 +290,12 @@ TEST_CASE("rows that could not be read are read later") {
   bench.script.take();
   bench.restart();
   bench.store.fail_reads(1);
-  REQUIRE((*bench.node)->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{},
-                                         OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                           bench.script.note(std::to_string(value));
-                                           d.done();
-                                         }}));
+  REQUIRE((*bench.node)
+              ->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{},
+                                OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
+                                  bench.script.note(std::to_string(value));
+                                  d.done();
+                                }}));
   bench.run(10s);
   CHECK(bench.script.take() == "1; 2");
 }
@@ -302,12 +310,13 @@ TEST_CASE("ten thousand messages of a backlog are handled in order, however few 
   bench.restart();
   std::int64_t last = 0;
   bool in_order = true;
-  REQUIRE((*bench.node)->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{.window = 64},
-                                         OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                           in_order = in_order && value == last + 1;
-                                           last = value;
-                                           d.done();
-                                         }}));
+  REQUIRE((*bench.node)
+              ->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{.window = 64},
+                                OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
+                                  in_order = in_order && value == last + 1;
+                                  last = value;
+                                  d.done();
+                                }}));
   bench.run(10s);
   CHECK(in_order);
   CHECK(last == 10'000);

@@ -29,6 +29,9 @@ StopSignals::StopSignals() noexcept {
 }
 
 StopSignals::~StopSignals() {
+  // One more may wait: a second request, or the program's own word that it has ended. Unblocked, it would kill.
+  while (wait_for(Duration::zero())) {
+  }
   const sigset_t set = stop_set();
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_DFL);

@@ -188,6 +188,63 @@ TEST_CASE("a loop thread steps while there is work, sleeps without, and stops wh
   CHECK(counter.steps < 110);
 }
 
+/// A place to sleep where each sleep lasts as long as the script says, on a clock that goes on with each look at it.
+class ScriptedSleep final : public Wakeup, public Clock {
+ public:
+  explicit ScriptedSleep(std::vector<Duration> lengths) : lengths_(std::move(lengths)) {}
+
+  void notify() noexcept override { stop_.notify(); }
+  void wait_until(MonoTime) noexcept override {
+    if (looks_before.size() == lengths_.size()) {
+      through.notify();
+      stop_.wait_until(kNever);
+      return;
+    }
+    now_ += lengths_[looks_before.size()];
+    looks_before.push_back(looks_);
+    looks_ = 0;
+  }
+  [[nodiscard]] bool pending() const noexcept override {
+    ++looks_;
+    return false;
+  }
+  [[nodiscard]] MonoTime now() const noexcept override { return now_ += std::chrono::microseconds{1}; }
+  [[nodiscard]] WallTime wall_now() const noexcept override { return {}; }
+
+  std::vector<int> looks_before;  ///< For a notification, before each sleep.
+  EventWakeup through;
+
+ private:
+  std::vector<Duration> lengths_;
+  EventWakeup stop_;
+  mutable MonoTime now_{};
+  mutable int looks_ = 0;
+};
+
+TEST_CASE("a loop thread looks out for the next notification only after a short sleep") {
+  struct Idle final : Loop {
+    explicit Idle(Wakeup& place) : place_(place) {}
+    MonoTime step(MonoTime) override { return kNever; }
+    Wakeup& wakeup() noexcept override { return place_; }
+    Wakeup& place_;
+  };
+  const auto looks = [](Duration spin) {
+    ScriptedSleep sleep{{std::chrono::microseconds{30}, seconds{1}, seconds{1}, std::chrono::microseconds{30}}};
+    Idle idle{sleep};
+    LoopThread thread{idle, sleep, "idle", spin};
+    sleep.through.wait_until(kNever);
+    CHECK(thread.join(seconds{60}));
+    return sleep.looks_before;
+  };
+  const std::vector<int> seen = looks(std::chrono::microseconds{20});
+  REQUIRE(seen.size() == 4);
+  CHECK(seen[0] == 0);  // nothing is known yet
+  CHECK(seen[1] > 0);   // woken soon: it may come again
+  CHECK(seen[2] == 0);  // woken late: it would be in vain
+  CHECK(seen[3] == 0);
+  CHECK(looks(Duration::zero()) == std::vector<int>{0, 0, 0, 0});
+}
+
 TEST_CASE("joining a loop that is stuck in a step gives up at its limit") {
   struct Stuck final : Loop {
     MonoTime step(MonoTime) override {
@@ -215,6 +272,17 @@ TEST_CASE("a stop signal waits for whoever waits for it") {
   CHECK(signals.wait_for(seconds{60}) == SIGTERM);
   REQUIRE(std::raise(SIGINT) == 0);
   CHECK(signals.wait() == SIGINT);
+}
+
+TEST_CASE("a stop signal that nobody waited for does not kill the process when it has ended already") {
+  {
+    StopSignals signals;
+    REQUIRE(std::raise(SIGTERM) == 0);
+    CHECK(signals.wait() == SIGTERM);
+    REQUIRE(std::raise(SIGTERM) == 0);
+    REQUIRE(std::raise(SIGINT) == 0);
+  }
+  CHECK(true);  // still here
 }
 
 TEST_CASE("a log line is one line, whatever is in it") {

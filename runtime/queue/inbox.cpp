@@ -229,7 +229,9 @@ Result<void> Inbox::settle(const Settle& settle) {
       settle.outcome == Outcome::park || (settle.outcome == Outcome::retry && attempts >= lane.options.max_attempts);
   auto staged = group_.change([&](Store& store) {
     if (settle.outcome == Outcome::done) return store.erase(lane.id, sequence);
-    return store.mark(lane.id, sequence, give_up ? RowState::parked : RowState::ready, attempts, settle.cause);
+    auto marked = store.mark(lane.id, sequence, give_up ? RowState::parked : RowState::ready, attempts, settle.cause);
+    // A row that is gone, moved aside as damaged perhaps, has nothing to be marked; that is no reason to fail a group.
+    return !marked && marked.error().code == ErrorCode::not_found ? Result<void>{} : marked;
   });
   if (!staged) return staged;
   deliveries_.erase(found);

@@ -33,7 +33,7 @@ TEST_CASE("two nodes of three workers each keep the same promises") {
 }
 
 TEST_CASE("two nodes on SQLite files keep the same promises") {
-  run_seeds(6, "two nodes on SQLite*",
+  run_seeds(4, "two nodes on SQLite*",
             [](std::uint64_t seed) { return two_nodes(seed, {.actions = 60, .on_disk = true}, 1); });
 }
 

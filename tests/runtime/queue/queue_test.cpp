@@ -284,6 +284,30 @@ TEST_CASE("on a full disk nothing new is taken, what is done is still kept, and 
   CHECK(bench.script.take() == "4 stored; handled 4");
 }
 
+TEST_CASE("a row that is gone from under its delivery fails nobody else") {
+  Bench bench;
+  bench.enqueue("lane", "", 1);
+  std::vector<Delivery> hands;
+  REQUIRE((*bench.node)
+              ->spawn<Consumer>(
+                  SpawnOptions{}, "lane", ConsumeOptions{},
+                  OnDelivery{[&](std::int64_t, const std::string&, const Delivery& d) { hands.push_back(d); }}));
+  bench.run();
+  REQUIRE(hands.size() == 1);
+  const auto lane = bench.real.stream(Box::inbox, "", "lane");
+  REQUIRE(lane);
+  REQUIRE(bench.real.begin());
+  REQUIRE(bench.real.erase(*lane, 1));
+  REQUIRE(bench.real.commit(Durability::fsynced));
+  hands[0].park("damaged");
+  hands.clear();
+  bench.enqueue("other", "", 2);
+  bench.run(1s);
+  CHECK(bench.script.take() == "1 stored; 2 stored");
+  bench.enqueue("other", "", 3);
+  CHECK(bench.script.take() == "3 stored");
+}
+
 TEST_CASE("rows that could not be read are read later") {
   Bench bench;
   for (const int value : {1, 2}) bench.enqueue("lane", "", value);

@@ -25,7 +25,6 @@ std::string one_line(std::string text) {
 
 flatbuffers::IDLOptions options() {
   flatbuffers::IDLOptions options;
-  options.strict_json = true;  // of what is printed; what is read may leave quotes of names out
   options.indent_step = -1;    // one line
   options.output_default_scalars_in_json = true;
   return options;
@@ -81,6 +80,7 @@ Result<AnyTable> SchemaFile::from_json(std::string_view type, const std::string&
   flatbuffers::Parser& parser = state_->parser;
   parser.SetRootType(name.c_str());
   parser.builder_.Clear();
+  parser.opts.strict_json = false;  // names without quotes, comments: what people type
   if (!parser.Parse(json.c_str(), nullptr, "JSON")) return Error{ErrorCode::malformed, one_line(parser.error_)};
   const std::span bytes{parser.builder_.GetBufferPointer(), parser.builder_.GetSize()};
   if (bytes.size() > limits::kPayloadBytes) {
@@ -103,6 +103,7 @@ Result<std::string> SchemaFile::to_json(const AnyTable& table) const {
   }
   flatbuffers::Parser& parser = state_->parser;
   parser.SetRootType(name.c_str());
+  parser.opts.strict_json = true;
   std::string text;
   if (!flatbuffers::GenerateText(parser, bytes, &text)) {
     return Error{ErrorCode::malformed, "a text in this " + name + " is no UTF-8"};

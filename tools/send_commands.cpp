@@ -109,6 +109,9 @@ int run_ask(const AskCommand& command) {
   const auto bytes = payload == nullptr ? std::span<const std::byte>{}
                                         : std::as_bytes(std::span{payload->data(), payload->size()});
   const AnyTable table{TypeId{(*answer)->type_id()}, nullptr, BlockRef::copy_of(bytes)};
+  if (const auto refused = table.as<Refused>()) {
+    return fail_with({ErrorCode::rejected, command.actor + ": " + text_of((*refused)->text())});
+  }
   if (command.json) {
     JsonObject object;
     ready.payloads->add_to(object, table);

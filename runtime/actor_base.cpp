@@ -139,7 +139,9 @@ Result<void> ActorBase::check_chain(ActorId asked, const BlockRef& chain) const 
   std::vector<std::uint64_t> waiting(chain.bytes().size() / sizeof(std::uint64_t));
   if (!waiting.empty()) std::memcpy(waiting.data(), chain.bytes().data(), chain.bytes().size());
   waiting.push_back(cell_.id.bits());
-  const bool comes_back = std::find(waiting.begin(), waiting.end(), target->cell.bits()) != waiting.end();
+  // The router waits for nobody: it asks for every question that came over a link, and takes every one that leaves.
+  const bool comes_back = target->cell != system().router &&
+                          std::find(waiting.begin(), waiting.end(), target->cell.bits()) != waiting.end();
   if (!comes_back && waiting.size() <= limits::kAskChain) return {};
   std::string path;
   for (const std::uint64_t each : waiting) path += system().describe(ActorId::from_bits(each)) + " -> ";

@@ -44,8 +44,8 @@ Result<Config> Config::read_file(const std::string& path) {
   toml::parse_result parsed = toml::parse_file(path);
   if (!parsed) {
     const auto& error = parsed.error();
-    return Error{ErrorCode::invalid_argument, path + ":" + std::to_string(error.source().begin.line) + ": " +
-                                                  std::string{error.description()}};
+    return Error{ErrorCode::invalid_argument,
+                 path + ":" + std::to_string(error.source().begin.line) + ": " + std::string{error.description()}};
   }
   toml::table& table = parsed.table();
   Config config;
@@ -89,9 +89,11 @@ Result<Config> Config::read_file(const std::string& path) {
 }
 
 std::string Config::text() const {
-  toml::table table{{"name", name},         {"key", key_file}, {"store", store_file}, {"ledger", ledger_folder},
-                    {"orders", orders},     {"seed", static_cast<std::int64_t>(seed)},
-                    {"every_nth", every_nth}, {"start_ms", start_ms}, {"speed", speed}};
+  toml::table table{{"name", name},           {"key", key_file},
+                    {"store", store_file},    {"ledger", ledger_folder},
+                    {"orders", orders},       {"seed", static_cast<std::int64_t>(seed)},
+                    {"every_nth", every_nth}, {"start_ms", start_ms},
+                    {"speed", speed}};
   if (instance) table.insert("instance", *instance);
   if (listen) table.insert("listen", *listen);
   if (hub) table.insert("hub", *hub);

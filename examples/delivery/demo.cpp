@@ -133,11 +133,14 @@ void show(const Progress& progress, bool last, std::int64_t now_ms) {
 /// An empty folder: the one asked for, or one of our own.
 Result<std::string> make_folder(const std::optional<std::string>& keep) {
   std::error_code failed;
-  fs::path folder = keep ? fs::path{*keep} : fs::temp_directory_path(failed) / ("pannier-demo-" + std::to_string(::getpid()));
+  fs::path folder =
+      keep ? fs::path{*keep} : fs::temp_directory_path(failed) / ("pannier-demo-" + std::to_string(::getpid()));
   if (!failed) fs::create_directories(folder, failed);
-  if (failed) return Error{ErrorCode::storage_io, folder.string() + ": " + failed.message() + "; name a folder with --keep"};
+  if (failed)
+    return Error{ErrorCode::storage_io, folder.string() + ": " + failed.message() + "; name a folder with --keep"};
   if (!fs::is_empty(folder, failed) || failed) {
-    return Error{ErrorCode::in_use, folder.string() + " is not empty; name a new folder, so that nothing is overwritten"};
+    return Error{ErrorCode::in_use,
+                 folder.string() + " is not empty; name a new folder, so that nothing is overwritten"};
   }
   return fs::absolute(folder).string();
 }
@@ -168,7 +171,8 @@ Result<int> run(const DemoOptions& options) {
   day.speed = options.speed.value_or(std::max(1.0, day_minutes * 60 / (options.quick ? kQuickSeconds : kFullSeconds)));
   const double placing_s = day_minutes * 60 / day.speed;
   day.start_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-                     (std::chrono::system_clock::now() + 1500ms).time_since_epoch()).count();
+                     (std::chrono::system_clock::now() + 1500ms).time_since_epoch())
+                     .count();
   const FleetOptions fleet_options{day, *folder, fs::read_symlink("/proc/self/exe").parent_path().string(),
                                    std::move(*trace)};
 
@@ -194,10 +198,12 @@ Result<int> run(const DemoOptions& options) {
     if (trouble) trouble = breaker.step(now_ms);
     report.backlog_max = std::max(report.backlog_max, fleet.waiting());
     const bool delivered = fleet.delivered() >= report.orders && fleet.waiting() == 0 && breaker.at_rest();
-    const bool late = seconds_between(start_ms, now_ms) > placing_s + (options.quick ? kTailSecondsQuick : kTailSeconds);
+    const bool late =
+        seconds_between(start_ms, now_ms) > placing_s + (options.quick ? kTailSecondsQuick : kTailSeconds);
     over = delivered || late || interrupted || !trouble;
     show({DayClock{day.start_ms, day.speed}.minute(std::chrono::system_clock::now()), report.orders, fleet.placed(),
-          fleet.delivered(), fleet.waiting(), fleet.links(), fleet.links_up(), breaker.count(true), breaker.count(false)},
+          fleet.delivered(), fleet.waiting(), fleet.links(), fleet.links_up(), breaker.count(true),
+          breaker.count(false)},
          over, now_ms);
   }
   report.seconds = seconds_between(start_ms, ledger_now_ms());

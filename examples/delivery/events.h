@@ -11,31 +11,31 @@
 namespace pannier::delivery {
 
 // What the schema gave, in this namespace.
+using ::delivery::CourierJob;
+using ::delivery::CourierJobT;
+using ::delivery::DriverPosition;
+using ::delivery::DriverPositionT;
 using ::delivery::Item;
 using ::delivery::ItemT;
-using ::delivery::OrderCreated;
-using ::delivery::OrderCreatedT;
+using ::delivery::OfferAnswer;
 using ::delivery::OrderAccepted;
 using ::delivery::OrderAcceptedT;
-using ::delivery::OrderReady;
-using ::delivery::OrderReadyT;
 using ::delivery::OrderAssigned;
 using ::delivery::OrderAssignedT;
-using ::delivery::OrderPickedUp;
-using ::delivery::OrderPickedUpT;
+using ::delivery::OrderCreated;
+using ::delivery::OrderCreatedT;
 using ::delivery::OrderDelivered;
 using ::delivery::OrderDeliveredT;
 using ::delivery::OrderOffer;
 using ::delivery::OrderOfferT;
-using ::delivery::OfferAnswer;
-using ::delivery::PositionRequest;
-using ::delivery::DriverPosition;
-using ::delivery::DriverPositionT;
+using ::delivery::OrderPickedUp;
+using ::delivery::OrderPickedUpT;
+using ::delivery::OrderReady;
+using ::delivery::OrderReadyT;
 using ::delivery::OrderState;
 using ::delivery::OrderStateT;
-using ::delivery::CourierJob;
-using ::delivery::CourierJobT;
 using ::delivery::OrderStep;
+using ::delivery::PositionRequest;
 
 /// An event with its header filled in. Its id says the same on every try: an order has one event of each type.
 template <class Object>

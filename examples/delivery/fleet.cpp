@@ -95,7 +95,8 @@ Result<std::unique_ptr<Fleet>> Fleet::start(const FleetOptions& options) {
     if (auto saved = zmq::save_key_pair(config.key_file, *keys); !saved) return saved.error();
     if (i == 0) {
       config.listen = "tcp://127.0.0.1:" + std::to_string(*port);
-      for (std::size_t device = 1; device < configs.size(); ++device) configs[device].peers = {{"hub", keys->public_key, {}}};
+      for (std::size_t device = 1; device < configs.size(); ++device)
+        configs[device].peers = {{"hub", keys->public_key, {}}};
     } else {
       config.hub = "tcp://127.0.0.1:" + std::to_string(fleet->proxy_->port(i - 1));
       configs[0].peers.push_back({config.name, keys->public_key, config.serves});
@@ -109,8 +110,12 @@ Result<std::unique_ptr<Fleet>> Fleet::start(const FleetOptions& options) {
                                    {options.programs + "/" + program, "--config", path},
                                    options.folder + "/" + config.name + ".log"});
     if (!process) return process.error();
-    fleet->members_.push_back(
-        {config.name, std::move(*process), LedgerReader{fleet->ledgers_ + "/" + config.name + ".ledger"}, {}, 0, false});
+    fleet->members_.push_back({config.name,
+                               std::move(*process),
+                               LedgerReader{fleet->ledgers_ + "/" + config.name + ".ledger"},
+                               {},
+                               0,
+                               false});
   }
   return fleet;
 }
@@ -130,8 +135,7 @@ Result<void> Fleet::look() {
       gauge = {status->value, status->t_ms};
     }
     if (member.down_on_purpose || !member.process->wait(std::chrono::milliseconds{0})) continue;
-    return Error{ErrorCode::failed,
-                 member.name + " ended by itself: " + last_line(member.process->spec().log_path)};
+    return Error{ErrorCode::failed, member.name + " ended by itself: " + last_line(member.process->spec().log_path)};
   }
   return {};
 }

@@ -19,10 +19,10 @@ namespace pannier::delivery {
 
 /// What the demo runs.
 struct FleetOptions {
-  Config day;               ///< Which day, how fast and with which seed; the rest of it is filled in for each process.
-  std::string folder;       ///< For keys, configuration, databases, ledgers and logs. Exists and is empty.
-  std::string programs;     ///< The folder in which hub, tablet and handheld stand.
-  TracePair mobile;         ///< What the handhelds' links let through.
+  Config day;            ///< Which day, how fast and with which seed; the rest of it is filled in for each process.
+  std::string folder;    ///< For keys, configuration, databases, ledgers and logs. Exists and is empty.
+  std::string programs;  ///< The folder in which hub, tablet and handheld stand.
+  TracePair mobile;      ///< What the handhelds' links let through.
   std::uint32_t tablets = 4;
   std::uint32_t handhelds = 4;
 };

@@ -36,8 +36,7 @@ class Fleet : public Actor<Fleet, DriverPosition, PositionRequest> {
 
 /// Takes every order from its placing to the door. What it knows of an order is on disk, changed in one transaction
 /// with the messages that the change causes: after kill -9 it goes on where that stands.
-class Dispatcher
-    : public Actor<Dispatcher, OrderAccepted, OrderReady, OrderPickedUp, OrderDelivered, DriverPosition> {
+class Dispatcher : public Actor<Dispatcher, OrderAccepted, OrderReady, OrderPickedUp, OrderDelivered, DriverPosition> {
  public:
   explicit Dispatcher(const Setup* setup)
       : setup_(*setup), witness_(setup->ledger.get(), "hub/applied/"), roster_(setup->day) {
@@ -107,9 +106,7 @@ class Dispatcher
       case OrderStep::picked_up: return roster_.set_busy(order.driver, true);
       case OrderStep::created:
       case OrderStep::accepted: return;  // the kitchen's turn
-      case OrderStep::delivered:
-        ++delivered_;
-        return roster_.set_busy(order.driver, false);
+      case OrderStep::delivered: ++delivered_; return roster_.set_busy(order.driver, false);
     }
   }
 

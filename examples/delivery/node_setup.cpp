@@ -66,8 +66,7 @@ Result<void> export_applied(Store& store, LedgerWriter& ledger) {
   return ledger.append(End{rows});
 }
 
-Result<int> run(int argc, const char* const* argv,
-                const std::function<Result<void>(Setup& setup, Node& node)>& spawn) {
+Result<int> run(int argc, const char* const* argv, const std::function<Result<void>(Setup& setup, Node& node)>& spawn) {
   posix::Process process(LogLevel::info);
   auto config = Config::read(argc, argv);
   if (!config) return config.error();

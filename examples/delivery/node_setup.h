@@ -17,7 +17,8 @@ namespace pannier::delivery {
 /// The hub's lane for what tablets and handhelds report.
 inline constexpr const char* kHubOrders = "hub/orders";
 
-/// What the three programs have in common: their configuration file, read, and what it names, opened. Outlives the node.
+/// What the three programs have in common: their configuration file, read, and what it names, opened. Outlives the
+/// node.
 struct Setup {
   std::string name;  ///< Of this node.
   DayClock clock;

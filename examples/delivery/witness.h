@@ -65,7 +65,7 @@ class Witness {
 
   LedgerWriter* ledger_;
   std::string prefix_;
-  std::map<std::string, AppliedEventT> applied_;          // by event
+  std::map<std::string, AppliedEventT> applied_;        // by event
   std::map<std::string, std::uint64_t> last_position_;  // by order
 };
 

@@ -70,7 +70,8 @@ TEST_CASE("a demo that cannot run says why in one line, and ends with 2") {
   const TempFolder folder;
   for (const std::string& arguments :
        {std::string{"--no-such-option"}, std::string{"--instance "} + folder.path() + "/nowhere",
-        std::string{"--trace "} + folder.path() + "/nowhere.up", std::string{"--json "} + folder.path() + "/no/where"}) {
+        std::string{"--trace "} + folder.path() + "/nowhere.up",
+        std::string{"--json "} + folder.path() + "/no/where"}) {
     const Run demo = run(program("demo") + " " + arguments);
     CAPTURE(demo.said);
     CHECK(demo.status == 2);
@@ -90,8 +91,8 @@ TEST_CASE("a folder that holds something is not overwritten") {
 TEST_CASE("a device program names what is wrong with its configuration, and ends with 2") {
   const TempFolder folder;
   const std::string path = folder.path() + "/tablet.toml";
-  for (const auto& [text, expected] : {std::pair{"name = \"t\"\nkey = nonsense\n", ":2"},
-                                       std::pair{"name = \"t\"\n", "key = \"...\" is missing"}}) {
+  for (const auto& [text, expected] :
+       {std::pair{"name = \"t\"\nkey = nonsense\n", ":2"}, std::pair{"name = \"t\"\n", "key = \"...\" is missing"}}) {
     std::ofstream(path, std::ios::trunc) << text;
     const Run tablet = run(program("tablet") + " --config " + path);
     CAPTURE(tablet.said);

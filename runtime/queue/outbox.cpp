@@ -120,9 +120,12 @@ void Outbox::link_up(std::string_view node) {
 }
 
 void Outbox::link_down(std::string_view node) {
-  Route& route = routes_[std::string{node}];
+  const auto found = routes_.find(node);
+  if (found == routes_.end()) return;
+  Route& route = found->second;
   route.up = false;
   for (OutStream* each : route.streams) rewind(route, *each, 0);
+  if (route.streams.empty()) routes_.erase(found);  // short-lived clients come under ever new names
 }
 
 void Outbox::rewind(Route& route, OutStream& stream, Sequence to) {

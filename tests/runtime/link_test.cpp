@@ -254,5 +254,30 @@ TEST_CASE("a fleet that lost its hub comes back spread out") {
   CHECK(std::count(fleet.script.lines.begin(), fleet.script.lines.end(), "2") == 60);
 }
 
+/// Answers by asking an actor of another node.
+struct RelayAbroad : Actor<RelayAbroad, Number> {
+  void on(const Number& number, const Responder& responder) {
+    ask<Number>(ref("far/echo"), make<Number>(number.value()), 1s).then([responder](Result<Table<Number>> answer) {
+      if (answer) {
+        responder.reply(*answer);
+      } else {
+        responder.refuse(answer.error().code);
+      }
+    });
+  }
+};
+
+TEST_CASE("a question that came over a link may be passed on over another one") {
+  Fleet fleet;
+  auto hub = fleet.hub();
+  auto near = fleet.device("near");
+  auto far = fleet.device("far");
+  REQUIRE((*hub->node)->spawn<RelayAbroad>(SpawnOptions{.name = "relay"}));
+  fleet.run(1s);
+  near->ask("hub/relay", 41);
+  fleet.run(1s);
+  CHECK(fleet.script.take() == "42");
+}
+
 }  // namespace
 }  // namespace pannier::testing

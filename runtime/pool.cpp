@@ -125,7 +125,9 @@ void Pool::retire() noexcept {
   Free* piece = returned_.exchange(retired_mark(), std::memory_order_acq_rel);
   for (; piece != nullptr; piece = piece->next) --live_;
   // Late returns may already have counted below zero; the sum reaches zero exactly once.
-  if (outstanding_.fetch_add(live_, std::memory_order_acq_rel) + live_ == 0) delete this;
+  // By a copy: once it is added, the last piece may come back on another thread and take this object with it.
+  const std::int64_t live = live_;
+  if (outstanding_.fetch_add(live, std::memory_order_acq_rel) + live == 0) delete this;
 }
 
 Pool::~Pool() {

@@ -58,8 +58,7 @@ void add_sent_payload(CLI::App* app, ClientOptions& options) {
 void add_wait(CLI::App* app, std::uint64_t& count, std::uint32_t& wait_ms) {
   app->add_option("--count", count, "End after so many; 0: go on until interrupted");
   app->add_option_function<double>(
-         "--wait",
-         [&wait_ms](double seconds) { wait_ms = std::max(1U, static_cast<std::uint32_t>(seconds * 1000)); },
+         "--wait", [&wait_ms](double seconds) { wait_ms = std::max(1U, static_cast<std::uint32_t>(seconds * 1000)); },
          "End when nothing came for so many seconds: status 0, or 1 where --count is not reached")
       ->check(CLI::Range(0.001, 86400.0));
 }
@@ -111,16 +110,18 @@ void add_sending(CLI::App& app, Commands& all) {
 void add_receiving(CLI::App& app, Commands& all) {
   CLI::App* subscribe = add(app, "subscribe", "Print what is published, as TOPIC<tab>PAYLOAD",
                             "pannier subscribe --config hub.toml 'fleet/+/status'");
-  subscribe->add_option("filter", all.subscribe.filter, "A topic; + stands for one level, # for all the rest")->required();
+  subscribe->add_option("filter", all.subscribe.filter, "A topic; + stands for one level, # for all the rest")
+      ->required();
   add_seen_payload(subscribe, all.subscribe);
   add_wait(subscribe, all.subscribe.count, all.subscribe.wait_ms);
   add_target(subscribe, all.subscribe);
   subscribe->callback([&all] { all.run = [&all] { return run_subscribe(all.subscribe); }; });
 
-  CLI::App* consume = add(app, "consume",
-                          "Take messages of a lane, one at a time, as KEY<tab>PAYLOAD or by a command; each is removed\n"
-                          "once it was printed, or the command ended with status 0",
-                          "pannier consume --config hub.toml --count 1 --exec './print-ticket' orders");
+  CLI::App* consume =
+      add(app, "consume",
+          "Take messages of a lane, one at a time, as KEY<tab>PAYLOAD or by a command; each is removed\n"
+          "once it was printed, or the command ended with status 0",
+          "pannier consume --config hub.toml --count 1 --exec './print-ticket' orders");
   consume->add_option("lane", all.consume.lane, "A lane of the node that ends there")->required();
   consume->add_option("--exec", all.consume.exec,
                       "Run by sh for each message: payload on stdin, PANNIER_KEY, PANNIER_LANE, PANNIER_TYPE set");

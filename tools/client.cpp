@@ -159,10 +159,9 @@ Result<Client> Client::connect(const Target& target) {
   NodeOptions node_options;
   node_options.name = state->target.own_name;
   node_options.links = {state->target.link};
-  auto node = Node::create(std::move(node_options), {{state->clock, state->entropy, state->log},
-                                                     {&state->transport->wakeup()},
-                                                     state->transport.get(),
-                                                     nullptr});
+  auto node = Node::create(
+      std::move(node_options),
+      {{state->clock, state->entropy, state->log}, {&state->transport->wakeup()}, state->transport.get(), nullptr});
   if (!node) return node.error();
   state->node = std::move(*node);
   auto agent = state->node->spawn<Agent>(SpawnOptions{}, &state->mailbox, state->target.link.node);

@@ -41,7 +41,9 @@ class Client {
     auto answer = ask_any(question, timeout);
     if (!answer) return answer.error();
     auto table = answer->template as<R>();
-    if (!table) return Error{table.error().code, "the node '" + node() + "' answers with something else: is it of another version?"};
+    if (!table)
+      return Error{table.error().code,
+                   "the node '" + node() + "' answers with something else: is it of another version?"};
     return *table;
   }
 

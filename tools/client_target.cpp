@@ -25,7 +25,8 @@ Result<ResolvedTarget> from_config(const Target& target) {
   const auto config = load_config(target.config);
   if (!config) return config.error();
   if (config->listen.empty()) {
-    return usage(target.config + ": the node listens nowhere, so no command can reach it; add listen = [\"ipc:///...\"]");
+    return usage(target.config +
+                 ": the node listens nowhere, so no command can reach it; add listen = [\"ipc:///...\"]");
   }
   ResolvedTarget resolved;
   resolved.plaintext = config->insecure_plaintext;

@@ -15,7 +15,8 @@ struct ResolvedTarget {
   bool plaintext = false;
 };
 
-/// How a node's own clients are called: "<node>.cli-" and something random. A node lets its own key in under such names.
+/// How a node's own clients are called: "<node>.cli-" and something random. A node lets its own key in under them.
+/// names.
 [[nodiscard]] std::string client_prefix(const std::string& node);
 
 /// Reads the files that `target` names. Errors are of the input, one line each.

@@ -37,7 +37,7 @@ struct PublishCommand : ClientOptions {
 
 struct SubscribeCommand : ClientOptions {
   std::string filter;
-  std::uint64_t count = 0;  ///< 0: until interrupted.
+  std::uint64_t count = 0;    ///< 0: until interrupted.
   std::uint32_t wait_ms = 0;  ///< End when nothing came for so long; 0: never.
 };
 [[nodiscard]] int run_subscribe(const SubscribeCommand& command);

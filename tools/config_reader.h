@@ -73,7 +73,8 @@ class ConfigReader {
     asked_.emplace_back(key);
     const toml::node* node = table_.get(key);
     if (node == nullptr || node->as_table() == nullptr) {
-      problem_.report(node == nullptr ? 1 : node->source().begin.line, "the table [" + std::string{key} + "] is missing");
+      problem_.report(node == nullptr ? 1 : node->source().begin.line,
+                      "the table [" + std::string{key} + "] is missing");
       return;
     }
     ConfigReader inner{*node->as_table(), "[" + std::string{key} + "]", problem_};

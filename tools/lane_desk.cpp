@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tools/schema/inspect.fbs.h"
+#include "tools/tool_service.h"
 
 namespace pannier::tools {
 
@@ -46,6 +47,13 @@ void LaneDesk::on(const AnyTable& payload, Delivery delivery) {
 
 void LaneDesk::serve() {
   while (!held_.empty() && !claimants_.empty()) {
+    if (held_.front().payload.bytes().size() > kLargestCarried) {
+      cancel(claimants_.front().timeout);
+      refuse(claimants_.front().responder, "the next message of lane '" + lane_ + "', key '" + held_.front().key +
+                                               "', is too large for the command: a program must consume it");
+      claimants_.pop_front();
+      continue;
+    }
     const Held held = std::move(held_.front());
     held_.pop_front();
     const Claimant claimant = std::move(claimants_.front());

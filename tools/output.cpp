@@ -94,9 +94,7 @@ std::string base64(std::string_view bytes) {
   return out;
 }
 
-void JsonObject::name(std::string_view name) {
-  members_ += (members_.empty() ? "" : ",") + json_text(name) + ":";
-}
+void JsonObject::name(std::string_view name) { members_ += (members_.empty() ? "" : ",") + json_text(name) + ":"; }
 
 JsonObject& JsonObject::raw(std::string_view member, std::string_view json) {
   name(member);

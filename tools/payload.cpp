@@ -44,11 +44,11 @@ Result<AnyTable> Payloads::read() const {
     }
     const auto bytes = options_.raw == "-" ? all_of_stdin() : Result<std::string>{options_.raw};
     if (!bytes) return bytes.error();
-    // Room for the tables around it.
-    if (bytes->size() > limits::kPayloadBytes - 1024) {
+    // Room for the tables around it: of the raw bytes, and of the request.
+    if (bytes->size() > limits::kPayloadBytes - 2048) {
       return Error{ErrorCode::invalid_argument, "the payload has " + std::to_string(bytes->size()) +
                                                     " bytes, and may have " +
-                                                    std::to_string(limits::kPayloadBytes - 1024)};
+                                                    std::to_string(limits::kPayloadBytes - 2048)};
     }
     return AnyTable{build<Bytes>([&](flatbuffers::FlatBufferBuilder& builder) {
       const auto data = builder.CreateVector(reinterpret_cast<const std::uint8_t*>(bytes->data()), bytes->size());
@@ -61,7 +61,11 @@ Result<AnyTable> Payloads::read() const {
   }
   const auto json = options_.json == "-" ? all_of_stdin() : Result<std::string>{options_.json};
   if (!json) return json.error();
-  return schema_->from_json(options_.type, *json);
+  auto table = schema_->from_json(options_.type, *json);
+  if (table && table->bytes().size() > limits::kPayloadBytes - 1024) {
+    return Error{ErrorCode::invalid_argument, "the payload is larger than the command can carry"};
+  }
+  return table;
 }
 
 Payloads::Shown Payloads::show(const AnyTable& table) const {

@@ -83,7 +83,10 @@ void print_streams(const QueueStatus& status) {
       const bool out = each->box() == Box::Outbox;
       rows.push_back({way(each->box(), text_of(each->node()), text_of(each->lane())), out ? "outbox" : "inbox",
                       std::to_string(each->messages()), std::to_string(each->bytes()), std::to_string(each->parked()),
-                      std::to_string(each->in_flight()), !out ? "-" : each->link_up() ? "up" : "down"});
+                      std::to_string(each->in_flight()),
+                      !out              ? "-"
+                      : each->link_up() ? "up"
+                                        : "down"});
     }
   }
   if (rows.size() == 1) {

@@ -33,8 +33,9 @@ Result<void> settle(Client& client, const ConsumeCommand& command, std::uint64_t
   const auto settled = client.ask<Settled>(request, command.target.timeout);
   if (!settled) return settled.error();
   if (!(*settled)->known()) {
-    return Error{ErrorCode::closed, "the claim had ended before the message was done (--lease is too short?): it may "
-                                    "come again"};
+    return Error{ErrorCode::closed,
+                 "the claim had ended before the message was done (--lease is too short?): it may "
+                 "come again"};
   }
   return {};
 }
@@ -42,16 +43,16 @@ Result<void> settle(Client& client, const ConsumeCommand& command, std::uint64_t
 /// Shows or runs one message, and says what became of it.
 Result<bool> take(Client& client, const Payloads& payloads, const ConsumeCommand& command, const Claimed& claimed) {
   const auto* payload = claimed.payload();
-  const auto bytes = payload == nullptr ? std::span<const std::byte>{}
-                                        : std::as_bytes(std::span{payload->data(), payload->size()});
+  const auto bytes =
+      payload == nullptr ? std::span<const std::byte>{} : std::as_bytes(std::span{payload->data(), payload->size()});
   const AnyTable table{TypeId{claimed.type_id()}, nullptr, BlockRef::copy_of(bytes)};
   const std::string key = text_of(claimed.key());
   std::string failure;
   if (!command.exec.empty()) {
     const Payloads::Shown shown = payloads.show(table);
     if (!shown.known) {
-      return Error{ErrorCode::invalid_argument, "a message of type " + shown.type +
-                                                    " cannot be given to the command: name its --schema"};
+      return Error{ErrorCode::invalid_argument,
+                   "a message of type " + shown.type + " cannot be given to the command: name its --schema"};
     }
     const milliseconds limit = command.lease_ms == 0 ? kDefaultLease : milliseconds{command.lease_ms};
     const auto ended = run_script({command.exec, shown.text, command.lane, key, shown.type, limit});
@@ -110,8 +111,7 @@ int run_consume(const ConsumeCommand& command) {
   auto client = Client::connect(command.target);
   if (!client) return fail_with(client.error());
 
-  const milliseconds lease =
-      (command.lease_ms == 0 ? kDefaultLease : milliseconds{command.lease_ms}) + kLeaseReserve;
+  const milliseconds lease = (command.lease_ms == 0 ? kDefaultLease : milliseconds{command.lease_ms}) + kLeaseReserve;
   std::uint64_t done = 0;
   milliseconds waited{0};
   while (command.count == 0 || done < command.count) {
@@ -125,7 +125,8 @@ int run_consume(const ConsumeCommand& command) {
     if (!claimed) return fail_with(claimed.error());
     if ((*claimed)->handle() == 0) {
       waited += wait;
-      if (command.wait_ms != 0 && waited.count() >= command.wait_ms) return too_few(done, command.count, command.wait_ms);
+      if (command.wait_ms != 0 && waited.count() >= command.wait_ms)
+        return too_few(done, command.count, command.wait_ms);
       continue;
     }
     waited = milliseconds{0};

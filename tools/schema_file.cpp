@@ -25,7 +25,7 @@ std::string one_line(std::string text) {
 
 flatbuffers::IDLOptions options() {
   flatbuffers::IDLOptions options;
-  options.indent_step = -1;    // one line
+  options.indent_step = -1;  // one line
   options.output_default_scalars_in_json = true;
   return options;
 }

@@ -79,11 +79,10 @@ int run_keygen(const KeygenOptions& options) {
 int run_publish(const PublishCommand& command) {
   Ready ready;
   if (const int status = prepare(command, ready); status != 0) return status;
-  const AnyTable request =
-      carrying<Publish>(*ready.payload, [&](auto& builder, std::uint64_t type, auto data) {
-        const auto topic = builder.CreateString(command.topic);
-        return CreatePublish(builder, topic, type, data, command.keep_last, command.urgent);
-      });
+  const AnyTable request = carrying<Publish>(*ready.payload, [&](auto& builder, std::uint64_t type, auto data) {
+    const auto topic = builder.CreateString(command.topic);
+    return CreatePublish(builder, topic, type, data, command.keep_last, command.urgent);
+  });
   const auto published = ready.client->ask<Published>(request, command.target.timeout);
   if (!published) return fail_with(published.error());
   if (command.json) {
@@ -106,8 +105,8 @@ int run_ask(const AskCommand& command) {
   const auto answer = ready.client->ask<Answer>(request, timeout + milliseconds{500});
   if (!answer) return fail_with({answer.error().code, command.actor + ": " + sentence(answer.error())});
   const auto* payload = (*answer)->payload();
-  const auto bytes = payload == nullptr ? std::span<const std::byte>{}
-                                        : std::as_bytes(std::span{payload->data(), payload->size()});
+  const auto bytes =
+      payload == nullptr ? std::span<const std::byte>{} : std::as_bytes(std::span{payload->data(), payload->size()});
   const AnyTable table{TypeId{(*answer)->type_id()}, nullptr, BlockRef::copy_of(bytes)};
   if (const auto refused = table.as<Refused>()) {
     return fail_with({ErrorCode::rejected, command.actor + ": " + text_of((*refused)->text())});

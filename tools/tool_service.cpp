@@ -21,8 +21,8 @@ constexpr std::uint32_t kDeskWindow = 8;
 std::string text_of(const flatbuffers::String* text) { return text == nullptr ? std::string{} : text->str(); }
 
 AnyTable table_of(std::uint64_t type, const flatbuffers::Vector<std::uint8_t>* payload) {
-  const auto bytes = payload == nullptr ? std::span<const std::byte>{}
-                                        : std::as_bytes(std::span{payload->data(), payload->size()});
+  const auto bytes =
+      payload == nullptr ? std::span<const std::byte>{} : std::as_bytes(std::span{payload->data(), payload->size()});
   return AnyTable{TypeId{type}, nullptr, BlockRef::copy_of(bytes)};
 }
 
@@ -115,8 +115,7 @@ void ToolService::on(const Enqueue& request, Responder responder) {
         const auto durability = receipt->durability == pannier::Durability::fsynced     ? Durability::Fsynced
                                 : receipt->durability == pannier::Durability::committed ? Durability::Committed
                                                                                         : Durability::Memory;
-        responder.reply(
-            make<Enqueued>(std::string_view{system().directory.own_node()}, durability, receipt->sequence));
+        responder.reply(make<Enqueued>(std::string_view{system().directory.own_node()}, durability, receipt->sequence));
       });
 }
 
@@ -137,6 +136,8 @@ void ToolService::on(const Ask& request, Responder responder) {
   ask<AnyTable>(*actor, table_of(request.type_id(), request.payload()), bounded(request.timeout_ms()))
       .then([responder](Result<AnyTable> answer) {
         if (!answer) return responder.refuse(answer.error().code);
+        if (answer->bytes().size() > kLargestCarried)
+          return refuse(responder, "the answer is too large for the command");
         responder.reply(build<Answer>([&](flatbuffers::FlatBufferBuilder& builder) {
           const auto bytes = answer->bytes();
           const auto data = builder.CreateVector(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());

@@ -15,6 +15,9 @@ namespace pannier::tools {
 /// The name under which every `pannier node` answers the command.
 inline constexpr std::string_view kServiceName = "tools";
 
+/// The largest payload that fits into an answer of the tools, with what stands around it.
+inline constexpr std::size_t kLargestCarried = limits::kPayloadBytes - 1024;
+
 /// Who may use a node's tools, and what it has to know of the node's lanes. A value.
 struct ServiceOptions {
   /// Linked nodes that may do more than Ping: exact names, or beginnings where `prefix` is set.
@@ -32,8 +35,7 @@ struct ServiceOptions {
 /// Answers the pannier command on a running node, in tables of tools/schema/inspect.fbs: looks into the queue, enqueues
 /// and publishes in the node's name, passes questions on, and hands the rows of lanes out. It does so for nodes that
 /// the configuration names as callers only, since every linked node can ask it; the link layer has proven their names.
-class ToolService
-    : public Actor<ToolService, Ping, Inspect, Enqueue, Publish, Ask, Claim, Settle> {
+class ToolService : public Actor<ToolService, Ping, Inspect, Enqueue, Publish, Ask, Claim, Settle> {
  public:
   explicit ToolService(ServiceOptions options) : options_(std::move(options)) {}
 

@@ -29,7 +29,9 @@ struct Folder : TempFolder {
     write_file(*this / (name + ".toml"), "[node]\nname = \"" + name + "\"\nkey = \"a.key\"\nstore = \"" + name +
                                              ".db\"\nlisten = [\"ipc://" + *this / "a.sock" + "\"]\n");
   }
-  [[nodiscard]] Ran node(const std::string& name = "a") const { return run(path(), {"node", "--config", name + ".toml"}); }
+  [[nodiscard]] Ran node(const std::string& name = "a") const {
+    return run(path(), {"node", "--config", name + ".toml"});
+  }
 };
 
 TEST_CASE("a configuration that is not there is named") {
@@ -93,9 +95,10 @@ TEST_CASE("unknown options and commands, and payloads that cannot be, say what t
   check_refused(run(folder.path(), {}), {"--help"});
   check_refused(run(folder.path(), {"queue"}), {"--config"});
   check_refused(run(folder.path(), {"enqueue", "--config", "a.toml", "lane", "key"}), {"--raw"});
-  check_refused(run(folder.path(), {"enqueue", "--config", "a.toml", "lane", "key", "--schema", "none.fbs"}), {"none.fbs"});
-  check_refused(run(folder.path(), {"enqueue", "--config", "a.toml", "lane", "key", "--schema", PANNIER_TOOLS_SCHEMA, "--type",
-                                    "pannier.tools.Pong", "{\"nod\": 1}"}),
+  check_refused(run(folder.path(), {"enqueue", "--config", "a.toml", "lane", "key", "--schema", "none.fbs"}),
+                {"none.fbs"});
+  check_refused(run(folder.path(), {"enqueue", "--config", "a.toml", "lane", "key", "--schema", PANNIER_TOOLS_SCHEMA,
+                                    "--type", "pannier.tools.Pong", "{\"nod\": 1}"}),
                 {"nod"});
 }
 
@@ -109,8 +112,7 @@ TEST_CASE("a node that does not run is not reachable: exit status 1, with the re
 
 TEST_CASE("every command's help shows an example") {
   const Folder folder;
-  for (const std::string command :
-       {"node", "keygen", "publish", "subscribe", "ask", "enqueue", "consume", "queue"}) {
+  for (const std::string command : {"node", "keygen", "publish", "subscribe", "ask", "enqueue", "consume", "queue"}) {
     INFO(command);
     const Ran ran = run(folder.path(), {command, "--help"});
     CHECK(ran.status == 0);

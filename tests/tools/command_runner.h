@@ -11,6 +11,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -75,7 +76,7 @@ class RunningCommand {
   }
   /// Waits until stderr holds `text`. The test's own time limit ends a wait for what never comes.
   void wait_for_error(const std::string& text) const {
-    while (errors().find(text) == std::string::npos) ::usleep(5000);
+    while (errors().find(text) == std::string::npos) std::this_thread::yield();
   }
   /// Waits for its end: the exit status, or 128 and the signal.
   int wait() {

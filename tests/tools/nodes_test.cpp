@@ -18,8 +18,9 @@ struct Fleet {
     REQUIRE(gateway.status == 0);
     REQUIRE(hub.status == 0);
     const std::string address = "ipc://" + folder / "hub.sock";
-    write_file(folder / "hub.toml", "[node]\nname = \"hub\"\nkey = \"hub.key\"\nstore = \"hub.db\"\nlisten = [\"" + address +
-                                        "\"]\n[[peer]]\nname = \"gateway\"\nkey = '" + trimmed(gateway.out) + "'\n");
+    write_file(folder / "hub.toml", "[node]\nname = \"hub\"\nkey = \"hub.key\"\nstore = \"hub.db\"\nlisten = [\"" +
+                                        address + "\"]\n[[peer]]\nname = \"gateway\"\nkey = '" + trimmed(gateway.out) +
+                                        "'\n");
     write_file(folder / "gateway.toml",
                "[node]\nname = \"gateway\"\nkey = \"gateway.key\"\nstore = \"gateway.db\"\nlisten = [\"ipc://" +
                    folder / "gateway.sock" +
@@ -107,12 +108,13 @@ TEST_CASE("publications cross the link to whoever subscribed, and questions get 
   RunningCommand gateway = fleet.start("gateway");
   // The gateway has the hub's filters when it answers for a link that is up.
   gateway.wait_for_error("link to hub is up");
-  RunningCommand listener{fleet.folder.path(),
-                          {"subscribe", "--config", "hub.toml", "fleet/#", "--count", "1", "--schema", PANNIER_TOOLS_SCHEMA},
-                          "listener.err"};
+  RunningCommand listener{
+      fleet.folder.path(),
+      {"subscribe", "--config", "hub.toml", "fleet/#", "--count", "1", "--schema", PANNIER_TOOLS_SCHEMA},
+      "listener.err"};
   listener.wait_for_error("subscribed to fleet/# at hub");
-  const Ran pong = fleet.on("gateway", "ask",
-                            {"hub/tools", "--schema", PANNIER_TOOLS_SCHEMA, "--type", "pannier.tools.Ping", "{}"});
+  const Ran pong =
+      fleet.on("gateway", "ask", {"hub/tools", "--schema", PANNIER_TOOLS_SCHEMA, "--type", "pannier.tools.Ping", "{}"});
   INFO(pong.errors);
   CHECK(pong.status == 0);
   CHECK(pong.out == "{\"node\": \"hub\"}\n");

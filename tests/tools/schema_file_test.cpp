@@ -35,7 +35,8 @@ TEST_CASE("bytes that do not verify against the schema are never printed") {
   CHECK(refused >= table->bytes().size() / 2);
   std::vector<std::byte> wild(table->bytes().begin(), table->bytes().end());
   for (std::byte& each : wild) each = std::byte{0xff};
-  CHECK(schema->to_json(AnyTable{table->type(), nullptr, BlockRef::copy_of(wild)}).error().code == ErrorCode::malformed);
+  CHECK(schema->to_json(AnyTable{table->type(), nullptr, BlockRef::copy_of(wild)}).error().code ==
+        ErrorCode::malformed);
 }
 
 TEST_CASE("a type that the schema does not have, and JSON that does not fit, say so") {

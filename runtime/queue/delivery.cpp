@@ -45,7 +45,8 @@ std::uint64_t Delivery::id() const noexcept {
 }
 
 void Delivery::settled() const noexcept {
-  const_cast<State*>(reinterpret_cast<const State*>(state_.bytes().data()))->settled.store(true, std::memory_order_release);
+  auto* state = const_cast<State*>(reinterpret_cast<const State*>(state_.bytes().data()));
+  state->settled.store(true, std::memory_order_release);
 }
 
 void Delivery::done(Batch effects) const { settle({0, Outcome::done, {}, {}, std::move(effects)}); }

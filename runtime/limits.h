@@ -71,6 +71,9 @@ inline constexpr std::size_t kLanes = 1024;
 inline constexpr std::size_t kOutboxWindow = 256;
 /// And their bytes, all streams to one node together: less than a frame, so that rows never fill a link.
 inline constexpr std::size_t kOutboxWindowBytes = 512 * 1024;
+/// Rows are in flight and nothing has been acknowledged for this long, though the link lives: a frame was lost, or its
+/// acknowledgement was. They are sent again from the oldest.
+inline constexpr Duration kAckTimeout = std::chrono::seconds{30};
 /// Rows that one consumer's lane holds in memory, ready or in its hands.
 inline constexpr std::size_t kInboxHeldRows = 256;
 /// Rows read from the store at once when the backlog is drained.

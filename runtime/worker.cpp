@@ -419,7 +419,8 @@ void Worker::handle(Cell& cell, Message& message) {
 
 void Worker::handle_reply(Cell& cell, Message& message) {
   Timers::Fired question = timers_.take(TimerId{message.correlation});
-  if (!question || question.owner != &cell) {
+  // An actor that has failed, and waits to be built anew, has no state for it any more.
+  if (!question || question.owner != &cell || cell.phase == Phase::suspended) {
     dead_letter(message, DeadLetterReason::late_reply);
     return;
   }

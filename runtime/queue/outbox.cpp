@@ -130,6 +130,7 @@ void Outbox::link_down(std::string_view node) {
 
 void Outbox::rewind(Route& route, OutStream& stream, Sequence to) {
   for (const InFlight& row : stream.in_flight) route.in_flight_bytes -= row.bytes;
+  route.in_flight_rows -= stream.in_flight.size();
   stream.in_flight.clear();
   stream.sent = std::max(to, stream.erase_through);
   port_->cancel(std::exchange(stream.pause, TimerId{}));
@@ -148,23 +149,39 @@ bool Outbox::pump() {
   return more;
 }
 
+std::uint32_t Outbox::priority(const OutStream& stream) const noexcept {
+  const auto found = priorities_.find(stream.lane);
+  return found == priorities_.end() ? 0 : found->second;
+}
+
 void Outbox::pump(Route& route) {
-  // Urgent lanes first; among equals the one that sent last waits at the back.
-  std::stable_sort(route.streams.begin(), route.streams.end(), [&](const OutStream* left, const OutStream* right) {
-    const auto priority = [&](const OutStream* stream) {
-      const auto found = priorities_.find(stream->lane);
-      return found == priorities_.end() ? 0U : found->second;
-    };
-    return priority(left) > priority(right);
+  // Urgent lanes first; among equals the one that has waited longest.
+  std::sort(route.streams.begin(), route.streams.end(), [&](const OutStream* left, const OutStream* right) {
+    const std::uint32_t left_priority = priority(*left);
+    const std::uint32_t right_priority = priority(*right);
+    return left_priority != right_priority ? left_priority > right_priority : left->turn < right->turn;
   });
-  for (std::size_t i = 0; i < route.streams.size(); ++i) {
-    OutStream& stream = *route.streams[i];
-    if (stream.pause != TimerId{} || !has_room(route, stream) || !send_some(route, stream)) continue;
-    std::rotate(route.streams.begin() + static_cast<std::ptrdiff_t>(i),
-                route.streams.begin() + static_cast<std::ptrdiff_t>(i) + 1, route.streams.end());
-    if (stream.sent < stream.committed && has_room(route, stream)) route.dirty = true;  // more in the next step
+  for (OutStream* stream : route.streams) {
+    if (stream->pause != TimerId{} || !has_room(route, *stream) || !send_some(route, *stream)) continue;
+    stream->turn = ++turns_;
+    if (stream->sent < stream->committed && has_room(route, *stream)) route.dirty = true;  // more in the next step
     if (route.in_flight_bytes >= limits::kOutboxWindowBytes) break;
   }
+}
+
+void Outbox::watch(Route& route) {
+  route.watch = TimerId{};
+  if (!route.up || route.in_flight_rows == 0) return;
+  const MonoTime due = route.progress + limits::kAckTimeout;
+  if (port_->now() >= due) {
+    for (OutStream* each : route.streams) {
+      if (!each->in_flight.empty()) rewind(route, *each, 0);
+    }
+    ++counters_.timeouts;
+    route.dirty = true;
+    return;
+  }
+  route.watch = port_->after(due - port_->now(), [this, &route] { watch(route); });
 }
 
 bool Outbox::send_some(Route& route, OutStream& stream) {
@@ -194,6 +211,8 @@ void Outbox::send_row(Route& route, OutStream& stream, const OutgoingRow& row) {
   stream.sent = sent.sequence;
   stream.in_flight.push_back({sent.sequence, sent.payload.bytes().size()});
   route.in_flight_bytes += sent.payload.bytes().size();
+  if (route.in_flight_rows++ == 0) route.progress = port_->now();
+  if (route.watch == TimerId{}) watch(route);
   ++counters_.sent;
   send_(std::move(sent));
 }
@@ -211,6 +230,8 @@ void Outbox::acknowledged(const StreamAck& ack) {
     const InFlight row = stream.in_flight.front();
     stream.in_flight.pop_front();
     route.in_flight_bytes -= row.bytes;
+    --route.in_flight_rows;
+    route.progress = port_->now();
     stream.messages -= std::min<std::uint64_t>(stream.messages, 1);
     stream.bytes -= std::min<std::uint64_t>(stream.bytes, row.bytes);
     stream.erase_through = row.sequence;

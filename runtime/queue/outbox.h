@@ -59,6 +59,7 @@ class Outbox {
     std::uint64_t delivered = 0;
     std::uint64_t refused = 0;  ///< By the far end.
     std::uint64_t parked = 0;
+    std::uint64_t timeouts = 0;  ///< Times that rows were sent again since nothing was acknowledged.
   };
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
 
@@ -81,18 +82,24 @@ class Outbox {
     Sequence refused_row = 0;  // the row that the far end last refused, and how often
     std::uint32_t refusals = 0;
     TimerId pause{};
+    std::uint64_t turn = 0;  // when it last sent, in turns: the one that waited longest goes first
   };
   struct Route {
     bool up = false;
     bool dirty = false;
     std::size_t in_flight_bytes = 0;
-    std::vector<OutStream*> streams;  // in turn: the one that sent last stands at the back
+    std::size_t in_flight_rows = 0;
+    MonoTime progress{};  // when a row was last acknowledged, or the first of those in flight was sent
+    TimerId watch{};      // armed while rows are in flight
+    std::vector<OutStream*> streams;
   };
 
   OutStream& stream(StreamId id, std::string_view node, std::string_view lane);
   void rewind(Route& route, OutStream& stream, Sequence to);
   void refused(Route& route, OutStream& stream, const StreamAck& ack);
   void pump(Route& route);
+  void watch(Route& route);
+  [[nodiscard]] std::uint32_t priority(const OutStream& stream) const noexcept;
   [[nodiscard]] bool has_room(const Route& route, const OutStream& stream) const noexcept;
   bool send_some(Route& route, OutStream& stream);
   void send_row(Route& route, OutStream& stream, const OutgoingRow& row);
@@ -105,6 +112,7 @@ class Outbox {
   std::map<std::string, Route, std::less<>> routes_;
   std::map<std::pair<std::string, std::string>, std::unique_ptr<OutStream>> streams_;
   std::unordered_map<std::string, std::uint32_t> priorities_;
+  std::uint64_t turns_ = 0;
   std::vector<OutStream*> erasures_;
   bool count_is_stale_ = false;
   Counters counters_;

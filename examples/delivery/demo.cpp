@@ -70,6 +70,7 @@ class Breaker {
       fault.at_s = seconds_between(start_ms_, now_ms);
       wanted_s_ = fault.lasted_s;
       usual_ = std::max_element(recent_.begin(), recent_.end())->second;
+      recent_.clear();  // the next one's begin anew
       fleet_.break_it(fault);
       done_.push_back(fault);
       since_ms_ = now_ms;
@@ -82,7 +83,7 @@ class Breaker {
     } else if (state_ == State::healing) {
       // Healed: whom it hit speaks again and sees its links, and no more waits than before.
       const double healing_s = seconds_between(since_ms_, now_ms);
-      if (fleet_.well(done_.back().target, since_ms_) && fleet_.waiting() <= usual_) {
+      if (fleet_.well(done_.back().target, since_ms_) && fleet_.waiting_around(done_.back().target) <= usual_) {
         done_.back().heal_s = healing_s;
         state_ = State::whole;
       } else if (healing_s > kHealPatience && next_ < plan_.size()) {
@@ -101,9 +102,10 @@ class Breaker {
  private:
   enum class State : std::uint8_t { whole, broken, healing };
 
-  /// What usually waits: the most in the last seconds before the fault.
+  /// What usually waits around the next one to be hit: the most in the last seconds before.
   void remember(std::int64_t now_ms) {
-    recent_.emplace_back(now_ms, fleet_.waiting());
+    if (next_ == plan_.size()) return;
+    recent_.emplace_back(now_ms, fleet_.waiting_around(plan_[next_].target));
     while (recent_.front().first < now_ms - 3'000) recent_.pop_front();
   }
 

@@ -160,6 +160,10 @@ std::uint64_t Fleet::waiting() const {
   return sum;
 }
 
+std::uint64_t Fleet::waiting_around(const std::string& name) const {
+  return name == "hub" ? waiting() : gauge(name, "waiting") + gauge("hub", "waiting_for_" + name);
+}
+
 std::uint64_t Fleet::links_up() const {
   std::uint64_t sum = 0;
   for (const Member& each : members_) {

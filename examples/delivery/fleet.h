@@ -41,6 +41,8 @@ class Fleet {
   [[nodiscard]] std::uint64_t placed() const { return gauge("hub", "placed"); }
   [[nodiscard]] std::uint64_t delivered() const { return gauge("hub", "delivered"); }
   [[nodiscard]] std::uint64_t waiting() const;
+  /// What waits at this device and for it; everything, where it is the hub.
+  [[nodiscard]] std::uint64_t waiting_around(const std::string& name) const;
   /// Devices that see their link to the hub.
   [[nodiscard]] std::uint64_t links_up() const;
   [[nodiscard]] std::uint64_t links() const noexcept { return members_.size() - 1; }

@@ -30,13 +30,18 @@ class Reporter : public Actor<Reporter> {
     ask<QueueStatus>(LocalRef{system().queue}, Inspect{}, 1s).then([this](Result<QueueStatus> status) {
       if (!status) return;
       std::int64_t waiting = 0;
-      for (const StreamStatus& stream : status->streams) waiting += static_cast<std::int64_t>(stream.messages);
+      std::map<std::string, std::int64_t> waiting_for;
+      for (const StreamStatus& stream : status->streams) {
+        waiting += static_cast<std::int64_t>(stream.messages);
+        if (stream.box == Box::outbox) waiting_for[stream.node] += static_cast<std::int64_t>(stream.messages);
+      }
+      for (const auto& [node, messages] : waiting_for) note("waiting_for_" + node, messages);
       note("waiting", waiting);
       note("links_up", static_cast<std::int64_t>(status->links.size()));
       note("disk_bytes", static_cast<std::int64_t>(status->store.bytes_written));
     });
   }
-  void note(const char* name, std::int64_t value) {
+  void note(const std::string& name, std::int64_t value) {
     static_cast<void>(ledger_.append(Status{name, value, ledger_now_ms()}).ok());
   }
 

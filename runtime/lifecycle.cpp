@@ -136,12 +136,14 @@ void Worker::finish_end(Cell& cell) {
           LogLevel::error, "actor " + system_.describe(cell.id) + " failed while stopping: " + stopped.error().detail);
     }
   }
-  timers_.cancel_all(cell);
-  destroy_actor(cell);
-  // What it subscribed to and consumed ends with its state; on_start asks for it anew.
+  // What it subscribed to and consumed ends with its state; on_start asks for it anew. The queue hears of the end
+  // before the deliveries in its hands go, so that they are given back and cost no attempt.
   for (auto [kept, service] : {std::pair{&cell.subscribes, system_.router}, std::pair{&cell.consumes, system_.queue}}) {
     if (std::exchange(*kept, false)) send_reserved(native_message(MessageKind::tell, service, Ended{cell.id}));
   }
+  flush_across();
+  timers_.cancel_all(cell);
+  destroy_actor(cell);
   if (cell.restart_after_end) {
     build(cell);
     return;

@@ -43,6 +43,7 @@ struct Hand : Actor<Hand, std::function<void(Hand&)>> {
   using Actor::publish;
   using Actor::read_state;
   using Actor::ref;
+  using Actor::stop;
   using Actor::tell;
 };
 

@@ -76,6 +76,37 @@ struct Consumer : Actor<Consumer, Number> {
   OnDelivery act_;
 };
 
+/// Keeps its deliveries until it is stopped, and says nothing.
+struct Keeper : Actor<Keeper, Number> {
+  explicit Keeper(Script* script) : script_(script) {}
+  void on_start() { CHECK(consume<Number>("orders", {.max_attempts = 2})); }
+  void on(const Number& number, Delivery delivery) {
+    script_->note("holds " + std::to_string(number.value()));
+    kept_.push_back(std::move(delivery));
+  }
+
+ private:
+  Script* script_;
+  std::vector<Delivery> kept_;
+};
+
+TEST_CASE("a consumer that is stopped gives back what it holds, and no attempt is counted for that") {
+  Bench bench;
+  bench.enqueue("orders", "k", 1);
+  bench.script.take();
+  for (int life = 0; life < 5; ++life) {
+    const auto keeper = *(*bench.node)->spawn<Keeper>(SpawnOptions{}, &bench.script);
+    bench.run(1s);
+    CHECK(bench.script.take() == "holds 1");
+    let(bench.simulator, **bench.node, bench.hand, [keeper](Hand& self) { self.stop(keeper); });
+    bench.run(1s);
+  }
+  const QueueStatus status = bench.status(10);
+  REQUIRE(status.rows.size() == 1);
+  CHECK(status.rows[0].state == RowState::ready);
+  CHECK(status.rows[0].attempts == 0);
+}
+
 TEST_CASE("a receipt comes only after the commit; a commit that fails fails everyone who waited for it") {
   Bench bench;
   bench.store.fail_commits(1);

@@ -16,6 +16,10 @@ class Loop {
   /// Always from the same thread, or with a happens-before edge between two calls.
   virtual MonoTime step(MonoTime now) = 0;
 
+  /// The driver's thread only. True when another thread has brought work for the next step; costs one load. A loop that
+  /// cannot tell says false, and is woken as ever.
+  [[nodiscard]] virtual bool pending() const noexcept { return false; }
+
   /// Where the driver waits between two steps. Lives as long as the loop.
   virtual Wakeup& wakeup() noexcept = 0;
 };

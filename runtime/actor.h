@@ -266,8 +266,8 @@ namespace detail {
 template <class A, class... Args>
 class RecipeFor final : public Recipe {
  public:
-  explicit RecipeFor(SpawnOptions spawn_options, Args... args)
-      : Recipe(A::actor_type(), std::move(spawn_options), ActorId{}), args_(std::move(args)...) {}
+  explicit RecipeFor(const SpawnOptions& options, Args... args) : Recipe(options), args_(std::move(args)...) {}
+  [[nodiscard]] const ActorType& type() const noexcept override { return A::actor_type(); }
   ActorBase* build() override {
     static_assert(alignof(A) <= 16, "over-aligned actors are not supported");
     void* memory = Pool::allocate(sizeof(A));
@@ -280,14 +280,17 @@ class RecipeFor final : public Recipe {
   }
 
  private:
-  std::tuple<Args...> args_;
+  [[no_unique_address]] std::tuple<Args...> args_;
 };
 
 /// The start message of an A; receiver and parent are filled in by whoever spawns.
 template <class A, class... Args>
 [[nodiscard]] MessagePtr start_message(const SpawnOptions& options, Args... args) {
   static_assert(std::is_base_of_v<ActorBase, A>);
-  return native_message(MessageKind::start, {}, RecipeFor<A, Args...>{options, std::move(args)...});
+  using RecipeType = RecipeFor<A, Args...>;
+  static_assert(alignof(RecipeType) <= 16, "over-aligned arguments of an actor are not supported");
+  RecipePtr recipe{new (Pool::allocate(sizeof(RecipeType))) RecipeType{options, std::move(args)...}};
+  return native_message(MessageKind::start, {}, std::move(recipe));
 }
 
 template <class Self, class... Types>

@@ -189,7 +189,7 @@ TimerId ActorBase::every(Duration period, Callback<void()> function) {
 void ActorBase::cancel(TimerId timer) noexcept { worker_.timers().cancel(timer); }
 
 void ActorBase::stop() {
-  if (cell_.plan().options.restart == Restart::permanent) {
+  if (cell_.plan().options().restart == Restart::permanent) {
     fail("since it stopped by itself, and is permanent");
   } else {
     stop(self());
@@ -201,11 +201,9 @@ void ActorBase::watch(Ref actor) { worker_.watch(cell_.id, actor.id()); }
 void ActorBase::fail(std::string why) { worker_.fail(cell_, Error{ErrorCode::failed, std::move(why)}); }
 
 Result<ActorId> ActorBase::spawn_recipe(MessagePtr start, const SpawnOptions& options, Restart restart) {
-  SpawnOptions placed = options;
-  if (placed.worker == SpawnOptions::kAnyWorker) placed.worker = worker_.index();
-  auto id = system().reserve(placed);
+  auto id = system().reserve(options, worker_.index());
   if (!id) return id;
-  static_cast<Recipe*>(start->inline_value())->parent = cell_.id;
+  recipe_of(*start)->parent = cell_.id;
   cell_.kin().children.push_back({*id, restart, options.stop_limit});
   start->receiver = *id;
   start->sender = cell_.id;

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <vector>
@@ -38,19 +41,38 @@ struct ActorType {
   Result<void> (*any)(ActorBase& actor, Message& message);
 };
 
-/// How to build an actor, at first and at each restart: the payload of its start message, kept for its whole life.
+/// How to build an actor, at first and at each restart: what its start message brings, kept for its whole life in a
+/// piece of pool memory. As small as it can be, since every idle actor has one.
 class Recipe {
  public:
-  Recipe(const ActorType& actor_type, SpawnOptions spawn_options, ActorId supervisor)
-      : type(&actor_type), options(std::move(spawn_options)), parent(supervisor) {}
+  explicit Recipe(const SpawnOptions& options);
   virtual ~Recipe() = default;
+  Recipe(const Recipe&) = delete;
+  Recipe& operator=(const Recipe&) = delete;
+
+  [[nodiscard]] virtual const ActorType& type() const noexcept = 0;
   /// Builds into pool memory. May throw what the constructor throws.
   virtual ActorBase* build() = 0;
+  /// What of SpawnOptions counts after the start: restart, children, handler_budget. The rest may be the default.
+  [[nodiscard]] const SpawnOptions& options() const noexcept;
 
-  const ActorType* type;
-  SpawnOptions options;
   ActorId parent;
+
+ private:
+  std::unique_ptr<const SpawnOptions> special_;  // null where all of that is the default, as it mostly is
 };
+
+struct DeleteRecipe {
+  void operator()(Recipe* recipe) const noexcept {
+    recipe->~Recipe();
+    Pool::release(recipe);
+  }
+};
+/// The payload of a start message.
+using RecipePtr = std::unique_ptr<Recipe, DeleteRecipe>;
+[[nodiscard]] inline RecipePtr& recipe_of(Message& start) noexcept {
+  return *static_cast<RecipePtr*>(start.inline_value());
+}
 
 enum class Phase : std::uint8_t {
   vacant,  ///< No actor; the slot is free, or reserved for a start message on its way.
@@ -67,14 +89,22 @@ struct Down {
 };
 
 struct Child {
+  Child(ActorId child, Restart when, Duration limit) noexcept
+      : id(child),
+        stop_limit(std::chrono::ceil<StopLimit>(std::clamp(limit, Duration::zero(), Duration{kLongest}))),
+        restart(when) {}
+
+  using StopLimit = std::chrono::duration<std::uint32_t, std::milli>;
+  static constexpr std::chrono::hours kLongest{1000};  // fits StopLimit
+
   ActorId id;
+  StopLimit stop_limit;
   Restart restart;
-  Duration stop_limit;
 };
 
 /// Children and watchers. Most actors have neither, so it stands outside the cell.
 struct Family {
-  std::vector<Child> children;  // in the order of their start
+  std::deque<Child> children;  // in the order of their start
   std::vector<ActorId> watchers;
   std::vector<MonoTime> restarts;  // those within the period
   TimerId stop_timer{};
@@ -90,9 +120,8 @@ struct Cell {
   std::atomic<std::uint32_t> local_bytes{0};
   std::atomic<std::uint32_t> max_count{0};
   std::atomic<std::uint32_t> max_bytes{0};
-  std::atomic<WhenFull> when_full{WhenFull::reject};
-
   std::atomic<std::uint32_t> name{0};  // index in the directory + 1; 0: none
+  std::atomic<WhenFull> when_full{WhenFull::reject};
 
   Phase phase = Phase::vacant;
   bool ready = false;  // stands in the worker's ready queue
@@ -109,7 +138,7 @@ struct Cell {
   MessageQueue normal;
   Cell* next_ready = nullptr;
   TimerNode* timers = nullptr;  // armed for this actor
-  MessagePtr recipe;
+  RecipePtr recipe;
   std::unique_ptr<Family> family;
   std::atomic<std::uint32_t> handled{0};
   std::atomic<std::uint32_t> rejected{0};
@@ -119,14 +148,14 @@ struct Cell {
     // A suspended or ending actor looks at system messages only.
     return !system.empty() || (phase == Phase::running && (!urgent.empty() || !normal.empty()));
   }
-  [[nodiscard]] Recipe& plan() const noexcept { return *static_cast<Recipe*>(recipe->inline_value()); }
+  [[nodiscard]] Recipe& plan() const noexcept { return *recipe; }
   Family& kin() {
     if (family == nullptr) family = std::make_unique<Family>();
     return *family;
   }
 };
 
-/// An idle actor's share of memory, its own state excluded: the figure of the benchmark row `actor-memory`.
-static_assert(sizeof(Cell) <= 208);
+/// The largest part of what an idle actor costs, its own state excluded (benchmark row `actor-memory`).
+static_assert(sizeof(Cell) <= 136);
 
 }  // namespace pannier

@@ -20,11 +20,34 @@ Duration backoff(const Supervision& rules, std::size_t restarts_before) {
   return std::min(delay, rules.backoff_cap);
 }
 
+/// From both ends inwards: those who end are mostly among the first or the last ones started.
+std::deque<Child>::iterator find_child(std::deque<Child>& children, ActorId id) noexcept {
+  for (auto first = children.begin(), last = children.end(); first != last; ++first) {
+    if (first->id == id) return first;
+    if (--last; last->id == id) return last;
+    if (first == last) break;
+  }
+  return children.end();
+}
+
 }  // namespace
+
+Recipe::Recipe(const SpawnOptions& options) {
+  const SpawnOptions usual;
+  if (options.restart != usual.restart || options.children != usual.children ||
+      options.handler_budget != usual.handler_budget) {
+    special_ = std::make_unique<const SpawnOptions>(options);
+  }
+}
+
+const SpawnOptions& Recipe::options() const noexcept {
+  static const SpawnOptions usual;
+  return special_ == nullptr ? usual : *special_;
+}
 
 void Worker::handle_system(Cell& cell, MessagePtr message) {
   switch (message->kind) {
-    case MessageKind::start: start(cell, std::move(message)); return;
+    case MessageKind::start: start(cell, std::move(recipe_of(*message))); return;
     case MessageKind::reply: handle_reply(cell, *message); return;
     case MessageKind::adopt: {
       const Child& child = *static_cast<Child*>(message->inline_value());
@@ -44,10 +67,10 @@ void Worker::handle_system(Cell& cell, MessagePtr message) {
   }
 }
 
-void Worker::start(Cell& cell, MessagePtr recipe) {
+void Worker::start(Cell& cell, RecipePtr recipe) {
   cell.recipe = std::move(recipe);
-  cell.type.store(cell.plan().type, std::memory_order_release);
-  cell.timed = cell.plan().options.handler_budget > Duration::zero();
+  cell.type.store(&cell.plan().type(), std::memory_order_release);
+  cell.timed = cell.plan().options().handler_budget > Duration::zero();
   if (system_.stopping.load(std::memory_order_relaxed) && cell.plan().parent) {
     begin_end(cell, false, false);
     return;
@@ -186,19 +209,20 @@ void Worker::destroy_actor(Cell& cell) noexcept {
 }
 
 void Worker::forget_child(Cell& cell, ActorId child) noexcept {
-  if (cell.family != nullptr) std::erase_if(cell.family->children, [&](const Child& c) { return c.id == child; });
+  if (cell.family == nullptr) return;
+  auto& children = cell.family->children;
+  if (const auto at = find_child(children, child); at != children.end()) children.erase(at);
 }
 
 void Worker::child_failed(Cell& cell, ActorId child, Error error) {
   const auto find = [&cell, child] {  // kept by the timer below
-    auto& children = cell.kin().children;
-    return std::find_if(children.begin(), children.end(), [child](const Child& c) { return c.id == child; });
+    return find_child(cell.kin().children, child);
   };
   if (cell.phase != Phase::running || find() == cell.family->children.end() || find()->restart == Restart::temporary) {
     send_reserved(make_message(MessageKind::stop, child));
     return;
   }
-  const Supervision& rules = cell.plan().options.children;
+  const Supervision& rules = cell.plan().options().children;
   auto& restarts = cell.family->restarts;
   std::erase_if(restarts, [&](MonoTime at) { return at + rules.period <= now_; });
   if (restarts.size() >= rules.max_restarts) {
@@ -222,11 +246,11 @@ void Worker::child_failed(Cell& cell, ActorId child, Error error) {
 void Worker::child_down(Cell& cell, Message& message) {
   const Down& down = *static_cast<Down*>(message.inline_value());
   const ActorId child = down.actor.id();
-  const auto& children = cell.kin().children;
-  const auto at = std::find_if(children.begin(), children.end(), [&](const Child& c) { return c.id == child; });
+  auto& children = cell.kin().children;
+  const auto at = find_child(children, child);
   const bool was_child = at != children.end();
   const bool awaited = was_child && cell.phase == Phase::ending && at + 1 == children.end();
-  if (was_child) forget_child(cell, child);
+  if (was_child) children.erase(at);
   if (cell.phase == Phase::running) {
     for (const Handler& handler : cell.type.load(std::memory_order_relaxed)->handlers) {
       if (handler.type == message.type) {

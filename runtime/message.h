@@ -182,22 +182,25 @@ class MessageQueue {
     }
   }
 
-  [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
+  [[nodiscard]] bool empty() const noexcept { return last_ == nullptr; }
   void push(MessagePtr message) noexcept {
     Message* raw = message.release();
-    raw->next = nullptr;
-    (head_ == nullptr ? head_ : tail_->next) = raw;
-    tail_ = raw;
+    raw->next = last_ == nullptr ? raw : std::exchange(last_->next, raw);
+    last_ = raw;
   }
   [[nodiscard]] MessagePtr pop() noexcept {
-    Message* raw = head_;
-    if (raw != nullptr) head_ = raw->next;
-    return MessagePtr{raw};
+    if (last_ == nullptr) return nullptr;
+    Message* first = last_->next;
+    if (first == last_) {
+      last_ = nullptr;
+    } else {
+      last_->next = first->next;
+    }
+    return MessagePtr{first};
   }
 
  private:
-  Message* head_ = nullptr;
-  Message* tail_ = nullptr;
+  Message* last_ = nullptr;  // a ring: the last one's next is the first; one pointer, since an actor has three queues
 };
 
 }  // namespace pannier

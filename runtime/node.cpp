@@ -99,7 +99,7 @@ Result<ActorId> Node::spawn_message(MessagePtr start, const SpawnOptions& option
   auto id = system_->reserve(options);
   if (!id) return id;
   const ActorId parent = system_->root;
-  static_cast<Recipe*>(start->inline_value())->parent = parent;
+  recipe_of(*start)->parent = parent;
   start->receiver = *id;
   if (parent) {
     MessagePtr adopt = native_message(MessageKind::adopt, parent, Child{*id, options.restart, options.stop_limit});

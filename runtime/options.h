@@ -43,6 +43,8 @@ struct Supervision {
   /// Before the first restart of a period; doubles with each further one, up to `backoff_cap`.
   Duration backoff_base = std::chrono::milliseconds{100};
   Duration backoff_cap = std::chrono::seconds{10};
+
+  friend bool operator==(const Supervision&, const Supervision&) = default;
 };
 
 struct SpawnOptions {

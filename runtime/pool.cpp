@@ -1,6 +1,5 @@
 #include "runtime/pool.h"
 
-#include <bit>
 #include <cstdlib>
 #include <new>
 
@@ -29,8 +28,7 @@ Pool::Free* Pool::retired_mark() noexcept {
 
 void* Pool::allocate(std::size_t bytes) {
   const std::size_t whole = bytes + kHeaderBytes;
-  const std::size_t size_class =
-      whole <= kSmallest ? 0 : static_cast<std::size_t>(std::bit_width(whole - 1)) - std::bit_width(kSmallest - 1);
+  const std::size_t size_class = class_of(whole);
   if (current_ != nullptr && size_class < kClasses) [[likely]]
     return current_->take(size_class);
   // 32-bit malloc aligns to 8 only, so the heap path aligns by itself.
@@ -46,13 +44,15 @@ void* Pool::take(std::size_t size_class) {
     free_[size_class] = piece->next;
     return piece;
   }
-  if (collect_returned() && free_[size_class] != nullptr) {
+  const std::size_t bytes = class_bytes(size_class);
+  const bool carve = bytes <= kChunkBytes / 4;
+  // What other threads gave back is taken when there is no other way, so that it is many pieces at once: the list's
+  // cache line would otherwise go to and fro with each message between two workers.
+  if ((!carve || chunk_left_ < bytes) && collect_returned() && free_[size_class] != nullptr) {
     Free* piece = free_[size_class];
     free_[size_class] = piece->next;
     return piece;
   }
-  const std::size_t bytes = kSmallest << size_class;
-  const bool carve = bytes <= kChunkBytes / 4;
   if (!carve || chunk_left_ < bytes) {
     const std::size_t wanted = carve ? kChunkBytes : bytes;
     auto* fresh = static_cast<std::byte*>(std::aligned_alloc(16, wanted + kSystemHeader));
@@ -94,7 +94,7 @@ void Pool::release(void* memory) noexcept {
 
 std::size_t Pool::usable_bytes(const void* memory) noexcept {
   const Header* header = header_of(memory);
-  return header->size_class == kHeapClass ? header->heap_bytes : (kSmallest << header->size_class) - kHeaderBytes;
+  return header->size_class == kHeapClass ? header->heap_bytes : class_bytes(header->size_class) - kHeaderBytes;
 }
 
 void Pool::return_from_elsewhere(Free* piece) noexcept {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -49,8 +50,7 @@ class Pool {
   [[nodiscard]] std::uint64_t system_allocations() const noexcept { return system_allocations_; }
 
  private:
-  static constexpr std::size_t kSmallest = 64;       // bytes, header included
-  static constexpr std::size_t kClasses = 15;        // 64 B ... 1 MiB
+  static constexpr std::size_t kClasses = 30;        // 48, 64, 96, 128 ... 768 Ki, 1 Mi bytes, header included
   static constexpr std::size_t kChunkBytes = 65536;  // classes up to a quarter of this are carved from chunks
   static constexpr std::uint32_t kHeapClass = 0xffffffff;
 
@@ -71,6 +71,16 @@ class Pool {
   [[nodiscard]] void* take(std::size_t size_class);
   [[nodiscard]] bool collect_returned() noexcept;
   void return_from_elsewhere(Free* piece) noexcept;
+
+  /// Two classes for each power of two: what is rounded away is at most a third.
+  [[nodiscard]] static constexpr std::size_t class_of(std::size_t bytes) noexcept {
+    if (bytes <= 48) return 0;
+    const auto bits = static_cast<std::size_t>(std::bit_width(bytes - 1));  // 2^(bits - 1) < bytes <= 2^bits
+    return (bits - 6) * 2 + (bytes > std::size_t{3} << (bits - 2) ? 1 : 0);
+  }
+  [[nodiscard]] static constexpr std::size_t class_bytes(std::size_t size_class) noexcept {
+    return (size_class % 2 == 0 ? std::size_t{48} : std::size_t{64}) << (size_class / 2);
+  }
 
   static Header* header_of(void* memory) noexcept;
   static const Header* header_of(const void* memory) noexcept;

@@ -36,8 +36,8 @@ Result<void> System::send_from_outside(MessagePtr message) {
   return {};
 }
 
-Result<ActorId> System::reserve(const SpawnOptions& options) {
-  std::uint32_t index = options.worker;
+Result<ActorId> System::reserve(const SpawnOptions& options, std::uint32_t any) {
+  std::uint32_t index = options.worker == SpawnOptions::kAnyWorker ? any : options.worker;
   if (index == SpawnOptions::kAnyWorker) {
     const auto share = static_cast<std::uint32_t>(workers.size()) - first_actor_worker;
     index = first_actor_worker + next_worker.fetch_add(1, std::memory_order_relaxed) % share;

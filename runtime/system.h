@@ -42,7 +42,7 @@ struct System {
   /// Any thread: by the workers' own way, or into the worker's inbox.
   [[nodiscard]] Result<void> send_from_outside(MessagePtr message);
   /// Takes a slot and the name for an actor to come; the caller sends the start message there. Any thread.
-  [[nodiscard]] Result<ActorId> reserve(const SpawnOptions& options);
+  [[nodiscard]] Result<ActorId> reserve(const SpawnOptions& options, std::uint32_t any = SpawnOptions::kAnyWorker);
   /// Where a message goes now: a living name becomes its actor, a name elsewhere stays and goes to the router.
   struct Target {
     ActorId cell;      ///< Whose mailbox takes it.

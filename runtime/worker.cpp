@@ -383,7 +383,7 @@ Result<void> Worker::timed_turn(Cell& cell, Message& message, Handle act) {
     system_.observer->on_handled({message.type_name(), message.sender, message.receiver, message.correlation,
                                   message.trace, took, handled.ok()});
   }
-  const Duration budget = cell.plan().options.handler_budget;
+  const Duration budget = cell.plan().options().handler_budget;
   if (handled && cell.timed && took > budget) {
     const auto micros = [](Duration span) {
       return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(span).count());

@@ -35,6 +35,7 @@ class Worker final : public Loop {
 
   MonoTime step(MonoTime now) override;
   Wakeup& wakeup() noexcept override { return wakeup_; }
+  [[nodiscard]] bool pending() const noexcept override { return inbound_.load(std::memory_order_relaxed) != nullptr; }
 
   /// Before the first step. `hook` outlives the worker.
   void add_hook(StepHook& hook) { hooks_.push_back(&hook); }
@@ -108,7 +109,7 @@ class Worker final : public Loop {
 
   // lifecycle.cpp: from start to down
   void handle_system(Cell& cell, MessagePtr message);
-  void start(Cell& cell, MessagePtr recipe);
+  void start(Cell& cell, RecipePtr recipe);
   void build(Cell& cell);
   void begin_end(Cell& cell, bool restart, bool failed);
   void stop_next_child(Cell& cell);

@@ -21,6 +21,7 @@ class EventWakeup final : public Wakeup {
 
   void notify() noexcept override;
   void wait_until(MonoTime deadline) noexcept override;
+  [[nodiscard]] bool notified_only() const noexcept override { return true; }
 
   /// Owner's thread. Announces a sleep on fd(). False: a notification is here already, do not sleep.
   /// Either way disarm() must follow.

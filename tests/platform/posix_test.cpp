@@ -10,6 +10,8 @@
 #include <fstream>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "doctest/doctest.h"
 #include "platform/files.h"
@@ -204,14 +206,15 @@ class ScriptedSleep final : public Wakeup, public Clock {
     looks_before.push_back(looks_);
     looks_ = 0;
   }
-  [[nodiscard]] bool pending() const noexcept override {
+  bool look() const noexcept {
     ++looks_;
     return false;
   }
+  [[nodiscard]] bool notified_only() const noexcept override { return true; }
   [[nodiscard]] MonoTime now() const noexcept override { return now_ += std::chrono::microseconds{1}; }
   [[nodiscard]] WallTime wall_now() const noexcept override { return {}; }
 
-  std::vector<int> looks_before;  ///< For a notification, before each sleep.
+  std::vector<int> looks_before;  ///< For work, before each sleep.
   EventWakeup through;
 
  private:
@@ -223,13 +226,14 @@ class ScriptedSleep final : public Wakeup, public Clock {
 
 TEST_CASE("a loop thread looks out for the next notification only after a short sleep") {
   struct Idle final : Loop {
-    explicit Idle(Wakeup& place) : place_(place) {}
+    explicit Idle(ScriptedSleep& place) : place_(place) {}
     MonoTime step(MonoTime) override { return kNever; }
+    [[nodiscard]] bool pending() const noexcept override { return place_.look(); }
     Wakeup& wakeup() noexcept override { return place_; }
-    Wakeup& place_;
+    ScriptedSleep& place_;
   };
   const auto looks = [](Duration spin) {
-    ScriptedSleep sleep{{std::chrono::microseconds{30}, seconds{1}, seconds{1}, std::chrono::microseconds{30}}};
+    ScriptedSleep sleep{{std::chrono::microseconds{100}, seconds{1}, seconds{1}, std::chrono::microseconds{100}}};
     Idle idle{sleep};
     LoopThread thread{idle, sleep, "idle", spin};
     sleep.through.wait_until(kNever);

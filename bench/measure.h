@@ -1,0 +1,65 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+/// What the measured programs of both sides share: how they are called, and how they answer. Each is started afresh for
+/// each measurement, `PROGRAM ROW VARIANT SCALE`, and prints one number. So nothing is left over from the last one, and
+/// memory can be read from outside of the code that is measured.
+namespace pannier::bench {
+
+struct Call {
+  std::string row;
+  unsigned variant = 1;  ///< Threads of the scheduler, where the side has a choice.
+  double scale = 1;      ///< Of the amount of work.
+
+  [[nodiscard]] std::uint64_t times(double count) const {
+    const double scaled = count * scale;
+    return scaled < 1 ? 1 : static_cast<std::uint64_t>(scaled);
+  }
+};
+
+[[nodiscard]] inline Call read_call(int argc, char** argv) {
+  if (argc != 4) {
+    std::fprintf(stderr, "usage: %s ROW VARIANT SCALE; started by the harness, see ./dev help\n", argv[0]);
+    std::exit(2);
+  }
+  return {argv[1], static_cast<unsigned>(std::strtoul(argv[2], nullptr, 10)), std::strtod(argv[3], nullptr)};
+}
+
+class Stopwatch {
+ public:
+  void start() noexcept { started_ = std::chrono::steady_clock::now(); }
+  [[nodiscard]] double seconds() const noexcept {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+};
+
+/// Memory of this process that stands in RAM.
+[[nodiscard]] inline double resident_bytes() {
+  std::ifstream statm{"/proc/self/statm"};
+  double size = 0;
+  double resident = 0;
+  statm >> size >> resident;
+  return resident * 4096;
+}
+
+inline int answer(double figure) {
+  std::printf("%.6g\n", figure);
+  return 0;
+}
+
+[[noreturn]] inline void give_up(std::string_view why) {
+  std::fprintf(stderr, "bench: %.*s\n", static_cast<int>(why.size()), why.data());
+  std::exit(1);
+}
+
+}  // namespace pannier::bench

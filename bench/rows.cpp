@@ -1,0 +1,23 @@
+#include "bench/rows.h"
+
+namespace pannier::bench {
+
+const std::vector<Row>& rows() {
+  const Side ours{"ours", "ours"};
+  const Side counted{"ours", "ours_counted"};
+  const Side caf1{"caf 0.17.6, 1 thread", "caf", 1};
+  const Side caf2{"caf 0.17.6, 2 threads", "caf", 2};
+  static const std::vector<Row> kRows = {
+      {"pingpong/same-worker", "msg/s", true, ours, {caf1, caf2}},
+      {"pingpong/cross-worker", "msg/s", true, ours, {caf2}},
+      {"fan-in/8", "msg/s", true, ours, {caf1, caf2}},
+      {"pingpong/flatbuffers", "msg/s", true, ours, {caf1, caf2}},
+      {"spawn", "actors/s", true, ours, {caf1, caf2}},
+      {"actor-memory", "B/actor", false, ours, {caf1}},
+      {"allocations/tell", "1/msg", false, counted, {}},
+      {"wakeups/idle", "1/s", false, ours, {}},
+  };
+  return kRows;
+}
+
+}  // namespace pannier::bench

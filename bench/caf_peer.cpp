@@ -145,7 +145,7 @@ caf::behavior idler(caf::stateful_actor<State>* self) {
 }
 
 double actor_memory(caf::actor_system& system, const Call& call) {
-  const std::uint64_t count = call.times(3e5);
+  const std::uint64_t count = call.times(1e5);
   std::vector<caf::actor> actors;
   actors.reserve(count);
   const double before = pannier::bench::resident_bytes() + static_cast<double>(count * sizeof(caf::actor));

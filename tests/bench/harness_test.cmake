@@ -1,0 +1,27 @@
+# Runs the harness on a row with a peer and on one that is counted, and reads what it wrote.
+set(file ${work}/rows.json)
+execute_process(
+  COMMAND ${bench} --only pingpong/same-worker --only allocations/tell --rounds 1 --scale 0.001 --json ${file}
+  COMMAND_ERROR_IS_FATAL ANY)
+file(READ ${file} rows)
+
+string(JSON count LENGTH "${rows}")
+if(NOT count EQUAL 2)
+  message(FATAL_ERROR "two rows were asked for, ${count} were written")
+endif()
+
+foreach(member name unit higher_is_better ours peers ratio rounds)
+  string(JSON value GET "${rows}" 0 ${member})
+  if(value STREQUAL "" OR (member STREQUAL "ratio" AND value LESS_EQUAL 0))
+    message(FATAL_ERROR "the row with a peer has '${value}' for ${member}")
+  endif()
+endforeach()
+
+string(JSON ours GET "${rows}" 1 ours)
+if(NOT ours EQUAL 0)
+  message(FATAL_ERROR "${ours} heap allocations a message in steady state; there should be none")
+endif()
+string(JSON peers ERROR_VARIABLE without_peer GET "${rows}" 1 peers)
+if(NOT without_peer)
+  message(FATAL_ERROR "a counted row has no peer, but '${peers}' was written")
+endif()

@@ -186,6 +186,4 @@ double measure(const Call& call) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  return pannier::bench::answer(measure(pannier::bench::read_call(argc, argv)));
-}
+int main(int argc, char** argv) { return pannier::bench::answer(measure(pannier::bench::read_call(argc, argv))); }

@@ -1,5 +1,5 @@
-// Our side of the rows about actors: `ours ROW VARIANT SCALE` prints one figure. All bounds, generations and supervision
-// are those of any program; nothing is switched off.
+// Our side of the rows about actors: `ours ROW VARIANT SCALE` prints one figure. All bounds, generations and
+// supervision are those of any program; nothing is switched off.
 
 #include <algorithm>
 #include <array>
@@ -261,9 +261,9 @@ double idle_wake_ups(double seconds) {
   {
     zmq::Context context;
     const auto transport = must(zmq::ZmqTransport::make(context, {.insecure_plaintext = true}));
-    const auto node = must(Node::create({.name = "bench", .listen = {"tcp://127.0.0.1:*"}},
-                                        {process.platform(), process.wakeups(&transport->wakeup()), transport.get(),
-                                         store.get()}));
+    const auto node =
+        must(Node::create({.name = "bench", .listen = {"tcp://127.0.0.1:*"}},
+                          {process.platform(), process.wakeups(&transport->wakeup()), transport.get(), store.get()}));
     const auto sleeper = must(node->spawn<Sleeper>());
     std::thread observer{[&] {
       std::this_thread::sleep_for(std::chrono::milliseconds{500});  // until all that a start brings is done

@@ -1,18 +1,11 @@
 #include "runtime/worker.h"
 
-#include "runtime/queue/delivery.h"
-
 namespace pannier {
 
 namespace {
 
 bool is_system(const Message& message) noexcept {
   return message.reserved || message.kind >= MessageKind::start || message.kind == MessageKind::reply;
-}
-
-template <class T>
-void add(std::atomic<T>& counter, T amount) noexcept {  // by the only writer: no locked instruction
-  counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -36,83 +29,6 @@ Worker::~Worker() {
     delete[] chunk;
   }
 }
-
-// --- Cells -----------------------------------------------------------------------------------------------------------
-
-Cell* Worker::cell(std::uint32_t slot) noexcept {
-  const std::size_t chunk = chunk_of(slot);
-  if (chunk >= kChunks) return nullptr;
-  Cell* cells = chunks_[chunk].load(std::memory_order_acquire);
-  return cells == nullptr ? nullptr : cells + (slot - kFirstChunk * ((1U << chunk) - 1));
-}
-
-Cell& Worker::used_cell(std::uint32_t slot) noexcept {
-  const std::size_t chunk = chunk_of(slot);
-  return chunks_[chunk].load(std::memory_order_acquire)[slot - kFirstChunk * ((1U << chunk) - 1)];
-}
-
-Cell* Worker::living(ActorId id) noexcept {
-  Cell* found = id ? cell(id.slot()) : nullptr;
-  if (found == nullptr || found->generation.load(std::memory_order_relaxed) != id.generation()) return nullptr;
-  return found;
-}
-
-Result<ActorId> Worker::reserve_slot(const MailboxOptions& mailbox, std::uint32_t name) {
-  while (reserving_.test_and_set(std::memory_order_acquire)) {
-  }
-  Result<ActorId> result{Error{ErrorCode::full}};
-  std::uint32_t slot = slots_used_.load(std::memory_order_relaxed);
-  if (!free_slots_.empty()) {
-    slot = free_slots_.back();
-    free_slots_.pop_back();
-  } else if (slot < 1U << ActorId::kSlotBits) {
-    slots_used_.store(slot + 1, std::memory_order_release);
-    const std::size_t chunk = chunk_of(slot);
-    if (chunks_[chunk].load(std::memory_order_relaxed) == nullptr) {
-      chunks_[chunk].store(new Cell[kFirstChunk << chunk], std::memory_order_release);
-    }
-  } else {
-    reserving_.clear(std::memory_order_release);
-    return result;
-  }
-  Cell& fresh = used_cell(slot);
-  const std::uint32_t generation = fresh.generation.load(std::memory_order_relaxed) + 1;
-  fresh.max_count.store(mailbox.messages, std::memory_order_relaxed);
-  fresh.max_bytes.store(mailbox.bytes, std::memory_order_relaxed);
-  fresh.when_full.store(mailbox.when_full, std::memory_order_relaxed);
-  fresh.name.store(name, std::memory_order_relaxed);
-  fresh.id = ActorId{index_, slot, generation};
-  fresh.generation.store(generation, std::memory_order_release);
-  result = fresh.id;
-  reserving_.clear(std::memory_order_release);
-  return result;
-}
-
-void Worker::release_slot(std::uint32_t slot) noexcept {
-  while (reserving_.test_and_set(std::memory_order_acquire)) {
-  }
-  Cell& gone = used_cell(slot);
-  gone.generation.store(gone.generation.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-  free_slots_.push_back(slot);
-  reserving_.clear(std::memory_order_release);
-}
-
-void Worker::describe(std::vector<ActorStatus>& all) {
-  const std::uint32_t used = slots_used_.load(std::memory_order_acquire);
-  for (std::uint32_t slot = 0; slot < used; ++slot) {
-    const Cell* seen = cell(slot);
-    if (seen == nullptr) continue;
-    const std::uint32_t generation = seen->generation.load(std::memory_order_acquire);
-    const ActorType* type = seen->type.load(std::memory_order_acquire);
-    if (generation % 2 == 0 || type == nullptr) continue;  // free, or its start is on the way
-    const ActorId id{index_, slot, generation};
-    all.push_back(
-        {id, system_.describe(id), type->name, seen->handled.load(std::memory_order_relaxed),
-         seen->rejected.load(std::memory_order_relaxed), seen->failures.load(std::memory_order_relaxed),
-         seen->local_count.load(std::memory_order_relaxed) + seen->remote_count.load(std::memory_order_relaxed)});
-  }
-}
-
 // --- Sending ---------------------------------------------------------------------------------------------------------
 
 Result<void> Worker::send(MessagePtr message) {
@@ -176,8 +92,8 @@ Result<void> Worker::deliver(Cell& cell, MessagePtr& message) {
           MessagePtr oldest = cell.normal.pop();
           if (oldest == nullptr) oldest = cell.urgent.pop();
           if (oldest == nullptr) return ErrorCode::full;  // one message larger than the whole bound
-          add(cell.local_count, -1U);
-          add(cell.local_bytes, static_cast<std::uint32_t>(-oldest->payload_bytes()));
+          add_by_owner(cell.local_count, -1U);
+          add_by_owner(cell.local_bytes, static_cast<std::uint32_t>(-oldest->payload_bytes()));
           discard(*oldest, DeadLetterReason::mailbox_full, ErrorCode::full);
           break;
         }
@@ -192,8 +108,8 @@ void Worker::enqueue(Cell& cell, MessagePtr message) noexcept {
   if (is_system(*message)) {
     cell.system.push(std::move(message));
   } else {
-    add(cell.local_count, 1U);
-    add(cell.local_bytes, static_cast<std::uint32_t>(message->payload_bytes()));
+    add_by_owner(cell.local_count, 1U);
+    add_by_owner(cell.local_bytes, static_cast<std::uint32_t>(message->payload_bytes()));
     (message->urgency == Urgency::urgent ? cell.urgent : cell.normal).push(std::move(message));
   }
   make_ready(cell);
@@ -300,7 +216,7 @@ void Worker::take_inbound() {
 MonoTime Worker::step(MonoTime now) {
   Pool::Scope scope{*pool_};
   now_ = now;
-  add(steps_, std::uint64_t{1});
+  add_by_owner(steps_, std::uint64_t{1});
   bool more = false;
   for (StepHook* hook : hooks_) more = hook->before_actors(now) || more;
   take_inbound();
@@ -353,99 +269,12 @@ void Worker::run_cell(Cell& cell, std::size_t& budget) {
     MessagePtr message = cell.urgent.pop();
     if (message == nullptr) message = cell.normal.pop();
     if (message == nullptr) break;
-    add(cell.local_count, -1U);
-    add(cell.local_bytes, static_cast<std::uint32_t>(-message->payload_bytes()));
+    add_by_owner(cell.local_count, -1U);
+    add_by_owner(cell.local_bytes, static_cast<std::uint32_t>(-message->payload_bytes()));
     handle(cell, *message);
     ++ran;
   }
-  add(handled_, ran);
-}
-
-Worker::Handle Worker::find_handler(const Cell& cell, Message& message) noexcept {
-  const ActorType& type = *cell.type.load(std::memory_order_relaxed);
-  if (type.intercept != nullptr) return type.intercept;
-  for (const Handler& handler : type.handlers) {
-    if (handler.type != message.type) continue;
-    // Bytes from afar are never a native value, whatever type they claim to be.
-    if (message.info == nullptr && handler.info->verify == nullptr) return nullptr;
-    if (message.info == nullptr) message.info = handler.info;
-    return handler.handle;
-  }
-  const bool table = message.block && (message.info == nullptr || message.info->verify != nullptr);
-  return table ? type.any : nullptr;
-}
-
-Result<void> Worker::timed_turn(Cell& cell, Message& message, Handle act) {
-  const MonoTime began = system_.platform.clock.now();
-  Result<void> handled = turn(cell, &message, [&] { return act(*cell.actor, message); });
-  const Duration took = system_.platform.clock.now() - began;
-  if (system_.observer != nullptr) {
-    system_.observer->on_handled({message.type_name(), message.sender, message.receiver, message.correlation,
-                                  message.trace, took, handled.ok()});
-  }
-  const Duration budget = cell.plan().options().handler_budget;
-  if (handled && cell.timed && took > budget) {
-    const auto micros = [](Duration span) {
-      return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(span).count());
-    };
-    handled = Error{ErrorCode::timeout, "it took " + micros(took) + " us, its budget is " + micros(budget) + " us"};
-  }
-  return handled;
-}
-
-void Worker::handle(Cell& cell, Message& message) {
-  const Handle act = find_handler(cell, message);
-  const Result<void> handled = act == nullptr ? Result<void>{ErrorCode::rejected}
-                               : cell.timed || system_.observer != nullptr
-                                   ? timed_turn(cell, message, act)
-                                   : turn(cell, &message, [&] { return act(*cell.actor, message); });
-  if (handled) [[likely]] {
-    add(cell.handled, 1U);
-    return;
-  }
-  const ErrorCode code = handled.error().code;
-  const bool at_fault_itself = code == ErrorCode::rejected || code == ErrorCode::malformed;
-  // Where the handler has answered, or settled, already, the second word does not count.
-  if (message.kind == MessageKind::ask) reply_error(message, at_fault_itself ? code : ErrorCode::failed);
-  if (message.kind == MessageKind::delivery) settle_failed(message, handled.error());
-  if (at_fault_itself) {
-    add(cell.rejected, 1U);
-    dead_letter(message, DeadLetterReason::unhandled);
-  } else {
-    dead_letter(message, DeadLetterReason::handler_failed);
-    fail(cell, Error{code, "while handling " + std::string{message.type_name()} + ": " + handled.error().detail});
-  }
-}
-
-void Worker::handle_reply(Cell& cell, Message& message) {
-  Timers::Fired question = timers_.take(TimerId{message.correlation});
-  // An actor that has failed, and waits to be built anew, has no state for it any more.
-  if (!question || question.owner != &cell || cell.phase == Phase::suspended) {
-    dead_letter(message, DeadLetterReason::late_reply);
-    return;
-  }
-  reply_waiting_ = std::move(question.waiting);
-  auto ran = turn(cell, &message, [&]() -> Result<void> {
-    question.function(&message);
-    return {};
-  });
-  reply_waiting_ = {};
-  if (!ran) fail(cell, Error{ran.error().code, "while handling a reply: " + ran.error().detail});
-}
-
-void Worker::settle_failed(const Message& delivery, const Error& error) {
-  Settle settle{delivery.correlation, Outcome::retry, kDefaultRetryDelay, error.text(), {}};
-  send_reserved(native_message(MessageKind::tell, delivery.sender, std::move(settle)));
-}
-
-void Worker::discard(const Message& message, DeadLetterReason reason, ErrorCode code) {
-  if (message.kind == MessageKind::ask) reply_error(message, code);
-  if (message.kind == MessageKind::delivery) settle_failed(message, Error{code, "the consumer's mailbox dropped it"});
-  dead_letter(message, reason);
-}
-
-void Worker::dead_letter(const Message& message, DeadLetterReason reason) noexcept {
-  system_.report({reason, message.type_name(), message.sender, message.receiver});
+  add_by_owner(handled_, ran);
 }
 
 }  // namespace pannier

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "transports/sim/network.h"
+
+namespace pannier::sim {
+
+/// What a dial, its answer or an end weighs on a limited path.
+inline constexpr std::size_t kControlBytes = 64;
+
+/// One end of a channel.
+struct Network::Half {
+  ChannelId id{};
+  std::shared_ptr<Endpoint> owner;  ///< Empty at a dial's far end that nobody has answered yet.
+  std::string host;
+  std::shared_ptr<Half> peer;  ///< Let go by both once both have ended.
+  std::optional<PublicKey> wanted_key;
+  PeerIdentity peer_identity;
+  MonoTime last_arrival{};         ///< Of what this end has sent: keeps a channel in order.
+  std::size_t waiting_frames = 0;  ///< Sent by this end and not yet polled at the far one.
+  std::size_t waiting_bytes = 0;
+  bool open = true;
+  bool answered = false;  ///< This end's dial has had its answer.
+  bool broken = false;    ///< A cut has swallowed something of what this end sent.
+  bool refused = false;   ///< This end was told "full", and is woken when there is room.
+};
+
+struct Network::Event {
+  enum class Kind : std::uint8_t { open, accept, frame, closed } kind;
+  std::shared_ptr<Half> half;
+  std::vector<std::byte> frame;
+  Error cause{ErrorCode::closed};
+};
+
+struct Network::Endpoint {
+  std::string host;
+  std::optional<PublicKey> key;
+  FlagWakeup* wakeup = nullptr;  ///< Null once the transport is gone.
+  std::deque<Event> events;
+  std::unordered_map<ChannelId, std::shared_ptr<Half>> channels;  ///< Looked up only: its order means nothing.
+  Transport::Counters counters;
+
+  void post(Event event) {
+    if (wakeup == nullptr) return;
+    events.push_back(std::move(event));
+    wakeup->notify();
+  }
+};
+
+}  // namespace pannier::sim

@@ -5,8 +5,8 @@
 
 #include "platform/platform.h"
 #include "platform/result.h"
-#include "runtime/actor.h"
+#include "runtime/actor/actor.h"
 #include "runtime/limits.h"
+#include "runtime/message/table.h"
+#include "runtime/message/type_id.h"
 #include "runtime/node.h"
-#include "runtime/table.h"
-#include "runtime/type_id.h"

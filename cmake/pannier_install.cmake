@@ -1,6 +1,6 @@
 # Headers, library, CMake package and pkg-config file.
 #
-# Headers go to include/pannier, which is itself the include directory: code says #include "runtime/actor.h"
+# Headers go to include/pannier, which is itself the include directory: code says #include "runtime/actor/actor.h"
 # within the project and outside alike (docs/decisions/0001-include-paths.md).
 include_guard(GLOBAL)
 include(CMakePackageConfigHelpers)

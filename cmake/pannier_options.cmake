@@ -13,7 +13,7 @@ function(pannier_options target)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     target_compile_options(${target} PRIVATE -Wno-restrict)
   endif()
-  # Under sanitizers gcc 12 takes the parts of std::variant and std::optional that are not there for uninitialised reads.
+  # Under sanitizers gcc 12 takes the absent parts of std::variant and std::optional for uninitialised reads.
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_FLAGS MATCHES "-fsanitize")
     target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized)
   endif()

@@ -16,8 +16,8 @@ class Wakeup {
   /// The owner's thread only. Returns after a notification, or at `deadline` (kNever: only then); may return early.
   virtual void wait_until(MonoTime deadline) noexcept = 0;
 
-  /// True where nothing but notify() and time ends a wait, so that a driver may look at Loop::pending for a while before
-  /// it sleeps. False where sockets are waited for as well: they would go unseen meanwhile.
+  /// True where nothing but notify() and time ends a wait, so that a driver may look at Loop::pending for a while
+  /// before it sleeps. False where sockets are waited for as well: they would go unseen meanwhile.
   [[nodiscard]] virtual bool notified_only() const noexcept { return false; }
 };
 

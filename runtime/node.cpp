@@ -1,8 +1,8 @@
 #include "runtime/node.h"
 
+#include "runtime/actor/worker.h"
+#include "runtime/link/router.h"
 #include "runtime/queue/queue.h"
-#include "runtime/router.h"
-#include "runtime/worker.h"
 
 namespace pannier {
 

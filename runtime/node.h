@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "platform/loop.h"
-#include "runtime/actor.h"
-#include "runtime/link_options.h"
+#include "runtime/actor/actor.h"
+#include "runtime/actor/system.h"
+#include "runtime/link/link_options.h"
+#include "runtime/link/transport.h"
 #include "runtime/queue/lane.h"
 #include "runtime/queue/queue_messages.h"
-#include "runtime/system.h"
-#include "runtime/transport.h"
 
 namespace pannier {
 

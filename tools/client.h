@@ -6,7 +6,7 @@
 #include <string>
 
 #include "platform/result.h"
-#include "runtime/any_table.h"
+#include "runtime/message/any_table.h"
 
 namespace pannier::tools {
 

@@ -3,7 +3,7 @@
 #include <array>
 #include <cstdio>
 
-#include "runtime/directory.h"
+#include "runtime/actor/directory.h"
 #include "tools/config.h"
 
 namespace pannier::tools {

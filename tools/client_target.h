@@ -1,7 +1,7 @@
 #pragma once
 
 #include "platform/entropy.h"
-#include "runtime/link_options.h"
+#include "runtime/link/link_options.h"
 #include "tools/client.h"
 #include "transports/zmq/keys.h"
 

@@ -7,7 +7,7 @@
 #include <initializer_list>
 
 #include "platform/files.h"
-#include "runtime/directory.h"
+#include "runtime/actor/directory.h"
 #include "tools/config_reader.h"
 #include "transports/zmq/keys.h"
 

@@ -7,7 +7,7 @@
 
 #include "platform/log.h"
 #include "platform/result.h"
-#include "runtime/link_options.h"
+#include "runtime/link/link_options.h"
 #include "runtime/queue/lane.h"
 
 namespace pannier::tools {

@@ -5,7 +5,7 @@
 #include <map>
 #include <string>
 
-#include "runtime/actor.h"
+#include "runtime/actor/actor.h"
 
 namespace pannier::tools {
 

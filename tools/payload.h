@@ -4,7 +4,7 @@
 #include <string>
 
 #include "platform/result.h"
-#include "runtime/any_table.h"
+#include "runtime/message/any_table.h"
 #include "tools/output.h"
 #include "tools/schema_file.h"
 

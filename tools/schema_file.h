@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "platform/result.h"
-#include "runtime/any_table.h"
+#include "runtime/message/any_table.h"
 
 namespace pannier::tools {
 

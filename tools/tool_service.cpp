@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/actor/system.h"
 #include "runtime/queue/queue_messages.h"
-#include "runtime/system.h"
 
 namespace pannier::tools {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/actor.h"
+#include "runtime/actor/actor.h"
 #include "runtime/queue/lane.h"
 #include "tools/lane_desk.h"
 #include "tools/schema/inspect.fbs.h"

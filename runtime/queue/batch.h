@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/any_table.h"
+#include "runtime/message/any_table.h"
 #include "runtime/queue/store.h"
 
 namespace pannier {

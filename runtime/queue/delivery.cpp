@@ -3,8 +3,8 @@
 #include <atomic>
 #include <exception>
 
-#include "runtime/message.h"
-#include "runtime/system.h"
+#include "runtime/actor/system.h"
+#include "runtime/message/message.h"
 
 namespace pannier {
 
@@ -40,9 +40,7 @@ void Delivery::settle(Settle settle) const {
   state->send(std::move(settle));
 }
 
-std::uint64_t Delivery::id() const noexcept {
-  return reinterpret_cast<const State*>(state_.bytes().data())->id;
-}
+std::uint64_t Delivery::id() const noexcept { return reinterpret_cast<const State*>(state_.bytes().data())->id; }
 
 void Delivery::settled() const noexcept {
   auto* state = const_cast<State*>(reinterpret_cast<const State*>(state_.bytes().data()));

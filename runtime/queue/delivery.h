@@ -4,9 +4,9 @@
 #include <string>
 #include <utility>
 
-#include "runtime/block.h"
+#include "runtime/message/block.h"
+#include "runtime/message/ref.h"
 #include "runtime/queue/batch.h"
-#include "runtime/ref.h"
 
 namespace pannier {
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "runtime/callback.h"
+#include "runtime/message/callback.h"
 #include "runtime/queue/store.h"
 
 namespace pannier {

@@ -10,12 +10,12 @@
 #include <unordered_set>
 #include <vector>
 
+#include "runtime/actor/service.h"
+#include "runtime/link/router_messages.h"
 #include "runtime/queue/delivery.h"
 #include "runtime/queue/group.h"
 #include "runtime/queue/lane.h"
 #include "runtime/queue/queue_messages.h"
-#include "runtime/router_messages.h"
-#include "runtime/service.h"
 
 namespace pannier {
 

@@ -7,8 +7,7 @@
 
 namespace pannier {
 
-MemoryStore::MemoryStore(Entropy& entropy)
-    : MemoryStore(entropy, std::numeric_limits<std::uint64_t>::max()) {}
+MemoryStore::MemoryStore(Entropy& entropy) : MemoryStore(entropy, std::numeric_limits<std::uint64_t>::max()) {}
 
 MemoryStore::MemoryStore(Entropy& entropy, std::uint64_t max_bytes)
     : incarnation_(entropy.next_u64()), max_bytes_(max_bytes) {}
@@ -21,8 +20,7 @@ Result<Sequence> MemoryStore::next_sequence() {
 }
 
 Result<void> MemoryStore::begin() {
-  if (open_)
-    return Error{ErrorCode::invalid_argument, "begin within a transaction: commit or roll back first."};
+  if (open_) return Error{ErrorCode::invalid_argument, "begin within a transaction: commit or roll back first."};
   open_ = true;
   rows_put_before_ = counters_.rows_put;
   return {};
@@ -62,8 +60,7 @@ MemoryStore::KeptStream* MemoryStore::find(StreamId stream) {
 
 Result<StreamId> MemoryStore::stream(Box box, std::string_view node, std::string_view lane) {
   for (const auto& kept : streams_) {
-    if (kept->stream.box == box && kept->stream.node == node && kept->stream.lane == lane)
-      return kept->stream.id;
+    if (kept->stream.box == box && kept->stream.node == node && kept->stream.lane == lane) return kept->stream.id;
   }
   if (!open_) return Error{ErrorCode::not_found, "No such stream; making one needs a transaction."};
   if (failed_) return *failed_;
@@ -84,8 +81,7 @@ Result<StreamId> MemoryStore::stream(Box box, std::string_view node, std::string
   return streams_.back()->stream.id;
 }
 
-void MemoryStore::apply(KeptStream& stream, RowState state, Sequence sequence,
-                        std::shared_ptr<const KeptRow> row) {
+void MemoryStore::apply(KeptStream& stream, RowState state, Sequence sequence, std::shared_ptr<const KeptRow> row) {
   const bool ready = state == RowState::ready;
   Rows& rows = ready ? stream.ready : stream.parked;
   std::uint64_t& messages = ready ? stream.stream.messages : stream.stream.parked;
@@ -105,13 +101,11 @@ void MemoryStore::apply(KeptStream& stream, RowState state, Sequence sequence,
   }
 }
 
-void MemoryStore::set_row(KeptStream& stream, RowState state, Sequence sequence,
-                          std::shared_ptr<const KeptRow> row) {
+void MemoryStore::set_row(KeptStream& stream, RowState state, Sequence sequence, std::shared_ptr<const KeptRow> row) {
   const Rows& rows = state == RowState::ready ? stream.ready : stream.parked;
   const auto at = rows.find(sequence);
   std::shared_ptr<const KeptRow> old = at == rows.end() ? nullptr : at->second;
-  undo_.emplace_back(
-      [this, &stream, state, sequence, old = std::move(old)] { apply(stream, state, sequence, old); });
+  undo_.emplace_back([this, &stream, state, sequence, old = std::move(old)] { apply(stream, state, sequence, old); });
   apply(stream, state, sequence, std::move(row));
 }
 
@@ -119,15 +113,12 @@ Result<void> MemoryStore::put(const Row& row) {
   if (Result<void> ready = check_change(); !ready) return ready;
   if (Result<void> checked = store_checks::row(row); !checked) return fail(checked.error());
   KeptStream* stream = find(row.stream);
-  if (stream == nullptr)
-    return fail({ErrorCode::invalid_argument, "put: no such stream; ask stream() for its id."});
+  if (stream == nullptr) return fail({ErrorCode::invalid_argument, "put: no such stream; ask stream() for its id."});
   if (stream->ready.contains(row.sequence) || stream->parked.contains(row.sequence)) {
-    return fail(
-        {ErrorCode::invalid_argument, "put: this sequence number is taken; ask next_sequence() for one."});
+    return fail({ErrorCode::invalid_argument, "put: this sequence number is taken; ask next_sequence() for one."});
   }
   if (bytes_ + row.payload.size() > max_bytes_) {
-    return fail({ErrorCode::storage_full,
-                 "The memory store is at its cap; wait until messages have been delivered."});
+    return fail({ErrorCode::storage_full, "The memory store is at its cap; wait until messages have been delivered."});
   }
   auto kept = std::make_shared<KeptRow>();
   kept->key = row.key;

@@ -1,6 +1,6 @@
 #include "runtime/queue/queue.h"
 
-#include "runtime/directory.h"
+#include "runtime/actor/directory.h"
 
 namespace pannier {
 

@@ -4,12 +4,12 @@
 #include <unordered_map>
 #include <vector>
 
+#include "runtime/actor/service.h"
 #include "runtime/queue/group.h"
 #include "runtime/queue/inbox.h"
 #include "runtime/queue/lane.h"
 #include "runtime/queue/outbox.h"
 #include "runtime/queue/queue_messages.h"
-#include "runtime/service.h"
 
 namespace pannier {
 

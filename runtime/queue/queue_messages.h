@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/actor_base.h"
+#include "runtime/actor/actor_base.h"
 #include "runtime/queue/batch.h"
 #include "runtime/queue/delivery.h"
 

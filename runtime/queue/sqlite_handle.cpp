@@ -8,56 +8,42 @@ namespace {
 
 ErrorCode code_of(int rc, int system_error) noexcept {
   switch (rc & 0xff) {
-    case SQLITE_FULL:
-      return ErrorCode::storage_full;
+    case SQLITE_FULL: return ErrorCode::storage_full;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
     case SQLITE_FORMAT:
     case SQLITE_MISMATCH:
     case SQLITE_SCHEMA:
-    case SQLITE_ERROR:
-      return ErrorCode::corrupt;  // Our statements are fixed: one that does not prepare lacks a table.
+    case SQLITE_ERROR: return ErrorCode::corrupt;  // Our statements are fixed: one that does not prepare lacks a table.
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-    case SQLITE_PROTOCOL:
-      return ErrorCode::in_use;
+    case SQLITE_PROTOCOL: return ErrorCode::in_use;
     case SQLITE_PERM:
     case SQLITE_AUTH:
-    case SQLITE_READONLY:
-      return ErrorCode::permission;
+    case SQLITE_READONLY: return ErrorCode::permission;
     case SQLITE_CONSTRAINT:
     case SQLITE_TOOBIG:
     case SQLITE_MISUSE:
-    case SQLITE_RANGE:
-      return ErrorCode::invalid_argument;
+    case SQLITE_RANGE: return ErrorCode::invalid_argument;
     case SQLITE_CANTOPEN:
-      if (system_error == EACCES || system_error == EPERM || system_error == EROFS)
-        return ErrorCode::permission;
+      if (system_error == EACCES || system_error == EPERM || system_error == EROFS) return ErrorCode::permission;
       if (system_error == EISDIR) return ErrorCode::invalid_argument;
       return ErrorCode::not_found;
-    default:
-      return ErrorCode::storage_io;
+    default: return ErrorCode::storage_io;
   }
 }
 
 std::string_view advice(ErrorCode code) noexcept {
   switch (code) {
-    case ErrorCode::storage_full:
-      return "free disk space or raise the cap, or wait for messages to be delivered";
+    case ErrorCode::storage_full: return "free disk space or raise the cap, or wait for messages to be delivered";
     case ErrorCode::corrupt:
       return "stop the node, keep the file and its -wal file, and restore both or start with a new file";
-    case ErrorCode::in_use:
-      return "stop the process that holds it, or give this node a file of its own";
-    case ErrorCode::permission:
-      return "check the rights of the file and its folder";
-    case ErrorCode::not_found:
-      return "make its folder first, and check the path";
-    case ErrorCode::unsupported:
-      return "run the release that made it, or a newer one";
-    case ErrorCode::invalid_argument:
-      return "correct the call or the path";
-    default:
-      return "check the disk; nothing that was acknowledged depended on this";
+    case ErrorCode::in_use: return "stop the process that holds it, or give this node a file of its own";
+    case ErrorCode::permission: return "check the rights of the file and its folder";
+    case ErrorCode::not_found: return "make its folder first, and check the path";
+    case ErrorCode::unsupported: return "run the release that made it, or a newer one";
+    case ErrorCode::invalid_argument: return "correct the call or the path";
+    default: return "check the disk; nothing that was acknowledged depended on this";
   }
 }
 
@@ -134,15 +120,14 @@ Error Connection::error(int rc, std::string_view doing) const {
     if (text != sqlite3_errstr(rc)) problem.append(" (").append(text).append(")");
   }
   const ErrorCode code = code_of(rc, system_error);
-  if (code == ErrorCode::corrupt && (rc & 0xff) == SQLITE_NOTADB)
-    problem = "not a Pannier store (not a database)";
+  if (code == ErrorCode::corrupt && (rc & 0xff) == SQLITE_NOTADB) problem = "not a Pannier store (not a database)";
   return store_error(code, path_, problem);
 }
 
 Result<Statement> Connection::prepare(std::string_view sql) {
   sqlite3_stmt* statement = nullptr;
-  const int rc = sqlite3_prepare_v3(handle_.get(), sql.data(), static_cast<int>(sql.size()),
-                                    SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+  const int rc = sqlite3_prepare_v3(handle_.get(), sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
+                                    &statement, nullptr);
   if (rc != SQLITE_OK) return error(rc, "prepare a statement");
   return Statement(statement);
 }

@@ -30,9 +30,7 @@ class Statement {
   int run() noexcept;
   void reset() noexcept;
 
-  [[nodiscard]] std::int64_t integer(int column) const noexcept {
-    return sqlite3_column_int64(get(), column);
-  }
+  [[nodiscard]] std::int64_t integer(int column) const noexcept { return sqlite3_column_int64(get(), column); }
   [[nodiscard]] std::string_view text(int column) const noexcept;
   [[nodiscard]] std::span<const std::byte> blob(int column) const noexcept;
 
@@ -74,8 +72,7 @@ class Connection {
   [[nodiscard]] Result<std::int64_t> integer(std::string_view sql);
   [[nodiscard]] Result<std::string> text(std::string_view sql);
   /// Sets a pragma and reads it back; an error where it holds something else.
-  [[nodiscard]] Result<void> set(const std::string& pragma, const std::string& value,
-                                 std::string_view expected);
+  [[nodiscard]] Result<void> set(const std::string& pragma, const std::string& value, std::string_view expected);
 
   /// Off: closing leaves the log as it is, so that a file that is refused is left untouched. On at first.
   void checkpoint_on_close(bool on) noexcept {

@@ -36,8 +36,7 @@ Stream* SqliteStore::change(StreamId id) {
 }
 
 Result<StreamId> SqliteStore::stream(Box box, std::string_view node, std::string_view lane) {
-  if (const auto known = stream_ids_.find(name_key(box, node, lane)); known != stream_ids_.end())
-    return known->second;
+  if (const auto known = stream_ids_.find(name_key(box, node, lane)); known != stream_ids_.end()) return known->second;
   if (!open_) return Error{ErrorCode::not_found, "No such stream; making one needs a transaction."};
   if (failed_) return *failed_;
   if (Result<void> checked = store_checks::stream_name(node, lane); !checked) return fail(checked.error());
@@ -96,8 +95,7 @@ Result<void> SqliteStore::put(const Row& row) {
   if (Result<void> ready = check_change(); !ready) return ready;
   if (Result<void> checked = store_checks::row(row); !checked) return fail(checked.error());
   Stream* stream = change(row.stream);
-  if (stream == nullptr)
-    return fail({ErrorCode::invalid_argument, "put: no such stream; ask stream() for its id."});
+  if (stream == nullptr) return fail({ErrorCode::invalid_argument, "put: no such stream; ask stream() for its id."});
   if (Result<void> room = check_room(); !room) {
     // Refused before anything was written: the reserve stays for a disk that is full.
     const bool held = std::exchange(reserve_held_, false);
@@ -113,16 +111,15 @@ Result<void> SqliteStore::put(const Row& row) {
   put.bind(2, as_signed(static_cast<std::uint64_t>(row.type)));
   put.bind(3, row.enqueued_at.time_since_epoch().count());
   put.bind(4, std::int64_t{row.attempts});
-  put.bind(5, std::int64_t{sqlite_schema::fixed_checksum(at, row) ^
-                           sqlite_schema::mark_checksum(at, row.attempts, cause)});
+  put.bind(
+      5, std::int64_t{sqlite_schema::fixed_checksum(at, row) ^ sqlite_schema::mark_checksum(at, row.attempts, cause)});
   put.bind(6, row.key);
   put.bind(7, row.producer);
   put.bind(8, cause);
   put.bind(9, row.payload);
   if (const int rc = put.run(); rc != SQLITE_OK) {
     if ((rc & 0xff) != SQLITE_CONSTRAINT) return fail(rc, "put");
-    return fail(
-        {ErrorCode::invalid_argument, "put: this sequence number is taken; ask next_sequence() for one."});
+    return fail({ErrorCode::invalid_argument, "put: this sequence number is taken; ask next_sequence() for one."});
   }
   if (table == kReady) {
     ++stream->messages;
@@ -159,8 +156,7 @@ Result<void> SqliteStore::erase(StreamId id, Sequence sequence) {
   Stream* stream = change(id);
   if (stream == nullptr || sequence > store_checks::kMaxSequence) return {};
   for (const std::size_t table : {kReady, kParked}) {
-    if (const int rc = erase_from(table, *stream, position(id, sequence)); rc != SQLITE_OK)
-      return fail(rc, "erase");
+    if (const int rc = erase_from(table, *stream, position(id, sequence)); rc != SQLITE_OK) return fail(rc, "erase");
   }
   return {};
 }
@@ -214,8 +210,7 @@ Result<void> SqliteStore::mark(StreamId id, Sequence sequence, RowState state, s
       const StatementScope scope(session_->is_damaged);
       session_->is_damaged.bind(1, at);
       if (session_->is_damaged.step() == SQLITE_ROW) {
-        return fail(
-            store_error(ErrorCode::corrupt, options_.path, "a damaged message cannot be made ready again"));
+        return fail(store_error(ErrorCode::corrupt, options_.path, "a damaged message cannot be made ready again"));
       }
     }
     Statement& write = target == table ? session_->mark[table] : session_->move_in[target];

@@ -43,8 +43,7 @@ Result<bool> identify(Connection& database, const std::string& path) {
                              std::to_string(kVersion));
     }
     if (*version < kVersion) {
-      return store_error(ErrorCode::corrupt, path,
-                         "its format version " + std::to_string(*version) + " never existed");
+      return store_error(ErrorCode::corrupt, path, "its format version " + std::to_string(*version) + " never existed");
     }
     return false;
   }
@@ -63,9 +62,8 @@ Result<void> set_up(Connection& database, const SqliteOptions& options, bool fre
   const std::string pages = std::to_string(options.checkpoint_pages);
   const std::string journal = std::to_string(kJournalLimitBytes);
   const Setting settings[] = {
-      {"page_size", std::to_string(kPageBytes),
-       std::to_string(kPageBytes)},  // The first two before journal_mode,
-      {"auto_vacuum", "NONE", "0"},  // which writes a new file's header.
+      {"page_size", std::to_string(kPageBytes), std::to_string(kPageBytes)},  // The first two before journal_mode,
+      {"auto_vacuum", "NONE", "0"},                                           // which writes a new file's header.
       {"mmap_size", "0", "0"},
       {"temp_store", "MEMORY", "2"},
       {"secure_delete", "OFF", "0"},
@@ -90,11 +88,11 @@ Result<void> set_up(Connection& database, const SqliteOptions& options, bool fre
   if (!fresh) return {};
 
   const std::uint64_t incarnation = options.entropy.next_u64();
-  const std::string sql =
-      "BEGIN IMMEDIATE;" + std::string(kTables) + "PRAGMA application_id=" + std::to_string(kApplicationId) +
-      ";PRAGMA user_version=" + std::to_string(kVersion) + ";INSERT INTO meta VALUES (1, " +
-      std::to_string(static_cast<std::int64_t>(incarnation)) + ", 1, " +
-      std::to_string(meta_checksum(incarnation, 1)) + ");COMMIT;";
+  const std::string sql = "BEGIN IMMEDIATE;" + std::string(kTables) +
+                          "PRAGMA application_id=" + std::to_string(kApplicationId) +
+                          ";PRAGMA user_version=" + std::to_string(kVersion) + ";INSERT INTO meta VALUES (1, " +
+                          std::to_string(static_cast<std::int64_t>(incarnation)) + ", 1, " +
+                          std::to_string(meta_checksum(incarnation, 1)) + ");COMMIT;";
   return database.execute(sql.c_str());
 }
 
@@ -119,8 +117,7 @@ Result<void> check(Connection& database, const SqliteOptions& options) {
 Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs) {
   // SQLite deletes the log of an empty or missing database without a word, and acknowledged messages with it.
   if (vfs.size_of(options.path).value_or(0) == 0 && vfs.size_of(options.path + "-wal").value_or(0) > 0) {
-    return store_error(ErrorCode::corrupt, options.path,
-                       "missing, empty or not readable, but its -wal file is there");
+    return store_error(ErrorCode::corrupt, options.path, "missing, empty or not readable, but its -wal file is there");
   }
   Result<Connection> database = Connection::open(options.path, vfs.name());
   if (!database) return database;

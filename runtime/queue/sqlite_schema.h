@@ -23,8 +23,7 @@ inline constexpr std::int64_t kPageBytes = 4096;
 [[nodiscard]] Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs);
 
 [[nodiscard]] inline std::int64_t position(StreamId stream, Sequence sequence) noexcept {
-  return static_cast<std::int64_t>(static_cast<std::uint64_t>(stream) << store_checks::kSequenceBits |
-                                   sequence);
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(stream) << store_checks::kSequenceBits | sequence);
 }
 [[nodiscard]] inline Sequence sequence_of(std::int64_t position) noexcept {
   return static_cast<std::uint64_t>(position) & store_checks::kMaxSequence;
@@ -61,8 +60,7 @@ inline constexpr std::int64_t kPageBytes = 4096;
 [[nodiscard]] inline std::uint32_t watermark_checksum(const Watermark& mark) noexcept {
   return FieldChecksum().text(mark.producer).u64(mark.incarnation).text(mark.lane).u64(mark.sequence).value();
 }
-[[nodiscard]] inline std::uint32_t state_checksum(std::string_view key,
-                                                  std::span<const std::byte> value) noexcept {
+[[nodiscard]] inline std::uint32_t state_checksum(std::string_view key, std::span<const std::byte> value) noexcept {
   return FieldChecksum().text(key).bytes(value).value();
 }
 

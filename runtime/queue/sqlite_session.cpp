@@ -37,25 +37,24 @@ Result<std::unique_ptr<SqliteSession>> SqliteSession::create(Connection connecti
     const std::string table = tables[i];
     const std::string other = tables[1 - i];
     const std::string columns = "position, type, enqueued_at, attempts, crc, key, producer, cause, payload";
-    entries.push_back({&made->put[i], "INSERT INTO " + table + " (" + columns +
-                                          ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"});
+    entries.push_back(
+        {&made->put[i], "INSERT INTO " + table + " (" + columns + ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"});
     entries.push_back({&made->size[i], "SELECT length(payload) FROM " + table + " WHERE position=?1"});
     entries.push_back({&made->erase[i], "DELETE FROM " + table + " WHERE position=?1"});
-    entries.push_back({&made->marked[i],
-                       "SELECT attempts, crc, cause, length(payload) FROM " + table + " WHERE position=?1"});
     entries.push_back(
-        {&made->mark[i], "UPDATE " + table + " SET attempts=?2, cause=?3, crc=?4 WHERE position=?1"});
-    entries.push_back({&made->move_in[i],
-                       "INSERT INTO " + table + " (" + columns +
-                           ") SELECT position, type, enqueued_at, ?2, ?4, key, producer, ?3, payload FROM " +
-                           other + " WHERE position=?1"});
+        {&made->marked[i], "SELECT attempts, crc, cause, length(payload) FROM " + table + " WHERE position=?1"});
+    entries.push_back({&made->mark[i], "UPDATE " + table + " SET attempts=?2, cause=?3, crc=?4 WHERE position=?1"});
+    entries.push_back(
+        {&made->move_in[i], "INSERT INTO " + table + " (" + columns +
+                                ") SELECT position, type, enqueued_at, ?2, ?4, key, producer, ?3, payload FROM " +
+                                other + " WHERE position=?1"});
     entries.push_back({&made->read[i], "SELECT " + columns + " FROM " + table +
                                            " WHERE position>?1 AND position<=?2 ORDER BY position"});
     // length() of a blob reads the record's header, not the payload nor its overflow pages.
     entries.push_back({&made->count[i], "SELECT count(*), coalesce(sum(length(payload)), 0) FROM " + table +
                                             " WHERE position BETWEEN ?1 AND ?2"});
-    entries.push_back({&made->copy_damaged[i], "INSERT OR REPLACE INTO damaged (" + columns + ") SELECT " +
-                                                   columns + " FROM " + table + " WHERE position=?1"});
+    entries.push_back({&made->copy_damaged[i], "INSERT OR REPLACE INTO damaged (" + columns + ") SELECT " + columns +
+                                                   " FROM " + table + " WHERE position=?1"});
   }
   for (Entry& entry : entries) {
     Result<Statement> prepared = made->connection.prepare(entry.sql);

@@ -26,8 +26,7 @@ struct SqliteSession {
   Statement free_pages;
   Statement set_lease;  ///< lease, crc
 
-  std::array<Statement, 2>
-      put;  ///< position, type, enqueued_at, attempts, crc, key, producer, cause, payload
+  std::array<Statement, 2> put;           ///< position, type, enqueued_at, attempts, crc, key, producer, cause, payload
   std::array<Statement, 2> size;          ///< position -> length(payload)
   std::array<Statement, 2> erase;         ///< position
   std::array<Statement, 2> marked;        ///< position -> attempts, crc, cause, length(payload)

@@ -33,8 +33,7 @@ Result<void> SqliteStore::open() {
 }
 
 Result<void> SqliteStore::load_meta() {
-  Result<Statement> read =
-      session_->connection.prepare("SELECT incarnation, sequence_lease, crc FROM meta WHERE id=1");
+  Result<Statement> read = session_->connection.prepare("SELECT incarnation, sequence_lease, crc FROM meta WHERE id=1");
   if (!read) return read.error();
   const int rc = read->step();
   if (rc != SQLITE_ROW && rc != SQLITE_DONE) return session_->connection.error(rc, "read");
@@ -55,8 +54,7 @@ Result<void> SqliteStore::load_meta() {
 Result<void> SqliteStore::load_streams() {
   streams_.clear();
   stream_ids_.clear();
-  Result<Statement> read =
-      session_->connection.prepare("SELECT id, box, node, lane, crc FROM streams ORDER BY id");
+  Result<Statement> read = session_->connection.prepare("SELECT id, box, node, lane, crc FROM streams ORDER BY id");
   if (!read) return read.error();
   int rc = read->step();
   for (; rc == SQLITE_ROW; rc = read->step()) {
@@ -119,12 +117,10 @@ Result<void> SqliteStore::first_lease() {
 Result<Sequence> SqliteStore::next_sequence() {
   if (next_ >= leased_) {
     if (next_ > store_checks::kMaxSequence) {
-      return store_error(ErrorCode::full, options_.path,
-                         "all sequence numbers are used; start with a new file");
+      return store_error(ErrorCode::full, options_.path, "all sequence numbers are used; start with a new file");
     }
     if (!session_) return store_error(ErrorCode::storage_io, options_.path, "closed after a failure");
-    if (open_)
-      return store_error(ErrorCode::full, options_.path, "too many sequence numbers in one transaction");
+    if (open_) return store_error(ErrorCode::full, options_.path, "too many sequence numbers in one transaction");
     if (Result<void> leased = first_lease(); !leased) {
       if (leased.error().code == ErrorCode::storage_io) reopen();
       return leased.error();
@@ -136,22 +132,19 @@ Result<Sequence> SqliteStore::next_sequence() {
 // --- Transactions ---------------------------------------------------------------------------------------
 
 Result<void> SqliteStore::begin() {
-  if (open_)
-    return Error{ErrorCode::invalid_argument, "begin within a transaction: commit or roll back first."};
+  if (open_) return Error{ErrorCode::invalid_argument, "begin within a transaction: commit or roll back first."};
   if (!session_) {
     if (Result<void> opened = open(); !opened) return opened;
   }
   vfs_->transaction_begins();
   if (const int rc = session_->begin.run(); rc != SQLITE_OK) return session_->connection.error(rc, "begin");
-  if (leased_ <= store_checks::kMaxSequence &&
-      leased_ - std::min(next_, leased_) < options_.sequence_block / 2) {
+  if (leased_ <= store_checks::kMaxSequence && leased_ - std::min(next_, leased_) < options_.sequence_block / 2) {
     const Sequence lease = std::min(leased_ + options_.sequence_block, store_checks::kMaxSequence + 1);
     if (write_lease(lease) == SQLITE_OK) {
       new_lease_ = lease;
     } else {  // Ahead of need: what is left will do until the disk has room again.
       if (!session_->connection.autocommit()) session_->rollback.run();
-      if (const int rc = session_->begin.run(); rc != SQLITE_OK)
-        return session_->connection.error(rc, "begin");
+      if (const int rc = session_->begin.run(); rc != SQLITE_OK) return session_->connection.error(rc, "begin");
     }
   }
   open_ = true;
@@ -206,8 +199,7 @@ void SqliteStore::roll_back_changes() noexcept {
 
 Error SqliteStore::fail(Error error) {
   roll_back_changes();
-  if (error.code == ErrorCode::storage_full && reserve_held_ && options_.reserve_bytes > 0 &&
-      session_ != nullptr) {
+  if (error.code == ErrorCode::storage_full && reserve_held_ && options_.reserve_bytes > 0 && session_ != nullptr) {
     // Ballast: what was held back for this moment lets the log take the removals that make room again.
     vfs_->release_room(options_.path + "-reserve");
     reserve_held_ = false;

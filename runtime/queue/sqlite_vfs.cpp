@@ -50,9 +50,7 @@ struct CountingVfs::Methods {
     return base(file)->pMethods->xFileSize(base(file), size);
   }
   static int lock(sqlite3_file* file, int level) { return base(file)->pMethods->xLock(base(file), level); }
-  static int unlock(sqlite3_file* file, int level) {
-    return base(file)->pMethods->xUnlock(base(file), level);
-  }
+  static int unlock(sqlite3_file* file, int level) { return base(file)->pMethods->xUnlock(base(file), level); }
   static int check_reserved(sqlite3_file* file, int* result) {
     return base(file)->pMethods->xCheckReservedLock(base(file), result);
   }
@@ -60,9 +58,7 @@ struct CountingVfs::Methods {
     return base(file)->pMethods->xFileControl(base(file), operation, argument);
   }
   static int sector_size(sqlite3_file* file) { return base(file)->pMethods->xSectorSize(base(file)); }
-  static int characteristics(sqlite3_file* file) {
-    return base(file)->pMethods->xDeviceCharacteristics(base(file));
-  }
+  static int characteristics(sqlite3_file* file) { return base(file)->pMethods->xDeviceCharacteristics(base(file)); }
 
   static int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags) {
     static const sqlite3_io_methods kIo = [] {
@@ -101,9 +97,7 @@ struct CountingVfs::Methods {
   static int full_path(sqlite3_vfs* vfs, const char* name, int size, char* out) {
     return base(vfs)->xFullPathname(base(vfs), name, size, out);
   }
-  static int randomness(sqlite3_vfs* vfs, int size, char* out) {
-    return base(vfs)->xRandomness(base(vfs), size, out);
-  }
+  static int randomness(sqlite3_vfs* vfs, int size, char* out) { return base(vfs)->xRandomness(base(vfs), size, out); }
   static int sleep(sqlite3_vfs* vfs, int microseconds) { return base(vfs)->xSleep(base(vfs), microseconds); }
   static int current_time(sqlite3_vfs* vfs, double* time) { return base(vfs)->xCurrentTime(base(vfs), time); }
   static int last_error(sqlite3_vfs* vfs, int size, char* out) {
@@ -148,11 +142,8 @@ CountingVfs::~CountingVfs() {
 /// have.
 struct CountingVfs::BaseFile {
   BaseFile(sqlite3_vfs* base, const std::string& path)
-      : vfs(base),
-        name(static_cast<std::size_t>(base->mxPathname) + 2, '\0'),
-        memory(sqlite3_malloc(base->szOsFile)) {
-    named =
-        memory != nullptr && vfs->xFullPathname(vfs, path.c_str(), vfs->mxPathname, name.data()) == SQLITE_OK;
+      : vfs(base), name(static_cast<std::size_t>(base->mxPathname) + 2, '\0'), memory(sqlite3_malloc(base->szOsFile)) {
+    named = memory != nullptr && vfs->xFullPathname(vfs, path.c_str(), vfs->mxPathname, name.data()) == SQLITE_OK;
   }
   ~BaseFile() {
     close();
@@ -204,8 +195,7 @@ bool CountingVfs::hold_room(const std::string& path, std::int64_t bytes) {
   if (file.size().value_or(0) >= bytes) return true;
   static constexpr std::array<std::byte, 16384> kZeros{};
   for (std::int64_t at = 0; held && at < bytes; at += static_cast<std::int64_t>(kZeros.size())) {
-    held = file.file->pMethods->xWrite(file.file, kZeros.data(), static_cast<int>(kZeros.size()), at) ==
-           SQLITE_OK;
+    held = file.file->pMethods->xWrite(file.file, kZeros.data(), static_cast<int>(kZeros.size()), at) == SQLITE_OK;
     bytes_written_ += kZeros.size();
   }
   ++syncs_;
@@ -223,8 +213,7 @@ void CountingVfs::release_room(const std::string& path) noexcept {
 void CountingVfs::void_transaction() noexcept {
   if (log_ == nullptr || first_log_write_ < 0) return;
   static constexpr std::array<std::byte, 32> kZeros{};  // A frame header has 24 bytes, the log's own 32.
-  static_cast<void>(
-      log_->pMethods->xWrite(log_, kZeros.data(), static_cast<int>(kZeros.size()), first_log_write_));
+  static_cast<void>(log_->pMethods->xWrite(log_, kZeros.data(), static_cast<int>(kZeros.size()), first_log_write_));
 }
 
 }  // namespace pannier

@@ -10,7 +10,7 @@
 
 #include "platform/clock.h"
 #include "platform/result.h"
-#include "runtime/type_id.h"
+#include "runtime/message/type_id.h"
 
 namespace pannier {
 
@@ -118,8 +118,8 @@ class Store {
   [[nodiscard]] virtual Result<void> erase_through(StreamId stream, Sequence sequence) = 0;
   /// Rewrites state, attempts and cause of one row. not_found where it is gone; corrupt for a row that was
   /// moved aside as damaged and shall be made ready.
-  [[nodiscard]] virtual Result<void> mark(StreamId stream, Sequence sequence, RowState state,
-                                          std::uint32_t attempts, std::string_view cause) = 0;
+  [[nodiscard]] virtual Result<void> mark(StreamId stream, Sequence sequence, RowState state, std::uint32_t attempts,
+                                          std::string_view cause) = 0;
   [[nodiscard]] virtual Result<void> put_watermark(const Watermark& watermark) = 0;
   /// The application's own state: small values under keys, changed in the same transaction as its messages.
   [[nodiscard]] virtual Result<void> put_state(std::string_view key, std::span<const std::byte> value) = 0;

@@ -18,12 +18,10 @@ Result<void> at_most(const char* part, std::size_t size, std::size_t limit) {
 
 Result<void> row(const Row& row) {
   if (row.sequence == 0 || row.sequence > kMaxSequence) {
-    return Error{ErrorCode::invalid_argument,
-                 "A sequence number must come from next_sequence (1 to 2^47 - 1)."};
+    return Error{ErrorCode::invalid_argument, "A sequence number must come from next_sequence (1 to 2^47 - 1)."};
   }
   if (Result<void> key = at_most("key", row.key.size(), limits::kKeyBytes); !key) return key;
-  if (Result<void> name = at_most("producer", row.producer.size(), limits::kNodeNameBytes); !name)
-    return name;
+  if (Result<void> name = at_most("producer", row.producer.size(), limits::kNodeNameBytes); !name) return name;
   return at_most("payload", row.payload.size(), limits::kPayloadBytes);
 }
 
@@ -33,8 +31,7 @@ Result<void> stream_name(std::string_view node, std::string_view lane) {
 }
 
 Result<void> watermark(const Watermark& watermark) {
-  if (Result<void> name = at_most("producer", watermark.producer.size(), limits::kNodeNameBytes); !name)
-    return name;
+  if (Result<void> name = at_most("producer", watermark.producer.size(), limits::kNodeNameBytes); !name) return name;
   return at_most("lane name", watermark.lane.size(), limits::kLaneNameBytes);
 }
 

@@ -18,8 +18,7 @@
 namespace pannier::contract {
 
 /// A row that owns nothing; `payload` lives as long as the caller's string.
-inline Row row_of(StreamId stream, Sequence sequence, std::string_view payload,
-                  std::string_view key = "order-1") {
+inline Row row_of(StreamId stream, Sequence sequence, std::string_view payload, std::string_view key = "order-1") {
   Row row;
   row.stream = stream;
   row.sequence = sequence;
@@ -73,8 +72,7 @@ inline std::vector<Sequence> read_sequences(Store& store, StreamId stream, RowSt
 inline Stream stream_of(Store& store, StreamId id) {
   const Result<std::vector<Stream>> all = store.streams();
   REQUIRE(all.ok());
-  const auto found =
-      std::find_if(all->begin(), all->end(), [&](const Stream& each) { return each.id == id; });
+  const auto found = std::find_if(all->begin(), all->end(), [&](const Stream& each) { return each.id == id; });
   REQUIRE(found != all->end());
   return *found;
 }
@@ -170,8 +168,7 @@ TEST_CASE_TEMPLATE_DEFINE("store: its contract", Fixture, store_contract) {
     const Sequence first = *store.next_sequence();
     REQUIRE(store.put(row_of(stream, first, "one")).ok());
     CHECK(store.put(row_of(stream, first, "again")).error().code == ErrorCode::invalid_argument);
-    CHECK(store.put(row_of(stream, *store.next_sequence(), "two")).error().code ==
-          ErrorCode::invalid_argument);
+    CHECK(store.put(row_of(stream, *store.next_sequence(), "two")).error().code == ErrorCode::invalid_argument);
     CHECK(store.commit(Durability::fsynced).error().code == ErrorCode::invalid_argument);
     store.rollback();
     CHECK(read_sequences(store, stream).empty());
@@ -202,8 +199,7 @@ TEST_CASE_TEMPLATE_DEFINE("store: its contract", Fixture, store_contract) {
 
   SUBCASE("a put to a stream that nobody made is refused") {
     REQUIRE(store.begin().ok());
-    CHECK(store.put(row_of(StreamId{77}, *store.next_sequence(), "x")).error().code ==
-          ErrorCode::invalid_argument);
+    CHECK(store.put(row_of(StreamId{77}, *store.next_sequence(), "x")).error().code == ErrorCode::invalid_argument);
     store.rollback();
   }
 
@@ -443,8 +439,7 @@ TEST_CASE_TEMPLATE_DEFINE("store: its contract", Fixture, store_contract) {
   }
 }
 
-TEST_CASE_TEMPLATE_DEFINE("store: what stays when it is closed and opened again", Fixture,
-                          store_persistence_contract) {
+TEST_CASE_TEMPLATE_DEFINE("store: what stays when it is closed and opened again", Fixture, store_persistence_contract) {
   using namespace pannier;
   using namespace pannier::contract;
   Fixture fixture;

@@ -6,12 +6,12 @@
 #include <utility>
 #include <vector>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
 #include "runtime/limits.h"
-#include "runtime/transport.h"
+#include "runtime/link/transport.h"
 #include "tests/support/transport_fixtures.h"
 
-/// What every transport promises (runtime/transport.h), as one suite, run on each implementation by
+/// What every transport promises (runtime/link/transport.h), as one suite, run on each implementation by
 /// tests/contract/transport_test.cpp.
 namespace pannier::contract {
 

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
 #include "platform/files.h"
 #include "platform/posix/event_wakeup.h"
 #include "platform/posix/local_socket.h"

@@ -2,7 +2,7 @@
 #include <memory>
 #include <vector>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
 #include "platform/sim/simulator.h"
 
 namespace pannier::sim {

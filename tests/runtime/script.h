@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/actor.h"
+#include "runtime/actor/actor.h"
 #include "runtime/node.h"
 #include "tests/runtime/schema/messages.fbs.h"
 #include "tests/support/sim_node.h"

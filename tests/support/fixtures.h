@@ -63,8 +63,7 @@ class SqliteStoreFixture {
   /// Closes in an orderly way and opens the same file again. References to the old store are invalid.
   void reopen() {
     store_.reset();
-    Result<std::unique_ptr<Store>> opened =
-        open_sqlite_store({.path = folder_.file("node.db"), .entropy = entropy_});
+    Result<std::unique_ptr<Store>> opened = open_sqlite_store({.path = folder_.file("node.db"), .entropy = entropy_});
     INFO((opened ? std::string() : opened.error().text()));
     REQUIRE(opened.ok());
     store_ = std::move(*opened);

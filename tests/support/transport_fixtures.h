@@ -9,11 +9,11 @@
 #include <utility>
 #include <vector>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
 #include "platform/posix/event_wakeup.h"
 #include "platform/posix/system_clock.h"
 #include "platform/sim/simulator.h"
-#include "runtime/transport.h"
+#include "runtime/link/transport.h"
 #include "transports/inproc/inproc_transport.h"
 #include "transports/sim/network.h"
 #include "transports/zmq/zmq_transport.h"

@@ -9,9 +9,7 @@ namespace {
 
 bool is_source(const SourceFile& file) { return file.path.ends_with(".h") || file.path.ends_with(".cpp"); }
 
-std::string at(const SourceFile& file, std::size_t line) {
-  return file.path + ":" + std::to_string(line) + ": ";
-}
+std::string at(const SourceFile& file, std::size_t line) { return file.path + ":" + std::to_string(line) + ": "; }
 
 std::string first_folder(std::string_view path) { return std::string(path.substr(0, path.find('/'))); }
 
@@ -46,8 +44,8 @@ const std::vector<OnlyHere>& headers() {
       {{"sodium"},
        {"transports/zmq/", "platform/posix/", "tools/", "tests/transports/zmq/"},
        "cryptography stays in transports/zmq and platform/posix"},
-      {{"unistd.h", "sys/", "poll.h", "fcntl.h", "pthread.h", "signal.h", "csignal", "netinet/", "arpa/",
-        "netdb.h", "dlfcn.h", "sched.h", "termios.h", "linux/", "time.h", "ctime"},
+      {{"unistd.h", "sys/", "poll.h", "fcntl.h", "pthread.h", "signal.h", "csignal", "netinet/", "arpa/", "netdb.h",
+        "dlfcn.h", "sched.h", "termios.h", "linux/", "time.h", "ctime"},
        {PANNIER_OUTSIDE_THE_LIBRARY},
        "the operating system stays in platform/posix"},
       {{"thread", "condition_variable", "future", "stop_token", "semaphore", "latch", "barrier"},
@@ -113,15 +111,12 @@ Findings check_include_direction(const SourceFile& file) {
       findings.push_back(at(file, include.line) + own + " must not include from " + other);
     }
     const bool into_sim = include.header.find("/sim/") != std::string::npos;
-    const bool library =
-        ranks().at(own) <= ranks().at("transports") && file.path.find("/sim/") == std::string::npos;
+    const bool library = ranks().at(own) <= ranks().at("transports") && file.path.find("/sim/") == std::string::npos;
     if (into_sim && library) {
-      findings.push_back(at(file, include.line) +
-                         "the simulation is for tests: a device's code must not include it");
+      findings.push_back(at(file, include.line) + "the simulation is for tests: a device's code must not include it");
     }
     if (own == "runtime" && include.header.starts_with("platform/posix/")) {
-      findings.push_back(at(file, include.line) +
-                         "runtime takes clocks, threads and files as platform's interfaces");
+      findings.push_back(at(file, include.line) + "runtime takes clocks, threads and files as platform's interfaces");
     }
   }
   return findings;
@@ -133,9 +128,8 @@ Findings check_only_here_headers(const SourceFile& file) {
   for (const Include& include : includes_of(file.text)) {
     if (include.quoted) continue;
     for (const OnlyHere& rule : headers()) {
-      const bool named = std::any_of(rule.what.begin(), rule.what.end(), [&](std::string_view what) {
-        return names_header(include.header, what);
-      });
+      const bool named = std::any_of(rule.what.begin(), rule.what.end(),
+                                     [&](std::string_view what) { return names_header(include.header, what); });
       if (named && !is_under(file.path, rule.where)) {
         findings.push_back(at(file, include.line) + "<" + include.header + ">: " + std::string(rule.why));
       }

@@ -12,14 +12,12 @@ bool is_text(const std::filesystem::path& path) {
   static constexpr std::string_view kEndings[] = {".h",  ".cpp", ".fbs",  ".cmake", ".in",
                                                   ".md", ".txt", ".json", ".supp",  ".toml"};
   const std::string ending = path.extension().string();
-  return path.filename() == "dev" ||
-         std::find(std::begin(kEndings), std::end(kEndings), ending) != std::end(kEndings);
+  return path.filename() == "dev" || std::find(std::begin(kEndings), std::end(kEndings), ending) != std::end(kEndings);
 }
 
 bool is_left_out(const std::filesystem::path& folder) {
   const std::string name = folder.filename().string();
-  return name.starts_with(".") || name == "build" || name.starts_with("build-") ||
-         name.starts_with("cmake-build");
+  return name.starts_with(".") || name == "build" || name.starts_with("build-") || name.starts_with("cmake-build");
 }
 
 }  // namespace
@@ -36,8 +34,7 @@ std::vector<SourceFile> read_tree(const std::filesystem::path& root) {
                        std::string(std::istreambuf_iterator<char>(in), {})});
     }
   }
-  std::sort(files.begin(), files.end(),
-            [](const SourceFile& a, const SourceFile& b) { return a.path < b.path; });
+  std::sort(files.begin(), files.end(), [](const SourceFile& a, const SourceFile& b) { return a.path < b.path; });
   return files;
 }
 
@@ -81,8 +78,7 @@ std::string code_only(std::string_view text) {
       end = find_end(")" + std::string(delimiter) + "\"", i + 2);
       blank(i + 2, end - 1);
     } else if (rest[0] == '"' || (rest[0] == '\'' && !follows_digit)) {
-      while (end < text.size() && text[end] != rest[0] && text[end] != '\n')
-        end += text[end] == '\\' ? 2U : 1U;
+      while (end < text.size() && text[end] != rest[0] && text[end] != '\n') end += text[end] == '\\' ? 2U : 1U;
       blank(i + 1, end);
       ++end;
     }

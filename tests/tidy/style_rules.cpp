@@ -19,8 +19,7 @@ struct Exception {
 const std::map<std::string, Exception>& long_files() {
   static const std::map<std::string, Exception> kLongFiles = {
       {"tests/contract/store_contract.h", {600, "one contract, read in one go beside runtime/queue/store.h"}},
-      {"tests/contract/transport_contract.h",
-       {600, "one contract, read in one go beside runtime/transport.h"}},
+      {"tests/contract/transport_contract.h", {600, "one contract, read in one go beside runtime/link/transport.h"}},
   };
   return kLongFiles;
 }
@@ -32,14 +31,12 @@ bool is_code(const SourceFile& file) {
          file.path.ends_with(".cmake") || file.path.ends_with("CMakeLists.txt");
 }
 
-std::string at(const SourceFile& file, std::size_t line) {
-  return file.path + ":" + std::to_string(line) + ": ";
-}
+std::string at(const SourceFile& file, std::size_t line) { return file.path + ":" + std::to_string(line) + ": "; }
 
 /// Code points, not bytes: a name in a comment may have an accent.
 std::size_t columns(std::string_view line) {
-  return static_cast<std::size_t>(std::count_if(
-      line.begin(), line.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+  return static_cast<std::size_t>(
+      std::count_if(line.begin(), line.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
 bool consists_of(std::string_view name, std::string_view extra) {
@@ -75,8 +72,7 @@ Findings check_length(const SourceFile& file) {
   const std::size_t bound = exception == long_files().end() ? kLines : exception->second.lines;
   const std::size_t lines = lines_of(file.text).size();
   if (lines <= bound) return {};
-  return {at(file, lines) + std::to_string(lines) + " lines, at most " + std::to_string(bound) +
-          ": split it"};
+  return {at(file, lines) + std::to_string(lines) + " lines, at most " + std::to_string(bound) + ": split it"};
 }
 
 Findings check_header_form(const SourceFile& file) {
@@ -143,8 +139,7 @@ Findings check_links(const SourceFile& file, const std::function<bool(const std:
     ++number;
     if (line.starts_with("```")) in_code = !in_code;
     if (in_code || line.starts_with("    ")) continue;
-    for (std::size_t open = line.find("]("); open != std::string_view::npos;
-         open = line.find("](", open + 2)) {
+    for (std::size_t open = line.find("]("); open != std::string_view::npos; open = line.find("](", open + 2)) {
       const std::size_t close = line.find(')', open);
       if (close == std::string_view::npos) break;
       std::string target(line.substr(open + 2, close - open - 2));

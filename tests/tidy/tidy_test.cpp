@@ -35,15 +35,14 @@ TEST_CASE("the tree is found") {
 TEST_CASE("includes point to the left") {
   check_tree(check_include_direction);
 
-  CHECK(check_include_direction({"platform/a.h", "#include \"runtime/type_id.h\"\n"}).size() == 1);
+  CHECK(check_include_direction({"platform/a.h", "#include \"runtime/message/type_id.h\"\n"}).size() == 1);
   CHECK(check_include_direction({"runtime/a.cpp", "#include \"transports/zmq/a.h\"\n"}).size() == 1);
   CHECK(check_include_direction({"tools/a.cpp", "#include \"examples/hello/a.h\"\n"}).size() == 1);
   CHECK(check_include_direction({"runtime/a.cpp", "#include \"type_id.h\"\n"}).size() == 1);
   CHECK(check_include_direction({"runtime/a.cpp", "#include \"platform/posix/files.h\"\n"}).size() == 1);
-  CHECK(check_include_direction({"transports/zmq/a.cpp", "#include \"platform/sim/simulator.h\"\n"}).size() ==
-        1);
+  CHECK(check_include_direction({"transports/zmq/a.cpp", "#include \"platform/sim/simulator.h\"\n"}).size() == 1);
   CHECK(check_include_direction({"pannier.h", "#include \"transports/zmq/a.h\"\n"}).size() == 1);
-  CHECK(check_include_direction({"transports/zmq/a.cpp", "#include \"runtime/transport.h\"\n"}).empty());
+  CHECK(check_include_direction({"transports/zmq/a.cpp", "#include \"runtime/link/transport.h\"\n"}).empty());
   CHECK(check_include_direction({"transports/sim/a.h", "#include \"platform/sim/simulator.h\"\n"}).empty());
 }
 
@@ -52,13 +51,10 @@ TEST_CASE("headers that belong to a few folders stay there") {
 
   CHECK(check_only_here_headers({"runtime/a.cpp", "#include <zmq.hpp>\n"}).size() == 1);
   CHECK(check_only_here_headers({"runtime/queue/outbox.cpp", "#include <sqlite3.h>\n"}).size() == 1);
-  CHECK(
-      check_only_here_headers({"runtime/a.cpp", "  #include <sys/socket.h>\n#include <unistd.h>\n"}).size() ==
-      2);
-  CHECK(check_only_here_headers({"runtime/a.h", "#include <thread>\n#include <mutex>\n#include <random>\n"})
-            .size() == 3);
-  CHECK(check_only_here_headers({"platform/posix/a.cpp", "#include <thread>\n#include <sys/epoll.h>\n"})
-            .empty());
+  CHECK(check_only_here_headers({"runtime/a.cpp", "  #include <sys/socket.h>\n#include <unistd.h>\n"}).size() == 2);
+  CHECK(check_only_here_headers({"runtime/a.h", "#include <thread>\n#include <mutex>\n#include <random>\n"}).size() ==
+        3);
+  CHECK(check_only_here_headers({"platform/posix/a.cpp", "#include <thread>\n#include <sys/epoll.h>\n"}).empty());
   CHECK(check_only_here_headers({"runtime/queue/sqlite_store.cpp", "#include <sqlite3.h>\n"}).empty());
 }
 
@@ -98,8 +94,7 @@ TEST_CASE("a header starts with its guard and opens no namespace for others") {
 
   CHECK(check_header_form({"runtime/a.h", "#include <string>\n"}).size() == 1);
   CHECK(check_header_form({"runtime/a.h", "#pragma once\nusing namespace std;\n"}).size() == 1);
-  CHECK(check_header_form({"runtime/a.h", "// why\n#pragma once\nusing namespace std::chrono_literals;\n"})
-            .empty());
+  CHECK(check_header_form({"runtime/a.h", "// why\n#pragma once\nusing namespace std::chrono_literals;\n"}).empty());
 }
 
 TEST_CASE("files are named alike") {
@@ -131,7 +126,6 @@ TEST_CASE("links between the documents lead somewhere") {
   const auto exists = [](const std::string& path) { return path == "docs/storage.md"; };
   CHECK(check_links({"docs/a.md", "[x](gone.md) and [y](../storage.md#rows)\n"}, exists).size() == 2);
   CHECK(
-      check_links({"docs/b/a.md", "[x](../storage.md#rows), [y](https://example.org), [z](#here)\n"}, exists)
-          .empty());
+      check_links({"docs/b/a.md", "[x](../storage.md#rows), [y](https://example.org), [z](#here)\n"}, exists).empty());
   CHECK(check_links({"docs/a.md", "```\n[x](gone.md)\n```\n"}, exists).empty());
 }

@@ -9,7 +9,7 @@
 
 #include "platform/wakeup.h"
 #include "runtime/limits.h"
-#include "runtime/transport.h"
+#include "runtime/link/transport.h"
 
 namespace pannier::inproc {
 

@@ -14,7 +14,7 @@
 #include "platform/loop.h"
 #include "platform/sim/simulator.h"
 #include "runtime/limits.h"
-#include "runtime/transport.h"
+#include "runtime/link/transport.h"
 
 namespace pannier::sim {
 

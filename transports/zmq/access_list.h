@@ -7,7 +7,7 @@
 #include <set>
 #include <vector>
 
-#include "runtime/transport.h"
+#include "runtime/link/transport.h"
 
 namespace pannier::zmq {
 

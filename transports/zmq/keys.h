@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "platform/result.h"
-#include "runtime/transport.h"
+#include "runtime/link/transport.h"
 
 namespace pannier::zmq {
 

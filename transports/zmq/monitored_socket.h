@@ -8,7 +8,7 @@
 #include <zmq.hpp>
 
 #include "platform/result.h"
-#include "runtime/transport.h"
+#include "runtime/link/transport.h"
 #include "transports/zmq/context_state.h"
 #include "transports/zmq/zmq_transport.h"
 

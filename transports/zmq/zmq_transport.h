@@ -5,7 +5,7 @@
 
 #include "platform/clock.h"
 #include "runtime/limits.h"
-#include "runtime/transport.h"
+#include "runtime/link/transport.h"
 #include "transports/zmq/context.h"
 #include "transports/zmq/keys.h"
 

@@ -11,8 +11,7 @@ void Auditor::add(const std::string& process, const std::vector<LedgerLine>& lin
   Receiver& receiver = receivers_[process];
   for (const LedgerLine& line : lines) {
     if (const auto* accepted = std::get_if<Accepted>(&line)) {
-      promises_.try_emplace(accepted->event,
-                            Promise{process, accepted->order, accepted->type, accepted->sequence});
+      promises_.try_emplace(accepted->event, Promise{process, accepted->order, accepted->type, accepted->sequence});
     } else if (const auto* applied = std::get_if<Applied>(&line)) {
       receiver.effects[applied->event] = {applied->order, applied->type, applied->times, applied->position};
       receiver.complete = false;
@@ -72,14 +71,13 @@ AuditResult Auditor::result() const {
 
   for (const auto& [event, promise] : promises_) {
     if (!times.contains(event)) {
-      violation(result.lost, "lost: " + promise.type + " " + event + " of order " + promise.order +
-                                 ", accepted at " + promise.sender);
+      violation(result.lost, "lost: " + promise.type + " " + event + " of order " + promise.order + ", accepted at " +
+                                 promise.sender);
     }
   }
   for (const auto& [event, count] : times) {
     if (count > 1) {
-      violation(result.twice,
-                "twice: " + std::string(event) + " was applied " + std::to_string(count) + " times");
+      violation(result.twice, "twice: " + std::string(event) + " was applied " + std::to_string(count) + " times");
     }
   }
   for (const auto& [flow, events] : flows) {

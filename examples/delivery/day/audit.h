@@ -14,14 +14,12 @@ namespace pannier::delivery {
 
 /// The verdict over the ledgers of one run.
 struct AuditResult {
-  std::uint64_t events_accepted = 0;  ///< Distinct events with a receipt.
-  std::uint64_t events_applied = 0;   ///< Distinct events that took effect at least once.
-  std::uint64_t lost = 0;             ///< Accepted and never applied.
-  std::uint64_t twice = 0;            ///< Applied more than once, at one receiver or over all.
-  std::uint64_t out_of_order =
-      0;  ///< Applied before an earlier event of the same sender, receiver and order.
-  std::uint64_t unclaimed =
-      0;  ///< Applied without a receipt in the ledger: its sender was killed in between.
+  std::uint64_t events_accepted = 0;   ///< Distinct events with a receipt.
+  std::uint64_t events_applied = 0;    ///< Distinct events that took effect at least once.
+  std::uint64_t lost = 0;              ///< Accepted and never applied.
+  std::uint64_t twice = 0;             ///< Applied more than once, at one receiver or over all.
+  std::uint64_t out_of_order = 0;      ///< Applied before an earlier event of the same sender, receiver and order.
+  std::uint64_t unclaimed = 0;         ///< Applied without a receipt in the ledger: its sender was killed in between.
   std::uint64_t orders_delivered = 0;  ///< Orders of which an event of the delivering type took effect.
   std::uint64_t torn_lines = 0;
   std::vector<std::string> examples;    ///< Some violations in words, at most kMaxExamples.

@@ -8,15 +8,14 @@
 #include <utility>
 
 #include "examples/delivery/day/random.h"
-#include "runtime/type_id.h"
+#include "runtime/message/type_id.h"
 
 namespace pannier::delivery {
 namespace {
 
 // Orders an hour, per thousand: the shape of the recorded days, with the lunch peak in the fourth hour and
 // the dinner peak in the tenth.
-constexpr std::array<std::int64_t, 14> kOrdersInHour{20, 42,  56,  78,  60, 40, 32,
-                                                     62, 130, 190, 150, 85, 45, 10};
+constexpr std::array<std::int64_t, 14> kOrdersInHour{20, 42, 56, 78, 60, 40, 32, 62, 130, 190, 150, 85, 45, 10};
 
 // In tenths of the orders, from the smallest to the largest value.
 constexpr std::array<std::int64_t, 11> kPreparationMin{1, 6, 9, 10, 12, 15, 17, 20, 24, 30, 55};
@@ -120,10 +119,8 @@ std::vector<Courier> make_couriers(Random random, std::int64_t count) {
   return couriers;
 }
 
-std::vector<Order> make_orders(Random random, std::int64_t count,
-                               const std::vector<Restaurant>& restaurants) {
-  std::vector<std::int64_t>
-      popularity;  // about one over the rank: the first gets a tenth of a small day's orders
+std::vector<Order> make_orders(Random random, std::int64_t count, const std::vector<Restaurant>& restaurants) {
+  std::vector<std::int64_t> popularity;  // about one over the rank: the first gets a tenth of a small day's orders
   for (std::size_t rank = 0; rank < restaurants.size(); ++rank) {
     popularity.push_back(100'000 / (static_cast<std::int64_t>(rank) + 3));
   }
@@ -160,9 +157,8 @@ constexpr std::array<Dish, 12> kDishes{{{"Margherita", 1'150},
                                         {"Sparkling water", 250}}};
 constexpr std::array<std::string_view, 6> kInstructions{"no onions", "extra hot",         "sauce on the side",
                                                         "no nuts",   "cut in six pieces", "no cutlery"};
-constexpr std::array<std::string_view, 8> kStreets{"Mill Lane",   "Station Road", "High Street",
-                                                   "Elm Street",  "Harbour Way",  "Church Hill",
-                                                   "Park Avenue", "Orchard Close"};
+constexpr std::array<std::string_view, 8> kStreets{"Mill Lane",   "Station Road", "High Street", "Elm Street",
+                                                   "Harbour Way", "Church Hill",  "Park Avenue", "Orchard Close"};
 
 }  // namespace
 
@@ -183,8 +179,7 @@ OrderDetails describe_order(const Order& order, std::uint64_t seed) {
   const std::int64_t lines = random.between(1, 4);
   for (std::int64_t i = 0; i < lines; ++i) {
     const Dish& dish = kDishes[static_cast<std::size_t>(random.below(kDishes.size()))];
-    OrderLine line{std::string(dish.name), static_cast<std::uint16_t>(random.between(1, 3)), dish.price_minor,
-                   ""};
+    OrderLine line{std::string(dish.name), static_cast<std::uint16_t>(random.between(1, 3)), dish.price_minor, ""};
     if (random.below(4) == 0) {
       line.instructions = kInstructions[static_cast<std::size_t>(random.below(kInstructions.size()))];
     }

@@ -26,8 +26,7 @@ class Table {
       : name_(name), rest_(text), columns_(split(header)), header_(header) {}
 
   [[nodiscard]] Error error(std::string_view what) const {
-    return {ErrorCode::invalid_argument,
-            std::string(name_) + ":" + std::to_string(line_) + ": " + std::string(what)};
+    return {ErrorCode::invalid_argument, std::string(name_) + ":" + std::to_string(line_) + ": " + std::string(what)};
   }
 
   /// The header has to be the one expected: columns in another order would be read as something else.
@@ -157,8 +156,7 @@ Result<std::unordered_set<std::string>> read_table(std::string_view name, std::s
     Result<std::string> id = read_row(table, row);
     if (row.error()) return *row.error();
     if (!id) return id.error();
-    if (!ids.insert(*id).second)
-      return table.error("\"" + *id + "\" stands here a second time, expected it once");
+    if (!ids.insert(*id).second) return table.error("\"" + *id + "\" stands here a second time, expected it once");
   }
   if (ids.empty()) return table.error("no row follows the header, expected at least one");
   return ids;
@@ -175,45 +173,44 @@ Result<Day> parse_instance(const InstanceText& text) {
       });
   if (!restaurants) return restaurants.error();
 
-  const auto couriers =
-      read_table(text.couriers_name, text.couriers, "courier\tx\ty\ton_time\toff_time",
-                 [&](const Table& table, Row& row) -> Result<std::string> {
-                   day.couriers.push_back({row.id(0), row.place(1, 2), row.minute(3), row.minute(4)});
-                   const Courier& courier = day.couriers.back();
-                   if (courier.off_min < courier.on_min)
-                     return table.error("off_time is before on_time, expected it after");
-                   return courier.id;
-                 });
+  const auto couriers = read_table(text.couriers_name, text.couriers, "courier\tx\ty\ton_time\toff_time",
+                                   [&](const Table& table, Row& row) -> Result<std::string> {
+                                     day.couriers.push_back({row.id(0), row.place(1, 2), row.minute(3), row.minute(4)});
+                                     const Courier& courier = day.couriers.back();
+                                     if (courier.off_min < courier.on_min)
+                                       return table.error("off_time is before on_time, expected it after");
+                                     return courier.id;
+                                   });
   if (!couriers) return couriers.error();
 
-  const auto orders = read_table(
-      text.orders_name, text.orders, "order\tx\ty\tplacement_time\trestaurant\tready_time",
-      [&](const Table& table, Row& row) -> Result<std::string> {
-        day.orders.push_back({row.id(0), row.place(1, 2), row.minute(3), row.id(4), row.minute(5)});
-        const Order& order = day.orders.back();
-        if (row.error()) return order.id;
-        if (!restaurants->contains(order.restaurant)) {
-          return table.error("restaurant \"" + order.restaurant + "\" is unknown, expected one of " +
-                             text.restaurants_name);
-        }
-        if (order.ready_min < order.placed_min) {
-          return table.error("ready_time is before placement_time, expected it at or after");
-        }
-        return order.id;
-      });
+  const auto orders =
+      read_table(text.orders_name, text.orders, "order\tx\ty\tplacement_time\trestaurant\tready_time",
+                 [&](const Table& table, Row& row) -> Result<std::string> {
+                   day.orders.push_back({row.id(0), row.place(1, 2), row.minute(3), row.id(4), row.minute(5)});
+                   const Order& order = day.orders.back();
+                   if (row.error()) return order.id;
+                   if (!restaurants->contains(order.restaurant)) {
+                     return table.error("restaurant \"" + order.restaurant + "\" is unknown, expected one of " +
+                                        text.restaurants_name);
+                   }
+                   if (order.ready_min < order.placed_min) {
+                     return table.error("ready_time is before placement_time, expected it at or after");
+                   }
+                   return order.id;
+                 });
   if (!orders) return orders.error();
 
   int parameter_rows = 0;
-  const auto parameters = read_table(
-      text.parameters_name, text.parameters,
-      "meters_per_minute\tpickup service minutes\tdropoff service minutes\ttarget click-to-door\tmaximum "
-      "click-to-door\tpay per order\tguaranteed pay per hour",
-      [&](const Table& table, Row& row) -> Result<std::string> {
-        if (++parameter_rows > 1) return table.error("a second row of parameters, expected one");
-        day.parameters = {row.positive(0), row.amount(1), row.amount(2), row.amount(3),
-                          row.amount(4),   row.amount(5), row.amount(6)};
-        return std::string("parameters");
-      });
+  const auto parameters =
+      read_table(text.parameters_name, text.parameters,
+                 "meters_per_minute\tpickup service minutes\tdropoff service minutes\ttarget click-to-door\tmaximum "
+                 "click-to-door\tpay per order\tguaranteed pay per hour",
+                 [&](const Table& table, Row& row) -> Result<std::string> {
+                   if (++parameter_rows > 1) return table.error("a second row of parameters, expected one");
+                   day.parameters = {row.positive(0), row.amount(1), row.amount(2), row.amount(3),
+                                     row.amount(4),   row.amount(5), row.amount(6)};
+                   return std::string("parameters");
+                 });
   if (!parameters) return parameters.error();
 
   std::stable_sort(day.orders.begin(), day.orders.end(),

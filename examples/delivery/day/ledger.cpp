@@ -41,8 +41,7 @@ bool has_names(const LedgerLine& line) {
 Error io_error(const std::string& path, const char* what) {
   const int cause = errno;
   const bool full = cause == ENOSPC || cause == EDQUOT;
-  return {full ? ErrorCode::storage_full : ErrorCode::storage_io,
-          path + ": " + what + ": " + std::strerror(cause)};
+  return {full ? ErrorCode::storage_full : ErrorCode::storage_io, path + ": " + what + ": " + std::strerror(cause)};
 }
 
 // The words of a line, read one after the other; the first that does not hold fails the line.
@@ -78,17 +77,16 @@ class Words {
 
 std::string format(const LedgerLine& line) {
   const auto n = [](auto value) { return " " + std::to_string(value); };
-  return std::visit(Overloaded{[&](const Accepted& a) {
-                                 return "accepted " + a.event + " " + a.order + " " + a.type + n(a.sequence) +
-                                        n(a.t_ms);
-                               },
-                               [&](const Applied& a) {
-                                 return "applied " + a.event + " " + a.order + " " + a.type + n(a.times) +
-                                        n(a.position);
-                               },
-                               [&](const End& e) { return "end" + n(e.rows); },
-                               [&](const Status& s) { return "status " + s.name + n(s.value) + n(s.t_ms); }},
-                    line) +
+  return std::visit(
+             Overloaded{[&](const Accepted& a) {
+                          return "accepted " + a.event + " " + a.order + " " + a.type + n(a.sequence) + n(a.t_ms);
+                        },
+                        [&](const Applied& a) {
+                          return "applied " + a.event + " " + a.order + " " + a.type + n(a.times) + n(a.position);
+                        },
+                        [&](const End& e) { return "end" + n(e.rows); },
+                        [&](const Status& s) { return "status " + s.name + n(s.value) + n(s.t_ms); }},
+             line) +
          "\n";
 }
 
@@ -98,11 +96,11 @@ Result<LedgerLine> parse_line(std::string_view text) {
   LedgerLine line = End{0};
   // Braces: the words are read in the order in which they stand.
   if (kind == "accepted") {
-    line = Accepted{words.word(), words.word(), words.word(), words.number<std::uint64_t>(),
-                    words.number<std::int64_t>()};
+    line =
+        Accepted{words.word(), words.word(), words.word(), words.number<std::uint64_t>(), words.number<std::int64_t>()};
   } else if (kind == "applied") {
-    line = Applied{words.word(), words.word(), words.word(), words.number<std::uint64_t>(),
-                   words.number<std::uint64_t>()};
+    line =
+        Applied{words.word(), words.word(), words.word(), words.number<std::uint64_t>(), words.number<std::uint64_t>()};
   } else if (kind == "end") {
     line = End{words.number<std::uint64_t>()};
   } else if (kind == "status") {
@@ -111,8 +109,7 @@ Result<LedgerLine> parse_line(std::string_view text) {
     return Error{ErrorCode::invalid_argument, "not a ledger line, expected accepted, applied, end or status"};
   }
   if (!words.done()) {
-    return Error{ErrorCode::invalid_argument,
-                 "a broken line of kind " + kind + ", expected its words and numbers"};
+    return Error{ErrorCode::invalid_argument, "a broken line of kind " + kind + ", expected its words and numbers"};
   }
   return line;
 }
@@ -153,8 +150,7 @@ LedgerWriter::~LedgerWriter() {
 
 Result<void> LedgerWriter::append(const LedgerLine& line) {
   if (!has_names(line)) {
-    return Error{ErrorCode::invalid_argument,
-                 path_ + ": a name for the ledger is empty or holds white space"};
+    return Error{ErrorCode::invalid_argument, path_ + ": a name for the ledger is empty or holds white space"};
   }
   const std::string text = format(line);
   ssize_t written = 0;
@@ -184,8 +180,7 @@ Result<std::vector<LedgerLine>> LedgerReader::read_more() {
     }
     Result<LedgerLine> line = parse_line(text);
     if (!line) {
-      return Error{ErrorCode::invalid_argument,
-                   path_ + ":" + std::to_string(line_) + ": " + line.error().detail};
+      return Error{ErrorCode::invalid_argument, path_ + ":" + std::to_string(line_) + ": " + line.error().detail};
     }
     lines.push_back(std::move(line).value());
   }
@@ -193,8 +188,7 @@ Result<std::vector<LedgerLine>> LedgerReader::read_more() {
 }
 
 std::int64_t ledger_now_ms() noexcept {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
       .count();
 }
 

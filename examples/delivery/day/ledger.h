@@ -29,8 +29,7 @@ namespace pannier::delivery {
 
 /// The runtime gave a receipt for this event.
 struct Accepted {
-  std::string
-      event;  ///< Unique among all events of all processes. As all names here: not empty, no white space.
+  std::string event;  ///< Unique among all events of all processes. As all names here: not empty, no white space.
   std::string order;
   std::string type;        ///< The schema's short name: "OrderReady".
   std::uint64_t sequence;  ///< Rises with each event that this sender sends to one receiver for the order.
@@ -43,9 +42,8 @@ struct Applied {
   std::string event;
   std::string order;
   std::string type;
-  std::uint64_t times;  ///< How often its effect was applied. 1 is right.
-  std::uint64_t
-      position;  ///< Of its first application among those of the same order in this process, from 1.
+  std::uint64_t times;     ///< How often its effect was applied. 1 is right.
+  std::uint64_t position;  ///< Of its first application among those of the same order in this process, from 1.
   friend bool operator==(const Applied&, const Applied&) = default;
 };
 

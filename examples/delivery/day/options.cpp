@@ -30,8 +30,7 @@ Result<DemoCommand> parse_command_line(int argc, const char* const* argv) {
   app.add_flag("--quick", options.quick, "A shorter day, under a minute");
   app.add_option("--json", options.json, "Write the report for programs to this file")->type_name("FILE");
   app.add_option("--keep", options.keep, "Keep databases, ledgers and logs in this folder")->type_name("DIR");
-  app.add_option("--trace", options.trace,
-                 "Network trace in mahimahi format, X.up with X.down (default: made up)")
+  app.add_option("--trace", options.trace, "Network trace in mahimahi format, X.up with X.down (default: made up)")
       ->type_name("FILE");
 
   // The parser reports by throwing; nothing of it leaves this function.

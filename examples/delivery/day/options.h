@@ -11,7 +11,7 @@ namespace pannier::delivery {
 /// What a person may say to the demo.
 struct DemoOptions {
   std::optional<std::string> instance;  ///< A recorded day's folder; without it a day is made up.
-  std::optional<double> speed;  ///< Minutes of the day in one of wall time; without it the day fits its time.
+  std::optional<double> speed;          ///< Minutes of the day in one of wall time; without it the day fits its time.
   std::uint64_t seed = 1;
   std::optional<std::uint32_t> orders;  ///< Of a made-up day.
   bool quick = false;                   ///< A shorter day that ends within a minute.

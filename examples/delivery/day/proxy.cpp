@@ -156,8 +156,7 @@ class Proxy::Worker {
   };
 
   [[nodiscard]] std::int64_t now_ms() const {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start_)
-        .count();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start_).count();
   }
 
   void run() {
@@ -279,8 +278,7 @@ class Proxy::Worker {
       const sockaddr_in address = loopback(link.options.upstream_port);
       const bool room = link.connections.size() < link.options.max_connections;
       const bool begun =
-          room && upstream &&
-          (::connect(upstream.fd(), generic(address), sizeof address) == 0 || errno == EINPROGRESS);
+          room && upstream && (::connect(upstream.fd(), generic(address), sizeof address) == 0 || errno == EINPROGRESS);
       if (!begun) {
         ++link.refused;
         device.reset();

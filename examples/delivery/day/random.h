@@ -36,9 +36,7 @@ class Random {
   }
 
   /// Uniform in [low, high], both included.
-  constexpr std::int64_t between(std::int64_t low, std::int64_t high) noexcept {
-    return low + below(high - low + 1);
-  }
+  constexpr std::int64_t between(std::int64_t low, std::int64_t high) noexcept { return low + below(high - low + 1); }
 
   /// A value from a distribution given by its quantiles in equal steps (first the minimum, last the maximum),
   /// straight between two of them.

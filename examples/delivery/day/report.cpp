@@ -39,12 +39,9 @@ std::string right(std::string_view text, std::size_t width) {
 
 std::string_view name_of(Fault::Kind kind) {
   switch (kind) {
-    case Fault::Kind::kill:
-      return "kill -9";
-    case Fault::Kind::cut_drop:
-      return "link cut";
-    case Fault::Kind::cut_freeze:
-      return "link frozen";
+    case Fault::Kind::kill: return "kill -9";
+    case Fault::Kind::cut_drop: return "link cut";
+    case Fault::Kind::cut_freeze: return "link frozen";
   }
   return "";
 }
@@ -55,16 +52,14 @@ std::optional<double> per_event(const std::optional<std::uint64_t>& bytes, std::
 }
 
 std::string per_event_text(const std::optional<double>& bytes) {
-  return bytes ? grouped(static_cast<std::uint64_t>(*bytes + 0.5)) + " bytes an event"
-               : "not known on this system";
+  return bytes ? grouped(static_cast<std::uint64_t>(*bytes + 0.5)) + " bytes an event" : "not known on this system";
 }
 
 std::string verdict(const Report& report) {
   const AuditResult& audit = report.audit;
   std::string text;
   if (report.good()) return "Every event that was accepted took effect once, in its order.\n";
-  if (audit.lost + audit.twice + audit.out_of_order > 0)
-    text += "FAILED: events were lost, doubled or reordered.\n";
+  if (audit.lost + audit.twice + audit.out_of_order > 0) text += "FAILED: events were lost, doubled or reordered.\n";
   if (audit.orders_delivered < report.orders) {
     text += "FAILED: " + grouped(report.orders - audit.orders_delivered) + " orders were not delivered.\n";
   }
@@ -80,21 +75,20 @@ std::string verdict(const Report& report) {
 std::string format_progress(const Progress& progress) {
   const std::int32_t minute = kDayBeginsAtMinute + progress.day_minute;
   char text[160];
-  std::snprintf(
-      text, sizeof text,
-      "%02d:%02d  placed %llu/%llu  delivered %llu  waiting on disk %llu  links up %llu/%llu  kills %llu  "
-      "cuts %llu",
-      minute / 60 % 24, minute % 60, static_cast<unsigned long long>(progress.placed),
-      static_cast<unsigned long long>(progress.orders), static_cast<unsigned long long>(progress.delivered),
-      static_cast<unsigned long long>(progress.waiting), static_cast<unsigned long long>(progress.links_up),
-      static_cast<unsigned long long>(progress.links), static_cast<unsigned long long>(progress.kills),
-      static_cast<unsigned long long>(progress.cuts));
+  std::snprintf(text, sizeof text,
+                "%02d:%02d  placed %llu/%llu  delivered %llu  waiting on disk %llu  links up %llu/%llu  kills %llu  "
+                "cuts %llu",
+                minute / 60 % 24, minute % 60, static_cast<unsigned long long>(progress.placed),
+                static_cast<unsigned long long>(progress.orders), static_cast<unsigned long long>(progress.delivered),
+                static_cast<unsigned long long>(progress.waiting), static_cast<unsigned long long>(progress.links_up),
+                static_cast<unsigned long long>(progress.links), static_cast<unsigned long long>(progress.kills),
+                static_cast<unsigned long long>(progress.cuts));
   return text;
 }
 
 std::uint64_t Report::kills() const noexcept {
-  return static_cast<std::uint64_t>(std::count_if(
-      faults.begin(), faults.end(), [](const Fault& f) { return f.kind == Fault::Kind::kill; }));
+  return static_cast<std::uint64_t>(
+      std::count_if(faults.begin(), faults.end(), [](const Fault& f) { return f.kind == Fault::Kind::kill; }));
 }
 
 std::uint64_t Report::cuts() const noexcept { return faults.size() - kills(); }
@@ -131,8 +125,8 @@ std::string format_table(const Report& report) {
            right("healed after", 15) + "\n";
   }
   for (const Fault& fault : report.faults) {
-    out += "  " + padded(name_of(fault.kind), 13) + padded(fault.target, 20) +
-           right(decimal(fault.at_s, "s"), 10) + right(decimal(fault.lasted_s, "s"), 10) +
+    out += "  " + padded(name_of(fault.kind), 13) + padded(fault.target, 20) + right(decimal(fault.at_s, "s"), 10) +
+           right(decimal(fault.lasted_s, "s"), 10) +
            right(fault.heal_s ? decimal(*fault.heal_s, "s") : std::string("not yet"), 15) + "\n";
   }
   return out + "\n" + verdict(report);

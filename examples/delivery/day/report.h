@@ -45,9 +45,8 @@ struct Report {
   std::vector<Fault> faults;
   std::uint64_t backlog_max = 0;            ///< The most events waiting in all stores at once.
   std::optional<std::uint64_t> wire_bytes;  ///< Over all links, both directions.
-  std::optional<std::uint64_t>
-      disk_bytes;      ///< Written by all processes; empty where the system does not tell.
-  double seconds = 0;  ///< Of wall time.
+  std::optional<std::uint64_t> disk_bytes;  ///< Written by all processes; empty where the system does not tell.
+  double seconds = 0;                       ///< Of wall time.
 
   /// Faults by kind.
   [[nodiscard]] std::uint64_t kills() const noexcept;

@@ -58,13 +58,11 @@ void Flow::sent(std::size_t bytes) {
 Shaper::Shaper(ShaperOptions options) : options_(with_trace(std::move(options))), cursor_(*options_.trace) {}
 
 std::int64_t Shaper::trace_ms(std::int64_t wall_ms) const noexcept {
-  return options_.offset_ms +
-         static_cast<std::int64_t>(std::floor(static_cast<double>(wall_ms) * options_.speed));
+  return options_.offset_ms + static_cast<std::int64_t>(std::floor(static_cast<double>(wall_ms) * options_.speed));
 }
 
 std::int64_t Shaper::wall_ms(std::int64_t trace_ms) const noexcept {
-  return static_cast<std::int64_t>(
-      std::ceil(static_cast<double>(trace_ms - options_.offset_ms) / options_.speed));
+  return static_cast<std::int64_t>(std::ceil(static_cast<double>(trace_ms - options_.offset_ms) / options_.speed));
 }
 
 void Shaper::grant(std::span<Flow* const> flows, std::int64_t now_ms) {

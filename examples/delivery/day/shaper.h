@@ -63,9 +63,7 @@ class Shaper {
  public:
   explicit Shaper(ShaperOptions options);
 
-  [[nodiscard]] std::int64_t due_ms(std::int64_t now_ms) const noexcept {
-    return now_ms + options_.base_delay_ms;
-  }
+  [[nodiscard]] std::int64_t due_ms(std::int64_t now_ms) const noexcept { return now_ms + options_.base_delay_ms; }
   /// Grants what the opportunities up to now carry to the flows, of which each gets its turn to be first.
   /// Opportunities of a time when nothing was due are lost.
   void grant(std::span<Flow* const> flows, std::int64_t now_ms);

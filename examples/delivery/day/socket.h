@@ -55,9 +55,7 @@ inline sockaddr_in loopback(std::uint16_t port) {
 }
 
 /// The sockets' interface takes any kind of address through this one type.
-inline const sockaddr* generic(const sockaddr_in& address) {
-  return reinterpret_cast<const sockaddr*>(&address);
-}
+inline const sockaddr* generic(const sockaddr_in& address) { return reinterpret_cast<const sockaddr*>(&address); }
 inline sockaddr* generic(sockaddr_in& address) { return reinterpret_cast<sockaddr*>(&address); }
 
 /// What errno says, for the link named: in_use or unreachable.
@@ -74,8 +72,7 @@ inline Result<Socket> bound_socket(const std::string& link, std::uint16_t port) 
   const int on = 1;
   ::setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   const sockaddr_in address = loopback(port);
-  if (::bind(socket.fd(), generic(address), sizeof address) != 0)
-    return socket_error(link, "cannot take its port");
+  if (::bind(socket.fd(), generic(address), sizeof address) != 0) return socket_error(link, "cannot take its port");
   return socket;
 }
 

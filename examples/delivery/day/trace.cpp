@@ -68,8 +68,7 @@ Trace Trace::generate(std::uint64_t seed, std::uint32_t kbit_per_s, std::uint32_
   std::int64_t silent_until = 0;
   std::vector<std::uint32_t> at_ms;
   for (std::int64_t ms = 0; ms <= length; ++ms) {
-    if (ms % 100 ==
-        0) {  // every 100 ms the rate takes a step of up to a fifth, and a fiftieth of the way back
+    if (ms % 100 == 0) {  // every 100 ms the rate takes a step of up to a fifth, and a fiftieth of the way back
       rate += rate * random.between(-200, 200) / 1'000 + (mean - rate) / 50;
       rate = std::clamp(rate, mean / 10, mean * 3);
     }
@@ -105,8 +104,7 @@ Result<TracePair> read_trace_pair(const std::string& path) {
   Result<Trace> other = Trace::read(other_path);
   if (!other && other.error().code == ErrorCode::not_found) return TracePair{*one, *one};
   if (!other) return other.error();
-  return is_down ? TracePair{std::move(*other), std::move(*one)}
-                 : TracePair{std::move(*one), std::move(*other)};
+  return is_down ? TracePair{std::move(*other), std::move(*one)} : TracePair{std::move(*one), std::move(*other)};
 }
 
 void TraceCursor::skip_to(std::int64_t now_ms) noexcept {

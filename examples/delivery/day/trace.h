@@ -30,8 +30,7 @@ class Trace {
   /// Makes up `length_ms` of an LTE link in a moving car: the rate wanders around `kbit_per_s` (a tenth to
   /// three times as much) with a memory of seconds, short stalls every few seconds, and outages of 1 to 5 s
   /// about twice a minute. The same arguments give the same trace on every machine. At least 10 s long.
-  [[nodiscard]] static Trace generate(std::uint64_t seed, std::uint32_t kbit_per_s,
-                                      std::uint32_t length_ms = 120'000);
+  [[nodiscard]] static Trace generate(std::uint64_t seed, std::uint32_t kbit_per_s, std::uint32_t length_ms = 120'000);
 
   [[nodiscard]] bool unlimited() const noexcept { return at_ms_.empty(); }
   /// The opportunities of one round, rising, in ms. Valid as long as the trace.

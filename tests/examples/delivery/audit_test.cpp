@@ -25,8 +25,8 @@ AuditResult audit_of(std::vector<LedgerLine> hub) {
   auditor.add("hub", hub);
   auditor.add("tablet", {accepted("tablet-1", "OrderAccepted", 1), accepted("tablet-2", "OrderReady", 2),
                          applied("hub-1", "OrderCreated", 1, 1), End{1}});
-  auditor.add("handheld", {accepted("handheld-1", "OrderPickedUp", 1),
-                           accepted("handheld-2", "OrderDelivered", 2), End{0}});
+  auditor.add("handheld",
+              {accepted("handheld-1", "OrderPickedUp", 1), accepted("handheld-2", "OrderDelivered", 2), End{0}});
   return auditor.result();
 }
 
@@ -72,25 +72,22 @@ TEST_CASE("an effect at two receivers is counted as twice") {
 }
 
 TEST_CASE("events of one sender that overtook each other within an order are out of order") {
-  const AuditResult result =
-      audit_of({applied("tablet-1", "OrderAccepted", 1, 2), applied("tablet-2", "OrderReady", 1, 1),
-                kHandheld1, kHandheld2, End{4}});
+  const AuditResult result = audit_of({applied("tablet-1", "OrderAccepted", 1, 2),
+                                       applied("tablet-2", "OrderReady", 1, 1), kHandheld1, kHandheld2, End{4}});
   CHECK(!result.good());
   CHECK(result.out_of_order == 1);
   CHECK(result.twice == 0);
 }
 
 TEST_CASE("events of different senders, and of different orders, owe each other no order") {
-  const AuditResult interleaved = audit_of(
-      {applied("handheld-1", "OrderPickedUp", 1, 1), applied("tablet-1", "OrderAccepted", 1, 2),
-       applied("handheld-2", "OrderDelivered", 1, 3), applied("tablet-2", "OrderReady", 1, 4), End{4}});
+  const AuditResult interleaved =
+      audit_of({applied("handheld-1", "OrderPickedUp", 1, 1), applied("tablet-1", "OrderAccepted", 1, 2),
+                applied("handheld-2", "OrderDelivered", 1, 3), applied("tablet-2", "OrderReady", 1, 4), End{4}});
   CHECK(interleaved.good());
 
   Auditor auditor;
-  auditor.add("tablet",
-              {accepted("t-1", "OrderReady", 1, "o1"), accepted("t-2", "OrderReady", 2, "o2"), End{0}});
-  auditor.add("hub",
-              {applied("t-1", "OrderReady", 1, 9, "o1"), applied("t-2", "OrderReady", 1, 1, "o2"), End{2}});
+  auditor.add("tablet", {accepted("t-1", "OrderReady", 1, "o1"), accepted("t-2", "OrderReady", 2, "o2"), End{0}});
+  auditor.add("hub", {applied("t-1", "OrderReady", 1, 9, "o1"), applied("t-2", "OrderReady", 1, 1, "o2"), End{2}});
   CHECK(auditor.result().good());
 }
 
@@ -108,8 +105,7 @@ TEST_CASE("of two exports the later one counts") {
   CHECK(result.events_applied == 5);
 }
 
-TEST_CASE(
-    "an effect whose sender was killed before it wrote down the receipt counts, and breaks no promise") {
+TEST_CASE("an effect whose sender was killed before it wrote down the receipt counts, and breaks no promise") {
   Auditor auditor;
   auditor.add("handheld", {End{0}});
   auditor.add("hub", {applied("handheld-2", "OrderDelivered", 1, 1), End{1}});
@@ -130,8 +126,7 @@ TEST_CASE("a receipt noted twice is one promise") {
 TEST_CASE("the examples are few however much went wrong") {
   Auditor auditor;
   std::vector<LedgerLine> lines;
-  for (int i = 0; i < 1'000; ++i)
-    lines.push_back(accepted(("t-" + std::to_string(i)).c_str(), "OrderReady", 1));
+  for (int i = 0; i < 1'000; ++i) lines.push_back(accepted(("t-" + std::to_string(i)).c_str(), "OrderReady", 1));
   auditor.add("tablet", lines);
   CHECK(auditor.result().lost == 1'000);
   CHECK(auditor.result().examples.size() == AuditResult::kMaxExamples);

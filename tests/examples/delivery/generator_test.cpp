@@ -8,7 +8,7 @@
 #include <set>
 #include <string>
 
-#include "runtime/type_id.h"
+#include "runtime/message/type_id.h"
 
 namespace pannier::delivery {
 namespace {
@@ -21,8 +21,7 @@ std::uint64_t fingerprint(const Day& day) {
     for (const std::int32_t number : numbers) text += "," + std::to_string(number);
     text += ";";
   };
-  for (const Order& o : day.orders)
-    add(o.id + o.restaurant, {o.dropoff.x_m, o.dropoff.y_m, o.placed_min, o.ready_min});
+  for (const Order& o : day.orders) add(o.id + o.restaurant, {o.dropoff.x_m, o.dropoff.y_m, o.placed_min, o.ready_min});
   for (const Restaurant& r : day.restaurants) add(r.id, {r.place.x_m, r.place.y_m});
   for (const Courier& c : day.couriers) add(c.id, {c.start.x_m, c.start.y_m, c.on_min, c.off_min});
   return static_cast<std::uint64_t>(type_id_of(text));

@@ -57,8 +57,7 @@ TEST_CASE("a recorded day is read with all its parts, orders by the time of thei
 
 TEST_CASE("files written with carriage returns and a blank last line are read alike") {
   std::string orders(kOrders);
-  for (std::size_t at = 0; (at = orders.find('\n', at)) != std::string::npos; at += 2)
-    orders.insert(at, "\r");
+  for (std::size_t at = 0; (at = orders.find('\n', at)) != std::string::npos; at += 2) orders.insert(at, "\r");
   InstanceText text = good();
   orders += "\r\n";
   text.orders = orders;

@@ -34,9 +34,8 @@ TEST_CASE("every kind of ledger line is read as it was written") {
 }
 
 TEST_CASE("a ledger line that is not whole is refused") {
-  for (const char* text :
-       {"", "accepted", "accepted e o T 1", "accepted e o T 1 2 3", "accepted e o T one 2", "applied e o T 1",
-        "applied e o T 1 -2", "end", "end x", "status s 1", "effect e"}) {
+  for (const char* text : {"", "accepted", "accepted e o T 1", "accepted e o T 1 2 3", "accepted e o T one 2",
+                           "applied e o T 1", "applied e o T 1 -2", "end", "end x", "status s 1", "effect e"}) {
     CAPTURE(std::string(text));
     const auto line = parse_line(text);
     REQUIRE(!line);

@@ -25,8 +25,8 @@ TEST_CASE("without options the demo makes up its day") {
 }
 
 TEST_CASE("every option of the demo is read") {
-  const auto command = parse({"--instance", "days/one", "--speed", "450.5", "--seed", "9", "--quick",
-                              "--json", "r.json", "--keep", "kept", "--trace", "car.up"});
+  const auto command = parse({"--instance", "days/one", "--speed", "450.5", "--seed", "9", "--quick", "--json",
+                              "r.json", "--keep", "kept", "--trace", "car.up"});
   REQUIRE(command);
   CHECK(command->options.instance == "days/one");
   CHECK(command->options.speed == 450.5);

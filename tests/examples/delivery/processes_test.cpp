@@ -41,8 +41,8 @@ TEST_CASE("a child's status and output come back") {
 TEST_CASE("a killed child is gone at once and can be started again on its files") {
   const TempFolder folder;
   const std::string lives = folder.path() + "/lives";
-  auto child = Process::start(
-      shell("echo life >> " + lives + "; [ $(wc -l < " + lives + ") -gt 1 ] || exec sleep 1000"));
+  auto child =
+      Process::start(shell("echo life >> " + lives + "; [ $(wc -l < " + lives + ") -gt 1 ] || exec sleep 1000"));
   REQUIRE(child);
   while (!std::ifstream(lives).is_open()) std::this_thread::yield();
   CHECK(!child->restart());  // it still runs

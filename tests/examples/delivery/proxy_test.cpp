@@ -257,7 +257,7 @@ TEST_CASE("a frozen link moves nothing and tells nobody, and goes on where it st
   CHECK(device.send("into the tunnel") == 15);
   CHECK(hub.send("anybody there?") == 14);
   const End latecomer = End::connect(proxy->port(0));
-  CHECK(latecomer.connected());  // as far as the system's backlog
+  CHECK(latecomer.connected());                            // as far as the system's backlog
   for (int i = 0; i < 6; ++i) proxy->cut(0, Cut::freeze);  // rounds, without restoring
   CHECK(hub.quiet());
   CHECK(device.quiet());

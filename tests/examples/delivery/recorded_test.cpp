@@ -42,8 +42,7 @@ TEST_CASE("the recorded traces of mobile links are read whole") {
   REQUIRE_MESSAGE(up, up.error().detail);
   CHECK(up->period_ms() == 120'002);
   CHECK(up->longest_gap_ms() == 4'061);
-  for (const char* name :
-       {"/ATT-LTE-driving-2016.down", "/Verizon-EVDO-driving.up", "/Verizon-EVDO-driving.down"}) {
+  for (const char* name : {"/ATT-LTE-driving-2016.down", "/Verizon-EVDO-driving.up", "/Verizon-EVDO-driving.down"}) {
     CAPTURE(std::string(name));
     CHECK(Trace::read(path + name));
   }

@@ -29,11 +29,10 @@ bool holds(const std::string& text, std::string_view part) { return text.find(pa
 
 TEST_CASE("the JSON holds every figure that was promised, and null for what is not known") {
   const std::string json = format_json(good_report());
-  for (const char* field :
-       {"\"orders\": 505", "\"orders_delivered\": 505", "\"events_accepted\": 3030", "\"lost\": 0",
-        "\"twice\": 0", "\"out_of_order\": 0", "\"kills\": 1", "\"cuts\": 1", "\"heal_s_max\": 2.500",
-        "\"backlog_max\": 131", "\"wire_bytes_per_event\": 700.000", "\"disk_bytes_per_event\": null",
-        "\"seconds\": 117.040", "\"good\": true"}) {
+  for (const char* field : {"\"orders\": 505", "\"orders_delivered\": 505", "\"events_accepted\": 3030", "\"lost\": 0",
+                            "\"twice\": 0", "\"out_of_order\": 0", "\"kills\": 1", "\"cuts\": 1",
+                            "\"heal_s_max\": 2.500", "\"backlog_max\": 131", "\"wire_bytes_per_event\": 700.000",
+                            "\"disk_bytes_per_event\": null", "\"seconds\": 117.040", "\"good\": true"}) {
     CAPTURE(std::string(field));
     CHECK(holds(json, field));
   }
@@ -41,13 +40,7 @@ TEST_CASE("the JSON holds every figure that was promised, and null for what is n
 
 TEST_CASE("JSON is well formed whatever the text holds") {
   JsonWriter json;
-  json.begin('{')
-      .key("a\"b")
-      .value("line\nend\\\x01")
-      .key("list")
-      .begin('[')
-      .value(std::uint64_t{1})
-      .value(true);
+  json.begin('{').key("a\"b").value("line\nend\\\x01").key("list").begin('[').value(std::uint64_t{1}).value(true);
   json.begin('{').end('}').end(']').key("none").begin('[').end(']').end('}');
   CHECK(json.text() ==
         "{\n  \"a\\\"b\": \"line\\u000aend\\\\\\u0001\",\n  \"list\": [\n    1,\n    true,\n    {}\n  ],\n"

@@ -97,8 +97,7 @@ TEST_CASE("what was acknowledged is there after kill -9 in mid-work, and no numb
   std::uint64_t incarnation = 0;
   constexpr int kKills = 24;
   for (int run = 0; run < kKills; ++run) {
-    const std::string pages =
-        run % 3 == 0 ? "1" : (run % 3 == 1 ? "8" : "256");  // Kills within checkpoints, too.
+    const std::string pages = run % 3 == 0 ? "1" : (run % 3 == 1 ? "8" : "256");  // Kills within checkpoints, too.
     std::uint64_t lines_left = 1 + random.below(600);
     {
       Child child({"write", path, pages, std::to_string(run)});
@@ -160,8 +159,7 @@ TEST_CASE("what was acknowledged is there after kill -9 in mid-work, and no numb
     }
   }
   CHECK(ever.size() > 1000);
-  MESSAGE(kKills << " kills, " << ever.size() << " rows acknowledged or found, " << acknowledged.size()
-                 << " alive");
+  MESSAGE(kKills << " kills, " << ever.size() << " rows acknowledged or found, " << acknowledged.size() << " alive");
 }
 
 TEST_CASE("a database that another process holds is in_use, and free once that is killed") {

@@ -168,8 +168,7 @@ TEST_CASE("one flipped bit anywhere in the file is refused, counted, or harmless
     const Result<std::unique_ptr<Store>> opened = open_sqlite_store(options);
     if (!opened) {
       ++refused;
-      const bool clear =
-          opened.error().code == ErrorCode::corrupt || opened.error().code == ErrorCode::unsupported;
+      const bool clear = opened.error().code == ErrorCode::corrupt || opened.error().code == ErrorCode::unsupported;
       INFO(opened.error().text());
       CHECK(clear);
       continue;
@@ -191,9 +190,8 @@ TEST_CASE("one flipped bit anywhere in the file is refused, counted, or harmless
     counted += (*opened)->counters().corrupt_rows;
     if (read.ok() && seen + (*opened)->counters().corrupt_rows < total) ++vanished;
   }
-  MESSAGE((pages * kFlipsAPage) << " flips: " << refused << " refused at open, " << counted
-                                << " rows counted, " << vanished
-                                << " opened with rows missing and uncounted");
+  MESSAGE((pages * kFlipsAPage) << " flips: " << refused << " refused at open, " << counted << " rows counted, "
+                                << vanished << " opened with rows missing and uncounted");
   CHECK(counted > 0);
   CHECK(vanished == 0);
 }

@@ -132,8 +132,7 @@ TEST_CASE("a group whose fsync failed is not stored, not acknowledged, and does 
     CHECK(read_sequences(*bench.store, stream) == rows);
     CHECK(stream_of(*bench.store, stream).messages == 3);
     faults = {};
-    const Result<Sequence> next =
-        bench.try_put(stream);  // The store goes on by itself, on a file opened anew.
+    const Result<Sequence> next = bench.try_put(stream);  // The store goes on by itself, on a file opened anew.
     REQUIRE(next.ok());
     rows.push_back(*next);
     bench.open();
@@ -215,8 +214,7 @@ TEST_CASE("a full disk takes the reserve, drains by it, and takes messages again
   CHECK(bench.try_put(stream).error().code == ErrorCode::storage_full);
   CHECK_FALSE(std::filesystem::exists(reserve));
 
-  faults.full_writes =
-      1;  // The reserve cannot be had again yet: the next message is refused before it is written.
+  faults.full_writes = 1;  // The reserve cannot be had again yet: the next message is refused before it is written.
   REQUIRE(bench.store->begin().ok());
   const Sequence refused = *bench.store->next_sequence();
   CHECK(bench.store->put(row_of(stream, refused, "x")).error().code == ErrorCode::storage_full);

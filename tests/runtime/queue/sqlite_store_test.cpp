@@ -138,6 +138,5 @@ TEST_CASE("bytes written and fsyncs are counted where SQLite writes them") {
   CHECK(after.commits == before.commits + 1);
   CHECK(after.fsyncs >= before.fsyncs + 1);
   CHECK(after.bytes_written >= before.bytes_written + 4096);
-  CHECK(after.bytes_written <=
-        before.bytes_written + 3 * 4200);  // One message: one leaf, no page of counters.
+  CHECK(after.bytes_written <= before.bytes_written + 3 * 4200);  // One message: one leaf, no page of counters.
 }

@@ -79,8 +79,7 @@ int main(int argc, char** argv) {
   const std::string_view mode = arguments[1];
   sim::SeededEntropy random(argc > 4 ? std::strtoull(arguments[4], nullptr, 10) : 1);
   SqliteOptions options{.path = arguments[2], .entropy = random};
-  if (argc > 3)
-    options.checkpoint_pages = static_cast<std::uint32_t>(std::strtoul(arguments[3], nullptr, 10));
+  if (argc > 3) options.checkpoint_pages = static_cast<std::uint32_t>(std::strtoul(arguments[3], nullptr, 10));
   const std::unique_ptr<Store> store = must(open_sqlite_store(options));
   std::printf("ready\n");
   std::fflush(stdout);

@@ -1,7 +1,7 @@
 #include <atomic>
 #include <string>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
 #include "platform/posix/event_wakeup.h"
 #include "platform/posix/loop_thread.h"
 #include "platform/posix/system_clock.h"

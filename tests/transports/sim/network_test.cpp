@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
 #include "tests/support/transport_fixtures.h"
 
 namespace pannier::sim {

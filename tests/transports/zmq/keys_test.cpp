@@ -3,7 +3,7 @@
 #include <fstream>
 #include <string>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
 #include "tests/support/fixtures.h"
 #include "transports/zmq/keys.h"
 

@@ -2,7 +2,7 @@
 #include <thread>
 #include <utility>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
 #include "tests/support/transport_fixtures.h"
 
 // Who comes in, and who does not (fault 18: wrong key, no key, revoked key, NULL mechanism).

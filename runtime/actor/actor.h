@@ -1,0 +1,329 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <tuple>
+#include <utility>
+
+#include "runtime/actor/actor_base.h"
+#include "runtime/actor/responder.h"
+#include "runtime/queue/delivery.h"
+
+namespace pannier {
+
+namespace detail {
+
+/// What a handler for T is given: a table's accessor, or the native value.
+template <class Self, class T>
+concept HandlesPlain = requires(Self& self, const T& value) {
+  self.on(value);
+};
+template <class Self, class T>
+concept HandlesMoved = requires(Self& self, T&& value) {
+  self.on(std::move(value));
+};
+template <class Self, class T>
+concept HandlesShared = requires(Self& self, const Table<T>& value) {
+  self.on(value);
+};
+template <class Self, class T>
+concept HandlesDelivery = requires(Self& self, const T& value, Delivery delivery) {
+  self.on(value, delivery);
+};
+template <class Self, class T>
+concept HandlesQuestion = requires(Self& self, const T& value, Responder responder) {
+  self.on(value, responder);
+};
+template <class Self, class T>
+concept HandlesAny = HandlesPlain<Self, T> || HandlesMoved<Self, T> || HandlesDelivery<Self, T> ||
+    HandlesQuestion<Self, T> ||(FlatTable<T>&& HandlesShared<Self, T>);
+
+[[nodiscard]] inline bool wants_reply(const Message& message) noexcept { return message.kind == MessageKind::ask; }
+
+template <class T>
+inline constexpr bool kIsResult = false;
+template <class T>
+inline constexpr bool kIsResult<Result<T>> = true;
+
+/// Turns what a handler returned into a reply, an error for the asker, or the actor's failure.
+template <class Return>
+Result<void> answer(ActorBase& actor, Message& message, Return&& returned);
+
+template <class T>
+MessagePtr to_reply(T&& value) {
+  if constexpr (std::convertible_to<T, AnyTable>) {
+    return any_message(MessageKind::reply, {}, value);
+  } else {
+    return native_message(MessageKind::reply, {}, std::forward<T>(value));
+  }
+}
+
+void send_reply(ActorBase& actor, const Message& question, MessagePtr reply);
+void send_refusal(ActorBase& actor, const Message& question, ErrorCode code);
+[[nodiscard]] Delivery delivery_of(ActorBase& actor, const Message& message);
+[[nodiscard]] Responder responder_of(ActorBase& actor, const Message& message);
+[[nodiscard]] Result<void> verified(Message& message);
+
+template <class Return>
+Result<void> answer(ActorBase& actor, Message& message, Return&& returned) {
+  using Value = std::remove_cvref_t<Return>;
+  if constexpr (std::same_as<Value, Result<void>>) {
+    return std::forward<Return>(returned);
+  } else if constexpr (kIsResult<Value>) {
+    if (!wants_reply(message)) return {};
+    if (!returned) {
+      send_refusal(actor, message, returned.error().code);
+    } else {
+      send_reply(actor, message, to_reply(std::move(*returned)));
+    }
+    return {};
+  } else {
+    if (wants_reply(message)) send_reply(actor, message, to_reply(std::forward<Return>(returned)));
+    return {};
+  }
+}
+
+/// Calls one overload of `on`, whatever it returns. A question to a handler that answers nothing is rejected.
+template <class Call>
+Result<void> call(ActorBase& actor, Message& message, bool answers_later, Call&& invoke) {
+  using Return = decltype(invoke());
+  if constexpr (std::is_void_v<Return>) {
+    if (wants_reply(message) && !answers_later) return ErrorCode::rejected;
+    invoke();
+    return {};
+  } else {
+    return answer(actor, message, invoke());
+  }
+}
+
+/// The path from a message to `Self::on(const T&)`: one instance a handler, found through the actor's table.
+template <class Self, class T>
+Result<void> handle(ActorBase& base, Message& message) {
+  static_assert(HandlesAny<Self, T>,
+                "a type in Actor<Self, Types...> has no handler: write void on(const Type&), "
+                "on(const Type&, Delivery) or on(const Type&, Responder)");
+  Self& self = static_cast<Self&>(base);
+  const auto with = [&](auto&& value) -> Result<void> {
+    using Value = decltype(value);
+    if constexpr (HandlesDelivery<Self, T>) {
+      if (message.kind == MessageKind::delivery) {
+        return call(base, message, true, [&] { return self.on(value, delivery_of(base, message)); });
+      }
+    }
+    if constexpr (HandlesQuestion<Self, T>) {
+      return call(base, message, true, [&] { return self.on(value, responder_of(base, message)); });
+    } else if constexpr (HandlesPlain<Self, T> || HandlesMoved<Self, T>) {
+      if constexpr (requires { self.on(std::forward<Value>(value)); }) {
+        if (message.kind != MessageKind::delivery) {
+          return call(base, message, false, [&] { return self.on(std::forward<Value>(value)); });
+        }
+        // A plain handler's delivery is done when it returns.
+        const Delivery delivery = delivery_of(base, message);
+        if constexpr (std::same_as<decltype(self.on(std::forward<Value>(value))), Result<void>>) {
+          if (auto handled = self.on(std::forward<Value>(value)); !handled) return handled;
+        } else {
+          static_cast<void>(self.on(std::forward<Value>(value)));  // nobody asked for the answer
+        }
+        delivery.done();
+        return {};
+      } else {
+        return ErrorCode::rejected;
+      }
+    } else {
+      return ErrorCode::rejected;
+    }
+  };
+
+  if constexpr (std::same_as<T, AnyTable>) {
+    return with(AnyTable{message.type, message.info, message.block});
+  } else if constexpr (FlatTable<T>) {
+    if (auto good = verified(message); !good) return good;
+    if constexpr (HandlesShared<Self, T>) {
+      return call(base, message, false, [&] { return self.on(Table<T>{message.block}); });
+    } else {
+      return with(*flatbuffers::GetRoot<T>(message.block.bytes().data()));
+    }
+  } else {
+    if (message.inline_bytes != 0) return with(std::move(*static_cast<T*>(message.inline_value())));
+    // Shared by a fan-out: each receiver reads the same value.
+    if (message.block) return with(*reinterpret_cast<const T*>(message.block.bytes().data()));
+    return ErrorCode::rejected;
+  }
+}
+
+template <class Self, class T, class... Types>
+constexpr Result<void> (*any_handler())(ActorBase&, Message&) {
+  if constexpr (std::same_as<T, AnyTable>) {
+    return &handle<Self, AnyTable>;
+  } else if constexpr (sizeof...(Types) > 0) {
+    return any_handler<Self, Types...>();
+  } else {
+    return nullptr;
+  }
+}
+
+}  // namespace detail
+
+/// State plus handlers, one message at a time. `Types` are the messages that it handles, each by a member function
+/// `on`; a type without one does not compile, nor does telling an ActorRef<Self> anything else.
+///
+///     struct Courier : pannier::Actor<Courier, Position, StatusRequest, Job> {
+///       void on(const Position& p);                       // tell, publish, or a delivery that is done on return
+///       auto on(const StatusRequest&);                    // ask: what it returns is the reply
+///       void on(const RouteRequest&, pannier::Responder); // ask: replies later
+///       void on(const Job&, pannier::Delivery);           // delivery of a lane, done when it says so
+///     };
+///
+/// A handler that throws, or returns an error, fails its actor: the state is dropped, the supervisor decides, and the
+/// message that was being handled is not handled again (a question is answered `failed`, a delivery is retried).
+template <class Self, class... Types>
+class Actor : public ActorBase {
+ public:
+  template <class T>
+  static constexpr bool kHandles = (std::same_as<T, Types> || ...);
+  static const ActorType& actor_type() noexcept;
+
+ protected:
+  using ActorBase::tell;
+
+  /// Moves a native value to an actor of this process. On error the value is lost with the refusal.
+  template <class T>
+  requires(!std::convertible_to<T, AnyTable>) Result<void> tell(LocalRef to, T&& value,
+                                                                Urgency urgency = Urgency::normal) {
+    MessagePtr message = native_message(MessageKind::tell, to.id(), std::forward<T>(value));
+    message->urgency = urgency;
+    return this->send(std::move(message));
+  }
+  template <class A, class T>
+  requires(!std::convertible_to<T, AnyTable>) Result<void> tell(ActorRef<A> to, T&& value,
+                                                                Urgency urgency = Urgency::normal) {
+    static_assert(A::template kHandles<std::remove_cvref_t<T>>, "that actor does not handle this type");
+    return tell(static_cast<LocalRef>(to), std::forward<T>(value), urgency);
+  }
+  template <class A, FlatTable T>
+  Result<void> tell(ActorRef<A> to, const Table<T>& table, Urgency urgency = Urgency::normal) {
+    static_assert(A::template kHandles<T>, "that actor does not handle this type");
+    return ActorBase::tell(to, table, urgency);
+  }
+
+  /// Asks for one R. Exactly one outcome before `timeout` has passed: the reply, or timeout, unreachable, not_found,
+  /// closed, rejected, failed, full. R is a table type, AnyTable, or a native type where `to` is in this process.
+  template <class R>
+  [[nodiscard]] auto ask(Ref to, const AnyTable& question, Duration timeout) {
+    using Value = typename detail::OutcomeOf<R>::type;
+    return Pending<Value>{{this, any_message(MessageKind::ask, to.id(), question), timeout}};
+  }
+  template <class R, class T>
+  requires(!std::convertible_to<T, AnyTable>) [[nodiscard]] auto ask(LocalRef to, T&& question, Duration timeout) {
+    using Value = typename detail::OutcomeOf<R>::type;
+    return Pending<Value>{{this, native_message(MessageKind::ask, to.id(), std::forward<T>(question)), timeout}};
+  }
+
+  using ActorBase::publish;
+  /// Publishes a native value to this process's subscribers, who share the one value. Links do not carry it.
+  template <class T>
+  requires(!std::convertible_to<T, AnyTable>) Result<void> publish(std::string_view topic, T value,
+                                                                   PublishOptions options = {}) {
+    const TypeInfo& info = type_info<T>();
+    return ActorBase::publish(topic, AnyTable{info.id, &info, BlockRef::holding(std::move(value))}, options);
+  }
+
+  template <class T>
+  Result<void> subscribe(std::string_view filter) {
+    static_assert(kHandles<T>, "list the type in Actor<Self, Types...> and write its handler");
+    return subscribe_type(filter, type_info<T>().id);
+  }
+
+  /// The lane's messages come as deliveries. `Messages` says which types are expected; each must have a handler.
+  template <class... Messages>
+  Result<void> consume(std::string_view lane, ConsumeOptions options = {}) {
+    static_assert((kHandles<Messages> && ...), "list the type in Actor<Self, Types...> and write its handler");
+    return consume_lane(lane, options);
+  }
+
+  /// For handlers that answer at once: `return reply<Status>(done_, eta_s_);`
+  template <FlatTable R, class... Fields>
+  [[nodiscard]] Table<R> reply(Fields&&... fields) const {
+    return make<R>(std::forward<Fields>(fields)...);
+  }
+
+  using ActorBase::after;
+  using ActorBase::every;
+  TimerId after(Duration delay, void (Self::*member)()) {
+    return ActorBase::after(delay, [this, member] { (static_cast<Self*>(this)->*member)(); });
+  }
+  TimerId every(Duration period, void (Self::*member)()) {
+    return ActorBase::every(period, [this, member] { (static_cast<Self*>(this)->*member)(); });
+  }
+
+  /// Starts a child of this actor, built from copies of `args`, which serve for its restarts too.
+  template <class A, class... Args>
+  Result<ActorRef<A>> spawn(SpawnOptions options, Args... args);
+};
+
+namespace detail {
+
+template <class A, class... Args>
+class RecipeFor final : public Recipe {
+ public:
+  explicit RecipeFor(const SpawnOptions& options, Args... args) : Recipe(options), args_(std::move(args)...) {}
+  [[nodiscard]] const ActorType& type() const noexcept override { return A::actor_type(); }
+  ActorBase* build() override {
+    static_assert(alignof(A) <= 16, "over-aligned actors are not supported");
+    void* memory = Pool::allocate(sizeof(A));
+    try {
+      return std::apply([&](const Args&... args) { return new (memory) A(args...); }, args_);
+    } catch (...) {
+      Pool::release(memory);
+      throw;
+    }
+  }
+
+ private:
+  [[no_unique_address]] std::tuple<Args...> args_;
+};
+
+/// The start message of an A; receiver and parent are filled in by whoever spawns.
+template <class A, class... Args>
+[[nodiscard]] MessagePtr start_message(const SpawnOptions& options, Args... args) {
+  static_assert(std::is_base_of_v<ActorBase, A>);
+  using RecipeType = RecipeFor<A, Args...>;
+  static_assert(alignof(RecipeType) <= 16, "over-aligned arguments of an actor are not supported");
+  RecipePtr recipe{new (Pool::allocate(sizeof(RecipeType))) RecipeType{options, std::move(args)...}};
+  return native_message(MessageKind::start, {}, std::move(recipe));
+}
+
+template <class Self, class... Types>
+inline constexpr std::array<Handler, sizeof...(Types)> kHandlers{
+    Handler{type_info<Types>().id, &type_info<Types>(), &handle<Self, Types>}...};
+
+}  // namespace detail
+
+template <class Self, class... Types>
+const ActorType& Actor<Self, Types...>::actor_type() noexcept {
+  static constexpr ActorType kType{
+      type_info<Self>().name,
+      std::span<const Handler>{detail::kHandlers<Self, Types...>},
+      [](ActorBase& base) { static_cast<Self&>(base).on_start(); },
+      [](ActorBase& base) { static_cast<Self&>(base).on_stop(); },
+      [](ActorBase& base) noexcept { static_cast<Self&>(base).~Self(); },
+      [] {
+        Result<void> (*intercept)(ActorBase&, Message&) = nullptr;
+        if constexpr (requires(Self & self, Message & message) { self.intercept(message); }) {
+          intercept = [](ActorBase& base, Message& message) { return static_cast<Self&>(base).intercept(message); };
+        }
+        return intercept;
+      }(),
+      detail::any_handler<Self, Types..., void>()};
+  return kType;
+}
+
+template <class Self, class... Types>
+template <class A, class... Args>
+Result<ActorRef<A>> Actor<Self, Types...>::spawn(SpawnOptions options, Args... args) {
+  auto id = spawn_recipe(detail::start_message<A>(options, std::move(args)...), options, options.restart);
+  if (!id) return id.error();
+  return ActorRef<A>{*id};
+}
+
+}  // namespace pannier

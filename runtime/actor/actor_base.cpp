@@ -1,0 +1,214 @@
+#include "runtime/actor/actor_base.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/actor/worker.h"
+#include "runtime/link/router_messages.h"
+#include "runtime/queue/queue_messages.h"
+
+namespace pannier {
+
+namespace {
+thread_local ActorBase::Birth* birth = nullptr;
+}
+
+Error detail::refusal_of(const Message& reply) {
+  const auto text = reply.label.bytes();
+  return {reply.error, std::string{reinterpret_cast<const char*>(text.data()), text.size()}};
+}
+
+ActorBase::Birth::Birth(Worker& worker, Cell& cell) noexcept : worker_(worker), cell_(cell), outer_(birth) {
+  birth = this;
+}
+ActorBase::Birth::~Birth() { birth = outer_; }
+
+ActorBase::ActorBase() : worker_(birth->worker_), cell_(birth->cell_) {}
+
+System& ActorBase::system() const noexcept { return worker_.system(); }
+
+Ref ActorBase::sender() const noexcept {
+  const Message* message = worker_.current_message();
+  return message == nullptr ? Ref{} : Ref{message->sender};
+}
+
+std::string_view ActorBase::label() const noexcept {
+  const Message* message = worker_.current_message();
+  if (message == nullptr || (message->kind == MessageKind::ask && !message->from_afar)) return {};
+  const auto bytes = message->label.bytes();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+MonoTime ActorBase::now() const noexcept { return worker_.now(); }
+WallTime ActorBase::wall_now() const noexcept { return system().platform.clock.wall_now(); }
+std::uint64_t ActorBase::random() const noexcept { return system().platform.entropy.next_u64(); }
+void ActorBase::log(LogLevel level, std::string_view line) const { system().platform.log.write(level, line); }
+
+Ref ActorBase::ref(std::string_view name) const {
+  auto found = system().directory.name(name);
+  if (!found) log(LogLevel::error, found.error().text());
+  return found ? *found : Ref{};
+}
+
+LocalRef ActorBase::local(std::string_view name) const {
+  const Ref found = ref(name);
+  if (!found || !system().directory.entry(found.id()).name.node.empty()) return LocalRef{};
+  return LocalRef{found.id()};
+}
+
+Result<void> ActorBase::send(MessagePtr message) {
+  if (!message->receiver) return ErrorCode::not_found;
+  message->sender = cell_.id;
+  if (const Message* cause = worker_.current_message()) message->trace = cause->trace;
+  return worker_.send(std::move(message));
+}
+
+Result<void> ActorBase::tell(Ref to, const AnyTable& message, Urgency urgency) {
+  MessagePtr sent = any_message(MessageKind::tell, to.id(), message);
+  sent->urgency = urgency;
+  return send(std::move(sent));
+}
+
+Result<void> ActorBase::publish(std::string_view topic, const AnyTable& message, PublishOptions options) {
+  if (auto valid = check_topic(topic); !valid) return valid;
+  MessagePtr sent = native_message(MessageKind::tell, system().router, Publication{message, options});
+  sent->label = BlockRef::copy_of(std::as_bytes(std::span{topic}));
+  return send(std::move(sent));
+}
+
+Result<void> ActorBase::subscribe_type(std::string_view filter, TypeId type) {
+  if (auto valid = check_filter(filter); !valid) return valid;
+  cell_.subscribes = true;
+  MessagePtr sent = native_message(MessageKind::tell, system().router, Subscribe{std::string{filter}, type});
+  sent->reserved = true;
+  return send(std::move(sent));
+}
+
+Result<void> ActorBase::unsubscribe(std::string_view filter) {
+  MessagePtr sent = native_message(MessageKind::tell, system().router, Unsubscribe{std::string{filter}});
+  sent->reserved = true;
+  return send(std::move(sent));
+}
+
+Pending<Receipt> ActorBase::enqueue(std::string_view address, std::string_view key, const AnyTable& message) {
+  Batch batch;
+  batch.enqueue(address, key, message);
+  return commit(std::move(batch));
+}
+
+Pending<Receipt> ActorBase::commit(Batch batch) {
+  // No deadline of its own: the store answers every waiter of a group, whatever becomes of the group.
+  return Pending<Receipt>{
+      {this, native_message(MessageKind::ask, system().queue, Commit{std::move(batch)}), Duration::max()}};
+}
+
+Pending<Receipt> ActorBase::commit(Delivery delivery, Batch batch) {
+  return Pending<Receipt>{
+      {this, native_message(MessageKind::ask, system().queue, Commit{std::move(batch), std::move(delivery)}),
+       Duration::max()}};
+}
+
+Result<void> ActorBase::consume_lane(std::string_view lane, ConsumeOptions options) {
+  cell_.consumes = true;
+  MessagePtr sent = native_message(MessageKind::tell, system().queue, Consume{std::string{lane}, options});
+  sent->reserved = true;
+  return send(std::move(sent));
+}
+
+Pending<std::vector<StateRow>> ActorBase::read_state(std::string_view prefix, std::size_t limit) {
+  return Pending<std::vector<StateRow>>{
+      {this, native_message(MessageKind::ask, system().queue, ReadState{std::string{prefix}, limit}), Duration::max()}};
+}
+
+Waiting ActorBase::waiting() const {
+  const Message* cause = worker_.current_message();
+  if (cause == nullptr || (cause->kind != MessageKind::ask && cause->kind != MessageKind::reply)) return {};
+  if (cause->kind == MessageKind::reply) return worker_.reply_waiting();
+  std::vector<std::uint64_t> chain;
+  chain.reserve(limits::kAskChain);
+  const auto behind = cause->from_afar ? std::span<const std::byte>{} : cause->label.bytes();
+  chain.resize(behind.size() / sizeof(std::uint64_t));
+  if (!behind.empty()) std::memcpy(chain.data(), behind.data(), behind.size());
+  chain.push_back(cause->sender.bits());
+  return {cause->deadline, BlockRef::copy_of(std::as_bytes(std::span{chain}))};
+}
+
+Result<void> ActorBase::check_chain(ActorId asked, const BlockRef& chain) const {
+  const auto target = system().resolve(asked);
+  if (!target) return {};  // sending will say so
+  std::vector<std::uint64_t> waiting(chain.bytes().size() / sizeof(std::uint64_t));
+  if (!waiting.empty()) std::memcpy(waiting.data(), chain.bytes().data(), chain.bytes().size());
+  waiting.push_back(cell_.id.bits());
+  // The router waits for nobody: it asks for every question that came over a link, and takes every one that leaves.
+  const bool comes_back = target->cell != system().router &&
+                          std::find(waiting.begin(), waiting.end(), target->cell.bits()) != waiting.end();
+  if (!comes_back && waiting.size() <= limits::kAskChain) return {};
+  std::string path;
+  for (const std::uint64_t each : waiting) path += system().describe(ActorId::from_bits(each)) + " -> ";
+  path += system().describe(target->cell);
+  return Error{ErrorCode::rejected, comes_back ? "the question comes back to one who waits for it: " + path
+                                               : "the chain of questions is too long: " + path};
+}
+
+TimerId ActorBase::ask_message(detail::PendingAsk ask, Timers::Function outcome) {
+  Timers& timers = worker_.timers();
+  // A question asked on behalf of another one may not outlive it; what the queue commits answers when it is committed.
+  const bool bounded = ask.timeout != Duration::max();
+  Waiting behind = waiting();
+  const MonoTime due = bounded ? std::min(now() + ask.timeout, behind.deadline) : kNever;
+  ask.question->deadline = due;
+  if (!ask.question->from_afar) ask.question->label = behind.chain;
+  Result<void> sent;
+  if (timers.armed() >= limits::kAsksInFlight) sent = ErrorCode::full;
+  if (sent && bounded) sent = check_chain(ask.question->receiver, behind.chain);
+  const TimerId id = timers.arm(cell_, due, Duration::zero(), std::move(outcome), std::move(behind));
+  ask.question->correlation = static_cast<std::uint64_t>(id);
+  if (sent) sent = send(std::move(ask.question));
+  if (!sent) {
+    MessagePtr refusal = make_message(MessageKind::reply, cell_.id);
+    refusal->has_error = true;
+    refusal->error = sent.error().code;
+    if (!sent.error().detail.empty()) refusal->label = BlockRef::copy_of(std::as_bytes(std::span{sent.error().detail}));
+    refusal->correlation = static_cast<std::uint64_t>(id);
+    worker_.send_reserved(std::move(refusal));
+  }
+  return id;
+}
+
+TimerId ActorBase::after(Duration delay, Callback<void()> function) {
+  return worker_.timers().arm(cell_, now() + delay, Duration::zero(),
+                              [function = std::move(function)](Message*) mutable { function(); });
+}
+
+TimerId ActorBase::every(Duration period, Callback<void()> function) {
+  if (period <= Duration::zero()) period = std::chrono::milliseconds{1};
+  return worker_.timers().arm(cell_, now() + period, period,
+                              [function = std::move(function)](Message*) mutable { function(); });
+}
+
+void ActorBase::cancel(TimerId timer) noexcept { worker_.timers().cancel(timer); }
+
+void ActorBase::stop() {
+  if (cell_.plan().options().restart == Restart::permanent) {
+    fail("since it stopped by itself, and is permanent");
+  } else {
+    stop(self());
+  }
+}
+void ActorBase::stop(Ref actor) { worker_.stop_actor(actor.id()); }
+void ActorBase::stop_node() { system().stop(); }
+void ActorBase::watch(Ref actor) { worker_.watch(cell_.id, actor.id()); }
+void ActorBase::fail(std::string why) { worker_.fail(cell_, Error{ErrorCode::failed, std::move(why)}); }
+
+Result<ActorId> ActorBase::spawn_recipe(MessagePtr start, const SpawnOptions& options, Restart restart) {
+  auto id = system().reserve(options, worker_.index());
+  if (!id) return id;
+  recipe_of(*start)->parent = cell_.id;
+  cell_.kin().children.push_back({*id, restart, options.stop_limit});
+  start->receiver = *id;
+  start->sender = cell_.id;
+  worker_.send_reserved(std::move(start));
+  return id;
+}
+
+}  // namespace pannier

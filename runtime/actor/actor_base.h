@@ -1,0 +1,229 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "platform/clock.h"
+#include "platform/log.h"
+#include "platform/result.h"
+#include "runtime/actor/cell.h"
+#include "runtime/actor/timers.h"
+#include "runtime/message/any_table.h"
+#include "runtime/message/callback.h"
+#include "runtime/queue/batch.h"
+#include "runtime/queue/delivery.h"
+
+namespace pannier {
+
+class Worker;
+struct System;
+
+/// What a consumer of a lane asks for.
+struct ConsumeOptions {
+  std::uint32_t window = 16;       ///< Deliveries in its hands at once. One at a time a key, whatever the window.
+  std::uint32_t max_attempts = 5;  ///< Past that the message is parked with its last cause.
+};
+
+/// One value of the application's state, as read back.
+struct StateRow {
+  std::string key;
+  BlockRef value;
+};
+
+struct PublishOptions {
+  bool keep_last = false;  ///< Keep the value: a later subscriber gets it at once.
+  Urgency urgency = Urgency::normal;
+};
+
+namespace detail {
+/// An ask without its types: what Asking<R> stands on.
+struct PendingAsk {
+  ActorBase* asker;
+  MessagePtr question;
+  Duration timeout;
+};
+}  // namespace detail
+
+/// The outcome of something that is on its way, to be given to a function of this actor: exactly once, as a turn of its
+/// own, never from within the call. An actor that stops or restarts meanwhile takes the function with it, unrun.
+template <class T>
+class [[nodiscard]] Pending;
+
+/// What every actor can do. Each call is made from the actor's own turns (handlers, timers, on_start, on_stop,
+/// outcomes); none blocks. References in arguments are read before the call returns.
+class ActorBase {
+ public:
+  ActorBase(const ActorBase&) = delete;
+  ActorBase& operator=(const ActorBase&) = delete;
+
+  /// Internal: tells the constructor where the actor lives.
+  class Birth {
+   public:
+    Birth(Worker& worker, Cell& cell) noexcept;
+    ~Birth();
+    Birth(const Birth&) = delete;
+    Birth& operator=(const Birth&) = delete;
+
+   private:
+    friend class ActorBase;
+    Worker& worker_;
+    Cell& cell_;
+    Birth* outer_;
+  };
+
+  void on_start() {}  ///< Hide it to do something when the actor starts, and after each restart.
+  void on_stop() {}   ///< Hide it to do something before the state goes.
+
+  [[nodiscard]] Ref self() const noexcept { return Ref{cell_.id}; }
+  [[nodiscard]] Worker& worker() const noexcept { return worker_; }
+  [[nodiscard]] System& system() const noexcept;
+
+ protected:
+  ActorBase();
+  ~ActorBase() = default;
+
+  // --- Who and when ----------------------------------------------------------------------------------------------
+  /// Of the message being handled; nobody in other turns, or where the sender is no actor.
+  [[nodiscard]] Ref sender() const noexcept;
+  /// The topic of the publication, the key of the delivery, or the name of the linked node that asked the question
+  /// (empty: asked here), that is being handled. Borrowed for the turn.
+  [[nodiscard]] std::string_view label() const noexcept;
+  /// Stands still within a turn.
+  [[nodiscard]] MonoTime now() const noexcept;
+  [[nodiscard]] WallTime wall_now() const noexcept;
+  [[nodiscard]] std::uint64_t random() const noexcept;
+  void log(LogLevel level, std::string_view line) const;
+  void log(std::string_view line) const { log(LogLevel::info, line); }
+
+  /// The actor of that name, here or on another node ("hub/planner"); it need not exist yet.
+  /// A name that breaks the rules gives nobody, and sending to nobody is not_found.
+  [[nodiscard]] Ref ref(std::string_view name) const;
+
+  /// The actor of that name on this node, for native payloads. Nobody for a name of another node.
+  [[nodiscard]] LocalRef local(std::string_view name) const;
+
+  // --- tell --------------------------------------------------------------------------------------------------------
+  /// At most once. full, closed, not_found or unreachable: nothing was sent.
+  Result<void> tell(Ref to, const AnyTable& message, Urgency urgency = Urgency::normal);
+
+  // --- publish -----------------------------------------------------------------------------------------------------
+  /// At most once to each subscriber there is now, on this node and on linked ones that asked for the topic.
+  Result<void> publish(std::string_view topic, const AnyTable& message, PublishOptions options = {});
+  /// From now on publications whose topic matches come as messages. Ends with the actor's life.
+  Result<void> subscribe_type(std::string_view filter, TypeId type);
+  /// Publications of every type; the class handles AnyTable.
+  Result<void> subscribe_any(std::string_view filter) { return subscribe_type(filter, TypeId{}); }
+  Result<void> unsubscribe(std::string_view filter);
+
+  // --- queue -------------------------------------------------------------------------------------------------------
+  /// Keeps `message` on disk until it has taken effect at `address` ("lane" here, "node/lane" there).
+  [[nodiscard]] Pending<Receipt> enqueue(std::string_view address, std::string_view key, const AnyTable& message);
+  /// Stores all of `batch` in one transaction.
+  [[nodiscard]] Pending<Receipt> commit(Batch batch);
+  /// As `delivery.done(batch)`, and tells the outcome. After an error nothing of it is stored and the delivery is tried
+  /// again; rejected: it had been settled before.
+  [[nodiscard]] Pending<Receipt> commit(Delivery delivery, Batch batch);
+  /// Takes the lane's messages as deliveries from now on. One consumer a lane; in_use comes back through the log.
+  Result<void> consume_lane(std::string_view lane, ConsumeOptions options);
+  /// The application's state under keys that start with `prefix`, at most `limit` of them, in key order.
+  [[nodiscard]] Pending<std::vector<StateRow>> read_state(std::string_view prefix, std::size_t limit = 100'000);
+
+  // --- time --------------------------------------------------------------------------------------------------------
+  TimerId after(Duration delay, Callback<void()> function);
+  TimerId every(Duration period, Callback<void()> function);
+  void cancel(TimerId timer) noexcept;
+
+  // --- life --------------------------------------------------------------------------------------------------------
+  /// Stops this actor after this turn, children first.
+  void stop();
+  /// Asks `actor` to stop; whoever supervises or watches it is told when it has.
+  void stop(Ref actor);
+  /// Stops the whole node, as Node::stop does.
+  void stop_node();
+  /// A Down message comes once `actor` has ended; at once where it has.
+  void watch(Ref actor);
+  /// Puts this actor down as failed after this turn: its supervisor decides.
+  void fail(std::string why);
+
+  // --- What the templates above stand on ---------------------------------------------------------------------------
+  Result<void> send(MessagePtr message);
+  /// Sends the question and arms its deadline; a refusal comes back through `outcome` as well.
+  TimerId ask_message(detail::PendingAsk ask, Timers::Function outcome);
+  Result<ActorId> spawn_recipe(MessagePtr start, const SpawnOptions& options, Restart restart);
+
+ private:
+  template <class T>
+  friend class Pending;
+
+  /// Under whose deadline, and on whose behalf, the current turn runs.
+  [[nodiscard]] Waiting waiting() const;
+  [[nodiscard]] Result<void> check_chain(ActorId asked, const BlockRef& chain) const;
+
+  Worker& worker_;
+  Cell& cell_;
+};
+
+namespace detail {
+
+/// Reads an outcome out of a reply; null is the deadline.
+template <class R>
+Result<R> read_reply(Message* reply);
+
+template <class T>
+struct OutcomeOf {
+  using type = T;
+};
+template <FlatTable T>
+struct OutcomeOf<T> {
+  using type = Table<T>;
+};
+
+/// The error that stands in a reply's place, with its text where there is one.
+[[nodiscard]] Error refusal_of(const Message& reply);
+
+template <class R>
+Result<R> read_reply(Message* reply) {
+  if (reply == nullptr) return ErrorCode::timeout;
+  if (reply->has_error) return refusal_of(*reply);
+  if constexpr (std::same_as<R, AnyTable>) {
+    return AnyTable{reply->type, reply->info, reply->block};
+  } else if constexpr (requires { typename R::table_type; }) {
+    return AnyTable{reply->type, reply->info, reply->block}.template as<typename R::table_type>();
+  } else {
+    if (reply->inline_bytes == 0 || reply->type != type_info<R>().id) return ErrorCode::rejected;
+    return std::move(*static_cast<R*>(reply->inline_value()));
+  }
+}
+
+}  // namespace detail
+
+template <class T>
+class [[nodiscard]] Pending {
+ public:
+  explicit Pending(detail::PendingAsk ask) : ask_(std::move(ask)) {}
+
+  /// Sends it. `function` takes a Result<T>; the id that comes back takes the question back (ActorBase::cancel).
+  template <class F>
+  requires std::invocable<F&, Result<T>> TimerId then(F function) && {
+    ActorBase* asker = ask_.asker;
+    return asker->ask_message(std::move(ask_), [function = std::move(function)](Message* reply) mutable {
+      function(detail::read_reply<T>(reply));
+    });
+  }
+  /// Sends it and lets the outcome go, apart from a line in the log when it fails.
+  void forget() &&;
+
+ private:
+  detail::PendingAsk ask_;
+};
+
+template <class T>
+void Pending<T>::forget() && {
+  ActorBase* asker = ask_.asker;
+  std::move(*this).then([asker](Result<T> outcome) {
+    if (!outcome) asker->log(LogLevel::warning, "an outcome nobody waited for: " + outcome.error().text());
+  });
+}
+
+}  // namespace pannier

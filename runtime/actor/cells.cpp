@@ -1,0 +1,83 @@
+// The cells of a worker: where its actors stand, who may have a slot, and what another thread can see of them.
+
+#include <bit>
+
+#include "runtime/actor/worker.h"
+
+namespace pannier {
+
+Cell* Worker::cell(std::uint32_t slot) noexcept {
+  const std::size_t chunk = chunk_of(slot);
+  if (chunk >= kChunks) return nullptr;
+  Cell* cells = chunks_[chunk].load(std::memory_order_acquire);
+  return cells == nullptr ? nullptr : cells + (slot - kFirstChunk * ((1U << chunk) - 1));
+}
+
+Cell& Worker::used_cell(std::uint32_t slot) noexcept {
+  const std::size_t chunk = chunk_of(slot);
+  return chunks_[chunk].load(std::memory_order_acquire)[slot - kFirstChunk * ((1U << chunk) - 1)];
+}
+
+Cell* Worker::living(ActorId id) noexcept {
+  Cell* found = id ? cell(id.slot()) : nullptr;
+  if (found == nullptr || found->generation.load(std::memory_order_relaxed) != id.generation()) return nullptr;
+  return found;
+}
+
+Result<ActorId> Worker::reserve_slot(const MailboxOptions& mailbox, std::uint32_t name) {
+  while (reserving_.test_and_set(std::memory_order_acquire)) {
+  }
+  Result<ActorId> result{Error{ErrorCode::full}};
+  std::uint32_t slot = slots_used_.load(std::memory_order_relaxed);
+  if (!free_slots_.empty()) {
+    slot = free_slots_.back();
+    free_slots_.pop_back();
+  } else if (slot < 1U << ActorId::kSlotBits) {
+    slots_used_.store(slot + 1, std::memory_order_release);
+    const std::size_t chunk = chunk_of(slot);
+    if (chunks_[chunk].load(std::memory_order_relaxed) == nullptr) {
+      chunks_[chunk].store(new Cell[kFirstChunk << chunk], std::memory_order_release);
+    }
+  } else {
+    reserving_.clear(std::memory_order_release);
+    return result;
+  }
+  Cell& fresh = used_cell(slot);
+  const std::uint32_t generation = fresh.generation.load(std::memory_order_relaxed) + 1;
+  fresh.max_count.store(mailbox.messages, std::memory_order_relaxed);
+  fresh.max_bytes.store(mailbox.bytes, std::memory_order_relaxed);
+  fresh.when_full.store(mailbox.when_full, std::memory_order_relaxed);
+  fresh.name.store(name, std::memory_order_relaxed);
+  fresh.id = ActorId{index_, slot, generation};
+  fresh.generation.store(generation, std::memory_order_release);
+  result = fresh.id;
+  reserving_.clear(std::memory_order_release);
+  return result;
+}
+
+void Worker::release_slot(std::uint32_t slot) noexcept {
+  while (reserving_.test_and_set(std::memory_order_acquire)) {
+  }
+  Cell& gone = used_cell(slot);
+  gone.generation.store(gone.generation.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  free_slots_.push_back(slot);
+  reserving_.clear(std::memory_order_release);
+}
+
+void Worker::describe(std::vector<ActorStatus>& all) {
+  const std::uint32_t used = slots_used_.load(std::memory_order_acquire);
+  for (std::uint32_t slot = 0; slot < used; ++slot) {
+    const Cell* seen = cell(slot);
+    if (seen == nullptr) continue;
+    const std::uint32_t generation = seen->generation.load(std::memory_order_acquire);
+    const ActorType* type = seen->type.load(std::memory_order_acquire);
+    if (generation % 2 == 0 || type == nullptr) continue;  // free, or its start is on the way
+    const ActorId id{index_, slot, generation};
+    all.push_back(
+        {id, system_.describe(id), type->name, seen->handled.load(std::memory_order_relaxed),
+         seen->rejected.load(std::memory_order_relaxed), seen->failures.load(std::memory_order_relaxed),
+         seen->local_count.load(std::memory_order_relaxed) + seen->remote_count.load(std::memory_order_relaxed)});
+  }
+}
+
+}  // namespace pannier

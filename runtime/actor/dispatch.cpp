@@ -1,0 +1,95 @@
+// What a worker does with one message: from the actor's table of handlers to the reply, the failure, the dead letter.
+
+#include "runtime/actor/worker.h"
+#include "runtime/queue/delivery.h"
+
+namespace pannier {
+
+Worker::Handle Worker::find_handler(const Cell& cell, Message& message) noexcept {
+  const ActorType& type = *cell.type.load(std::memory_order_relaxed);
+  if (type.intercept != nullptr) return type.intercept;
+  for (const Handler& handler : type.handlers) {
+    if (handler.type != message.type) continue;
+    // Bytes from afar are never a native value, whatever type they claim to be.
+    if (message.info == nullptr && handler.info->verify == nullptr) return nullptr;
+    if (message.info == nullptr) message.info = handler.info;
+    return handler.handle;
+  }
+  const bool table = message.block && (message.info == nullptr || message.info->verify != nullptr);
+  return table ? type.any : nullptr;
+}
+
+Result<void> Worker::timed_turn(Cell& cell, Message& message, Handle act) {
+  const MonoTime began = system_.platform.clock.now();
+  Result<void> handled = turn(cell, &message, [&] { return act(*cell.actor, message); });
+  const Duration took = system_.platform.clock.now() - began;
+  if (system_.observer != nullptr) {
+    system_.observer->on_handled({message.type_name(), message.sender, message.receiver, message.correlation,
+                                  message.trace, took, handled.ok()});
+  }
+  const Duration budget = cell.plan().options().handler_budget;
+  if (handled && cell.timed && took > budget) {
+    const auto micros = [](Duration span) {
+      return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(span).count());
+    };
+    handled = Error{ErrorCode::timeout, "it took " + micros(took) + " us, its budget is " + micros(budget) + " us"};
+  }
+  return handled;
+}
+
+void Worker::handle(Cell& cell, Message& message) {
+  const Handle act = find_handler(cell, message);
+  const Result<void> handled = act == nullptr ? Result<void>{ErrorCode::rejected}
+                               : cell.timed || system_.observer != nullptr
+                                   ? timed_turn(cell, message, act)
+                                   : turn(cell, &message, [&] { return act(*cell.actor, message); });
+  if (handled) [[likely]] {
+    add_by_owner(cell.handled, 1U);
+    return;
+  }
+  const ErrorCode code = handled.error().code;
+  const bool at_fault_itself = code == ErrorCode::rejected || code == ErrorCode::malformed;
+  // Where the handler has answered, or settled, already, the second word does not count.
+  if (message.kind == MessageKind::ask) reply_error(message, at_fault_itself ? code : ErrorCode::failed);
+  if (message.kind == MessageKind::delivery) settle_failed(message, handled.error());
+  if (at_fault_itself) {
+    add_by_owner(cell.rejected, 1U);
+    dead_letter(message, DeadLetterReason::unhandled);
+  } else {
+    dead_letter(message, DeadLetterReason::handler_failed);
+    fail(cell, Error{code, "while handling " + std::string{message.type_name()} + ": " + handled.error().detail});
+  }
+}
+
+void Worker::handle_reply(Cell& cell, Message& message) {
+  Timers::Fired question = timers_.take(TimerId{message.correlation});
+  // An actor that has failed, and waits to be built anew, has no state for it any more.
+  if (!question || question.owner != &cell || cell.phase == Phase::suspended) {
+    dead_letter(message, DeadLetterReason::late_reply);
+    return;
+  }
+  reply_waiting_ = std::move(question.waiting);
+  auto ran = turn(cell, &message, [&]() -> Result<void> {
+    question.function(&message);
+    return {};
+  });
+  reply_waiting_ = {};
+  if (!ran) fail(cell, Error{ran.error().code, "while handling a reply: " + ran.error().detail});
+}
+
+void Worker::settle_failed(const Message& delivery, const Error& error) {
+  Settle settle{delivery.correlation, Outcome::retry, kDefaultRetryDelay, error.text(), {}};
+  send_reserved(native_message(MessageKind::tell, delivery.sender, std::move(settle)));
+}
+
+void Worker::discard(const Message& message, DeadLetterReason reason, ErrorCode code) {
+  if (message.kind == MessageKind::ask) reply_error(message, code);
+  if (message.kind == MessageKind::delivery) settle_failed(message, Error{code, "the consumer's mailbox dropped it"});
+  dead_letter(message, reason);
+}
+
+void Worker::dead_letter(const Message& message, DeadLetterReason reason) noexcept {
+  system_.report({reason, message.type_name(), message.sender, message.receiver});
+}
+
+}  // namespace pannier

@@ -1,0 +1,40 @@
+#pragma once
+
+#include "runtime/actor/actor.h"
+#include "runtime/actor/worker.h"
+
+namespace pannier {
+
+struct ServicePort;
+
+/// A part of the runtime that lives on one worker like an actor, so that all talk to it is messages, and that looks at
+/// the outside (sockets, disk) around each step. Owned by the node; the port below is its mailbox.
+class Service : public StepHook {
+ public:
+  /// The port has started, on the worker that the service belongs to.
+  virtual void started(ServicePort& port) = 0;
+  /// One message. An error is the sender's fault (`rejected`): a service does not fail.
+  virtual Result<void> handle(Message& message) = 0;
+  virtual void stopping() {}
+};
+
+struct ServicePort : Actor<ServicePort> {
+  explicit ServicePort(Service* service) : service_(service) {}
+  void on_start() { service_->started(*this); }
+  void on_stop() { service_->stopping(); }
+  Result<void> intercept(Message& message) { return service_->handle(message); }
+
+  using ActorBase::after;
+  using ActorBase::ask_message;
+  using ActorBase::cancel;
+  using ActorBase::every;
+  using ActorBase::log;
+  using ActorBase::now;
+  using ActorBase::random;
+  [[nodiscard]] Result<void> tell_native(MessagePtr message) { return send(std::move(message)); }
+
+ private:
+  Service* service_;
+};
+
+}  // namespace pannier

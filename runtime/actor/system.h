@@ -1,0 +1,59 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "platform/platform.h"
+#include "runtime/actor/directory.h"
+#include "runtime/actor/observer.h"
+#include "runtime/actor/options.h"
+#include "runtime/message/message.h"
+
+namespace pannier {
+
+class Worker;
+
+/// What the workers of one node share. Internal: programs see Node.
+struct System {
+  System(Platform services, std::string node_name);
+  ~System();
+
+  Platform platform;
+  Directory directory;
+  Observer* observer = nullptr;
+  std::vector<std::unique_ptr<Worker>> workers;
+  ActorId root;    ///< Supervises what the program and the runtime start at the top.
+  ActorId router;  ///< Topics and links.
+  ActorId queue;   ///< Outbox and inbox; nobody where the node has no store.
+
+  std::array<std::atomic<std::uint64_t>, kDeadLetterReasons> dead_letters{};
+  std::atomic<std::uint32_t> next_worker{0};  ///< Round-robin of placement.
+  std::uint32_t first_actor_worker = 0;       ///< Workers from here on carry the program's actors.
+  std::function<void()> on_stopped;           ///< Called by the worker whose actor was the last to stop.
+  std::atomic<bool> stopping{false};
+  std::atomic<bool> stopped{false};
+  std::atomic<bool> closed{false};  ///< Being taken apart: nothing is sent any more.
+  std::atomic<bool> failed{false};  ///< The top supervisor gave up.
+
+  /// Any thread: by the workers' own way, or into the worker's inbox.
+  [[nodiscard]] Result<void> send_from_outside(MessagePtr message);
+  /// Takes a slot and the name for an actor to come; the caller sends the start message there. Any thread.
+  [[nodiscard]] Result<ActorId> reserve(const SpawnOptions& options, std::uint32_t any = SpawnOptions::kAnyWorker);
+  /// Where a message goes now: a living name becomes its actor, a name elsewhere stays and goes to the router.
+  struct Target {
+    ActorId cell;      ///< Whose mailbox takes it.
+    ActorId receiver;  ///< Who is meant.
+  };
+  [[nodiscard]] Result<Target> resolve(ActorId receiver) noexcept;
+  /// Starts to stop the node, once: the top supervisor stops, and with it everything. Any thread.
+  void stop();
+  void report(const DeadLetter& letter) noexcept;
+  /// "name" or "#worker.slot.generation", for people.
+  [[nodiscard]] std::string describe(ActorId id);
+};
+
+}  // namespace pannier

@@ -1,0 +1,174 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <exception>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "platform/loop.h"
+#include "runtime/actor/cell.h"
+#include "runtime/actor/system.h"
+#include "runtime/actor/timers.h"
+
+namespace pannier {
+
+/// A service that shares a worker's thread and wants to look at the outside once a step: sockets, a disk.
+class StepHook {
+ public:
+  virtual ~StepHook() = default;
+  /// Before actors run. True when there is more to do at once.
+  virtual bool before_actors(MonoTime now) = 0;
+  /// After actors ran: the place where what gathered in the step goes out as one group. True when there is more to do.
+  virtual bool after_actors(MonoTime now) = 0;
+};
+
+/// Runs the actors that are pinned to it, one message at a time, in the step machine's manner. Within a worker a
+/// message changes hands without an atomic operation; between workers it goes through one lock-free inbox each.
+/// One thread at a time, except where said otherwise.
+class Worker final : public Loop {
+ public:
+  Worker(System& system, std::uint32_t index, Wakeup& wakeup);
+  ~Worker() override;
+
+  MonoTime step(MonoTime now) override;
+  Wakeup& wakeup() noexcept override { return wakeup_; }
+  [[nodiscard]] bool pending() const noexcept override { return inbound_.load(std::memory_order_relaxed) != nullptr; }
+
+  /// Before the first step. `hook` outlives the worker.
+  void add_hook(StepHook& hook) { hooks_.push_back(&hook); }
+
+  // --- For actors of this worker, within a step --------------------------------------------------------------------
+  /// Sends to anybody. On error nothing was sent and the message is destroyed; the error is the sender's to handle.
+  [[nodiscard]] Result<void> send(MessagePtr message);
+  /// Sends what no bound may stop: replies, stop, down.
+  void send_reserved(MessagePtr message);
+  void reply(const Message& question, MessagePtr answer);
+  void reply_error(const Message& question, ErrorCode code);
+  [[nodiscard]] Timers& timers() noexcept { return timers_; }
+  [[nodiscard]] MonoTime now() const noexcept { return now_; }
+  [[nodiscard]] System& system() noexcept { return system_; }
+  [[nodiscard]] Cell* current() noexcept { return current_; }
+  [[nodiscard]] Message* current_message() noexcept { return message_; }
+  /// Under what a reply's turn goes on: see Waiting.
+  [[nodiscard]] const Waiting& reply_waiting() const noexcept { return reply_waiting_; }
+  /// Puts the actor of `cell` down as failed: its supervisor decides.
+  void fail(Cell& cell, Error error);
+  void stop_actor(ActorId id);
+  void watch(ActorId watcher, ActorId watched);
+
+  // --- Any thread --------------------------------------------------------------------------------------------------
+  /// A cell of this worker, alive or not; null for a slot that never was. The caller checks the generation.
+  [[nodiscard]] Cell* cell(std::uint32_t slot) noexcept;
+  [[nodiscard]] Result<ActorId> reserve_slot(const MailboxOptions& mailbox, std::uint32_t name);
+  void release_slot(std::uint32_t slot) noexcept;
+  /// Counts a message from another thread against the mailbox of `target`, a cell of this worker, before it is pushed.
+  [[nodiscard]] Result<void> reserve_room(ActorId target, const Message& message) noexcept;
+  /// Adds the living actors of this worker.
+  void describe(std::vector<ActorStatus>& all);
+  void push_inbound(Message* first, Message* last) noexcept;
+  [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
+  [[nodiscard]] std::uint64_t handled() const noexcept { return handled_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t steps() const noexcept { return steps_.load(std::memory_order_relaxed); }
+  [[nodiscard]] const Pool& pool() const noexcept { return *pool_; }
+
+ private:
+  friend struct System;
+
+  // worker.cpp: the way of a message
+  [[nodiscard]] static std::size_t chunk_of(std::uint32_t slot) noexcept {
+    return static_cast<std::size_t>(std::bit_width(slot / kFirstChunk + 1) - 1);
+  }
+  /// A cell whose slot was given out before.
+  [[nodiscard]] Cell& used_cell(std::uint32_t slot) noexcept;
+  [[nodiscard]] Cell* living(ActorId id) noexcept;
+  void enqueue(Cell& cell, MessagePtr message) noexcept;
+  /// Takes the message on success only.
+  [[nodiscard]] Result<void> deliver(Cell& cell, MessagePtr& message);
+  void send_across(MessagePtr message, std::uint32_t worker);
+  void make_ready(Cell& cell) noexcept;
+  void take_inbound();
+  void fire_timers();
+  void run_ready();
+  void run_cell(Cell& cell, std::size_t& budget);
+  void flush_across();
+  void handle(Cell& cell, Message& message);
+  using Handle = Result<void> (*)(ActorBase&, Message&);
+  [[nodiscard]] static Handle find_handler(const Cell& cell, Message& message) noexcept;
+  [[nodiscard]] Result<void> timed_turn(Cell& cell, Message& message, Handle act);
+  void handle_reply(Cell& cell, Message& message);
+  void settle_failed(const Message& delivery, const Error& error);
+  void dead_letter(const Message& message, DeadLetterReason reason) noexcept;
+  /// A message that will not be handled: its asker is told, its lane has it back, it is counted.
+  void discard(const Message& message, DeadLetterReason reason, ErrorCode code);
+  /// Runs `body` as a turn of `cell`; what it throws becomes an error of code failed.
+  template <class Body>
+  [[nodiscard]] Result<void> turn(Cell& cell, Message* message, Body&& body) noexcept;
+
+  // lifecycle.cpp: from start to down
+  void handle_system(Cell& cell, MessagePtr message);
+  void start(Cell& cell, RecipePtr recipe);
+  void build(Cell& cell);
+  void begin_end(Cell& cell, bool restart, bool failed);
+  void stop_next_child(Cell& cell);
+  void finish_end(Cell& cell);
+  void destroy_actor(Cell& cell) noexcept;
+  void child_failed(Cell& cell, ActorId child, Error error);
+  void child_down(Cell& cell, Message& message);
+  void forget_child(Cell& cell, ActorId child) noexcept;
+
+  /// Chunk k holds 64 << k cells, so that a handheld pays for few and a desktop can have millions, and no cell moves.
+  static constexpr std::uint32_t kFirstChunk = 64;
+  static constexpr std::size_t kChunks = 18;
+  static_assert(std::uint64_t{kFirstChunk} << kChunks >= 1ULL << ActorId::kSlotBits);
+
+  System& system_;
+  const std::uint32_t index_;
+  Wakeup& wakeup_;
+  std::vector<StepHook*> hooks_;
+  Pool::Owner pool_ = Pool::create();
+  Timers timers_;
+  MonoTime now_{};
+  Cell* current_ = nullptr;
+  Message* message_ = nullptr;
+  Waiting reply_waiting_;
+  Cell* ready_head_ = nullptr;
+  Cell* ready_tail_ = nullptr;
+
+  struct Across {  // gathered for another worker, newest first
+    Message* first = nullptr;
+    Message* last = nullptr;
+  };
+  std::vector<Across> across_;
+  bool across_any_ = false;
+
+  std::atomic_flag reserving_ = ATOMIC_FLAG_INIT;
+  std::vector<std::uint32_t> free_slots_;
+  std::atomic<std::uint32_t> slots_used_{0};
+  std::array<std::atomic<Cell*>, kChunks> chunks_{};
+
+  alignas(64) std::atomic<Message*> inbound_{nullptr};
+  alignas(64) std::atomic<std::uint64_t> handled_{0};
+  std::atomic<std::uint64_t> steps_{0};
+};
+
+template <class Body>
+Result<void> Worker::turn(Cell& cell, Message* message, Body&& body) noexcept {
+  Cell* const outer_cell = std::exchange(current_, &cell);
+  Message* const outer_message = std::exchange(message_, message);
+  Result<void> result;
+  try {
+    result = body();
+  } catch (const std::exception& thrown) {
+    result = Error{ErrorCode::failed, thrown.what()};
+  } catch (...) {
+    result = Error{ErrorCode::failed, "threw something that is no std::exception"};
+  }
+  current_ = outer_cell;
+  message_ = outer_message;
+  return result;
+}
+
+}  // namespace pannier

@@ -1,0 +1,122 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "runtime/actor/service.h"
+#include "runtime/link/link_options.h"
+#include "runtime/link/transport.h"
+#include "runtime/link/wire.h"
+
+namespace pannier {
+
+/// One link: a channel and what both ends know of each other. Owned by Links.
+struct Link {
+  std::uint64_t id = 0;               ///< Never used twice within a process; 0 is no link.
+  std::string node;                   ///< The peer's name: known at once when dialled, after hello when accepted.
+  std::uint64_t incarnation = 0;      ///< Of the peer's store.
+  const LinkOptions* dial = nullptr;  ///< Null for an accepted link.
+  PeerIdentity peer;
+  ChannelId channel{};
+  bool open = false;      ///< The channel carries frames.
+  bool up = false;        ///< The peer's hello has come.
+  bool flushing = false;  ///< Stands in the list of links with something to send.
+  MonoTime heard{};
+  MonoTime sent{};
+  std::uint32_t failures = 0;  ///< Dials in a row that came to nothing.
+  TimerId timer{};
+  wire::FrameWriter out;
+};
+
+/// What the link layer tells the router.
+class LinkEvents {
+ public:
+  virtual ~LinkEvents() = default;
+  virtual void on_link_up(Link& link) = 0;
+  /// `link` is borrowed for the call. Comes only after on_link_up.
+  virtual void on_link_down(Link& link) = 0;
+  /// One record of a link that is up. Text and payload are borrowed for the call; the payload is 16-byte aligned.
+  virtual Result<void> on_record(Link& link, const wire::Record& record) = 0;
+};
+
+/// Keeps links up over any transport: dials and dials again with full jitter (AWS Architecture Blog, 2015), says and
+/// hears hello, beats, notices silence, packs records into frames. On the worker that drives the transport.
+class Links final : public TransportEvents {
+ public:
+  /// Everything given outlives the links.
+  Links(Transport& transport, LinkEvents& events, std::string own_name, std::uint64_t incarnation,
+        std::vector<LinkOptions> dials, std::vector<PeerOptions> peers);
+
+  /// The port has started: dial.
+  void start(ServicePort& port);
+  /// Says goodbye to every peer and closes.
+  void stop();
+
+  /// Takes what the transport has. True when there is more.
+  bool poll();
+  /// Sends the frames that gathered.
+  void flush();
+
+  /// Queues a record. unreachable: the link is not up. full: the link takes no more now; nothing was queued.
+  Result<void> send(Link& link, const wire::Record& record);
+  /// The link that leads to `node` and is up, or null.
+  [[nodiscard]] Link* to(std::string_view node) noexcept;
+  [[nodiscard]] Link* by_id(std::uint64_t id) noexcept;
+  /// Ends the link at the end of this step; a dialled one is dialled again.
+  void cut(Link& link) { to_cut_.push_back(link.id); }
+  template <class Visit>
+  void each_up(Visit&& visit) {
+    for (auto& [id, link] : links_) {
+      if (link->up) visit(*link);
+    }
+  }
+
+  struct Counters {
+    std::uint64_t ups = 0;
+    std::uint64_t downs = 0;
+    std::uint64_t dials = 0;
+    std::uint64_t refused = 0;    ///< Peers turned away: wrong name, wrong version, no hello.
+    std::uint64_t malformed = 0;  ///< Frames that did not parse; each ends its link.
+  };
+  [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
+
+  // TransportEvents
+  void on_open(ChannelId channel, const PeerIdentity& peer) override;
+  void on_accept(ChannelId channel, const PeerIdentity& peer) override;
+  void on_frame(ChannelId channel, std::span<const std::byte> frame) override;
+  void on_closed(ChannelId channel, const Error& cause) override;
+
+ private:
+  Link& add_link();
+  void dial(Link& link);
+  void dial_later(Link& link);
+  void opened(Link& link, const PeerIdentity& peer);
+  void beat(Link& link);
+  void drop(Link& link, const Error& why);
+  Result<void> heard_hello(Link& link, const wire::Record& hello);
+  [[nodiscard]] bool may_bear(const PeerIdentity& peer, std::string_view name) const noexcept;
+  void flush(Link& link);
+  [[nodiscard]] Link* by_channel(ChannelId channel) noexcept;
+
+  Transport& transport_;
+  LinkEvents& events_;
+  const std::string own_name_;
+  const std::uint64_t incarnation_;
+  const std::vector<LinkOptions> dials_;
+  const std::vector<PeerOptions> peers_;
+  ServicePort* port_ = nullptr;
+  std::uint64_t next_id_ = 1;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Link>> links_;
+  std::unordered_map<std::uint64_t, Link*> channels_;
+  std::unordered_map<std::string, Link*> nodes_;  // the links that are up
+  std::vector<std::uint64_t> to_flush_;
+  std::vector<std::uint64_t> to_cut_;
+  std::vector<std::unique_ptr<Link>> gone_;  // ended in this step; references may still be on the stack
+  TimerId retry_{};
+  Counters counters_;
+};
+
+}  // namespace pannier

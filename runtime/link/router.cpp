@@ -1,0 +1,308 @@
+#include "runtime/link/router.h"
+
+#include <algorithm>
+
+namespace pannier {
+
+namespace {
+
+std::string_view text_of(const BlockRef& label) noexcept {
+  const auto bytes = label.bytes();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::uint64_t remaining_ms(MonoTime deadline, MonoTime now) noexcept {
+  if (deadline <= now) return 0;
+  return static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count());
+}
+
+}  // namespace
+
+Router::Router(System& system, Transport* transport, std::uint64_t incarnation, std::vector<LinkOptions> dials,
+               std::vector<PeerOptions> peers)
+    : system_(system),
+      links_(transport == nullptr ? nullptr
+                                  : std::make_unique<Links>(*transport, *this, system.directory.own_node(), incarnation,
+                                                            std::move(dials), std::move(peers))),
+      topics_(links_.get(), [this](std::string_view line) { port_->log(LogLevel::warning, line); }) {}
+
+void Router::started(ServicePort& port) {
+  port_ = &port;
+  topics_.start(port);
+  if (links_ != nullptr) links_->start(port);
+}
+
+void Router::stopping() {
+  if (links_ != nullptr) links_->stop();
+  port_ = nullptr;
+}
+
+bool Router::before_actors(MonoTime) { return port_ != nullptr && links_ != nullptr && links_->poll(); }
+
+bool Router::after_actors(MonoTime) {
+  if (port_ != nullptr && links_ != nullptr) links_->flush();
+  return false;
+}
+
+// --- From this node --------------------------------------------------------------------------------------------------
+
+Result<void> Router::handle(Message& message) {
+  if (message.receiver.is_named()) return send_away(message);
+  const auto is = [&]<class T>(T*& value) {
+    if (message.inline_bytes == 0 || message.type != type_info<T>().id) return false;
+    value = static_cast<T*>(message.inline_value());
+    return true;
+  };
+  if (OutgoingRow* row = nullptr; is(row)) return send_row(*row);
+  if (StreamAck* ack = nullptr; is(ack)) return send_ack(*ack);
+  if (Publication* publication = nullptr; is(publication)) {
+    topics_.publish(text_of(message.label), message.label, *publication, 0);
+    return {};
+  }
+  if (Subscribe* subscribe = nullptr; is(subscribe)) {
+    topics_.subscribe(message.sender, subscribe->filter, subscribe->type);
+    return {};
+  }
+  if (Unsubscribe* unsubscribe = nullptr; is(unsubscribe)) {
+    topics_.unsubscribe(message.sender, unsubscribe->filter);
+    return {};
+  }
+  if (Ended* ended = nullptr; is(ended)) {
+    topics_.ended(ended->actor);
+    return {};
+  }
+  return ErrorCode::rejected;
+}
+
+Result<void> Router::send_away(Message& message) {
+  const ActorName& name = system_.directory.entry(message.receiver).name;
+  Link* link = links_ == nullptr ? nullptr : links_->to(name.node);
+  const bool question = message.kind == MessageKind::ask;
+  ErrorCode refusal = ErrorCode::unreachable;
+  if (link != nullptr && message.inline_bytes != 0) refusal = ErrorCode::rejected;  // native: it cannot leave
+  if (link != nullptr && message.inline_bytes == 0) {
+    const std::string sender = system_.describe(message.sender);
+    wire::Record record{.kind = question ? wire::Kind::ask : wire::Kind::tell, .type = message.type};
+    record.first = name.actor;
+    if (sender.front() != '#') record.second = sender;
+    record.payload = message.block.bytes();
+    record.trace = message.trace;
+    if (message.urgency == Urgency::urgent) record.flags |= wire::kUrgent;
+    if (question) {
+      record.id = next_ask_;
+      record.number = remaining_ms(message.deadline, port_->now());
+    }
+    const auto sent =
+        asks_.size() >= limits::kAsksInFlight ? Result<void>{ErrorCode::full} : links_->send(*link, record);
+    if (sent) {
+      if (!question) return {};
+      const std::uint64_t id = next_ask_++;
+      RemoteAsk ask{message.sender, message.receiver, message.correlation, link->id, TimerId{}};
+      // The asker's own timer answers it; this one only forgets.
+      if (message.deadline != kNever) {
+        ask.deadline = port_->after(message.deadline - port_->now(), [this, id] { asks_.erase(id); });
+      }
+      asks_.emplace(id, ask);
+      return {};
+    }
+    refusal = sent.error().code;
+  }
+  if (question) {
+    fail_ask({message.sender, message.receiver, message.correlation, 0, {}}, refusal);
+  } else {
+    system_.report({DeadLetterReason::no_such_actor, message.type_name(), message.sender, message.receiver});
+  }
+  return {};
+}
+
+void Router::fail_ask(const RemoteAsk& ask, ErrorCode code) {
+  MessagePtr reply = make_message(MessageKind::reply, ask.asker);
+  reply->sender = ask.asked;
+  reply->correlation = ask.correlation;
+  reply->has_error = true;
+  reply->error = code;
+  port_->worker().send_reserved(std::move(reply));
+}
+
+Result<void> Router::send_row(const OutgoingRow& row) {
+  Link* link = links_ == nullptr ? nullptr : links_->to(row.node);
+  if (link == nullptr) return {};  // the queue hears of the loss by LinkDown, and starts again when the link is up
+  wire::Record record{.kind = wire::Kind::row, .type = row.type, .id = row.sequence, .number = row.after};
+  record.trace = row.age_ms;
+  record.first = row.lane;
+  record.second = row.key;
+  record.payload = row.payload.bytes();
+  if (auto sent = links_->send(*link, record); !sent) {
+    StreamAck bounced{row.node, row.lane, 0, true, sent.error().code};
+    tell_queue(native_message(MessageKind::tell, {}, std::move(bounced)));
+  }
+  return {};
+}
+
+Result<void> Router::send_ack(const StreamAck& ack) {
+  Link* link = links_ == nullptr ? nullptr : links_->to(ack.node);
+  if (link == nullptr) return {};  // the row comes again, and is acknowledged again
+  wire::Record record{.kind = wire::Kind::ack, .id = ack.taken, .first = ack.lane};
+  if (ack.refused) record.code = static_cast<std::uint16_t>(1 + static_cast<unsigned>(ack.cause));
+  if (!links_->send(*link, record)) links_->cut(*link);
+  return {};
+}
+
+void Router::tell_queue(MessagePtr message) {
+  if (!system_.queue) return;
+  message->receiver = system_.queue;
+  port_->worker().send_reserved(std::move(message));
+}
+
+// --- From another node -----------------------------------------------------------------------------------------------
+
+void Router::on_link_up(Link& link) {
+  topics_.link_up(link);
+  tell_queue(native_message(MessageKind::tell, {}, LinkUp{link.node}));
+}
+
+void Router::on_link_down(Link& link) {
+  topics_.link_down(link);
+  tell_queue(native_message(MessageKind::tell, {}, LinkDown{link.node}));
+  std::erase_if(asks_, [&](const auto& entry) {
+    if (entry.second.link != link.id) return false;
+    port_->cancel(entry.second.deadline);
+    fail_ask(entry.second, ErrorCode::unreachable);
+    return true;
+  });
+}
+
+Result<void> Router::on_record(Link& link, const wire::Record& record) {
+  switch (record.kind) {
+    case wire::Kind::tell: return heard_tell(link, record);
+    case wire::Kind::ask: return heard_ask(link, record);
+    case wire::Kind::reply: heard_reply(record); return {};
+    case wire::Kind::publish: {
+      if (!check_topic(record.first)) return ErrorCode::malformed;
+      PublishOptions options;
+      options.keep_last = (record.flags & wire::kKeepLast) != 0;
+      if ((record.flags & wire::kUrgent) != 0) options.urgency = Urgency::urgent;
+      const Publication publication{AnyTable{record.type, nullptr, BlockRef::copy_of(record.payload)}, options};
+      topics_.publish(record.first, BlockRef::copy_of(std::as_bytes(std::span{record.first})), publication, link.id);
+      return {};
+    }
+    case wire::Kind::subscribe: topics_.link_subscribes(link, record.first, record.type); return {};
+    case wire::Kind::unsubscribe: topics_.link_unsubscribes(link, record.first); return {};
+    case wire::Kind::row: heard_row(link, record); return {};
+    case wire::Kind::ack: heard_ack(link, record); return {};
+    default: return ErrorCode::malformed;
+  }
+}
+
+ActorId Router::local_actor(std::string_view name) {
+  const auto ref = system_.directory.find(name);
+  return ref ? ActorId::from_bits(system_.directory.entry(ref.id()).local.load(std::memory_order_acquire)) : ActorId{};
+}
+
+Result<void> Router::heard_tell(const Link& link, const wire::Record& record) {
+  const ActorId receiver = local_actor(record.first);
+  MessagePtr message =
+      any_message(MessageKind::tell, receiver, AnyTable{record.type, nullptr, BlockRef::copy_of(record.payload)});
+  message->trace = record.trace;
+  if ((record.flags & wire::kUrgent) != 0) message->urgency = Urgency::urgent;
+  if (!record.second.empty()) {
+    const auto sender = system_.directory.name(link.node + "/" + std::string{record.second});
+    if (sender) message->sender = sender->id();
+  }
+  if (!receiver || !port_->worker().send(std::move(message))) {
+    system_.report({receiver ? DeadLetterReason::mailbox_full : DeadLetterReason::no_such_actor, "", {}, receiver});
+  }
+  return {};
+}
+
+Result<void> Router::heard_ask(Link& link, const wire::Record& record) {
+  const ActorId receiver = local_actor(record.first);
+  if (!receiver || answering_ >= limits::kRemoteAsks) {
+    wire::Record refusal{.kind = wire::Kind::reply, .id = record.id};
+    const ErrorCode code = receiver ? ErrorCode::full : ErrorCode::not_found;
+    refusal.code = static_cast<std::uint16_t>(1 + static_cast<unsigned>(code));
+    if (!links_->send(link, refusal)) links_->cut(link);
+    return {};
+  }
+  ++answering_;
+  MessagePtr question =
+      any_message(MessageKind::ask, receiver, AnyTable{record.type, nullptr, BlockRef::copy_of(record.payload)});
+  question->trace = record.trace;
+  question->label = BlockRef::copy_of(std::as_bytes(std::span{link.node}));
+  question->from_afar = true;
+  if ((record.flags & wire::kUrgent) != 0) question->urgency = Urgency::urgent;
+  const auto left = std::chrono::milliseconds{std::min<std::uint64_t>(record.number, 86'400'000)};
+  port_->ask_message({port_, std::move(question), left},
+                     [this, link_id = link.id, id = record.id](Message* reply) { answer(link_id, id, reply); });
+  return {};
+}
+
+void Router::answer(std::uint64_t link_id, std::uint64_t correlation, Message* reply) {
+  --answering_;
+  Link* link = links_->by_id(link_id);
+  if (link == nullptr || !link->up) return;
+  wire::Record record{.kind = wire::Kind::reply, .id = correlation};
+  ErrorCode code = ErrorCode::timeout;
+  bool refused = reply == nullptr;
+  if (reply != nullptr && reply->has_error) {
+    refused = true;
+    code = reply->error;
+  } else if (reply != nullptr && reply->inline_bytes != 0) {
+    refused = true;
+    code = ErrorCode::rejected;  // a native answer cannot leave the process
+  }
+  if (refused) {
+    record.code = static_cast<std::uint16_t>(1 + static_cast<unsigned>(code));
+  } else {
+    record.type = reply->type;
+    record.payload = reply->block.bytes();
+  }
+  if (!links_->send(*link, record)) links_->cut(*link);
+}
+
+void Router::heard_reply(const wire::Record& record) {
+  const auto found = asks_.find(record.id);
+  if (found == asks_.end()) {
+    system_.report({DeadLetterReason::late_reply, "", {}, {}});
+    return;
+  }
+  const RemoteAsk ask = found->second;
+  asks_.erase(found);
+  port_->cancel(ask.deadline);
+  if (record.code != 0) {
+    fail_ask(ask,
+             static_cast<ErrorCode>(std::min<unsigned>(record.code - 1U, static_cast<unsigned>(ErrorCode::corrupt))));
+    return;
+  }
+  MessagePtr reply =
+      any_message(MessageKind::reply, ask.asker, AnyTable{record.type, nullptr, BlockRef::copy_of(record.payload)});
+  reply->sender = ask.asked;
+  reply->correlation = ask.correlation;
+  port_->worker().send_reserved(std::move(reply));
+}
+
+void Router::heard_row(const Link& link, const wire::Record& record) {
+  IncomingRow row{link.node,
+                  link.incarnation,
+                  std::string{record.first},
+                  record.id,
+                  record.number,
+                  std::string{record.second},
+                  record.type,
+                  BlockRef::copy_of(record.payload)};
+  if (system_.queue) {
+    tell_queue(native_message(MessageKind::tell, {}, std::move(row)));
+  } else {
+    static_cast<void>(send_ack({link.node, row.lane, 0, true, ErrorCode::unsupported}).ok());
+  }
+}
+
+void Router::heard_ack(const Link& link, const wire::Record& record) {
+  StreamAck ack{link.node, std::string{record.first}, record.id, record.code != 0, ErrorCode{}};
+  if (ack.refused) {
+    ack.cause = static_cast<ErrorCode>(std::min<unsigned>(record.code - 1U, static_cast<unsigned>(ErrorCode::corrupt)));
+  }
+  tell_queue(native_message(MessageKind::tell, {}, std::move(ack)));
+}
+
+}  // namespace pannier

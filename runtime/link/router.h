@@ -1,0 +1,67 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "runtime/actor/service.h"
+#include "runtime/link/links.h"
+#include "runtime/link/router_messages.h"
+#include "runtime/link/topic_service.h"
+
+namespace pannier {
+
+/// Everything between this node's actors and other nodes: names elsewhere, questions and answers, topics, and the rows
+/// and acknowledgements of the queue. Next on a row's way: runtime/link/links.h, then the transport; at the far end
+/// on_record, then runtime/queue/inbox.h.
+class Router final : public Service, public LinkEvents {
+ public:
+  /// `transport` may be null: a node on its own. Everything given outlives the router.
+  Router(System& system, Transport* transport, std::uint64_t incarnation, std::vector<LinkOptions> dials,
+         std::vector<PeerOptions> peers);
+
+  void started(ServicePort& port) override;
+  void stopping() override;
+  Result<void> handle(Message& message) override;
+  bool before_actors(MonoTime now) override;
+  bool after_actors(MonoTime now) override;
+
+  void on_link_up(Link& link) override;
+  void on_link_down(Link& link) override;
+  Result<void> on_record(Link& link, const wire::Record& record) override;
+
+ private:
+  struct RemoteAsk {  // a question of ours on its way to another node, by its id on the wire
+    ActorId asker;
+    ActorId asked;
+    std::uint64_t correlation;
+    std::uint64_t link;
+    TimerId deadline;
+  };
+
+  Result<void> send_away(Message& message);
+  Result<void> send_row(const OutgoingRow& row);
+  Result<void> send_ack(const StreamAck& ack);
+  void tell_queue(MessagePtr message);
+
+  Result<void> heard_tell(const Link& link, const wire::Record& record);
+  Result<void> heard_ask(Link& link, const wire::Record& record);
+  void heard_reply(const wire::Record& record);
+  void heard_row(const Link& link, const wire::Record& record);
+  void heard_ack(const Link& link, const wire::Record& record);
+  void answer(std::uint64_t link, std::uint64_t correlation, Message* reply);
+  /// The living actor of that name; never makes a name of what a peer says.
+  [[nodiscard]] ActorId local_actor(std::string_view name);
+  void fail_ask(const RemoteAsk& ask, ErrorCode code);
+
+  System& system_;
+  std::unique_ptr<Links> links_;
+  TopicService topics_;
+  ServicePort* port_ = nullptr;
+  std::uint64_t next_ask_ = 1;
+  std::unordered_map<std::uint64_t, RemoteAsk> asks_;
+  std::size_t answering_ = 0;  // questions of other nodes in the hands of our actors
+};
+
+}  // namespace pannier

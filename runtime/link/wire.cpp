@@ -1,0 +1,124 @@
+#include "runtime/link/wire.h"
+
+#include <bit>
+#include <cstring>
+#include <string>
+
+namespace pannier::wire {
+
+namespace {
+
+template <class T>
+void store(std::byte* to, T value) noexcept {
+  if constexpr (std::endian::native == std::endian::little) {
+    std::memcpy(to, &value, sizeof value);
+  } else {
+    for (std::size_t i = 0; i < sizeof value; ++i) to[i] = static_cast<std::byte>(value >> (8 * i));
+  }
+}
+
+template <class T>
+T load(const std::byte* from) noexcept {
+  T value = 0;
+  if constexpr (std::endian::native == std::endian::little) {
+    std::memcpy(&value, from, sizeof value);
+  } else {
+    for (std::size_t i = sizeof value; i-- > 0;) value = static_cast<T>(value << 8 | std::to_integer<T>(from[i]));
+  }
+  return value;
+}
+
+constexpr std::size_t padded(std::size_t bytes) noexcept { return (bytes + 15) & ~std::size_t{15}; }
+
+}  // namespace
+
+void FrameWriter::clear() {
+  bytes_.assign(kFrameHeaderBytes, std::byte{0});
+  bytes_[0] = std::byte{0x50};
+  bytes_[1] = std::byte{0x4e};
+  bytes_[2] = std::byte{kVersion};
+}
+
+Result<void> FrameWriter::add(const Record& record) {
+  if (record.first.size() > 0xffff || record.second.size() > 0xffff || record.payload.size() > limits::kPayloadBytes) {
+    return ErrorCode::invalid_argument;
+  }
+  const std::size_t texts = record.first.size() + record.second.size();
+  const std::size_t payload_at = padded(kRecordHeaderBytes + texts);
+  const std::size_t whole = payload_at + padded(record.payload.size());
+  if (bytes_.size() + whole > limits::kFrameBytes) return ErrorCode::full;
+  const std::size_t start = bytes_.size();
+  bytes_.resize(start + whole);  // zeroed: the padding carries nothing of what was here before
+  std::byte* at = bytes_.data() + start;
+  store(at, static_cast<std::uint32_t>(whole));
+  at[4] = static_cast<std::byte>(record.kind);
+  at[5] = static_cast<std::byte>(record.flags);
+  store(at + 6, record.code);
+  store(at + 8, static_cast<std::uint64_t>(record.type));
+  store(at + 16, record.id);
+  store(at + 24, record.number);
+  store(at + 32, record.trace);
+  store(at + 40, static_cast<std::uint16_t>(record.first.size()));
+  store(at + 42, static_cast<std::uint16_t>(record.second.size()));
+  store(at + 44, static_cast<std::uint32_t>(record.payload.size()));
+  // memcpy wants a place to read from even for no bytes, and an empty text may have none.
+  std::byte* const text = at + kRecordHeaderBytes;
+  if (!record.first.empty()) std::memcpy(text, record.first.data(), record.first.size());
+  if (!record.second.empty()) std::memcpy(text + record.first.size(), record.second.data(), record.second.size());
+  if (!record.payload.empty()) std::memcpy(at + payload_at, record.payload.data(), record.payload.size());
+  return {};
+}
+
+std::span<const std::byte> FrameWriter::frame() {
+  store(bytes_.data() + 4, static_cast<std::uint32_t>(bytes_.size()));
+  return bytes_;
+}
+
+Result<FrameReader> FrameReader::open(std::span<const std::byte> frame) {
+  if (frame.size() < kFrameHeaderBytes || frame[0] != std::byte{0x50} || frame[1] != std::byte{0x4e}) {
+    return Error{ErrorCode::malformed, "The peer's bytes are no frame of this protocol."};
+  }
+  if (const auto version = std::to_integer<unsigned>(frame[2]); version != kVersion) {
+    return Error{ErrorCode::unsupported, "The peer speaks protocol version " + std::to_string(version) +
+                                             ", this node version " + std::to_string(kVersion) +
+                                             ": bring the older one up to date."};
+  }
+  if (load<std::uint32_t>(frame.data() + 4) != frame.size()) {
+    return Error{ErrorCode::malformed, "A frame's length does not fit its header."};
+  }
+  return FrameReader{frame};
+}
+
+Result<Record> FrameReader::next() {
+  const std::byte* at = frame_.data() + offset_;
+  const std::size_t left = frame_.size() - offset_;
+  if (left < kRecordHeaderBytes) return Error{ErrorCode::malformed, "A record is cut off."};
+  const std::size_t whole = load<std::uint32_t>(at);
+  const std::size_t first = load<std::uint16_t>(at + 40);
+  const std::size_t second = load<std::uint16_t>(at + 42);
+  const std::size_t payload = load<std::uint32_t>(at + 44);
+  const std::size_t payload_at = padded(kRecordHeaderBytes + first + second);
+  if (payload > limits::kPayloadBytes || whole != payload_at + padded(payload) || whole > left) {
+    return Error{ErrorCode::malformed, "A record's length does not fit its parts."};
+  }
+  Record record;
+  const auto kind = std::to_integer<std::uint8_t>(at[4]);
+  if (kind < static_cast<std::uint8_t>(Kind::hello) || kind > static_cast<std::uint8_t>(Kind::goodbye)) {
+    return Error{ErrorCode::malformed, "A record is of unknown kind " + std::to_string(kind) + "."};
+  }
+  record.kind = static_cast<Kind>(kind);
+  record.flags = std::to_integer<std::uint8_t>(at[5]);
+  record.code = load<std::uint16_t>(at + 6);
+  record.type = TypeId{load<std::uint64_t>(at + 8)};
+  record.id = load<std::uint64_t>(at + 16);
+  record.number = load<std::uint64_t>(at + 24);
+  record.trace = load<std::uint64_t>(at + 32);
+  const char* text = reinterpret_cast<const char*>(at + kRecordHeaderBytes);
+  record.first = {text, first};
+  record.second = {text + first, second};
+  record.payload = {at + payload_at, payload};
+  offset_ += whole;
+  return record;
+}
+
+}  // namespace pannier::wire

@@ -1,0 +1,33 @@
+#include "runtime/message/table.h"
+
+namespace pannier {
+
+std::uint8_t* BlockBuilder::PoolAllocator::allocate(std::size_t size) {
+  return static_cast<std::uint8_t*>(Pool::allocate(kBlockHeaderBytes + size)) + kBlockHeaderBytes;
+}
+
+void BlockBuilder::PoolAllocator::deallocate(std::uint8_t* memory, std::size_t) {
+  Pool::release(memory - kBlockHeaderBytes);
+}
+
+// The minimal alignment makes capacity a multiple of 16, and a buffer ends where its memory does, so that its start
+// is as aligned as its largest field asks.
+BlockBuilder::BlockBuilder(std::size_t expected_bytes)
+    : builder_(expected_bytes, &allocator_, false, limits::kPayloadAlignment) {}
+
+BlockRef BlockBuilder::finish(flatbuffers::Offset<void> root) {
+  builder_.Finish(root);
+  const std::size_t length = builder_.GetSize();
+  std::size_t capacity = 0;
+  std::size_t offset = 0;
+  std::uint8_t* raw = builder_.ReleaseRaw(capacity, offset);
+  auto* memory = reinterpret_cast<std::byte*>(raw) - kBlockHeaderBytes;
+  BlockRef ref;
+  ref.block_ = new (memory) Block;
+  ref.block_->start_ = reinterpret_cast<std::byte*>(raw) + offset;
+  ref.block_->size_ = static_cast<std::uint32_t>(length);
+  ref.block_->set_verified();
+  return ref;
+}
+
+}  // namespace pannier

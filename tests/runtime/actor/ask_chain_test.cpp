@@ -1,0 +1,87 @@
+// Questions asked on behalf of questions: whose deadline counts, and what happens when they come round.
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "platform/sim/simulator.h"
+#include "runtime/actor/actor.h"
+#include "tests/runtime/script.h"
+#include "tests/support/sim_node.h"
+
+namespace pannier::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct Question {
+  int value;
+};
+struct Begin {};
+
+/// Answers by asking the next actor; writes down what became of that.
+struct Relay : Actor<Relay, Question, Begin> {
+  Relay(Script* script, std::string next, Duration patience)
+      : script_(script), next_(std::move(next)), patience_(patience) {}
+
+  void on(const Begin&) {
+    pass_on([](int) {});
+  }
+  void on(const Question&, Responder responder) {
+    pass_on([responder](int value) { responder.reply(value); });
+  }
+
+ private:
+  template <class Done>
+  void pass_on(Done done) {
+    const MonoTime asked = now();
+    ask<int>(local(next_), Question{1}, patience_).then([this, asked, done](Result<int> answer) {
+      const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now() - asked).count();
+      script_->lines.push_back(system().describe(self().id()) + " after " + std::to_string(waited) +
+                               " ms: " + (answer ? std::to_string(*answer) : answer.error().text()));
+      if (answer) done(*answer);
+    });
+  }
+
+  Script* script_;
+  std::string next_;
+  Duration patience_;
+};
+
+struct Silent : Actor<Silent, Question> {
+  void on(const Question&, Responder responder) { kept_.push_back(responder); }
+
+ private:
+  std::vector<Responder> kept_;
+};
+
+TEST_CASE("a question that comes back to an actor that waits for it is refused at once, with the way it took") {
+  sim::Simulator simulator{1};
+  SimNode node{simulator, "here"};
+  Script script;
+  const auto a = *node->spawn<Relay>(SpawnOptions{.name = "a"}, &script, std::string{"b"}, Duration{10s});
+  REQUIRE(node->spawn<Relay>(SpawnOptions{.name = "b"}, &script, std::string{"c"}, Duration{10s}));
+  REQUIRE(node->spawn<Relay>(SpawnOptions{.name = "c"}, &script, std::string{"a"}, Duration{10s}));
+  REQUIRE(node->tell(a, Begin{}));
+  simulator.run_for(1ms);
+  CHECK(script.text() ==
+        "c after 0 ms: rejected: the question comes back to one who waits for it: a -> b -> c -> a; "
+        "b after 0 ms: failed; a after 0 ms: failed");
+}
+
+TEST_CASE("a question asked on behalf of another one does not outlive it") {
+  sim::Simulator simulator{1};
+  SimNode node{simulator, "here"};
+  Script script;
+  const auto a = *node->spawn<Relay>(SpawnOptions{.name = "a"}, &script, std::string{"b"}, Duration{100ms});
+  REQUIRE(node->spawn<Relay>(SpawnOptions{.name = "b"}, &script, std::string{"silent"}, Duration{10s}));
+  REQUIRE(node->spawn<Silent>(SpawnOptions{.name = "silent"}));
+  REQUIRE(node->tell(a, Begin{}));
+  simulator.run_for(1s);
+  CHECK(script.lines.size() == 2);
+  CHECK(script.text().find("b after 100 ms: timeout") != std::string::npos);
+  CHECK(script.text().find("a after 100 ms: timeout") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace pannier::testing

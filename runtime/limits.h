@@ -66,6 +66,7 @@ inline constexpr std::size_t kFiltersPerLink = 4096;
 inline constexpr std::size_t kRemoteAsks = 4096;
 
 // --- Queue -------------------------------------------------------------------------------------------------------
+/// Names of lanes that one node ever uses in one life.
 inline constexpr std::size_t kLanes = 1024;
 /// Rows of one stream that are sent and not yet acknowledged.
 inline constexpr std::size_t kOutboxWindow = 256;

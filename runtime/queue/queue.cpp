@@ -87,7 +87,7 @@ Result<void> Queue::handle(Message& message) {
   } else {
     return ErrorCode::rejected;
   }
-  if (group_.size() >= limits::kGroupRows) commit();
+  if (group_.size() >= limits::kGroupRows || group_bytes_ >= limits::kGroupBytes) commit();
   return {};
 }
 
@@ -104,6 +104,7 @@ Result<Sequence> Queue::stage(const Batch::Enqueue& message) {
     return {};
   });
   if (!drawn) return drawn.error();
+  group_bytes_ += message.payload.bytes().size();
   const LaneOptions& options = lane(message.lane);
   const std::string& node = leads_to(message.node, options);
   if (!node.empty()) return outbox_.put(node, options, message.key, message.payload, sequence);
@@ -167,6 +168,7 @@ void Queue::take(Commit& commit, Message& question) {
 Result<void> Queue::check(const Batch& batch) {
   std::map<std::pair<std::string_view, std::string_view>, std::pair<std::uint64_t, std::uint64_t>> more;
   for (const Batch::Enqueue& message : batch.messages()) {
+    if (!may_use(message.lane)) return ErrorCode::full;
     if (!valid_name(message.lane, limits::kLaneNameBytes) ||
         (!message.node.empty() && !valid_name(message.node, limits::kNodeNameBytes)) ||
         message.key.size() > limits::kKeyBytes || message.payload.bytes().size() > limits::kPayloadBytes) {
@@ -199,7 +201,8 @@ bool Queue::has_room(std::string_view node, const LaneOptions& options, std::uin
 }
 
 void Queue::take(IncomingRow& row) {
-  if (!valid_name(row.lane, limits::kLaneNameBytes)) {
+  if (!valid_name(row.lane, limits::kLaneNameBytes) || !may_use(row.lane)) {
+    ++refused_;
     send_ack({row.producer, row.lane, 0, true, ErrorCode::invalid_argument});
     return;
   }
@@ -213,6 +216,7 @@ void Queue::take(IncomingRow& row) {
       return;
     case Watermarks::Verdict::fresh: break;
   }
+  group_bytes_ += row.payload.bytes().size();
   const LaneOptions& options = lane(row.lane);
   ErrorCode refusal = ErrorCode::full;
   if (has_room(options.forward_to, options, 1, row.payload.bytes().size())) {
@@ -259,6 +263,7 @@ void Queue::take(Settle& settle) {
 // ----------------------------------------------------------------------------------------------------------
 
 void Queue::commit() {
+  group_bytes_ = 0;
   if (!group_.open()) return;
   if (auto written = watermarks_.write(group_); written) group_.commit(Durability::fsynced);
 }

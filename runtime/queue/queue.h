@@ -31,6 +31,10 @@ class Queue final : public Service {
 
  private:
   [[nodiscard]] const LaneOptions& lane(std::string_view name);
+  /// False for a lane that would be one too many: names come from programs, but from peers as well.
+  [[nodiscard]] bool may_use(const std::string& lane) const {
+    return lanes_.size() < limits::kLanes || lanes_.contains(lane);
+  }
   /// Finds out before the group is touched whether a batch can be at all, and fits.
   [[nodiscard]] Result<void> check(const Batch& batch);
   /// The node that a message for `node` is sent on to; empty: it stays here.
@@ -58,6 +62,7 @@ class Queue final : public Service {
   std::unordered_map<std::string, LaneOptions> lanes_;
   TimerId erasing_{};  // armed while erasures wait for a group to ride in
   bool erase_now_ = false;
+  std::size_t group_bytes_ = 0;
   std::uint64_t failures_seen_ = 0;
   std::uint64_t accepted_ = 0;
   std::uint64_t duplicates_ = 0;

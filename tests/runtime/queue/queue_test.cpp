@@ -107,6 +107,15 @@ TEST_CASE("a consumer that is stopped gives back what it holds, and no attempt i
   CHECK(status.rows[0].attempts == 0);
 }
 
+TEST_CASE("a node uses so many lanes and no more: the next one is refused, the others go on") {
+  Bench bench;
+  for (std::size_t i = 0; i < limits::kLanes; ++i) bench.enqueue("lane" + std::to_string(i), "", 1);
+  bench.script.take();
+  bench.enqueue("one-too-many", "", 2);
+  bench.enqueue("lane7", "", 3);
+  CHECK(bench.script.take() == "2 full; 3 stored");
+}
+
 TEST_CASE("a receipt comes only after the commit; a commit that fails fails everyone who waited for it") {
   Bench bench;
   bench.store.fail_commits(1);

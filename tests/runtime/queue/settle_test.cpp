@@ -137,8 +137,8 @@ TEST_CASE("a plain handler of a delivery may return an answer, and fails its act
   CHECK(story == Story{"number 1", "note x", "note x"});
   CHECK(node->dead_letters(DeadLetterReason::handler_failed) == 2);
   Story streams;
-  const auto streams = store.streams();
-  for (const Stream& stream : *streams) {
+  const auto kept = store.streams();
+  for (const Stream& stream : *kept) {
     streams.push_back(stream.lane + " " + std::to_string(stream.messages) + " parked " + std::to_string(stream.parked));
   }
   CHECK(streams == Story{"in 0 parked 1"});

@@ -117,10 +117,7 @@ class Recorder final : public TransportEvents {
     REQUIRE(found != nullptr);
     REQUIRE(!found->closed);
     ++frame_count;
-    if (keep_frames) {
-      found->frames.emplace_back();
-      for (const std::byte byte : frame) found->frames.back().push_back(static_cast<char>(byte));
-    }
+    if (keep_frames) found->frames.emplace_back(reinterpret_cast<const char*>(frame.data()), frame.size());
   }
   void on_closed(ChannelId channel, const Error& cause) override {
     if (find(channel) == nullptr) channels.push_back({channel, {}});  // A dial that failed.

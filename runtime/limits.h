@@ -57,7 +57,8 @@ inline constexpr Duration kHeartbeatTimeout = std::chrono::seconds{7};
 inline constexpr Duration kHandshakeTimeout = std::chrono::seconds{5};
 inline constexpr Duration kReconnectBase = std::chrono::milliseconds{100};
 inline constexpr Duration kReconnectCap = std::chrono::seconds{30};
-/// Bytes that wait for one link to take them; past that a send is refused.
+/// Bytes that wait for one channel in process or simulated; past that a send is refused. ZeroMQ counts frames instead:
+/// ZmqOptions::queue_frames.
 inline constexpr std::size_t kLinkQueueBytes = 4 * 1024 * 1024;
 /// Topics whose last value one node keeps.
 inline constexpr std::size_t kLastValues = 65536;

@@ -47,6 +47,7 @@ struct Error {
 
 /// A value, or the error that stands in its place. Owns what it holds.
 /// Reading the side that is not there is a programming error and stops the process in every build.
+/// A temporary gives its value away rather than a reference into itself, so that `for (x : *made())` is safe.
 template <class T>
 class [[nodiscard]] Result {
  public:
@@ -59,10 +60,10 @@ class [[nodiscard]] Result {
 
   [[nodiscard]] T& value() & { return *checked(); }
   [[nodiscard]] const T& value() const& { return *const_cast<Result*>(this)->checked(); }
-  [[nodiscard]] T&& value() && { return std::move(*checked()); }
+  [[nodiscard]] T value() && { return std::move(*checked()); }
   [[nodiscard]] T& operator*() & { return value(); }
   [[nodiscard]] const T& operator*() const& { return value(); }
-  [[nodiscard]] T&& operator*() && { return std::move(*this).value(); }
+  [[nodiscard]] T operator*() && { return std::move(*checked()); }
   [[nodiscard]] T* operator->() { return checked(); }
   [[nodiscard]] const T* operator->() const { return &value(); }
 
@@ -71,7 +72,7 @@ class [[nodiscard]] Result {
     if (error == nullptr) std::abort();
     return *error;
   }
-  [[nodiscard]] Error&& error() && { return std::move(const_cast<Error&>(std::as_const(*this).error())); }
+  [[nodiscard]] Error error() && { return std::move(const_cast<Error&>(std::as_const(*this).error())); }
 
   /// The value, or `fallback` where there is an error.
   [[nodiscard]] T value_or(T fallback) && { return ok() ? std::move(*checked()) : std::move(fallback); }
@@ -98,6 +99,7 @@ class [[nodiscard]] Result<void> {
     if (!error_) std::abort();
     return *error_;
   }
+  [[nodiscard]] Error error() && { return std::as_const(*this).error(); }
 
  private:
   std::optional<Error> error_;

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "runtime/actor/observer.h"
-#include "tests/runtime/script.h"
+#include "tests/runtime/shell.h"
 
 namespace pannier::testing {
 namespace {
@@ -18,11 +18,11 @@ struct Work {
 struct Unknown {};
 
 struct Worker : Actor<Worker, Work> {
-  explicit Worker(sim::Simulator* simulator) : simulator_(simulator) {}
-  void on(const Work& work) { simulator_->clock().advance_to(simulator_->now() + work.takes); }
+  explicit Worker(Shell* shell) : shell_(shell) {}
+  void on(const Work& work) { shell_->pass(work.takes); }
 
  private:
-  sim::Simulator* simulator_;
+  Shell* shell_;
 };
 
 struct Eyes : Observer {
@@ -38,41 +38,46 @@ struct Eyes : Observer {
 };
 
 TEST_CASE("an observer sees what is handled and how long it took, and each dead letter with its reason") {
-  sim::Simulator simulator{1};
   Script script;
   Eyes eyes{&script};
-  SimNode node{simulator, {.name = "here"}, {.observer = &eyes}};
-  const auto worker = *node->spawn<Worker>(SpawnOptions{}, &simulator);
-  REQUIRE(node->tell(worker, Work{3ms}));
-  REQUIRE(node->tell(worker, Unknown{}));
-  simulator.run_for(1s);
+  Shell shell{{.observer = &eyes}};
+  const auto worker = *shell->spawn<Worker>(SpawnOptions{}, &shell);
+  REQUIRE(shell->tell(worker, Work{3ms}));
+  REQUIRE(shell->tell(worker, Unknown{}));
+  shell.run_for(1s);
   CHECK(script.take() == "handled in 3000 us; dead: unhandled");
 }
 
 TEST_CASE("a handler that overruns its time budget fails its actor, which is started again") {
-  sim::Simulator simulator{1};
-  SimNode node{simulator, "here"};
-  const auto worker = *node->spawn<Worker>(SpawnOptions{.handler_budget = 10ms}, &simulator);
-  REQUIRE(node->tell(worker, Work{9ms}));
-  simulator.run_for(1s);
-  CHECK(node->dead_letters() == 0);
-  REQUIRE(node->tell(worker, Work{11ms}));
-  simulator.run_for(1s);
-  CHECK(node->dead_letters(DeadLetterReason::handler_failed) == 1);
-  REQUIRE(node->tell(worker, Work{1ms}));
-  simulator.run_for(1s);
-  CHECK(node->dead_letters() == 1);
+  Shell shell;
+  const auto worker = *shell->spawn<Worker>(SpawnOptions{.handler_budget = 10ms}, &shell);
+  REQUIRE(shell->tell(worker, Work{9ms}));
+  shell.run_for(1s);
+  CHECK(shell->dead_letters() == 0);
+  REQUIRE(shell->tell(worker, Work{11ms}));
+  shell.run_for(1s);
+  CHECK(shell->dead_letters(DeadLetterReason::handler_failed) == 1);
+  REQUIRE(shell->tell(worker, Work{1ms}));
+  shell.run_for(1s);
+  CHECK(shell->dead_letters() == 1);
 }
 
 TEST_CASE("the living actors can be listed, with what they have done and what waits for them") {
-  sim::Simulator simulator{1};
-  SimNode node{simulator, "here"};
-  const auto worker = *node->spawn<Worker>(SpawnOptions{.name = "worker"}, &simulator);
-  for (int i = 0; i < 3; ++i) REQUIRE(node->tell(worker, Work{}));
-  REQUIRE(node->tell(worker, Unknown{}));
-  simulator.run_for(1ms);
-  REQUIRE(node->tell(worker, Work{}));
-  const auto actors = node->actors();
+  Shell shell;
+  SpawnOptions beside;
+  beside.worker = 0;
+  SpawnOptions options{.name = "worker"};
+  options.worker = 0;
+  const auto worker = *shell->spawn<Worker>(options, &shell);
+  const auto hand = *shell->spawn<Hand>(beside);
+  for (int i = 0; i < 3; ++i) REQUIRE(shell->tell(worker, Work{}));
+  REQUIRE(shell->tell(worker, Unknown{}));
+  shell.run_for(1ms);
+  std::vector<ActorStatus> actors;
+  shell.let(hand, [&](Hand& self) {
+    CHECK(self.tell(LocalRef{worker}, Work{}));
+    actors = shell->actors();
+  });
   const auto found = std::find_if(actors.begin(), actors.end(), [](const auto& each) { return each.name == "worker"; });
   REQUIRE(found != actors.end());
   CHECK(found->handled == 3);

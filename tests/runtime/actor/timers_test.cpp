@@ -2,12 +2,13 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <map>
 #include <vector>
 
 #include "platform/sim/seeded_entropy.h"
 #include "runtime/actor/cell.h"
-#include "tests/runtime/script.h"
+#include "tests/runtime/shell.h"
 
 namespace pannier::testing {
 namespace {
@@ -138,28 +139,27 @@ TEST_CASE("the timers of one owner end together; a captured object may use the t
 }
 
 TEST_CASE("an actor that always arms a timer for now does not stop its worker") {
-  sim::Simulator simulator{1};
-  SimNode node{simulator, "here"};
   struct Restless : Actor<Restless> {
-    explicit Restless(int* turns) : turns_(turns) {}
+    explicit Restless(std::atomic<int>* turns) : turns_(turns) {}
     void on_start() { again(); }
     void again() {
       ++*turns_;
       after(Duration::zero(), &Restless::again);
     }
-    int* turns_;
+    std::atomic<int>* turns_;
   };
   struct Other : Actor<Other, int> {
-    explicit Other(int* heard) : heard_(heard) {}
+    explicit Other(std::atomic<int>* heard) : heard_(heard) {}
     void on(const int& value) { *heard_ = value; }
-    int* heard_;
+    std::atomic<int>* heard_;
   };
-  int turns = 0;
-  int heard = 0;
-  REQUIRE(node->spawn<Restless>(SpawnOptions{}, &turns));
-  const auto other = *node->spawn<Other>(SpawnOptions{}, &heard);
-  REQUIRE(node->tell(other, 5));
-  CHECK(simulator.run_until([&] { return heard == 5 && turns > 10; }, 1s));
+  std::atomic<int> turns{0};
+  std::atomic<int> heard{0};
+  Shell shell;
+  REQUIRE(shell->spawn<Restless>(SpawnOptions{}, &turns));
+  const auto other = *shell->spawn<Other>(SpawnOptions{}, &heard);
+  REQUIRE(shell->tell(other, 5));
+  CHECK(shell.run_until([&] { return heard == 5 && turns > 10; }, 1s));
 }
 
 }  // namespace

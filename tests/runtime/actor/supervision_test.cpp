@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,26 +20,40 @@ struct Poke {
 /// Writes down when it starts and stops, and does what it is poked to.
 struct Child : Actor<Child, Poke> {
   Child(Script* script, std::string name) : script_(script), name_(std::move(name)) {}
-  void on_start() { script_->note(name_ + " starts"); }
+  void on_start() {
+    if (name_ == "b" && cannot_start().exchange(false)) {
+      script_->note("b cannot start");
+      throw std::runtime_error("broken");
+    }
+    script_->note(name_ + " starts");
+  }
   void on_stop() { script_->note(name_ + " stops"); }
   void on(const Poke& poke) {
     if (poke.what == "throw") throw std::runtime_error("poked");
+    if (poke.what == "break") {
+      cannot_start() = true;
+      fail("since it is broken");
+    }
     if (poke.what == "stop") stop();
     if (poke.what == "say") script_->note(name_);
   }
 
  private:
+  static std::atomic<bool>& cannot_start() {
+    static std::atomic<bool> once{false};
+    return once;
+  }
   Script* script_;
   std::string name_;
 };
 
 struct Boss : Actor<Boss, Down> {
-  Boss(Script* script, Restart restart, std::uint32_t workers)
-      : script_(script), restart_(restart), workers_(workers) {}
+  Boss(Script* script, Restart restart, Restart restart_of_c, std::uint32_t workers)
+      : script_(script), restart_(restart), restart_of_c_(restart_of_c), workers_(workers) {}
   void on_start() {
     script_->note("boss starts");
     for (const char* name : {"a", "b", "c"}) {
-      SpawnOptions options{.name = name, .restart = restart_};
+      SpawnOptions options{.name = name, .restart = name[0] == 'c' ? restart_of_c_ : restart_};
       options.worker = static_cast<std::uint32_t>(name[0]) % workers_;
       CHECK(spawn<Child>(options, script_, std::string{name}));
     }
@@ -48,15 +63,17 @@ struct Boss : Actor<Boss, Down> {
  private:
   Script* script_;
   Restart restart_;
+  Restart restart_of_c_;
   std::uint32_t workers_;
 };
 
 /// A boss over three children, each on a worker of its own where there are several.
 struct Office {
-  explicit Office(Supervision rules = {}, Restart restart = Restart::transient) {
+  explicit Office(Supervision rules = {}, Restart restart = Restart::transient) : Office(rules, restart, restart) {}
+  Office(Supervision rules, Restart restart, Restart restart_of_c) {
     SpawnOptions options{.name = "boss", .children = rules};
     options.worker = 0;
-    REQUIRE(shell->spawn<Boss>(options, &script, restart, shell.workers()));
+    REQUIRE(shell->spawn<Boss>(options, &script, restart, restart_of_c, shell.workers()));
     CHECK(after(10ms) == "a starts; b starts; boss starts; c starts");
   }
   void poke(const std::string& whom, const std::string& what) {
@@ -65,6 +82,10 @@ struct Office {
   std::string after(Duration span) {
     shell.run_for(span);
     return script.take_sorted();
+  }
+  std::string in_order(Duration span) {
+    shell.run_for(span);
+    return script.take();
   }
   Script script;
   Shell shell;
@@ -83,16 +104,43 @@ TEST_CASE("one for one: only the child that failed is built anew, after a pause 
   CHECK(office.after(120ms) == "b starts; b stops");
 }
 
-TEST_CASE("rest for one: the one that failed and those started after it") {
+TEST_CASE("rest for one: those from the failed one on stop from the last to the first, then start in their order") {
   Office office{{.strategy = Strategy::rest_for_one}};
   office.poke("b", "throw");
-  CHECK(office.after(200ms) == "b starts; b stops; c starts; c stops");
+  CHECK(office.in_order(90ms) == "");
+  CHECK(office.in_order(30ms) == "c stops; b stops; b starts; c starts");
+  office.poke("a", "say");
+  office.poke("b", "say");
+  CHECK(office.after(1ms) == "a; b");
 }
 
-TEST_CASE("one for all: all of them") {
+TEST_CASE("one for all: all of them stop from the last to the first, then start in their order") {
   Office office{{.strategy = Strategy::one_for_all}};
   office.poke("c", "throw");
-  CHECK(office.after(200ms) == "a starts; a stops; b starts; b stops; c starts; c stops");
+  CHECK(office.in_order(90ms) == "");
+  CHECK(office.in_order(30ms) == "c stops; b stops; a stops; a starts; b starts; c starts");
+}
+
+TEST_CASE("one for all: two that fail together are one restart, which waits once") {
+  Office office{{.strategy = Strategy::one_for_all}};
+  office.poke("c", "throw");
+  office.poke("a", "throw");
+  CHECK(office.in_order(200ms) == "c stops; b stops; a stops; a starts; b starts; c starts");
+  CHECK(office.in_order(10s) == "");
+}
+
+TEST_CASE("one for all: where one cannot start, those after it stay down, and all are tried again") {
+  Office office{{.strategy = Strategy::one_for_all, .backoff_base = 100ms}};
+  office.poke("b", "break");
+  CHECK(office.in_order(120ms) == "c stops; b stops; a stops; a starts; b cannot start");
+  CHECK(office.in_order(200ms) == "b stops; a stops; a starts; b starts; c starts");
+  CHECK_FALSE(office.shell->failed());
+}
+
+TEST_CASE("one for all: a temporary child goes with the others, and does not come back") {
+  Office office{{.strategy = Strategy::one_for_all}, Restart::transient, Restart::temporary};
+  office.poke("a", "throw");
+  CHECK(office.in_order(200ms) == "c stops; one has ended; b stops; a stops; a starts; b starts");
 }
 
 TEST_CASE("more failures than allowed fail the supervisor, whose own supervisor builds it anew") {
@@ -195,7 +243,70 @@ TEST_CASE("a child that does not stop within its limit is named, and the others 
   CHECK_FALSE(shell.run_until([&] { return shell->stopped(); }, 2900ms));
   CHECK(shell.run_until([&] { return shell->stopped(); }, 200ms));
   CHECK(script.take() == "well stops");
-  CHECK(shell.log().last_error().find("actor stuck did not stop within its limit") != std::string::npos);
+  CHECK(shell.log().last_error().find("actor /stuck did not stop within its limit") != std::string::npos);
+}
+
+TEST_CASE("deep down in a tree the one that blocks is named, and none of those who wait for it") {
+  struct Parent : Actor<Parent> {
+    explicit Parent(Script* script) : script_(script) {}
+    void on_start() {
+      SpawnOptions options{.name = "stuck", .stop_limit = 3s};
+      options.worker = 1;
+      CHECK(spawn<Child>(options, script_, std::string{"stuck"}));
+    }
+    void on_stop() { script_->note("parent stops"); }
+    Script* script_;
+  };
+  struct Grandparent : Actor<Grandparent> {
+    explicit Grandparent(Script* script) : script_(script) {}
+    void on_start() { CHECK(spawn<Parent>(SpawnOptions{.name = "parent", .stop_limit = 1s}, script_)); }
+    void on_stop() { script_->note("grandparent stops"); }
+    Script* script_;
+  };
+  Script script;
+  Shell shell;
+  if (shell.workers() == 1) return;
+  SpawnOptions options{.name = "grandparent", .stop_limit = 1s};
+  options.worker = 2;
+  REQUIRE(shell->spawn<Grandparent>(options, &script));
+  shell.run_for(1ms);
+  script.take();
+  shell.hang(1);
+  shell->stop();
+  CHECK(shell.run_until([&] { return shell->stopped(); }, 10s));
+  CHECK(script.take() == "parent stops; grandparent stops");
+  CHECK(shell.log().tells("actor /grandparent/parent/stuck did not stop within its limit"));
+  CHECK_FALSE(shell.log().tells("parent did not stop"));
+}
+
+TEST_CASE("the report of a failure names the actor's path, the message's type and the reason") {
+  Office office;
+  office.poke("b", "throw");
+  office.shell.run_for(1ms);
+  const std::string report = office.shell.log().last_error();
+  CHECK(report.starts_with("actor /boss/b ("));
+  CHECK(report.find("Child) failed while handling ") != std::string::npos);
+  CHECK(report.ends_with("Poke: poked"));
+}
+
+TEST_CASE("the message that was being handled is not handled again, and what waits behind it is not lost") {
+  struct Fragile : Actor<Fragile, int> {
+    explicit Fragile(Script* script) : script_(script) {}
+    Result<void> on(const int& number) {
+      script_->note(std::to_string(number));
+      if (number == 2) return Error{ErrorCode::storage_io, "bad luck"};
+      if (number == 3) throw std::runtime_error("worse");
+      return {};
+    }
+    Script* script_;
+  };
+  Script script;
+  Shell shell;
+  const auto fragile = *shell->spawn<Fragile>(SpawnOptions{}, &script);
+  for (int i = 1; i <= 4; ++i) REQUIRE(shell->tell(fragile, int{i}));
+  shell.run_for(2s);
+  CHECK(script.take() == "1; 2; 3; 4");
+  CHECK(shell->dead_letters(DeadLetterReason::handler_failed) == 2);
 }
 
 TEST_CASE("an actor that is started while its supervisor stops is sent away at once, not after the limit") {

@@ -7,8 +7,8 @@ set(CMAKE_CXX_FLAGS_INIT "${PANNIER_FLAGS} -fno-pie")
 # glibc warns that getaddrinfo and getpwuid may load the system's own plugins for names: docs/devices.md.
 set(CMAKE_EXE_LINKER_FLAGS_INIT "-static -Wl,--no-warnings")
 
-# Libraries and headers come from where the dependencies were installed (toolchains/dependencies), from CMAKE_PREFIX_PATH
-# and from the compiler, never from this machine's system; programs are this machine's.
+# Libraries and headers come from where the dependencies were installed (toolchains/dependencies), from
+# CMAKE_PREFIX_PATH and from the compiler, never from this machine's system; programs are this machine's.
 cmake_path(SET PANNIER_SDK_DEFAULT NORMALIZE ${CMAKE_CURRENT_LIST_DIR}/../build/sdk-${PANNIER_TARGET})
 set(PANNIER_SDK ${PANNIER_SDK_DEFAULT} CACHE PATH "Pannier's dependencies for the target")
 list(APPEND CMAKE_FIND_ROOT_PATH ${PANNIER_SDK} ${CMAKE_PREFIX_PATH})

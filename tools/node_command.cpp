@@ -49,18 +49,19 @@ ServiceOptions service_options(const NodeConfig& config) {
   return options;
 }
 
-bool announce(const Node& node, const std::string& public_key, bool json) {
+std::string to_json(const Node& node, const std::string& public_key) {
   std::string addresses;
-  for (const std::string& each : node.listening()) {
-    addresses += (addresses.empty() ? "" : json ? "," : " ") + (json ? json_text(each) : each);
-  }
-  if (json) {
-    JsonObject object;
-    object.text("node", node.name()).text("public_key", public_key).raw("listening", "[" + addresses + "]");
-    return print(object.str());
-  }
-  return print(node.name() + " is up" + (addresses.empty() ? "" : ", listens at " + addresses) +
-               (public_key.empty() ? ", without encryption" : ", public key " + public_key));
+  for (const std::string& each : node.listening()) addresses += (addresses.empty() ? "" : ",") + json_text(each);
+  JsonObject object;
+  object.text("node", node.name()).text("public_key", public_key).raw("listening", "[" + addresses + "]");
+  return object.str();
+}
+
+std::string to_line(const Node& node, const std::string& public_key) {
+  std::string addresses;
+  for (const std::string& each : node.listening()) addresses += (addresses.empty() ? ", listens at " : " ") + each;
+  return node.name() + " is up" + addresses +
+         (public_key.empty() ? ", without encryption" : ", public key " + public_key);
 }
 
 }  // namespace
@@ -94,7 +95,10 @@ int run_node(const RunNodeOptions& options) {
   if (auto tools = (*node)->spawn<ToolService>(spawn, service_options(*config)); !tools) {
     return fail(kExitUsage, tools.error());
   }
-  announce(**node, config->insecure_plaintext ? "" : zmq::to_z85(keys.public_key), options.json);
+  const std::string public_key = config->insecure_plaintext ? "" : zmq::to_z85(keys.public_key);
+  const std::string line = to_line(**node, public_key);
+  print(options.json ? to_json(**node, public_key) : line);
+  process.set_status(line);
   const int status = process.run(**node);
   if (status != 0) return fail(status, config->name + ": its top supervisor gave up; see the log above");
   return 0;

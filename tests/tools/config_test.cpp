@@ -4,7 +4,7 @@
 
 #include <fstream>
 
-#include "tests/tools/temp_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace pannier::tools {
 namespace {

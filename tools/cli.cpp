@@ -20,6 +20,13 @@ void add_json(CLI::App* app, bool& json) {
   app->add_flag("--json", json, "Print JSON, one object a line, for programs");
 }
 
+void add_timeout(CLI::App* app, std::chrono::milliseconds& timeout, const char* about) {
+  app->add_option_function<double>(
+         "--timeout",
+         [&timeout](double seconds) { timeout = std::chrono::milliseconds{static_cast<long>(seconds * 1000)}; }, about)
+      ->check(CLI::Range(0.001, 3600.0));
+}
+
 void add_target(CLI::App* app, ClientOptions& options) {
   Target& target = options.target;
   add_json(app, options.json);
@@ -30,11 +37,7 @@ void add_target(CLI::App* app, ClientOptions& options) {
   app->add_option("--key-file", target.key, "Key file to connect with");
   app->add_option("--as", target.as, "Node name to connect as, where the node knows the key under that name");
   app->add_flag("--plaintext", target.plaintext, "The node at --connect runs with insecure_plaintext: no keys");
-  app->add_option_function<double>(
-         "--timeout",
-         [&target](double seconds) { target.timeout = std::chrono::milliseconds{static_cast<long>(seconds * 1000)}; },
-         "Seconds to wait for the link and for each answer; 5 when not given")
-      ->check(CLI::Range(0.001, 3600.0));
+  add_timeout(app, target.timeout, "Seconds to wait for the link and for each answer; 5 when not given");
 }
 
 void add_seen_payload(CLI::App* app, ClientOptions& options) {
@@ -66,6 +69,7 @@ void add_wait(CLI::App* app, std::uint64_t& count, std::uint32_t& wait_ms) {
 struct Commands {
   KeygenOptions keygen;
   RunNodeOptions node;
+  SelftestOptions selftest;
   PublishCommand publish;
   SubscribeCommand subscribe;
   AskCommand ask;
@@ -148,6 +152,7 @@ void add_local(CLI::App& app, Commands& all) {
   CLI::App* keygen = add(app, "keygen", "Make a key pair in a new file (mode 0600) and print its public half",
                          "pannier keygen gateway.key");
   keygen->add_option("file", all.keygen.file, "The file to make")->required();
+  keygen->add_flag("--keep", all.keygen.keep, "Keep a key file that is there already, and print its public half");
   add_json(keygen, all.keygen.json);
   keygen->callback([&all] { all.run = [&all] { return run_keygen(all.keygen); }; });
 
@@ -156,6 +161,14 @@ void add_local(CLI::App& app, Commands& all) {
   node->add_option("--config", all.node.config, "Configuration file (docs/cli.md)")->required();
   add_json(node, all.node.json);
   node->callback([&all] { all.run = [&all] { return run_node(all.node); }; });
+
+  CLI::App* selftest = add(app, "selftest", "Check whether this device is fit for a node: storage, clock, limits, link",
+                           "pannier selftest --config gateway.toml");
+  selftest->add_option("--config", all.selftest.config, "Configuration of the node that is to run here");
+  selftest->add_option("--store", all.selftest.store, "Only the device, with the folder where a store would be");
+  add_timeout(selftest, all.selftest.timeout, "Seconds to wait for each link; 5 when not given");
+  add_json(selftest, all.selftest.json);
+  selftest->callback([&all] { all.run = [&all] { return run_selftest(all.selftest); }; });
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -11,6 +12,7 @@ namespace pannier::tools {
 
 struct KeygenOptions {
   std::string file;
+  bool keep = false;  ///< A file that is there is read, not refused.
   bool json = false;
 };
 [[nodiscard]] int run_keygen(const KeygenOptions& options);
@@ -20,6 +22,15 @@ struct RunNodeOptions {
   bool json = false;
 };
 [[nodiscard]] int run_node(const RunNodeOptions& options);
+
+struct SelftestOptions {
+  std::string config;  ///< Of the node that is to run here,
+  std::string store;   ///< or only the folder of its store.
+  std::chrono::milliseconds timeout{5000};
+  bool json = false;
+};
+/// 0: ready; kExitRefused: something failed or is suspicious.
+[[nodiscard]] int run_selftest(const SelftestOptions& options);
 
 /// What the commands share that connect to a running node.
 struct ClientOptions {

@@ -86,10 +86,10 @@ int run_node(const RunNodeOptions& options) {
   auto transport = zmq::ZmqTransport::make(context, std::move(transport_options));
   if (!transport) return fail(kExitUsage, transport.error());
   auto store = open_store(*config, process.platform().entropy);
-  if (!store) return fail(kExitUsage, store.error());
+  if (!store) return fail_with(store.error());
   auto node = Node::create(node_options(*config, keys), {process.platform(), process.wakeups(&(*transport)->wakeup()),
                                                          transport->get(), store->get()});
-  if (!node) return fail(kExitUsage, node.error());
+  if (!node) return fail_with(node.error());
   SpawnOptions spawn;
   spawn.name = kServiceName;
   if (auto tools = (*node)->spawn<ToolService>(spawn, service_options(*config)); !tools) {

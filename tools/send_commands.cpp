@@ -60,13 +60,19 @@ std::string_view name_of(Durability durability) {
 }  // namespace
 
 int run_keygen(const KeygenOptions& options) {
-  const auto keys = zmq::generate_key_pair();
+  auto keys = zmq::generate_key_pair();
   if (!keys) return fail(kExitUsage, keys.error());
   const auto saved = zmq::save_key_pair(options.file, *keys);
   if (!saved && saved.error().code == ErrorCode::in_use) {
-    return fail(kExitUsage, options.file + " exists already; a key is never overwritten: choose another name");
+    if (!options.keep) {
+      return fail(kExitUsage,
+                  options.file + " exists already; a key is never overwritten: choose another name, or say --keep");
+    }
+    keys = zmq::load_key_pair(options.file);
+    if (!keys) return fail(kExitUsage, keys.error());
+  } else if (!saved) {
+    return fail(kExitUsage, saved.error());
   }
-  if (!saved) return fail(kExitUsage, saved.error());
   const std::string public_key = zmq::to_z85(keys->public_key);
   if (options.json) {
     print(JsonObject{}.text("file", options.file).text("public_key", public_key).str());

@@ -1,10 +1,11 @@
 #include "tools/selftest_checks.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
-#include <cstdio>
 #include <ctime>
+#include <string_view>
+
+#include "tools/output.h"
 
 namespace pannier::tools {
 namespace {
@@ -41,6 +42,8 @@ constexpr Duration kWallStep = milliseconds{500};
 /// 2026-01-01: no device runs this program before it was written.
 constexpr WallTime kWritten{seconds{1'767'225'600}};
 
+unsigned long long as_printed(std::uint64_t value) { return value; }
+
 bool is_any_of(std::string_view text, std::initializer_list<std::string_view> all) {
   return std::find(all.begin(), all.end(), text) != all.end();
 }
@@ -50,32 +53,27 @@ bool has_option(const FileSystemFacts& facts, std::string_view option) {
 }
 
 std::string bytes(std::uint64_t value) {
-  std::array<char, 32> text{};
-  const auto megabytes = static_cast<double>(value) / static_cast<double>(kMegabyte);
-  std::snprintf(text.data(), text.size(), megabytes >= 1024 ? "%.1f GB" : "%.0f MB",
-                megabytes >= 1024 ? megabytes / 1024 : megabytes);
-  return text.data();
+  const auto megabytes = value / kMegabyte;
+  return megabytes < 1024
+             ? format("%llu MB", as_printed(megabytes))
+             : format("%llu.%llu GB", as_printed(megabytes / 1024), as_printed(megabytes % 1024 * 10 / 1024));
 }
 
 std::string time(Duration value) {
-  std::array<char, 32> text{};
-  const auto us = static_cast<double>(value.count()) / 1e3;
-  if (us < 1) return std::to_string(value.count()) + " ns";
-  std::snprintf(text.data(), text.size(),
-                us < 1000     ? "%.0f us"
-                : us < 10'000 ? "%.1f ms"
-                              : "%.0f ms",
-                us < 1000 ? us : us / 1000);
-  return text.data();
+  const auto us = value.count() / 1000;
+  if (us < 1) return format("%lld ns", static_cast<long long>(value.count()));
+  if (us < 1000) return format("%lld us", static_cast<long long>(us));
+  if (us < 10'000)
+    return format("%lld.%lld ms", static_cast<long long>(us / 1000), static_cast<long long>(us % 1000 / 100));
+  return format("%lld ms", static_cast<long long>(us / 1000));
 }
 
 std::string day(WallTime wall) {
   const std::time_t when = std::chrono::duration_cast<seconds>(wall.time_since_epoch()).count();
   std::tm utc{};
   gmtime_r(&when, &utc);
-  std::array<char, 32> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M UTC", &utc);
-  return text.data();
+  return format("%04d-%02d-%02d %02d:%02d UTC", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
+                utc.tm_min);
 }
 
 std::uint64_t in_us(Duration value) {
@@ -84,18 +82,17 @@ std::uint64_t in_us(Duration value) {
 
 Duration median(const std::vector<Duration>& sorted) { return sorted[sorted.size() / 2]; }
 
-void add(Check& check, Verdict verdict, std::string_view text) {
+void add(Check& check, Verdict verdict, const std::string& text) {
   check.verdict = std::max(check.verdict, verdict);
-  check.text += "; " + std::string{text};
+  check.text.append("; ").append(text);
 }
 
 /// Whether a sync of this file system asks the device for anything.
 void judge_options(Check& check, const FileSystemFacts& facts) {
-  for (const std::string_view off : {"nobarrier", "barrier=0", "fsync_mode=nobarrier", "volatile"}) {
-    if (has_option(facts, off)) {
-      add(check, Verdict::suspicious,
-          "mounted with " + std::string{off} + ", so that a sync does not reach the device: take the option away");
-    }
+  for (const char* off : {"nobarrier", "barrier=0", "fsync_mode=nobarrier", "volatile"}) {
+    if (!has_option(facts, off)) continue;
+    add(check, Verdict::suspicious,
+        format("mounted with %s, so that a sync does not reach the device: take the option away", off));
   }
 }
 
@@ -105,21 +102,21 @@ std::string distrust(const posix::SyncFacts& syncs, const FileSystemFacts& where
   const Duration synced = median(syncs.synced);
   verdict = Verdict::suspicious;
   if (synced < (card ? kFastestCardSync : kFastestSync)) {
-    return "faster than " + std::string{card ? "the flash of a card" : "any storage"} +
-           " can be: something on the way answers for it";
+    return format("faster than %s can be: something on the way answers for it",
+                  card ? "the flash of a card" : "any storage");
   }
   if (!where.volatile_cache || syncs.unsynced.empty()) return {};
   const Duration unsynced = median(syncs.unsynced);
   if (synced - unsynced >= unsynced / kFlushPart) return {};
   // A server's disk may have capacitors to empty its cache by; a card has none.
   if (!card) verdict = Verdict::warning;
-  return where.disk + " has a write cache, and flushing it takes no time: " +
-         (card ? "it does not do it" : "right only if it is protected against power loss");
+  return format("%s has a write cache, and flushing it takes no time: %s", where.disk.c_str(),
+                card ? "it does not do it" : "right only if it is protected against power loss");
 }
 
 }  // namespace
 
-std::string_view to_string(Verdict verdict) noexcept {
+const char* to_string(Verdict verdict) noexcept {
   switch (verdict) {
     case Verdict::ok: return "ok";
     case Verdict::skipped: return "skipped";
@@ -132,8 +129,9 @@ std::string_view to_string(Verdict verdict) noexcept {
 
 Check judge_file_system(const FileSystemFacts& facts, std::uint64_t wanted_bytes) {
   Check check{"file system", Verdict::ok, {}, {{"free_bytes", facts.free_bytes}}};
-  check.text = facts.folder + ": " + (facts.type.empty() ? "of an unknown type" : facts.type) +
-               (facts.disk.empty() ? "" : " on " + facts.disk) + ", " + bytes(facts.free_bytes) + " free";
+  check.text = format("%s: %s%s%s, %s free", facts.folder.c_str(),
+                      facts.type.empty() ? "of an unknown type" : facts.type.c_str(), facts.disk.empty() ? "" : " on ",
+                      facts.disk.c_str(), bytes(facts.free_bytes).c_str());
   if (is_any_of(facts.type, {"tmpfs", "ramfs", "devtmpfs"})) {
     add(check, Verdict::failed, "it is in memory, and what is stored there is lost at a power cut");
   } else if (is_any_of(facts.type, {"nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "ceph"}) ||
@@ -149,9 +147,9 @@ Check judge_file_system(const FileSystemFacts& facts, std::uint64_t wanted_bytes
   judge_options(check, facts);
   if (has_option(facts, "ro")) add(check, Verdict::failed, "it is mounted read-only");
   if (facts.free_bytes < kLeastRoom) {
-    add(check, Verdict::failed, "a store needs " + bytes(kLeastRoom) + " at least");
+    add(check, Verdict::failed, format("a store needs %s at least", bytes(kLeastRoom).c_str()));
   } else if (wanted_bytes > facts.free_bytes) {
-    add(check, Verdict::warning, "less than the " + bytes(wanted_bytes) + " of store_max_bytes");
+    add(check, Verdict::warning, format("less than the %s of store_max_bytes", bytes(wanted_bytes).c_str()));
   } else if (facts.free_bytes < kGoodRoom) {
     add(check, Verdict::warning, "little for a long outage of the link");
   }
@@ -162,14 +160,15 @@ Check judge_syncs(const posix::SyncFacts& syncs, const FileSystemFacts& where) {
   const Duration typical = median(syncs.synced);
   Duration total{};
   for (const Duration each : syncs.synced) total += each;
-  const auto rate = static_cast<std::uint64_t>(static_cast<double>(syncs.synced.size()) * 1e9 /
-                                               static_cast<double>(std::max<Duration::rep>(total.count(), 1)));
+  const auto rate =
+      syncs.synced.size() * 1'000'000'000ULL / static_cast<std::uint64_t>(std::max<Duration::rep>(total.count(), 1));
   Check check{"sync", Verdict::ok, {}, {}};
   check.figures = {{"syncs_per_s", rate}, {"median_us", in_us(typical)}, {"worst_us", in_us(syncs.synced.back())}};
-  check.text = std::to_string(rate) + " fdatasync/s, median " + time(typical) + ", worst " + time(syncs.synced.back());
+  check.text = format("%llu fdatasync/s, median %s, worst %s", as_printed(rate), time(typical).c_str(),
+                      time(syncs.synced.back()).c_str());
   if (!syncs.unsynced.empty()) {
-    check.figures.emplace_back("unsynced_median_us", in_us(median(syncs.unsynced)));
-    check.text += ", without a flush " + time(median(syncs.unsynced));
+    check.figures.push_back({"unsynced_median_us", in_us(median(syncs.unsynced))});
+    check.text.append(", without a flush ").append(time(median(syncs.unsynced)));
   }
   Verdict verdict = Verdict::ok;
   if (const std::string why = distrust(syncs, where, verdict); !why.empty()) {
@@ -184,10 +183,11 @@ Check judge_clock(const posix::ClockFacts& facts) {
   Check check{"clock", Verdict::ok, {}, {}};
   check.figures = {{"resolution_ns", static_cast<std::uint64_t>(facts.resolution.count())},
                    {"wall_s", in_us(facts.wall.time_since_epoch()) / 1'000'000}};
-  check.text = "monotonic in steps of " + time(facts.resolution) + ", wall clock " + day(facts.wall) +
-               (facts.synchronised ? ", kept right" : ", kept by nobody that the kernel knows of");
+  check.text = format("monotonic in steps of %s, wall clock %s, kept %s", time(facts.resolution).c_str(),
+                      day(facts.wall).c_str(), facts.synchronised ? "right" : "by nobody that the kernel knows of");
   if (facts.steps_back > Duration::zero()) {
-    add(check, Verdict::failed, "the monotonic clock went back by " + time(facts.steps_back) + " between two looks");
+    add(check, Verdict::failed,
+        format("the monotonic clock went back by %s between two looks", time(facts.steps_back).c_str()));
   }
   if (facts.resolution > kCoarse) add(check, Verdict::warning, "too coarse for deadlines of milliseconds");
   if (!facts.sees_suspend) add(check, Verdict::warning, "it stands still while the device is suspended");
@@ -195,7 +195,7 @@ Check judge_clock(const posix::ClockFacts& facts) {
     add(check, Verdict::warning, "that time is past: logs and ages will be wrong until something sets the clock");
   }
   if (facts.wall_step > kWallStep) {
-    add(check, Verdict::warning, "the wall clock was set by " + time(facts.wall_step) + " during the test");
+    add(check, Verdict::warning, format("the wall clock was set by %s during the test", time(facts.wall_step).c_str()));
   }
   return check;
 }
@@ -203,8 +203,8 @@ Check judge_clock(const posix::ClockFacts& facts) {
 Check judge_descriptors(const posix::DescriptorFacts& facts, std::uint64_t links) {
   const std::uint64_t needed = kOwnDescriptors + kDescriptorsALink * links;
   Check check{"descriptors", Verdict::ok, {}, {{"limit", facts.limit}, {"needed", needed}}};
-  check.text = "this process may have " + std::to_string(facts.limit) + " open, a node of this configuration needs " +
-               std::to_string(needed);
+  check.text = format("this process may have %llu open, a node of this configuration needs %llu",
+                      as_printed(facts.limit), as_printed(needed));
   if (facts.limit < needed) {
     add(check, Verdict::failed, "raise the limit (ulimit -n, LimitNOFILE=)");
   } else if (facts.limit < 2 * needed) {
@@ -217,9 +217,9 @@ Check judge_memory(const posix::MemoryFacts& facts) {
   Check check{"memory", Verdict::ok, {}, {}};
   if (facts.total_bytes == 0) return {"memory", Verdict::skipped, "the system does not tell", {}};
   check.figures = {{"total_bytes", facts.total_bytes}, {"available_bytes", facts.available_bytes}};
-  check.text = bytes(facts.available_bytes) + " of " + bytes(facts.total_bytes) + " available";
+  check.text = format("%s of %s available", bytes(facts.available_bytes).c_str(), bytes(facts.total_bytes).c_str());
   if (facts.available_bytes < kLeastMemory) {
-    add(check, Verdict::failed, "a node needs " + bytes(kLeastMemory) + " under load");
+    add(check, Verdict::failed, format("a node needs %s under load", bytes(kLeastMemory).c_str()));
   } else if (facts.available_bytes < kGoodMemory) {
     add(check, Verdict::warning, "the system may end processes for want of it");
   }

@@ -2,8 +2,6 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
 #include "platform/posix/device.h"
@@ -18,14 +16,20 @@ enum class Verdict : std::uint8_t {
   suspicious,  ///< The device cannot be believed: what is acknowledged may be lost in a power cut.
   failed,      ///< A node does not work here as it should.
 };
-[[nodiscard]] std::string_view to_string(Verdict verdict) noexcept;
+[[nodiscard]] const char* to_string(Verdict verdict) noexcept;
+
+/// For programs, with its unit in its name. Static storage.
+struct Figure {
+  const char* name;
+  std::uint64_t value;
+};
 
 /// One line of the self-test.
 struct Check {
-  std::string name;
+  const char* name;
   Verdict verdict = Verdict::ok;
-  std::string text;                                            ///< For a person.
-  std::vector<std::pair<std::string, std::uint64_t>> figures;  ///< For programs; each with its unit in the name.
+  std::string text;  ///< For a person.
+  std::vector<Figure> figures = {};
 };
 
 /// `wanted_bytes`: what the store may grow to; 0: no bound was given.

@@ -1,7 +1,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "tools/commands.h"
 #include "tools/config.h"
@@ -28,9 +27,7 @@ class Report {
     if (check.verdict > Verdict::warning) ++bad_;
     if (check.verdict == Verdict::warning) ++warnings_;
     if (!json_) {
-      char start[40];
-      std::snprintf(start, sizeof start, "%-10s  %-11s  ", to_string(check.verdict).data(), check.name.c_str());
-      print(start + check.text);
+      print(format("%-10s  %-11s  %s", to_string(check.verdict), check.name, check.text.c_str()));
       return;
     }
     JsonObject object;
@@ -43,20 +40,23 @@ class Report {
     const bool ready = bad_ == 0;
     if (json_) {
       JsonObject object;
-      object.flag("ready", ready).number("bad", bad_).number("warnings", warnings_);
+      object.flag("ready", ready).number("bad", static_cast<std::uint64_t>(bad_));
+      object.number("warnings", static_cast<std::uint64_t>(warnings_));
       print(object.str());
     } else if (!ready) {
-      print("not ready: " + std::to_string(bad_) + " of the checks above, see docs/operations.md");
+      print(format("not ready: %d of the checks above, see docs/operations.md", bad_));
+    } else if (warnings_ != 0) {
+      print(format("ready, with %d warning%s above", warnings_, warnings_ == 1 ? "" : "s"));
     } else {
-      print(warnings_ == 0 ? "ready" : "ready, with " + std::to_string(warnings_) + " warnings above");
+      print("ready");
     }
     return ready ? 0 : kExitRefused;
   }
 
  private:
   bool json_;
-  std::uint64_t bad_ = 0;
-  std::uint64_t warnings_ = 0;
+  int bad_ = 0;
+  int warnings_ = 0;
 };
 
 /// What the store may still grow by; 0: nothing bounds it.
@@ -70,12 +70,12 @@ std::uint64_t still_wanted(const NodeConfig& config) {
 void check_storage(Report& report, const std::string& folder, std::uint64_t wanted_bytes) {
   const auto facts = posix::look_at_file_system(folder);
   if (!facts) {
-    report.add({"file system", Verdict::failed, sentence(facts.error()), {}});
+    report.add({"file system", Verdict::failed, sentence(facts.error())});
     return;
   }
   report.add(judge_file_system(*facts, wanted_bytes));
   const auto syncs = posix::measure_syncs(folder, kSyncBudget);
-  report.add(syncs ? judge_syncs(*syncs, *facts) : Check{"sync", Verdict::failed, sentence(syncs.error()), {}});
+  report.add(syncs ? judge_syncs(*syncs, *facts) : Check{"sync", Verdict::failed, sentence(syncs.error())});
 }
 
 }  // namespace
@@ -100,14 +100,14 @@ int run_selftest(const SelftestOptions& options) {
   Report report{options.json};
   const std::string folder = options.store.empty() ? folder_of(config.store) : options.store;
   if (options.store.empty() && config.store.empty()) {
-    report.add({"file system", Verdict::skipped, "store = \"memory\": the node keeps nothing", {}});
+    report.add({"file system", Verdict::skipped, "store = \"memory\": the node keeps nothing"});
   } else {
     check_storage(report, folder, still_wanted(config));
   }
   report.add(judge_descriptors(posix::look_at_descriptors(), config.links.size() + config.peers.size()));
   report.add(judge_memory(posix::look_at_memory()));
   for (const LinkOptions& link : config.links) report.add(check_link(link, keys, options.timeout));
-  if (config.links.empty()) report.add({"link", Verdict::skipped, "no [[link]] is configured", {}});
+  if (config.links.empty()) report.add({"link", Verdict::skipped, "no [[link]] is configured"});
   report.add(judge_clock(clock.look()));
   return report.end();
 }

@@ -51,11 +51,6 @@ struct Dial final : TransportEvents {
   std::optional<Error> error;
 };
 
-std::string ms(Duration value) {
-  const auto tenths = std::chrono::duration_cast<std::chrono::microseconds>(value).count() / 100;
-  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " ms";
-}
-
 std::uint64_t in_us(Duration value) {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(value).count());
 }
@@ -82,7 +77,7 @@ void run(Dial& dial, const LinkOptions& link, Duration limit) {
 }  // namespace
 
 Check check_link(const LinkOptions& link, const zmq::KeyPair& keys, Duration limit) {
-  Check check{"link", Verdict::failed, link.node + " at " + link.address + ": ", {}};
+  Check check{"link", Verdict::failed, format("%s at %s: ", link.node.c_str(), link.address.c_str())};
   zmq::Context context;
   zmq::ZmqOptions options;
   options.own_key = keys;
@@ -99,13 +94,13 @@ Check check_link(const LinkOptions& link, const zmq::KeyPair& keys, Duration lim
     check.text += sentence(*dial.error);
     return check;
   }
-  const Duration round_trip = dial.answered - *dial.opened;
-  const Duration handshake = *dial.opened - dial.dialled;
-  check.figures = {{"round_trip_us", in_us(round_trip)}, {"handshake_us", in_us(handshake)}};
-  check.text += std::string{link.key ? "encrypted" : "unencrypted"} + " link in " + ms(handshake) + ", round trip " +
-                ms(round_trip);
+  const std::uint64_t round_trip_us = in_us(dial.answered - *dial.opened);
+  const std::uint64_t handshake_us = in_us(*dial.opened - dial.dialled);
+  check.figures = {{"round_trip_us", round_trip_us}, {"handshake_us", handshake_us}};
+  check.text += format("%s link in %.1f ms, round trip %.1f ms", link.key ? "encrypted" : "unencrypted",
+                       static_cast<double>(handshake_us) / 1e3, static_cast<double>(round_trip_us) / 1e3);
   if (*dial.name != link.node) {
-    check.text += "; but it calls itself '" + *dial.name + "': correct node in [[link]]";
+    check.text += format("; but it calls itself '%s': correct node in [[link]]", dial.name->c_str());
     return check;
   }
   check.verdict = link.key ? Verdict::ok : Verdict::warning;

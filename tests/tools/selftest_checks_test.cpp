@@ -89,7 +89,8 @@ TEST_CASE("the rate of syncs is told with its median and its worst") {
   facts.synced = {milliseconds{1}, milliseconds{2}, milliseconds{9}};
   const Check check = judge_syncs(facts, file_system("ext4"));
   CHECK(check.text == "250 fdatasync/s, median 2.0 ms, worst 9.0 ms");
-  CHECK(check.figures.at(0) == std::pair<std::string, std::uint64_t>{"syncs_per_s", 250});
+  CHECK(check.figures.at(0).name == std::string{"syncs_per_s"});
+  CHECK(check.figures.at(0).value == 250);
 }
 
 posix::ClockFacts clock_facts() {

@@ -69,7 +69,7 @@ Result<void> set_up(Connection& database, const SqliteOptions& options, bool fre
       {"secure_delete", "OFF", "0"},
       {"cell_size_check", "ON", "1"},
       {"trusted_schema", "OFF", "0"},
-      {"synchronous", "FULL", "2"},
+      {"synchronous", "EXTRA", "3"},  // Before journal_mode, too.
       {"journal_mode", "WAL", "wal"},
       {"wal_autocheckpoint", pages, pages},
       {"journal_size_limit", journal, journal},

@@ -233,6 +233,13 @@ void Disk::set_slow(Duration a_sync, std::function<void(Duration)> pass) {
   pass_ = std::move(pass);
 }
 
+void Disk::keep_as_seen(const std::string& name, const Disk& other) {
+  const auto found = other.entries_.find(name);
+  if (found == other.entries_.end()) return;
+  entries_[name] = std::make_shared<Inode>(Inode{found->second->seen, found->second->seen, {}});
+  synced_entries_[name] = entries_[name];
+}
+
 Result<void> Disk::flip_bit(const std::string& name, std::uint64_t offset, unsigned bit) {
   const auto found = entries_.find(name);
   if (found == entries_.end() || offset >= found->second->seen.size()) return ErrorCode::not_found;

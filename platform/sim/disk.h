@@ -101,6 +101,8 @@ class Disk {
   void lie_about_syncs(double part) noexcept { lies_ = part; }
   /// Each sync takes `a_sync`, handed to `pass`, which lets the time pass.
   void set_slow(Duration a_sync, std::function<void(Duration)> pass);
+  /// Takes one file over from `other` as programs see it there: it was written back in time.
+  void keep_as_seen(const std::string& name, const Disk& other);
   /// Flips one bit of the file at `offset`, seen at once and after a power cut. not_found: no such byte.
   [[nodiscard]] Result<void> flip_bit(const std::string& name, std::uint64_t offset, unsigned bit);
 

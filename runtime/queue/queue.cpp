@@ -40,6 +40,7 @@ Result<void> Queue::load() {
 
 void Queue::started(ServicePort& port) {
   port_ = &port;
+  for (const std::string& warning : store_.warnings()) port.log(LogLevel::error, warning);
   outbox_.start(port);
   inbox_.start(port);
 }

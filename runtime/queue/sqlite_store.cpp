@@ -20,6 +20,12 @@ std::string SqliteStore::name_key(Box box, std::string_view node, std::string_vi
 // --- Opening --------------------------------------------------------------------------------------------
 
 Result<void> SqliteStore::open() {
+  if (const std::string found = vfs_->witness().check(options_.path); !found.empty()) {
+    ++counters_.broken_syncs;
+    warnings_.push_back("Store " + options_.path + ": " + found +
+                        ", less than the disk had reported as synced: messages that were acknowledged may be lost; "
+                        "check the disk and its write cache, and what was done to the files.");
+  }
   Result<Connection> connection = sqlite_schema::open(options_, *vfs_);
   if (!connection) return connection.error();
   Result<std::unique_ptr<SqliteSession>> session = SqliteSession::create(std::move(*connection));
@@ -110,6 +116,7 @@ Result<void> SqliteStore::first_lease() {
     vfs_->void_transaction();
     return error;
   }
+  vfs_->witness().committed();
   leased_ = lease;
   return {};
 }
@@ -163,6 +170,7 @@ Result<void> SqliteStore::commit(Durability /*durability*/) {
     vfs_->void_transaction();
     return fail(std::move(error));
   }
+  vfs_->witness().committed();
   if (new_lease_) leased_ = *std::exchange(new_lease_, std::nullopt);
   counts_before_.clear();
   open_ = false;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/queue/mutants.h"
 #include "runtime/queue/sqlite_store_impl.h"
 
 namespace pannier {
@@ -103,6 +104,7 @@ Result<void> SqliteStore::count_rows(Stream& stream) {
 // --- Sequence -------------------------------------------------------------------------------------------
 
 int SqliteStore::write_lease(Sequence lease) {
+  if constexpr (is_mutant(Mutant::lease_not_kept)) return SQLITE_OK;
   session_->set_lease.bind(1, as_signed(lease));
   session_->set_lease.bind(2, std::int64_t{sqlite_schema::meta_checksum(incarnation_, lease)});
   return session_->set_lease.run();

@@ -6,6 +6,8 @@
 #include <new>
 #include <string_view>
 
+#include "runtime/queue/mutants.h"
+
 namespace pannier {
 
 /// What SQLite holds for each open file: ours, then the base's of base_->szOsFile bytes. SQLite allocates
@@ -176,7 +178,7 @@ bool CountingVfs::hold_room(const std::string& path, std::int64_t bytes) {
 void CountingVfs::release_room(const std::string& path) noexcept { VfsFile(base_, path).remove(); }
 
 void CountingVfs::void_transaction() noexcept {
-  if (log_ == nullptr || first_frame_ < 0) return;
+  if (log_ == nullptr || first_frame_ < 0 || is_mutant(Mutant::failed_group_stays)) return;
   static constexpr std::array<std::byte, 24> kZeros{};  // The header of a frame.
   static_cast<void>(log_->pMethods->xWrite(log_, kZeros.data(), static_cast<int>(kZeros.size()), first_frame_));
 }

@@ -41,7 +41,7 @@ Result<void> Queue::load() {
 
 void Queue::started(ServicePort& port) {
   port_ = &port;
-  for (const std::string& warning : store_.warnings()) port.log(LogLevel::error, warning);
+  for (const std::string& finding : store_.findings()) port.log(LogLevel::error, finding);
   outbox_.start(port);
   inbox_.start(port);
 }

@@ -23,7 +23,7 @@ std::string SqliteStore::name_key(Box box, std::string_view node, std::string_vi
 Result<void> SqliteStore::open() {
   if (const std::string found = vfs_->witness().check(options_.path); !found.empty()) {
     ++counters_.broken_syncs;
-    warnings_.push_back("Store " + options_.path + ": " + found +
+    findings_.push_back("Store " + options_.path + ": " + found +
                         ", less than the disk had reported as synced: messages that were acknowledged may be lost; "
                         "check the disk and its write cache, and what was done to the files.");
   }

@@ -53,8 +53,11 @@ struct CountingVfs::Methods {
     return base(file)->pMethods->xTruncate(base(file), size);
   }
   static int sync(sqlite3_file* file, int flags) {
-    ++File::of(file)->vfs->syncs_;
-    return base(file)->pMethods->xSync(base(file), flags);
+    File* ours = File::of(file);
+    ++ours->vfs->syncs_;
+    const int rc = base(file)->pMethods->xSync(base(file), flags);
+    if (ours->is_log && rc == SQLITE_OK) ours->vfs->witness_->log_synced();
+    return rc;
   }
   static int file_size(sqlite3_file* file, sqlite3_int64* size) {
     return base(file)->pMethods->xFileSize(base(file), size);

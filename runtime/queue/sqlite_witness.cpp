@@ -135,6 +135,7 @@ void LogWitness::log_read(std::span<const std::byte> bytes, std::int64_t offset)
 }
 
 void LogWitness::log_written(std::span<const std::byte> bytes, std::int64_t offset) noexcept {
+  synced_ = false;
   if (offset == 0) {
     log_read(bytes, offset);
   } else if (bytes.size() == kFrameHeader) {
@@ -147,7 +148,7 @@ void LogWitness::log_written(std::span<const std::byte> bytes, std::int64_t offs
 }
 
 void LogWitness::committed() noexcept {
-  if (std::exchange(pending_, false)) static_cast<void>(write(encode(now_)));
+  if (std::exchange(pending_, false) && synced_) static_cast<void>(write(encode(now_)));
 }
 
 bool LogWitness::forget() noexcept {

@@ -30,7 +30,8 @@ class LogWitness {
   void transaction_begins() noexcept { pending_ = false; }
   void log_read(std::span<const std::byte> bytes, std::int64_t offset) noexcept;
   void log_written(std::span<const std::byte> bytes, std::int64_t offset) noexcept;
-  /// A transaction was committed: all that was written to the log is synced. Does what it can.
+  void log_synced() noexcept { synced_ = true; }
+  /// A transaction was committed. Takes note of it where it was synced. Does what it can.
   void committed() noexcept;
   /// The log is about to be deleted. Takes the note back, and syncs that. False where it cannot: the log must stay.
   [[nodiscard]] bool forget() noexcept;
@@ -57,6 +58,7 @@ class LogWitness {
   Point now_;             ///< As the log is being written.
   Point noted_;           ///< As the file says.
   bool pending_ = false;  ///< A commit was written to the log since the transaction began.
+  bool synced_ = false;   ///< And all of it was synced.
   bool there_ = false;    ///< The file exists.
   std::uint64_t bytes_written_ = 0;
 };

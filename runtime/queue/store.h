@@ -150,8 +150,8 @@ class Store {
     std::uint64_t broken_syncs = 0;  ///< Times that less was found at open than the disk had reported as synced.
   };
   [[nodiscard]] virtual Counters counters() const noexcept = 0;
-  /// What was found wrong at open and did not keep the store from opening: lines for people. Each is said once.
-  [[nodiscard]] virtual std::vector<std::string> warnings() const { return {}; }
+  /// What opening found wrong, and what it did about it: a line each for the log.
+  [[nodiscard]] virtual std::vector<std::string> findings() const { return {}; }
 };
 
 }  // namespace pannier

@@ -160,7 +160,7 @@ class Host {
       INFO((opened ? std::string() : opened.error().text()));
       REQUIRE(opened.ok());
       real_ = std::move(*opened);
-      CHECK(real_->warnings().empty());  // The disk is honest.
+      CHECK(real_->findings().empty());  // The disk is honest.
     }
     store_ = std::make_unique<FaultyStore>(*real_);
     transport_ = network_.make_transport(name());

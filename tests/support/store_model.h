@@ -229,7 +229,7 @@ inline std::string dump(Store& store) {
   });
   if (!read) return "state: " + read.error().text();
   if (store.counters().corrupt_rows > 0) text += "corrupt rows\n";
-  for (const std::string& warning : store.warnings()) text += warning + "\n";
+  for (const std::string& finding : store.findings()) text += finding + "\n";
   return text;
 }
 

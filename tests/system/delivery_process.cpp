@@ -89,7 +89,7 @@ int run(const std::string& mode, const std::string& folder, std::int64_t life) {
     say("! " + store.error().text());
     return 3;
   }
-  for (const std::string& warning : (*store)->warnings()) say("! " + warning);
+  for (const std::string& finding : (*store)->findings()) say("! " + finding);
   pannier::zmq::Context context;
   auto transport = pannier::zmq::ZmqTransport::make(context, {.insecure_plaintext = true});
   if (!transport) return 4;

@@ -66,9 +66,9 @@ void run(std::uint64_t seed, double lies, bool keeps_the_note, std::array<Tally,
       ++tally.refused;
       continue;
     }
-    const bool warned = !(*opened)->warnings().empty();
+    const bool warned = !(*opened)->findings().empty();
     std::string found = dump(**opened);
-    for (const std::string& warning : (*opened)->warnings()) found.resize(found.size() - warning.size() - 1);
+    for (const std::string& finding : (*opened)->findings()) found.resize(found.size() - finding.size() - 1);
     if (found == model.dump()) {
       ++tally.harmless;
     } else {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "runtime/message/callback.h"
+#include "runtime/queue/mutants.h"
 #include "runtime/queue/store.h"
 
 namespace pannier {
@@ -45,6 +46,7 @@ class Group {
   /// Commits, and tells everyone. Without a change there is nothing to commit.
   void commit(Durability durability) {
     if (!open_) return;
+    if constexpr (is_mutant(Mutant::ack_before_commit)) finish({});
     auto fate = store_.commit(durability);
     if (!fate) store_.rollback();
     open_ = false;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/queue/mutants.h"
+
 namespace pannier {
 
 namespace {
@@ -159,7 +161,7 @@ void Inbox::feed(InLane& lane) {
   std::unordered_set<std::string_view> blocked;
   for (Held& held : lane.held) {
     if (lane.in_hands >= lane.options.window) return;
-    const bool free = held.key.empty() || !blocked.contains(held.key);
+    const bool free = is_mutant(Mutant::keys_not_ordered) || held.key.empty() || !blocked.contains(held.key);
     if (!held.key.empty()) blocked.insert(held.key);
     if (!free || held.state != HeldState::ready) continue;
     if (!hand_out(lane, held)) return;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/queue/mutants.h"
+
 namespace pannier {
 
 namespace {
@@ -214,6 +216,11 @@ void Outbox::send_row(Route& route, OutStream& stream, const OutgoingRow& row) {
   if (route.in_flight_rows++ == 0) route.progress = port_->now();
   if (route.watch == TimerId{}) watch(route);
   ++counters_.sent;
+  if constexpr (is_mutant(Mutant::erase_when_sent)) {
+    port_->after({}, [this, &stream, ack = StreamAck{stream.node, stream.lane, sent.sequence, false, {}}] {
+      if (!stream.in_flight.empty()) acknowledged(ack);
+    });
+  }
   send_(std::move(sent));
 }
 

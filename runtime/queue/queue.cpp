@@ -1,6 +1,7 @@
 #include "runtime/queue/queue.h"
 
 #include "runtime/actor/directory.h"
+#include "runtime/queue/mutants.h"
 
 namespace pannier {
 
@@ -40,6 +41,7 @@ Result<void> Queue::load() {
 
 void Queue::started(ServicePort& port) {
   port_ = &port;
+  for (const std::string& finding : store_.findings()) port.log(LogLevel::error, finding);
   outbox_.start(port);
   inbox_.start(port);
 }
@@ -227,6 +229,9 @@ void Queue::take(IncomingRow& row) {
             ? inbox_.put(options, row.producer, row.key, row.type, row.payload, *sequence)
             : outbox_.put(options.forward_to, options, row.key, AnyTable{row.type, nullptr, row.payload}, *sequence);
     if (staged) {
+      if constexpr (is_mutant(Mutant::ack_row_before_commit)) {
+        send_ack({row.producer, row.lane, row.sequence, false, ErrorCode{}});
+      }
       if (watermarks_.staged(row)) {
         group_.then([this](const Result<void>& fate) {
           for (StreamAck& ack : watermarks_.settle(fate)) send_ack(std::move(ack));
@@ -249,6 +254,7 @@ void Queue::take(Settle& settle) {
   }
   if (!inbox_.holds(settle.delivery)) return;  // the second word on a delivery, or of a consumer that has ended
   auto staged = settle.outcome == Outcome::done ? stage(settle.batch) : Result<Sequence>{Sequence{0}};
+  if constexpr (is_mutant(Mutant::effect_apart)) commit();
   if (staged) {
     auto settled = inbox_.settle(settle);
     if (settled) return;

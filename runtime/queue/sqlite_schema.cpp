@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include "runtime/queue/mutants.h"
+
 namespace pannier::sqlite_schema {
 namespace {
 
@@ -69,7 +71,8 @@ Result<void> set_up(Connection& database, const SqliteOptions& options, bool fre
       {"secure_delete", "OFF", "0"},
       {"cell_size_check", "ON", "1"},
       {"trusted_schema", "OFF", "0"},
-      {"synchronous", "FULL", "2"},
+      is_mutant(Mutant::synchronous_normal) ? Setting{"synchronous", "NORMAL", "1"}
+                                            : Setting{"synchronous", "EXTRA", "3"},  // Before journal_mode, too.
       {"journal_mode", "WAL", "wal"},
       {"wal_autocheckpoint", pages, pages},
       {"journal_size_limit", journal, journal},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/queue/mutants.h"
 #include "runtime/queue/sqlite_store_impl.h"
 
 namespace pannier {
@@ -20,6 +21,12 @@ std::string SqliteStore::name_key(Box box, std::string_view node, std::string_vi
 // --- Opening --------------------------------------------------------------------------------------------
 
 Result<void> SqliteStore::open() {
+  if (const std::string found = vfs_->witness().check(options_.path); !found.empty()) {
+    ++counters_.broken_syncs;
+    findings_.push_back("Store " + options_.path + ": " + found +
+                        ", less than the disk had reported as synced: messages that were acknowledged may be lost; "
+                        "check the disk and its write cache, and what was done to the files.");
+  }
   Result<Connection> connection = sqlite_schema::open(options_, *vfs_);
   if (!connection) return connection.error();
   Result<std::unique_ptr<SqliteSession>> session = SqliteSession::create(std::move(*connection));
@@ -97,6 +104,7 @@ Result<void> SqliteStore::count_rows(Stream& stream) {
 // --- Sequence -------------------------------------------------------------------------------------------
 
 int SqliteStore::write_lease(Sequence lease) {
+  if constexpr (is_mutant(Mutant::lease_not_kept)) return SQLITE_OK;
   session_->set_lease.bind(1, as_signed(lease));
   session_->set_lease.bind(2, std::int64_t{sqlite_schema::meta_checksum(incarnation_, lease)});
   return session_->set_lease.run();
@@ -110,6 +118,7 @@ Result<void> SqliteStore::first_lease() {
     vfs_->void_transaction();
     return error;
   }
+  vfs_->witness().committed();
   leased_ = lease;
   return {};
 }
@@ -163,6 +172,7 @@ Result<void> SqliteStore::commit(Durability /*durability*/) {
     vfs_->void_transaction();
     return fail(std::move(error));
   }
+  vfs_->witness().committed();
   if (new_lease_) leased_ = *std::exchange(new_lease_, std::nullopt);
   counts_before_.clear();
   open_ = false;

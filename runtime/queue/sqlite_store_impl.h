@@ -55,6 +55,7 @@ class SqliteStore final : public Store {
   [[nodiscard]] Result<std::vector<Watermark>> watermarks() override;
   [[nodiscard]] Result<void> read_state(std::string_view prefix, const StateVisitor& visit) override;
   [[nodiscard]] Counters counters() const noexcept override;
+  [[nodiscard]] std::vector<std::string> findings() const override { return findings_; }
 
  private:
   static constexpr std::size_t kReady = 0;  ///< Index of a table in the session's pairs of statements.
@@ -114,6 +115,7 @@ class SqliteStore final : public Store {
   std::size_t streams_before_ = 0;
   std::uint64_t rows_put_before_ = 0;
   Counters counters_;
+  std::vector<std::string> findings_;
 };
 
 inline std::int64_t as_signed(std::uint64_t value) noexcept { return static_cast<std::int64_t>(value); }

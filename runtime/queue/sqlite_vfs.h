@@ -8,6 +8,7 @@
 #include <string>
 
 #include "platform/result.h"
+#include "runtime/queue/sqlite_witness.h"
 
 namespace pannier {
 
@@ -29,8 +30,10 @@ class CountingVfs {
   /// For sqlite3_open_v2. Lives as long as this.
   [[nodiscard]] const char* name() const noexcept { return name_.c_str(); }
 
-  [[nodiscard]] std::uint64_t bytes_written() const noexcept { return bytes_written_; }
+  [[nodiscard]] std::uint64_t bytes_written() const noexcept { return bytes_written_ + witness_->bytes_written(); }
   [[nodiscard]] std::uint64_t syncs() const noexcept { return syncs_; }
+
+  [[nodiscard]] LogWitness& witness() noexcept { return *witness_; }
 
   /// Bytes of the file at `path` (absolute or relative), nothing where there is none or it cannot be opened.
   [[nodiscard]] std::optional<std::int64_t> size_of(const std::string& path);
@@ -41,16 +44,18 @@ class CountingVfs {
   void release_room(const std::string& path) noexcept;
 
   /// From here on what is written to the log belongs to a new transaction.
-  void transaction_begins() noexcept { first_log_write_ = -1; }
+  void transaction_begins() noexcept {
+    first_frame_ = -1;
+    witness_->transaction_begins();
+  }
   /// Takes a transaction that could not be committed out of the log, by zeros over the first frame that it
   /// wrote: the chain of frame checksums ends before it, and recovery does not find a group that was reported
-  /// as failed. Not synced; does what it can.
+  /// as failed. Not synced; does what it can. The log's header stays: it is synced before a frame follows it.
   void void_transaction() noexcept;
 
  private:
   struct File;
   struct Methods;
-  struct BaseFile;
   CountingVfs() = default;
 
   sqlite3_vfs vfs_{};
@@ -58,8 +63,9 @@ class CountingVfs {
   std::string name_;
   std::uint64_t bytes_written_ = 0;
   std::uint64_t syncs_ = 0;
-  std::int64_t first_log_write_ = -1;
+  std::int64_t first_frame_ = -1;
   sqlite3_file* log_ = nullptr;  ///< The base's open log, or null.
+  std::unique_ptr<LogWitness> witness_;
 };
 
 }  // namespace pannier

@@ -147,8 +147,11 @@ class Store {
     std::uint64_t bytes_written = 0;  ///< To files, counted where the store writes them; 0 in memory.
     std::uint64_t fsyncs = 0;
     std::uint64_t corrupt_rows = 0;
+    std::uint64_t broken_syncs = 0;  ///< Times that less was found at open than the disk had reported as synced.
   };
   [[nodiscard]] virtual Counters counters() const noexcept = 0;
+  /// What opening found wrong, and what it did about it: a line each for the log.
+  [[nodiscard]] virtual std::vector<std::string> findings() const { return {}; }
 };
 
 }  // namespace pannier

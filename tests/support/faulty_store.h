@@ -110,6 +110,7 @@ class FaultyStore final : public Store {
     return real_.read_state(prefix, visit);
   }
   [[nodiscard]] Counters counters() const noexcept override { return real_.counters(); }
+  [[nodiscard]] std::vector<std::string> findings() const override { return real_.findings(); }
 
  private:
   template <class Change>

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 
 #include "bench/queue_link.h"
@@ -19,6 +20,7 @@ std::string name_of(std::uint64_t rows) { return "backlog-" + std::to_string(row
 
 /// Makes the file of `rows` waiting rows where it is not there yet, in a process of its own.
 void filled(const Call& call, std::uint64_t rows) {
+  if (std::filesystem::exists(call.folder + "/" + name_of(rows) + ".db")) return;
   Child filling{[&](Child&) {
     posix::Process process{LogLevel::error};
     fill(*open_store(process, call.folder, name_of(rows)), Box::inbox, "", kLane, rows);

@@ -67,9 +67,6 @@ void fill(Store& store, Box box, const std::string& node, const std::string& lan
   must(store.begin());
   const StreamId id = must(store.stream(box, node, lane));
   must(store.commit(Durability::fsynced));
-  for (const Stream& stream : must(store.streams())) {
-    if (stream.id == id) rows -= std::min(rows, stream.messages);
-  }
   const auto payload = parcel();
   for (std::uint64_t put = 0; put < rows;) {
     must(store.begin());
@@ -85,6 +82,15 @@ void fill(Store& store, Box box, const std::string& node, const std::string& lan
     }
     must(store.commit(Durability::fsynced));
   }
+}
+
+std::uint64_t waiting(Store& store, Box box, const std::string& node, const std::string& lane) {
+  std::uint64_t rows = 0;
+  must(store.read(must(store.stream(box, node, lane)), RowState::ready, 0, ~std::size_t{0}, [&](const Row&) {
+    ++rows;
+    return true;
+  }));
+  return rows;
 }
 
 LaneOptions roomy_lane(const std::string& name, std::uint32_t priority) {

@@ -35,8 +35,11 @@ inline void must(const Result<void>& result) {
 /// The store at `folder`/`name`.db, with the options of any program.
 [[nodiscard]] std::unique_ptr<Store> open_store(posix::Process& process, const std::string& folder,
                                                 const std::string& name);
-/// Puts rows straight into a stream of a store that no node runs on, in large groups, until `rows` wait in it.
+/// Puts rows straight into a stream of a store that no node runs on, in large groups.
 void fill(Store& store, Box box, const std::string& node, const std::string& lane, std::uint64_t rows);
+
+/// The rows of a stream that are ready, counted one by one, on a store that no node runs on.
+[[nodiscard]] std::uint64_t waiting(Store& store, Box box, const std::string& node, const std::string& lane);
 
 /// A lane that refuses nothing that a row does.
 [[nodiscard]] LaneOptions roomy_lane(const std::string& name, std::uint32_t priority = 0);

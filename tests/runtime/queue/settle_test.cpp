@@ -130,6 +130,30 @@ TEST_CASE("a plain handler of a delivery may return an answer, and fails its act
     streams.push_back(stream.lane + " " + std::to_string(stream.messages) + " parked " + std::to_string(stream.parked));
   }
   CHECK(streams == Story{"in 0 parked 1"});
+  Story causes;
+  REQUIRE(sim.node().store().read(kept->front().id, RowState::parked, 0, 10, [&](const Row& row) {
+    causes.emplace_back(row.cause);
+    return true;
+  }));
+  CHECK(causes == Story{"failed"});  // what the handler said, not that it said nothing of the delivery
+}
+
+/// Takes a share of the bytes, and says nothing of the delivery.
+struct Sharer : Actor<Sharer, Number> {
+  explicit Sharer(Story* told) : story(told) {}
+  void on_start() { REQUIRE(consume<Number>("in", {.window = 1})); }
+  void on(const Table<Number>& number) { story->push_back("has " + std::to_string(number->value())); }
+  Story* story;
+};
+
+TEST_CASE("a delivery to a handler that takes a share of the table is done when that returns") {
+  Story story;
+  testkit::Simulation sim;
+  sim.spawn<Sharer>(&story);
+  testkit::Probe source = sim.probe();
+  for (const int value : {1, 2}) REQUIRE(source.enqueue("in", "k", make<Number>(value)));
+  sim.advance(60s);
+  CHECK(story == Story{"has 1", "has 2"});
 }
 
 }  // namespace

@@ -96,7 +96,10 @@ Result<void> SimNode::start() {
     life->wakeups.push_back(std::make_unique<sim::FlagWakeup>(simulator_));
     parts.wakeups.push_back(life->wakeups.back().get());
   }
-  if (network_ != nullptr) {
+  if (machine_.transport != nullptr) {
+    parts.transport = machine_.transport;
+    parts.wakeups.front() = &machine_.transport->wakeup();
+  } else if (network_ != nullptr) {
     life->transport = network_->make_transport(name());
     parts.transport = life->transport.get();
     parts.wakeups.front() = &life->transport->wakeup();

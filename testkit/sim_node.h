@@ -25,6 +25,7 @@ struct Machine {
   bool disk = true;
   std::string file = {};   ///< The disk is an SQLite file there, the test's to remove. Empty: a store in memory.
   Store* store = nullptr;  ///< The disk is the test's own store, which outlives the node.
+  Transport* transport = nullptr;  ///< The test's own, which outlives the node, in the place of the network's.
   Observer* observer = nullptr;
   /// What main does in each life before the node runs: it spawns the program's actors.
   std::function<void(Node&)> boot = {};

@@ -1,11 +1,11 @@
 #pragma once
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <tuple>
 #include <vector>
 
-#include "testkit/seeds.h"
 #include "tests/sim/world.h"
 
 namespace pannier::testing {
@@ -37,15 +37,22 @@ class Chaos {
   /// The trouble, and after it the peace in which everything must come to rest. False: it did not.
   [[nodiscard]] bool run() {
     for (std::uint32_t i = 0; i < plan_.actions; ++i) {
-      simulator_.run_for(dice_.chance(0.1) ? dice_.exponential(3s) : dice_.exponential(40ms));
+      const auto pause = dice_.chance(0.1) ? dice_.exponential(3s) : dice_.exponential(40ms);
+      for (MonoTime end = simulator_.now() + pause; simulator_.now() < end;) {
+        if (!simulator_.run_until([this] { return dying(); }, end - simulator_.now())) break;
+        bury();
+      }
       act();
     }
     for (auto& host : hosts_) {
-      host->node().disk().die_after(0, false, {});
-      host->node().disk().fail_commits(0);
+      if (host->up() && !host->dying()) host->faults().die_after(0, false, {});
+      if (host->up() && !host->dying()) host->faults().fail_commits(0);
+      if (host->dying()) host->crash();
     }
     network_.heal_all();
-    for (auto& host : hosts_) REQUIRE(host->node().start());
+    for (auto& host : hosts_) {
+      if (!host->up()) host->start();
+    }
     for (int i = 0; i < 60; ++i) {
       simulator_.run_for(5s);
       if (at_rest()) return true;
@@ -59,7 +66,7 @@ class Chaos {
     std::map<std::tuple<std::string, std::string>, std::int64_t> last_of_key;  // in order of enqueue
     std::map<std::int64_t, std::vector<std::pair<std::string, std::int64_t>>> effects;
     for (auto& host : hosts_) {
-      REQUIRE(host->node().store().read_state("e/", [&](std::string_view key, std::span<const std::byte> value) {
+      REQUIRE(host->store().read_state("e/", [&](std::string_view key, std::span<const std::byte> value) {
         REQUIRE(verify_table<Number>(value));
         effects[std::stoll(std::string{key.substr(2)})].push_back(
             {host->name(), flatbuffers::GetRoot<Number>(value.data())->value()});
@@ -97,6 +104,7 @@ class Chaos {
   }
 
   [[nodiscard]] std::size_t effects_asked_for() const noexcept { return static_cast<std::size_t>(ledger_.settled); }
+  [[nodiscard]] std::uint32_t deaths() const noexcept { return deaths_; }
   [[nodiscard]] std::uint64_t digest() const noexcept { return simulator_.digest(); }
 
  private:
@@ -115,7 +123,7 @@ class Chaos {
   /// What the stores say, and what the queues believe.
   std::string left_over(Host& host) {
     std::string left;
-    const auto streams = host.node().store().streams();
+    const auto streams = host.store().streams();
     REQUIRE(streams);
     for (const Stream& stream : *streams) {
       if (stream.messages + stream.parked > 0) {
@@ -135,7 +143,7 @@ class Chaos {
       QueueStatus* status_;
     };
     QueueStatus status;
-    REQUIRE(host.node()->spawn<Inspector>(SpawnOptions{}, LocalRef{host.node()->system().queue}, &status));
+    REQUIRE(host.node().spawn<Inspector>(SpawnOptions{}, LocalRef{host.node().system().queue}, &status));
     simulator_.run_for(1s);
     if (status.streams.empty()) left += host.name() + " does not answer\n";
     for (const StreamStatus& stream : status.streams) {
@@ -150,13 +158,26 @@ class Chaos {
 
   bool at_rest() {
     for (auto& host : hosts_) {
-      const auto streams = host->node().store().streams();
+      const auto streams = host->store().streams();
       REQUIRE(streams);
       for (const Stream& stream : *streams) {
         if (stream.messages > 0) return false;
       }
     }
     return true;
+  }
+  bool dying() const {
+    for (const auto& host : hosts_) {
+      if (host->dying()) return true;
+    }
+    return false;
+  }
+  void bury() {
+    for (auto& host : hosts_) {
+      if (!host->dying()) continue;
+      host->crash();
+      ++deaths_;
+    }
   }
 
   void place() {
@@ -179,16 +200,22 @@ class Chaos {
     Host& host = *hosts_[dice_.below(hosts_.size())];
     Host& other = *hosts_[dice_.below(hosts_.size())];
     switch (dice_.below(20)) {
-      case 0: host.node().crash(); return;
+      case 0:
+        if (host.up()) host.crash();
+        deaths_ += 1;
+        return;
       case 1:
       case 2:
-        if (!host.node().up()) return;
-        host.node().crash_in_store_call(static_cast<std::uint32_t>(1 + dice_.below(30)), dice_.chance(0.5));
+        if (host.up()) host.die_in_mid_work(static_cast<std::uint32_t>(1 + dice_.below(30)), dice_.chance(0.5));
         return;
       case 3:
       case 4:
       case 5:
-        for (auto& each : hosts_) REQUIRE(each->node().start());
+        for (auto& each : hosts_) {
+          if (each->up()) continue;
+          each->rejoin();
+          each->start();
+        }
         return;
       case 6: network_.cut(host.name(), other.name(), sim::Cut::reported); return;
       case 7: network_.cut(host.name(), other.name(), sim::Cut::silent); return;
@@ -202,15 +229,19 @@ class Chaos {
                           {.delay_mean = dice_.exponential(100ms), .connect_failure = dice_.chance(0.3) ? 0.5 : 0.0});
         return;
       case 14:
-        if (host.node().up()) host.node().disk().fail_commits(static_cast<std::uint32_t>(1 + dice_.below(4)));
+        if (host.up()) host.faults().fail_commits(static_cast<std::uint32_t>(1 + dice_.below(4)));
         return;
       default:
-        for (std::uint64_t i = dice_.below(6) + 1; i > 0; --i) place_if_up();
+        for (std::uint64_t i = dice_.below(6) + 1; i > 0; --i) {
+          const Host* up = nullptr;
+          for (auto& each : hosts_) up = each->up() ? each.get() : up;
+          if (up != nullptr) place_if_up();
+        }
     }
   }
   void place_if_up() {
     for (const Way& way : ways_) {
-      if (!way.from->node().up()) return;
+      if (!way.from->up()) return;
     }
     place();
   }
@@ -224,12 +255,22 @@ class Chaos {
   std::vector<Way> ways_;
   std::map<std::string, std::string> answered_;
   std::map<std::int64_t, std::size_t> way_of_;
+  std::uint32_t deaths_ = 0;
 };
+
+/// How many seeds a campaign runs, and which comes first: PANNIER_SIM_SEEDS and PANNIER_SIM_SEED, for a longer one or
+/// for one seed again.
+inline std::uint64_t number_from(const char* variable, std::uint64_t fallback) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? fallback : std::strtoull(text, nullptr, 10);
+}
 
 /// Runs `one(seed)`, which answers with what went wrong, for each seed of the campaign.
 template <class One>
-void run_seeds(std::uint64_t count, const char* test, One&& one) {
-  for (const std::uint64_t seed : testkit::seeds(count)) {
+void run_seeds(std::uint64_t seeds, const char* test, One&& one) {
+  const std::uint64_t first = number_from("PANNIER_SIM_SEED", 1);
+  const std::uint64_t count = number_from("PANNIER_SIM_SEEDS", std::getenv("PANNIER_SIM_SEED") != nullptr ? 1 : seeds);
+  for (std::uint64_t seed = first; seed < first + count; ++seed) {
     INFO("seed " << seed << "; again with: PANNIER_SIM_SEED=" << seed << " test_sim -tc='" << std::string{test} << "'");
     const std::string wrong = one(seed);
     CHECK(wrong == "");

@@ -10,6 +10,9 @@
 
 #include "platform/sim/simulator.h"
 #include "runtime/node.h"
+#include "runtime/queue/memory_store.h"
+#include "runtime/queue/sqlite_store.h"
+#include "testkit/faulty_store.h"
 #include "testkit/sim_node.h"
 #include "tests/runtime/schema/messages.fbs.h"
 #include "tests/support/fixtures.h"
@@ -18,6 +21,8 @@
 namespace pannier::testing {
 
 using namespace std::chrono_literals;
+using testkit::FaultyStore;
+using testkit::SimNode;
 
 /// What the test knows, outside of every node: no crash takes it.
 struct Ledger {
@@ -119,7 +124,7 @@ struct Patron : Actor<Patron> {
   std::string answers_to_;
 };
 
-/// A device of the simulation, with the actors of the campaign.
+/// A device of the simulation: its store outlives the lives of its node.
 class Host {
  public:
   struct Setup {
@@ -131,26 +136,67 @@ class Host {
   };
 
   Host(sim::Simulator& simulator, sim::Network& network, Ledger& ledger, Setup setup)
-      : ledger_(ledger), setup_(std::move(setup)), node_(simulator, &network, setup_.node, machine()) {}
-
-  void place(Place place) { static_cast<void>(node_->tell(producer_, std::move(place)).ok()); }
-  [[nodiscard]] testkit::SimNode& node() noexcept { return node_; }
-  [[nodiscard]] const std::string& name() const noexcept { return setup_.node.name; }
-
- private:
-  testkit::Machine machine() {
-    return {
-        .workers = setup_.workers, .file = setup_.on_disk ? folder_.file("node.db") : "", .boot = [this](Node& node) {
-          producer_ = *node.spawn<Producer>(SpawnOptions{}, &ledger_);
-          REQUIRE(node.spawn<Patron>(Patron::options(), &ledger_, setup_.consumes, setup_.answers_to));
-        }};
+      : simulator_(simulator),
+        network_(network),
+        ledger_(ledger),
+        setup_(std::move(setup)),
+        entropy_(simulator.entropy().next()) {
+    if (setup_.on_disk) {
+      folder_ = std::make_unique<TempFolder>();
+    } else {
+      real_ = std::make_unique<MemoryStore>(entropy_);
+    }
+    start();
   }
 
+  void start() {
+    if (setup_.on_disk) {
+      auto opened = open_sqlite_store({.path = folder_->file("node.db"), .entropy = entropy_});
+      REQUIRE(opened.ok());
+      real_ = std::move(*opened);
+    }
+    store_ = std::make_unique<FaultyStore>(*real_);
+    transport_ = network_.make_transport(name());
+    node_ = std::make_unique<SimNode>(
+        simulator_, nullptr, setup_.node,
+        testkit::Machine{.workers = setup_.workers, .store = store_.get(), .transport = transport_.get()});
+    producer_ = *(*node_)->spawn<Producer>(SpawnOptions{}, &ledger_);
+    REQUIRE((*node_)->spawn<Patron>(Patron::options(), &ledger_, setup_.consumes, setup_.answers_to));
+  }
+  /// The process is gone: what it had in memory, and what it had not committed.
+  void crash() {
+    node_.reset();
+    transport_.reset();
+    store_.reset();
+    real_->rollback();
+    if (setup_.on_disk) real_.reset();
+  }
+  /// Within its `calls`-th word to the store from now it dies, and nothing of it is heard after.
+  void die_in_mid_work(std::uint32_t calls, bool commit_is_stored) {
+    store_->die_after(calls, commit_is_stored, [this] { network_.isolate(name(), sim::Cut::silent); });
+  }
+  void rejoin() { network_.rejoin(name()); }
+  void place(Place place) { static_cast<void>((*node_)->tell(producer_, std::move(place)).ok()); }
+
+  [[nodiscard]] bool up() const noexcept { return node_ != nullptr; }
+  [[nodiscard]] bool dying() const noexcept { return store_ != nullptr && store_->dead(); }
+  [[nodiscard]] const std::string& name() const noexcept { return setup_.node.name; }
+  [[nodiscard]] FaultyStore& faults() noexcept { return *store_; }
+  [[nodiscard]] Store& store() noexcept { return *real_; }
+  [[nodiscard]] Node& node() noexcept { return **node_; }
+
+ private:
+  sim::Simulator& simulator_;
+  sim::Network& network_;
   Ledger& ledger_;
   Setup setup_;
-  TempFolder folder_;
+  sim::SeededEntropy entropy_;
+  std::unique_ptr<TempFolder> folder_;
+  std::unique_ptr<Store> real_;
+  std::unique_ptr<FaultyStore> store_;
+  std::unique_ptr<sim::SimTransport> transport_;
+  std::unique_ptr<SimNode> node_;
   ActorRef<Producer> producer_;
-  testkit::SimNode node_;
 };
 
 }  // namespace pannier::testing

@@ -20,6 +20,8 @@ const std::vector<Row>& rows() {
       {"actor-memory", "B/actor", false, ours, {caf1}},
       {"allocations/tell", "1/msg", false, counted, {}},
       {"wakeups/idle", "1/s", false, ours, {}},
+      {"compile/20-handlers", "s", false, {"ours", "compile"}, {{"caf 0.17.6", "compile", 2}}},
+      {"compile/20-handlers-memory", "MB", false, {"ours", "compile"}, {{"caf 0.17.6", "compile", 2}}},
       {"enqueue/fsynced", "msg/s", true, queue, {sqlite, sqlite_rows}},
       {"enqueue/one-at-a-time", "msg/s", true, queue, {sqlite, sqlite_rows}},
       {"end-to-end/fsynced", "msg/s", true, queue, {mosquitto}},

@@ -113,6 +113,8 @@ Result<void> Node::tell(Ref to, const AnyTable& message) {
   return system_->send_from_outside(any_message(MessageKind::tell, to.id(), message));
 }
 
+std::span<Loop* const> Node::loops() const noexcept { return loops_; }
+
 void Node::stop() { system_->stop(); }
 
 void Node::on_stopped(std::function<void()> told) { system_->on_stopped = std::move(told); }

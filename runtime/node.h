@@ -51,7 +51,7 @@ class Node {
   Node& operator=(const Node&) = delete;
 
   /// What a shell drives: each of them from one thread. They live as long as the node.
-  [[nodiscard]] std::span<Loop* const> loops() const noexcept { return loops_; }
+  [[nodiscard]] std::span<Loop* const> loops() const noexcept;
 
   // --- Any thread --------------------------------------------------------------------------------------------------
   /// Starts an actor at the top, built from copies of `args`.

@@ -21,8 +21,10 @@ class VirtualClock final : public Clock {
   /// A step of the wall clock alone, either way: an operator, NTP, a battery that was out.
   void step_wall(Duration by) noexcept { wall_ += by; }
 
+  static constexpr MonoTime kStart{std::chrono::seconds{1000}};
+
  private:
-  MonoTime now_{std::chrono::seconds{1000}};
+  MonoTime now_ = kStart;
   WallTime wall_{std::chrono::seconds{1'700'000'000}};
 };
 

@@ -18,6 +18,25 @@ Error detail::refusal_of(const Message& reply) {
   return {reply.error, std::string{reinterpret_cast<const char*>(text.data()), text.size()}};
 }
 
+Result<BlockRef> detail::reply_block(const Message* reply, const TypeInfo& wanted) {
+  if (reply == nullptr) return ErrorCode::timeout;
+  if (reply->has_error) return refusal_of(*reply);
+  if (reply->type != wanted.id) return ErrorCode::rejected;
+  if (!reply->block) return ErrorCode::malformed;
+  if (!reply->block->verified()) {
+    if (!wanted.verify(reply->block.bytes())) return ErrorCode::malformed;
+    reply->block->set_verified();
+  }
+  return reply->block;
+}
+
+Result<void*> detail::reply_value(Message* reply, TypeId wanted) {
+  if (reply == nullptr) return ErrorCode::timeout;
+  if (reply->has_error) return refusal_of(*reply);
+  if (reply->inline_bytes == 0 || reply->type != wanted) return ErrorCode::rejected;
+  return reply->inline_value();
+}
+
 ActorBase::Birth::Birth(Worker& worker, Cell& cell) noexcept : worker_(worker), cell_(cell), outer_(birth) {
   birth = this;
 }

@@ -182,17 +182,25 @@ struct OutcomeOf<T> {
 /// The error that stands in a reply's place, with its text where there is one.
 [[nodiscard]] Error refusal_of(const Message& reply);
 
+/// The bytes of a reply that must be a table of `wanted`, verified.
+[[nodiscard]] Result<BlockRef> reply_block(const Message* reply, const TypeInfo& wanted);
+/// The inline value of a reply that must be of `wanted`; lives as long as the reply.
+[[nodiscard]] Result<void*> reply_value(Message* reply, TypeId wanted);
+
 template <class R>
 Result<R> read_reply(Message* reply) {
-  if (reply == nullptr) return ErrorCode::timeout;
-  if (reply->has_error) return refusal_of(*reply);
   if constexpr (std::same_as<R, AnyTable>) {
+    if (reply == nullptr) return ErrorCode::timeout;
+    if (reply->has_error) return refusal_of(*reply);
     return AnyTable{reply->type, reply->info, reply->block};
   } else if constexpr (requires { typename R::table_type; }) {
-    return AnyTable{reply->type, reply->info, reply->block}.template as<typename R::table_type>();
+    auto block = reply_block(reply, type_info<typename R::table_type>());
+    if (!block) return block.error();
+    return R{*block};
   } else {
-    if (reply->inline_bytes == 0 || reply->type != type_info<R>().id) return ErrorCode::rejected;
-    return std::move(*static_cast<R*>(reply->inline_value()));
+    const auto value = reply_value(reply, type_info<R>().id);
+    if (!value) return value.error();
+    return std::move(*static_cast<R*>(*value));
   }
 }
 

@@ -63,7 +63,10 @@ void Worker::handle_system(Cell& cell, MessagePtr message) {
       child_failed(cell, message->sender, std::move(*static_cast<Error*>(message->inline_value())));
       return;
     case MessageKind::down: child_down(cell, *message); return;
-    default: handle(cell, *message); return;  // a program's message that took reserved room
+    default:  // a program's message that took reserved room
+      handle(cell, *message);
+      if (std::exchange(message_kept_, false)) static_cast<void>(message.release());
+      return;
   }
 }
 

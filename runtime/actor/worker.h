@@ -56,6 +56,12 @@ class Worker final : public Loop {
   [[nodiscard]] const Waiting& reply_waiting() const noexcept { return reply_waiting_; }
   /// Puts the actor of `cell` down as failed: its supervisor decides.
   void fail(Cell& cell, Error error);
+  /// The message of the current turn, for an interceptor that keeps it. It must have been handed over by value, which a
+  /// Down is not.
+  [[nodiscard]] MessagePtr keep_message() noexcept {
+    message_kept_ = true;
+    return MessagePtr{message_};
+  }
   void stop_actor(ActorId id);
   void watch(ActorId watcher, ActorId watched);
 
@@ -133,6 +139,7 @@ class Worker final : public Loop {
   MonoTime now_{};
   Cell* current_ = nullptr;
   Message* message_ = nullptr;
+  bool message_kept_ = false;
   Waiting reply_waiting_;
   Cell* ready_head_ = nullptr;
   Cell* ready_tail_ = nullptr;

@@ -7,10 +7,12 @@
 
 #include "runtime/actor/actor.h"
 #include "runtime/node.h"
+#include "testkit/sim_node.h"
 #include "tests/runtime/schema/messages.fbs.h"
-#include "tests/support/sim_node.h"
 
 namespace pannier::testing {
+
+using testkit::SimNode;
 
 /// What happened, in order, as a test reads it.
 struct Script {

@@ -81,9 +81,9 @@ class QueueModel {
     REQUIRE(opened.ok());
     store_ = std::move(*opened);
     CHECK(store_->findings().empty());
-    node_ = std::make_unique<SimNode>(simulator_,
-                                      NodeOptions{.name = "node", .lanes = {{.name = "jobs", .max_messages = kMost}}},
-                                      SimNode::Setup{1, nullptr, store_.get()});
+    node_ = std::make_unique<SimNode>(
+        simulator_, nullptr, NodeOptions{.name = "node", .lanes = {{.name = "jobs", .max_messages = kMost}}},
+        testkit::Machine{.store = store_.get()});
     hand_ = *(*node_)->spawn<Hand>();
     REQUIRE((*node_)->spawn<Holder>(SpawnOptions{}, &hands_));
     simulator_.run_for(10ms);

@@ -14,14 +14,16 @@
 #include "runtime/queue/memory_store.h"
 #include "runtime/queue/sim/sqlite_disk.h"
 #include "runtime/queue/sqlite_store.h"
+#include "testkit/faulty_store.h"
+#include "testkit/sim_node.h"
 #include "tests/runtime/schema/messages.fbs.h"
-#include "tests/support/faulty_store.h"
-#include "tests/support/sim_node.h"
 #include "transports/sim/network.h"
 
 namespace pannier::testing {
 
 using namespace std::chrono_literals;
+using testkit::FaultyStore;
+using testkit::SimNode;
 
 /// What the test knows, outside of every node: no crash takes it.
 struct Ledger {
@@ -164,8 +166,9 @@ class Host {
     }
     store_ = std::make_unique<FaultyStore>(*real_);
     transport_ = network_.make_transport(name());
-    node_ = std::make_unique<SimNode>(simulator_, setup_.node,
-                                      SimNode::Setup{setup_.workers, transport_.get(), store_.get()});
+    node_ = std::make_unique<SimNode>(
+        simulator_, nullptr, setup_.node,
+        testkit::Machine{.workers = setup_.workers, .store = store_.get(), .transport = transport_.get()});
     producer_ = *(*node_)->spawn<Producer>(SpawnOptions{}, &ledger_);
     REQUIRE((*node_)->spawn<Patron>(Patron::options(), &ledger_, setup_.consumes, setup_.answers_to));
   }

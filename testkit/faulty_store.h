@@ -7,14 +7,14 @@
 
 #include "runtime/queue/store.h"
 
-namespace pannier::testing {
+namespace pannier::testkit {
 
-/// A store whose disk fails, or whose process dies, when the test says so; else the real one behind it. It keeps the
-/// contract of runtime/queue/store.h: a commit that fails has stored nothing, except at a death, which nobody survives
-/// to hear the answer of.
+/// A store whose disk fails, or whose process dies, when the test says so; else the real one behind it, which outlives
+/// it. It keeps the contract of runtime/queue/store.h: a commit that fails has stored nothing, except at a death, which
+/// nobody survives to hear the answer of. One thread.
 class FaultyStore final : public Store {
  public:
-  explicit FaultyStore(Store& real) : real_(real) {}
+  explicit FaultyStore(Store& real) : real_(&real) {}
 
   /// The next `count` commits fail with `code`; each has stored nothing.
   void fail_commits(std::uint32_t count, ErrorCode code = ErrorCode::storage_io) {
@@ -35,65 +35,74 @@ class FaultyStore final : public Store {
     died_ = std::move(died);
   }
   [[nodiscard]] bool dead() const noexcept { return dead_; }
+  /// What has not been committed is gone, as with the process.
+  void lose_transaction() noexcept { rollback(); }
+  /// The next life, on `real` from now on: a disk that was full still is, a death that was to come does not.
+  void revive(Store& real) noexcept {
+    real_ = &real;
+    dead_ = false;
+    failed_ = false;
+    calls_left_ = 0;
+  }
 
-  [[nodiscard]] std::uint64_t incarnation() const noexcept override { return real_.incarnation(); }
-  [[nodiscard]] Durability strongest() const noexcept override { return real_.strongest(); }
+  [[nodiscard]] std::uint64_t incarnation() const noexcept override { return real_->incarnation(); }
+  [[nodiscard]] Durability strongest() const noexcept override { return real_->strongest(); }
   [[nodiscard]] Result<Sequence> next_sequence() override {
     if (dead_ || (sequences_left_ > 0 && --sequences_left_ == 0)) return ErrorCode::storage_io;
-    return real_.next_sequence();
+    return real_->next_sequence();
   }
   [[nodiscard]] Result<void> begin() override {
     if (dies()) return ErrorCode::storage_io;
     failed_ = false;
-    return real_.begin();
+    return real_->begin();
   }
   [[nodiscard]] Result<void> commit(Durability durability) override {
     if (dead_) return ErrorCode::storage_io;
     if (dies()) {
-      if (commit_is_stored_ && !failed_) static_cast<void>(real_.commit(durability).ok());
+      if (commit_is_stored_ && !failed_) static_cast<void>(real_->commit(durability).ok());
       return ErrorCode::storage_io;
     }
     if (failed_) return commit_error_;
     if (failing_commits_ > 0) {
       --failing_commits_;
-      real_.rollback();
+      real_->rollback();
       return commit_error_;
     }
-    return real_.commit(durability);
+    return real_->commit(durability);
   }
   void rollback() noexcept override {
     failed_ = false;
-    real_.rollback();
+    real_->rollback();
   }
   [[nodiscard]] Result<StreamId> stream(Box box, std::string_view node, std::string_view lane) override {
     if (dead_) return ErrorCode::storage_io;
-    return real_.stream(box, node, lane);
+    return real_->stream(box, node, lane);
   }
   [[nodiscard]] Result<void> put(const Row& row) override {
     if (full_) {
       failed_ = true;
       commit_error_ = ErrorCode::storage_full;
     }
-    return change([&] { return real_.put(row); });
+    return change([&] { return real_->put(row); });
   }
   [[nodiscard]] Result<void> erase(StreamId stream, Sequence sequence) override {
-    return change([&] { return real_.erase(stream, sequence); });
+    return change([&] { return real_->erase(stream, sequence); });
   }
   [[nodiscard]] Result<void> erase_through(StreamId stream, Sequence sequence) override {
-    return change([&] { return real_.erase_through(stream, sequence); });
+    return change([&] { return real_->erase_through(stream, sequence); });
   }
   [[nodiscard]] Result<void> mark(StreamId stream, Sequence sequence, RowState state, std::uint32_t attempts,
                                   std::string_view cause) override {
-    return change([&] { return real_.mark(stream, sequence, state, attempts, cause); });
+    return change([&] { return real_->mark(stream, sequence, state, attempts, cause); });
   }
   [[nodiscard]] Result<void> put_watermark(const Watermark& watermark) override {
-    return change([&] { return real_.put_watermark(watermark); });
+    return change([&] { return real_->put_watermark(watermark); });
   }
   [[nodiscard]] Result<void> put_state(std::string_view key, std::span<const std::byte> value) override {
-    return change([&] { return real_.put_state(key, value); });
+    return change([&] { return real_->put_state(key, value); });
   }
   [[nodiscard]] Result<void> erase_state(std::string_view key) override {
-    return change([&] { return real_.erase_state(key); });
+    return change([&] { return real_->erase_state(key); });
   }
   [[nodiscard]] Result<void> read(StreamId stream, RowState state, Sequence after, std::size_t limit,
                                   const RowVisitor& visit) override {
@@ -102,15 +111,15 @@ class FaultyStore final : public Store {
       --failing_reads_;
       return ErrorCode::storage_io;
     }
-    return real_.read(stream, state, after, limit, visit);
+    return real_->read(stream, state, after, limit, visit);
   }
-  [[nodiscard]] Result<std::vector<Stream>> streams() override { return real_.streams(); }
-  [[nodiscard]] Result<std::vector<Watermark>> watermarks() override { return real_.watermarks(); }
+  [[nodiscard]] Result<std::vector<Stream>> streams() override { return real_->streams(); }
+  [[nodiscard]] Result<std::vector<Watermark>> watermarks() override { return real_->watermarks(); }
   [[nodiscard]] Result<void> read_state(std::string_view prefix, const StateVisitor& visit) override {
-    return real_.read_state(prefix, visit);
+    return real_->read_state(prefix, visit);
   }
-  [[nodiscard]] Counters counters() const noexcept override { return real_.counters(); }
-  [[nodiscard]] std::vector<std::string> findings() const override { return real_.findings(); }
+  [[nodiscard]] Counters counters() const noexcept override { return real_->counters(); }
+  [[nodiscard]] std::vector<std::string> findings() const override { return real_->findings(); }
 
  private:
   template <class Change>
@@ -127,7 +136,7 @@ class FaultyStore final : public Store {
     return dead_;
   }
 
-  Store& real_;
+  Store* real_;
   std::uint32_t failing_commits_ = 0;
   std::uint32_t failing_reads_ = 0;
   std::uint32_t sequences_left_ = 0;
@@ -140,4 +149,4 @@ class FaultyStore final : public Store {
   std::function<void()> died_;
 };
 
-}  // namespace pannier::testing
+}  // namespace pannier::testkit

@@ -8,6 +8,12 @@
 
 namespace pannier {
 
+namespace {
+
+constexpr sqlite3_int64 kLogHeaderBytes = 32;  // SQLite's file format: frames follow it.
+
+}  // namespace
+
 /// What SQLite holds for each open file: ours, then the base's of base_->szOsFile bytes. SQLite allocates
 /// both at once, aligned to 8.
 struct CountingVfs::File {
@@ -27,7 +33,10 @@ struct CountingVfs::Methods {
 
   static int close(sqlite3_file* file) {
     File* ours = File::of(file);
-    if (ours->vfs->log_ == ours->base()) ours->vfs->log_ = nullptr;
+    if (ours->vfs->log_ == ours->base()) {
+      ours->vfs->log_ = nullptr;
+      ours->vfs->log_unsynced_ = false;
+    }
     return base(file)->pMethods->xClose(base(file));
   }
   static int read(sqlite3_file* file, void* to, int size, sqlite3_int64 offset) {
@@ -35,7 +44,10 @@ struct CountingVfs::Methods {
   }
   static int write(sqlite3_file* file, const void* from, int size, sqlite3_int64 offset) {
     File* ours = File::of(file);
-    if (ours->is_log && ours->vfs->first_log_write_ < 0) ours->vfs->first_log_write_ = offset;
+    if (ours->is_log) {
+      if (ours->vfs->first_log_write_ < 0) ours->vfs->first_log_write_ = offset;
+      ours->vfs->frames_are_last_ = offset >= kLogHeaderBytes;
+    }
     ours->vfs->bytes_written_ += static_cast<std::uint64_t>(size);
     return base(file)->pMethods->xWrite(base(file), from, size, offset);
   }
@@ -43,8 +55,18 @@ struct CountingVfs::Methods {
     return base(file)->pMethods->xTruncate(base(file), size);
   }
   static int sync(sqlite3_file* file, int flags) {
-    ++File::of(file)->vfs->syncs_;
-    return base(file)->pMethods->xSync(base(file), flags);
+    File* ours = File::of(file);
+    CountingVfs* vfs = ours->vfs;
+    if (ours->is_log && vfs->leave_out_ && vfs->frames_are_last_) {
+      // A checkpoint within the same commit syncs the log again, and then in earnest.
+      vfs->leave_out_ = false;
+      vfs->log_unsynced_ = true;
+      return SQLITE_OK;
+    }
+    ++vfs->syncs_;
+    const int rc = base(file)->pMethods->xSync(base(file), flags);
+    if (ours->is_log && rc == SQLITE_OK) vfs->log_unsynced_ = false;
+    return rc;
   }
   static int file_size(sqlite3_file* file, sqlite3_int64* size) {
     return base(file)->pMethods->xFileSize(base(file), size);
@@ -85,7 +107,10 @@ struct CountingVfs::Methods {
     const int rc = base(vfs)->xOpen(base(vfs), name, ours->base(), flags, out_flags);
     // A base that failed may still want its close called: it says so by its methods.
     ours->head.pMethods = ours->base()->pMethods == nullptr ? nullptr : &kIo;
-    if (rc == SQLITE_OK && ours->is_log) ours->vfs->log_ = ours->base();
+    if (rc == SQLITE_OK && ours->is_log) {
+      ours->vfs->log_ = ours->base();
+      ours->vfs->log_unsynced_ = true;  // For all that is known: its last commits may have asked for no sync.
+    }
     return rc;
   }
   static int remove(sqlite3_vfs* vfs, const char* name, int sync_directory) {
@@ -205,9 +230,43 @@ bool CountingVfs::hold_room(const std::string& path, std::int64_t bytes) {
   return held;
 }
 
+class CountingVfs::BaseSideFile final : public SideFile {
+ public:
+  BaseSideFile(CountingVfs& vfs, const std::string& path) : vfs_(vfs), file_(vfs.base_, path) {
+    if (!file_.open(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MAIN_JOURNAL)) file_.close();
+  }
+  [[nodiscard]] bool usable() const noexcept { return file_.file != nullptr; }
+  [[nodiscard]] std::int64_t size() noexcept override { return file_.size().value_or(0); }
+  [[nodiscard]] bool read(std::int64_t offset, std::span<std::byte> to) noexcept override {
+    return file_.file->pMethods->xRead(file_.file, to.data(), static_cast<int>(to.size()), offset) == SQLITE_OK;
+  }
+  [[nodiscard]] bool write(std::int64_t offset, std::span<const std::byte> from) noexcept override {
+    vfs_.bytes_written_ += from.size();
+    return file_.file->pMethods->xWrite(file_.file, from.data(), static_cast<int>(from.size()), offset) == SQLITE_OK;
+  }
+
+ private:
+  CountingVfs& vfs_;
+  BaseFile file_;
+};
+
+std::unique_ptr<SideFile> CountingVfs::open_side_file(const std::string& path) {
+  auto opened = std::make_unique<BaseSideFile>(*this, path);
+  if (!opened->usable()) return nullptr;
+  return opened;
+}
+
 void CountingVfs::release_room(const std::string& path) noexcept {
   const BaseFile file(base_, path);
   if (file.named) static_cast<void>(base_->xDelete(base_, file.name.c_str(), 0));
+}
+
+int CountingVfs::sync_log() noexcept {
+  if (log_ == nullptr || !log_unsynced_) return SQLITE_OK;
+  ++syncs_;
+  const int rc = log_->pMethods->xSync(log_, SQLITE_SYNC_NORMAL);
+  if (rc == SQLITE_OK) log_unsynced_ = false;
+  return rc;
 }
 
 void CountingVfs::void_transaction() noexcept {

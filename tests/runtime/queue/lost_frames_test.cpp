@@ -47,7 +47,7 @@ struct Path {
     const auto streams = tablet_store.streams();
     REQUIRE(streams);
     std::uint64_t sum = 0;
-    for (const Stream& stream : *streams) sum += stream.messages;
+    for (const Stream& stream : *streams) sum += stream[RowState::ready].messages;
     return sum;
   }
 

@@ -1,6 +1,9 @@
 #pragma once
 
 #include <functional>
+#include <optional>
+#include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -68,11 +71,20 @@ class FaultyStore final : public Store {
       real_->rollback();
       return commit_error_;
     }
+    last_commit_ = durability;
     return real_->commit(durability);
   }
+  /// What the last commit that reached the store asked for.
+  [[nodiscard]] Durability last_commit() const noexcept { return last_commit_; }
   void rollback() noexcept override {
     failed_ = false;
     real_->rollback();
+  }
+  [[nodiscard]] Result<void> begin_part() override {
+    return change([&] { return real_->begin_part(); });
+  }
+  [[nodiscard]] Result<void> end_part(bool keep) override {
+    return change([&] { return real_->end_part(keep); });
   }
   [[nodiscard]] Result<StreamId> stream(Box box, std::string_view node, std::string_view lane) override {
     if (dead_) return ErrorCode::storage_io;
@@ -91,9 +103,17 @@ class FaultyStore final : public Store {
   [[nodiscard]] Result<void> erase_through(StreamId stream, Sequence sequence) override {
     return change([&] { return real_->erase_through(stream, sequence); });
   }
-  [[nodiscard]] Result<void> mark(StreamId stream, Sequence sequence, RowState state, std::uint32_t attempts,
-                                  std::string_view cause) override {
-    return change([&] { return real_->mark(stream, sequence, state, attempts, cause); });
+  [[nodiscard]] Result<void> keep_through(StreamId stream, Sequence sequence, StoreTime moment) override {
+    return change([&] { return real_->keep_through(stream, sequence, moment); });
+  }
+  [[nodiscard]] Result<void> mark(StreamId stream, Sequence sequence, const Mark& mark) override {
+    return change([&] { return real_->mark(stream, sequence, mark); });
+  }
+  [[nodiscard]] Result<void> requeue(StreamId stream, Sequence sequence, Sequence next) override {
+    return change([&] { return real_->requeue(stream, sequence, next); });
+  }
+  [[nodiscard]] Result<void> trim(StreamId stream, const Load& most, StoreTime before) override {
+    return change([&] { return real_->trim(stream, most, before); });
   }
   [[nodiscard]] Result<void> put_watermark(const Watermark& watermark) override {
     return change([&] { return real_->put_watermark(watermark); });
@@ -104,22 +124,60 @@ class FaultyStore final : public Store {
   [[nodiscard]] Result<void> erase_state(std::string_view key) override {
     return change([&] { return real_->erase_state(key); });
   }
+  [[nodiscard]] Result<void> put_cursor(const Cursor& cursor) override {
+    return change([&] { return real_->put_cursor(cursor); });
+  }
+  [[nodiscard]] Result<void> erase_cursor(StreamId stream, std::string_view reader) override {
+    return change([&] { return real_->erase_cursor(stream, reader); });
+  }
+  [[nodiscard]] Result<void> put_anchor(const ClockAnchor& anchor) override {
+    return change([&] { return real_->put_anchor(anchor); });
+  }
+  [[nodiscard]] Result<void> put_token(StreamId stream, std::string_view token, Sequence sequence,
+                                       StoreTime expires_at) override {
+    return change([&] { return real_->put_token(stream, token, sequence, expires_at); });
+  }
+  [[nodiscard]] Result<void> erase_tokens(StoreTime now, std::size_t limit) override {
+    return change([&] { return real_->erase_tokens(now, limit); });
+  }
+  [[nodiscard]] Result<void> execute(const SqlStatement& statement) override {
+    return change([&] { return real_->execute(statement); });
+  }
   [[nodiscard]] Result<void> read(StreamId stream, RowState state, Sequence after, std::size_t limit,
                                   const RowVisitor& visit) override {
-    if (dead_) return ErrorCode::storage_io;
-    if (failing_reads_ > 0) {
-      --failing_reads_;
-      return ErrorCode::storage_io;
-    }
-    return real_->read(stream, state, after, limit, visit);
+    return look([&] { return real_->read(stream, state, after, limit, visit); });
   }
+  [[nodiscard]] Result<bool> find(Sequence id, const RowVisitor& visit) override {
+    return look([&] { return real_->find(id, visit); });
+  }
+  [[nodiscard]] Result<void> read_due(StoreTime now, std::size_t limit, const RowVisitor& visit) override {
+    return look([&] { return real_->read_due(now, limit, visit); });
+  }
+  [[nodiscard]] Result<std::optional<StoreTime>> next_due() override { return real_->next_due(); }
   [[nodiscard]] Result<std::vector<Stream>> streams() override { return real_->streams(); }
+  [[nodiscard]] const Stream* stream(StreamId id) const noexcept override { return real_->stream(id); }
+  [[nodiscard]] Result<bool> count_some() override { return real_->count_some(); }
   [[nodiscard]] Result<std::vector<Watermark>> watermarks() override { return real_->watermarks(); }
+  [[nodiscard]] Result<std::vector<Cursor>> cursors() override { return real_->cursors(); }
+  [[nodiscard]] Result<std::optional<ClockAnchor>> anchor() override { return real_->anchor(); }
+  [[nodiscard]] Result<Sequence> token(StreamId stream, std::string_view token, StoreTime now) override {
+    return real_->token(stream, token, now);
+  }
   [[nodiscard]] Result<void> read_state(std::string_view prefix, const StateVisitor& visit) override {
     return real_->read_state(prefix, visit);
   }
-  [[nodiscard]] Counters counters() const noexcept override { return real_->counters(); }
+  [[nodiscard]] Result<void> query(const SqlStatement& statement, const SqlVisitor& visit) override {
+    return real_->query(statement, visit);
+  }
+  [[nodiscard]] bool claim(StreamId stream, Sequence sequence) noexcept override {
+    return dead_ || real_->claim(stream, sequence);
+  }
+  void release(StreamId stream, Sequence sequence) noexcept override {
+    if (!dead_) real_->release(stream, sequence);
+  }
+  [[nodiscard]] std::vector<Claim> take_claims() override { return real_->take_claims(); }
   [[nodiscard]] std::vector<std::string> findings() const override { return real_->findings(); }
+  [[nodiscard]] Counters counters() const noexcept override { return real_->counters(); }
 
  private:
   template <class Change>
@@ -127,6 +185,15 @@ class FaultyStore final : public Store {
     if (dies()) return ErrorCode::storage_io;
     if (failed_) return commit_error_;
     return change();
+  }
+  template <class Look>
+  [[nodiscard]] auto look(Look&& look) -> decltype(look()) {
+    if (dead_) return ErrorCode::storage_io;
+    if (failing_reads_ > 0) {
+      --failing_reads_;
+      return ErrorCode::storage_io;
+    }
+    return look();
   }
   [[nodiscard]] bool dies() {
     if (!dead_ && calls_left_ > 0 && --calls_left_ == 0) {
@@ -140,6 +207,7 @@ class FaultyStore final : public Store {
   std::uint32_t failing_commits_ = 0;
   std::uint32_t failing_reads_ = 0;
   std::uint32_t sequences_left_ = 0;
+  Durability last_commit_ = Durability::memory;
   ErrorCode commit_error_ = ErrorCode::storage_io;
   bool full_ = false;
   bool failed_ = false;  // this transaction

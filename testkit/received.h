@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -62,7 +63,7 @@ class Received {
   Result<void> done(Batch effects = {}) {
     return settle([&](const Delivery& delivery) { delivery.done(std::move(effects)); });
   }
-  Result<void> retry(Duration delay = kDefaultRetryDelay, std::string cause = "retry asked for") {
+  Result<void> retry(std::optional<Duration> delay = {}, std::string cause = "retry asked for") {
     return settle([&](const Delivery& delivery) { delivery.retry(delay, std::move(cause)); });
   }
   Result<void> park(std::string cause) {

@@ -41,9 +41,9 @@ Table<QueueStatus> to_table(std::string_view node, const pannier::QueueStatus& s
     row->box = stream.box == pannier::Box::outbox ? Box::Outbox : Box::Inbox;
     row->node = stream.node;
     row->lane = stream.lane;
-    row->messages = stream.messages;
-    row->bytes = stream.bytes;
-    row->parked = stream.parked;
+    row->messages = stream[pannier::RowState::ready].messages;
+    row->bytes = stream[pannier::RowState::ready].bytes;
+    row->parked = stream[pannier::RowState::parked].messages;
     row->in_flight = stream.in_flight;
     row->link_up = stream.link_up;
     table.streams.push_back(std::move(row));

@@ -231,6 +231,13 @@ class Actor : public ActorBase {
     return consume_lane(lane, options);
   }
 
+  /// What the lane has kept comes again as deliveries, to the same handlers. See replay_lane.
+  template <class... Messages>
+  Result<void> replay(std::string_view lane, ReplayOptions options) {
+    static_assert((kHandles<Messages> && ...), "list the type in Actor<Self, Types...> and write its handler");
+    return replay_lane(lane, std::move(options));
+  }
+
   /// For handlers that answer at once: `return reply<Status>(done_, eta_s_);`
   template <FlatTable R, class... Fields>
   [[nodiscard]] Table<R> reply(Fields&&... fields) const {

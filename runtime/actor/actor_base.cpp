@@ -5,6 +5,7 @@
 
 #include "runtime/actor/worker.h"
 #include "runtime/link/router_messages.h"
+#include "runtime/queue/queue_control.h"
 #include "runtime/queue/queue_messages.h"
 
 namespace pannier {
@@ -109,9 +110,10 @@ Result<void> ActorBase::unsubscribe(std::string_view filter) {
   return send(std::move(sent));
 }
 
-Pending<Receipt> ActorBase::enqueue(std::string_view address, std::string_view key, const AnyTable& message) {
+Pending<Receipt> ActorBase::enqueue(std::string_view address, std::string_view key, const AnyTable& message,
+                                    EnqueueOptions options) {
   Batch batch;
-  batch.enqueue(address, key, message);
+  batch.enqueue(address, key, message, std::move(options));
   return commit(std::move(batch));
 }
 
@@ -120,6 +122,8 @@ Pending<Receipt> ActorBase::commit(Batch batch) {
   return Pending<Receipt>{
       {this, native_message(MessageKind::ask, system().queue, Commit{std::move(batch)}), Duration::max()}};
 }
+
+QueueControl ActorBase::queue() noexcept { return QueueControl{*this}; }
 
 Pending<Receipt> ActorBase::commit(Delivery delivery, Batch batch) {
   return Pending<Receipt>{
@@ -130,6 +134,20 @@ Pending<Receipt> ActorBase::commit(Delivery delivery, Batch batch) {
 Result<void> ActorBase::consume_lane(std::string_view lane, ConsumeOptions options) {
   cell_.consumes = true;
   MessagePtr sent = native_message(MessageKind::tell, system().queue, Consume{std::string{lane}, options});
+  sent->reserved = true;
+  return send(std::move(sent));
+}
+
+detail::PendingAsk ActorBase::claim_question(std::string_view lane, const ClaimOptions& options) {
+  cell_.consumes = true;
+  return {this, native_message(MessageKind::ask, system().queue, ClaimRows{std::string{lane}, options}),
+          Duration::max()};
+}
+
+Result<void> ActorBase::replay_lane(std::string_view lane, ReplayOptions options) {
+  cell_.consumes = true;
+  MessagePtr sent =
+      native_message(MessageKind::tell, system().queue, ReplayLane{std::string{lane}, std::move(options)});
   sent->reserved = true;
   return send(std::move(sent));
 }

@@ -71,10 +71,11 @@ void Worker::reply(const Message& question, MessagePtr answer) {
   send_reserved(std::move(answer));
 }
 
-void Worker::reply_error(const Message& question, ErrorCode code) {
+void Worker::reply_error(const Message& question, const Error& error) {
   MessagePtr answer = make_message(MessageKind::reply, question.sender);
   answer->has_error = true;
-  answer->error = code;
+  answer->error = error.code;
+  if (!error.detail.empty()) answer->label = BlockRef::copy_of(std::as_bytes(std::span{error.detail}));
   reply(question, std::move(answer));
 }
 

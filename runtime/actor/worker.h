@@ -46,7 +46,7 @@ class Worker final : public Loop {
   /// Sends what no bound may stop: replies, stop, down.
   void send_reserved(MessagePtr message);
   void reply(const Message& question, MessagePtr answer);
-  void reply_error(const Message& question, ErrorCode code);
+  void reply_error(const Message& question, const Error& error);
   [[nodiscard]] Timers& timers() noexcept { return timers_; }
   [[nodiscard]] MonoTime now() const noexcept { return now_; }
   [[nodiscard]] System& system() noexcept { return system_; }
@@ -121,6 +121,7 @@ class Worker final : public Loop {
   void stop_next_child(Cell& cell);
   void finish_end(Cell& cell);
   void destroy_actor(Cell& cell) noexcept;
+  void drop_deliveries(Cell& cell) noexcept;
   void child_failed(Cell& cell, ActorId child, Error error);
   void child_down(Cell& cell, Message& message);
   void forget_child(Cell& cell, ActorId child) noexcept;

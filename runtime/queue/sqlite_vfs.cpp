@@ -10,6 +10,12 @@
 
 namespace pannier {
 
+namespace {
+
+constexpr sqlite3_int64 kLogHeaderBytes = 32;  // SQLite's file format: frames follow it.
+
+}  // namespace
+
 /// What SQLite holds for each open file: ours, then the base's of base_->szOsFile bytes. SQLite allocates
 /// both at once, aligned to 8.
 struct CountingVfs::File {
@@ -29,7 +35,10 @@ struct CountingVfs::Methods {
 
   static int close(sqlite3_file* file) {
     File* ours = File::of(file);
-    if (ours->vfs->log_ == ours->base()) ours->vfs->log_ = nullptr;
+    if (ours->vfs->log_ == ours->base()) {
+      ours->vfs->log_ = nullptr;
+      ours->vfs->log_unsynced_ = false;
+    }
     return base(file)->pMethods->xClose(base(file));
   }
   static int read(sqlite3_file* file, void* to, int size, sqlite3_int64 offset) {
@@ -45,6 +54,7 @@ struct CountingVfs::Methods {
     if (ours->is_log) {
       ours->vfs->witness_->log_written({static_cast<const std::byte*>(from), static_cast<std::size_t>(size)}, offset);
       if (offset > 0 && ours->vfs->first_frame_ < 0) ours->vfs->first_frame_ = offset;
+      ours->vfs->frames_are_last_ = offset >= kLogHeaderBytes;
     }
     ours->vfs->bytes_written_ += static_cast<std::uint64_t>(size);
     return base(file)->pMethods->xWrite(base(file), from, size, offset);
@@ -54,9 +64,19 @@ struct CountingVfs::Methods {
   }
   static int sync(sqlite3_file* file, int flags) {
     File* ours = File::of(file);
-    ++ours->vfs->syncs_;
+    CountingVfs* vfs = ours->vfs;
+    if (ours->is_log && vfs->leave_out_ && vfs->frames_are_last_) {
+      // A checkpoint within the same commit syncs the log again, and then in earnest.
+      vfs->leave_out_ = false;
+      vfs->log_unsynced_ = true;
+      return SQLITE_OK;
+    }
+    ++vfs->syncs_;
     const int rc = base(file)->pMethods->xSync(base(file), flags);
-    if (ours->is_log && rc == SQLITE_OK) ours->vfs->witness_->log_synced();
+    if (ours->is_log && rc == SQLITE_OK) {
+      vfs->log_unsynced_ = false;
+      vfs->witness_->log_synced();
+    }
     return rc;
   }
   static int file_size(sqlite3_file* file, sqlite3_int64* size) {
@@ -98,7 +118,10 @@ struct CountingVfs::Methods {
     const int rc = base(vfs)->xOpen(base(vfs), name, ours->base(), flags, out_flags);
     // A base that failed may still want its close called: it says so by its methods.
     ours->head.pMethods = ours->base()->pMethods == nullptr ? nullptr : &kIo;
-    if (rc == SQLITE_OK && ours->is_log) ours->vfs->log_ = ours->base();
+    if (rc == SQLITE_OK && ours->is_log) {
+      ours->vfs->log_ = ours->base();
+      ours->vfs->log_unsynced_ = true;  // For all that is known: its last commits may have asked for no sync.
+    }
     return rc;
   }
   static int remove(sqlite3_vfs* vfs, const char* name, int sync_directory) {
@@ -178,7 +201,45 @@ bool CountingVfs::hold_room(const std::string& path, std::int64_t bytes) {
   return held;
 }
 
+class CountingVfs::BaseSideFile final : public SideFile {
+ public:
+  BaseSideFile(CountingVfs& vfs, const std::string& path) : vfs_(vfs), file_(vfs.base_, path) {
+    usable_ = file_.open(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MAIN_JOURNAL);
+  }
+  [[nodiscard]] bool usable() const noexcept { return usable_; }
+  [[nodiscard]] std::int64_t size() noexcept override { return file_.size().value_or(0); }
+  [[nodiscard]] bool read(std::int64_t offset, std::span<std::byte> to) noexcept override {
+    return file_.read(to, offset);
+  }
+  [[nodiscard]] bool write(std::int64_t offset, std::span<const std::byte> from) noexcept override {
+    vfs_.bytes_written_ += from.size();
+    return file_.write(from, offset);
+  }
+
+ private:
+  CountingVfs& vfs_;
+  VfsFile file_;
+  bool usable_ = false;
+};
+
+std::unique_ptr<SideFile> CountingVfs::open_side_file(const std::string& path) {
+  auto opened = std::make_unique<BaseSideFile>(*this, path);
+  if (!opened->usable()) return nullptr;
+  return opened;
+}
+
 void CountingVfs::release_room(const std::string& path) noexcept { VfsFile(base_, path).remove(); }
+
+int CountingVfs::sync_log() noexcept {
+  if (log_ == nullptr || !log_unsynced_) return SQLITE_OK;
+  ++syncs_;
+  const int rc = log_->pMethods->xSync(log_, SQLITE_SYNC_NORMAL);
+  if (rc == SQLITE_OK) {
+    log_unsynced_ = false;
+    witness_->log_synced();
+  }
+  return rc;
+}
 
 void CountingVfs::void_transaction() noexcept {
   if (log_ == nullptr || first_frame_ < 0 || is_mutant(Mutant::failed_group_stays)) return;

@@ -2,15 +2,27 @@
 
 #include <sqlite3.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "platform/result.h"
 #include "runtime/queue/sqlite_witness.h"
 
 namespace pannier {
+
+/// A small file beside a database. Its writes are counted like all others; nothing is synced.
+class SideFile {
+ public:
+  virtual ~SideFile() = default;
+  /// Bytes of it; 0 where it cannot say.
+  [[nodiscard]] virtual std::int64_t size() noexcept = 0;
+  [[nodiscard]] virtual bool read(std::int64_t offset, std::span<std::byte> to) noexcept = 0;
+  [[nodiscard]] virtual bool write(std::int64_t offset, std::span<const std::byte> from) noexcept = 0;
+};
 
 /// A layer over SQLite's own way to the files (or over one that a test registered): counts what is written
 /// and synced where SQLite does it, and knows where in the log a transaction began. Registered under a name
@@ -43,6 +55,15 @@ class CountingVfs {
   [[nodiscard]] bool hold_room(const std::string& path, std::int64_t bytes);
   void release_room(const std::string& path) noexcept;
 
+  /// A file that is no database, opened or made through the base; null where it cannot be. It must go before this.
+  [[nodiscard]] std::unique_ptr<SideFile> open_side_file(const std::string& path);
+
+  /// The next sync of the log that follows frames is left out: that of a commit which need only survive the process.
+  /// Syncs of the log's header, of a checkpoint and of the database are not. Off takes an order back that found none.
+  void leave_out_commit_sync(bool on) noexcept { leave_out_ = on; }
+  /// What was left out, made good. SQLITE_OK where nothing was.
+  [[nodiscard]] int sync_log() noexcept;
+
   /// From here on what is written to the log belongs to a new transaction.
   void transaction_begins() noexcept {
     first_frame_ = -1;
@@ -56,6 +77,7 @@ class CountingVfs {
  private:
   struct File;
   struct Methods;
+  class BaseSideFile;
   CountingVfs() = default;
 
   sqlite3_vfs vfs_{};
@@ -64,6 +86,9 @@ class CountingVfs {
   std::uint64_t bytes_written_ = 0;
   std::uint64_t syncs_ = 0;
   std::int64_t first_frame_ = -1;
+  bool leave_out_ = false;        ///< The next sync that ends a commit.
+  bool frames_are_last_ = false;  ///< The last write to the log was no header.
+  bool log_unsynced_ = false;
   sqlite3_file* log_ = nullptr;  ///< The base's open log, or null.
   std::unique_ptr<LogWitness> witness_;
 };

@@ -38,11 +38,13 @@ struct Hand : Actor<Hand, std::function<void(Hand&)>> {
   using Actor::after;
   using Actor::ask;
   using Actor::cancel;
+  using Actor::claim;
   using Actor::commit;
   using Actor::enqueue;
   using Actor::every;
   using Actor::now;
   using Actor::publish;
+  using Actor::queue;
   using Actor::read_state;
   using Actor::ref;
   using Actor::stop;

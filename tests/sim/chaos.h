@@ -130,10 +130,10 @@ class Chaos {
     const auto streams = host.store().streams();
     REQUIRE(streams);
     for (const Stream& stream : *streams) {
-      if (stream.messages + stream.parked > 0) {
-        left += host.name() + " keeps " + std::to_string(stream.messages) + " ready and " +
-                std::to_string(stream.parked) + " parked messages of lane " + stream.lane + " to '" + stream.node +
-                "'\n";
+      if (stream[RowState::ready].messages + stream[RowState::parked].messages > 0) {
+        left += host.name() + " keeps " + std::to_string(stream[RowState::ready].messages) + " ready and " +
+                std::to_string(stream[RowState::parked].messages) + " parked messages of lane " + stream.lane +
+                " to '" + stream.node + "'\n";
       }
     }
     struct Inspector : Actor<Inspector> {
@@ -151,10 +151,12 @@ class Chaos {
     simulator_.run_for(1s);
     if (status.streams.empty()) left += host.name() + " does not answer\n";
     for (const StreamStatus& stream : status.streams) {
-      if (stream.messages + stream.bytes + stream.parked + stream.in_flight > 0) {
-        left += host.name() + " counts " + std::to_string(stream.messages) + " messages, " +
-                std::to_string(stream.bytes) + " bytes, " + std::to_string(stream.in_flight) + " in flight of lane " +
-                stream.lane + " to '" + stream.node + "'\n";
+      if (stream[RowState::ready].messages + stream[RowState::ready].bytes + stream[RowState::parked].messages +
+              stream.in_flight >
+          0) {
+        left += host.name() + " counts " + std::to_string(stream[RowState::ready].messages) + " messages, " +
+                std::to_string(stream[RowState::ready].bytes) + " bytes, " + std::to_string(stream.in_flight) +
+                " in flight of lane " + stream.lane + " to '" + stream.node + "'\n";
       }
     }
     return left;
@@ -165,7 +167,7 @@ class Chaos {
       const auto streams = host->store().streams();
       REQUIRE(streams);
       for (const Stream& stream : *streams) {
-        if (stream.messages > 0) return false;
+        if (stream[RowState::ready].messages > 0) return false;
       }
     }
     return true;

@@ -71,7 +71,9 @@ struct Idle : pannier::Actor<Idle> {
         .then([](pannier::Result<pannier::QueueStatus> status) {
           if (!status) return;
           std::uint64_t waiting = 0;
-          for (const pannier::StreamStatus& stream : status->streams) waiting += stream.messages;
+          for (const pannier::StreamStatus& stream : status->streams) {
+            waiting += stream[pannier::RowState::ready].messages;
+          }
           if (waiting == 0) say("idle");
         });
   }

@@ -75,7 +75,7 @@ TEST_CASE("a message that a node has taken outlives its crash, on a disk in memo
 TEST_CASE("a node that dies within a commit has stored all of it or nothing, and nobody hears its answer") {
   for (const bool stored : {false, true}) {
     Pair pair;
-    pair.tablet->crash_in_store_call(3, stored);  // begin, put, commit
+    pair.tablet->crash_in_store_call(4, stored);  // begin, put, the clocks, commit
     const auto receipt = pair.cook->enqueue("hub/orders", "", make<Number>(7), 5s);
     REQUIRE_FALSE(receipt);
     CHECK(outcome(receipt) == "timeout");

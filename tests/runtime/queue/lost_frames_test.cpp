@@ -42,7 +42,7 @@ struct Path {
     const auto streams = tablet.store().streams();
     REQUIRE(streams);
     std::uint64_t sum = 0;
-    for (const Stream& stream : *streams) sum += stream.messages;
+    for (const Stream& stream : *streams) sum += stream[RowState::ready].messages;
     return sum;
   }
 

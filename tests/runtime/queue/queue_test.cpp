@@ -6,71 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "tests/runtime/script.h"
+#include "tests/runtime/queue/queue_bench.h"
 
 namespace pannier::testing {
 namespace {
 
 using namespace std::chrono_literals;
-
-/// A node with a store that the test breaks.
-struct Bench {
-  explicit Bench(std::vector<LaneOptions> lanes = {})
-      : node(simulator, nullptr, NodeOptions{.name = "here", .lanes = std::move(lanes)}) {
-    begin();
-  }
-  void begin() {
-    hand = *node->spawn<Hand>();
-    simulator.run_for(1ms);
-  }
-  void restart() {
-    REQUIRE(node.restart());
-    begin();
-  }
-  void enqueue(const std::string& lane, const std::string& key, std::int64_t value) {
-    let(simulator, *node, hand, [=, this](Hand& actor) {
-      actor.enqueue(lane, key, make<Number>(value)).then([=, this](Result<Receipt> receipt) {
-        script.note(std::to_string(value) + (receipt ? " stored" : " " + outcome(receipt.error())));
-      });
-    });
-  }
-  QueueStatus status(std::size_t rows = 0) {
-    QueueStatus found;
-    let(simulator, *node, hand, [&](Hand& actor) {
-      actor.ask<QueueStatus>(LocalRef{node->system().queue}, Inspect{{}, rows}, 1s).then([&](Result<QueueStatus> s) {
-        REQUIRE(s);
-        found = std::move(*s);
-      });
-    });
-    simulator.run_for(1ms);
-    return found;
-  }
-  std::size_t state(const std::string& prefix) {
-    std::size_t count = 0;
-    REQUIRE(node.store().read_state(prefix, [&](std::string_view, std::span<const std::byte>) { return ++count > 0; }));
-    return count;
-  }
-  void run(Duration span = 10ms) { simulator.run_for(span); }
-
-  sim::Simulator simulator{7};
-  SimNode node;
-  ActorRef<Hand> hand;
-  Script script;
-};
-
-using OnDelivery = std::function<void(std::int64_t value, const std::string& key, Delivery delivery)>;
-
-struct Consumer : Actor<Consumer, Number> {
-  Consumer(std::string lane, ConsumeOptions options, OnDelivery act)
-      : lane_(std::move(lane)), options_(options), act_(std::move(act)) {}
-  void on_start() { CHECK(consume<Number>(lane_, options_)); }
-  void on(const Number& number, const Delivery& delivery) { act_(number.value(), std::string{label()}, delivery); }
-
- private:
-  std::string lane_;
-  ConsumeOptions options_;
-  OnDelivery act_;
-};
 
 /// Keeps its deliveries until it is stopped, and says nothing.
 struct Keeper : Actor<Keeper, Number> {
@@ -127,7 +68,7 @@ TEST_CASE("a receipt comes only after the commit; a commit that fails fails ever
   bench.enqueue("lane", "", 4);
   CHECK(bench.script.take() == "4 stored");
   REQUIRE(bench.status().streams.size() == 1);
-  CHECK(bench.status().streams[0].messages == 1);
+  CHECK(bench.status().streams[0][RowState::ready].messages == 1);
 }
 
 TEST_CASE("a batch is stored whole or not at all, also where the numbers give out in the middle of it") {
@@ -142,7 +83,7 @@ TEST_CASE("a batch is stored whole or not at all, also where the numbers give ou
   };
   let(bench.simulator, *bench.node, bench.hand, store_three);
   CHECK(bench.script.take() == "storage_io");
-  for (const StreamStatus& stream : bench.status().streams) CHECK(stream.messages == 0);
+  for (const StreamStatus& stream : bench.status().streams) CHECK(stream[RowState::ready].messages == 0);
   CHECK(bench.state("s") == 0);
   let(bench.simulator, *bench.node, bench.hand, store_three);
   CHECK(bench.script.take() == "stored");
@@ -265,7 +206,8 @@ TEST_CASE("a consumer that is built anew gets again what it had in its hands") {
   CHECK(bench.script.lines.size() >= 4);
   CHECK(std::count(bench.script.lines.begin(), bench.script.lines.end(), "1") == 1);
   CHECK(std::count(bench.script.lines.begin(), bench.script.lines.end(), "2") == 2);
-  for (const StreamStatus& stream : bench.status().streams) CHECK(stream.messages + stream.in_flight == 0);
+  for (const StreamStatus& stream : bench.status().streams)
+    CHECK(stream[RowState::ready].messages + stream.in_flight == 0);
 }
 
 TEST_CASE("what was not done before a crash is delivered after it; what was done is not") {

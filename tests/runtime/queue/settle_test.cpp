@@ -57,7 +57,7 @@ struct Bench {
   std::uint64_t waiting(const std::string& lane) {
     const auto streams = sim.node().store().streams();  // named: the loop would not keep it alive
     for (const Stream& stream : *streams) {
-      if (stream.box == Box::inbox && stream.lane == lane) return stream.messages;
+      if (stream.box == Box::inbox && stream.lane == lane) return stream[RowState::ready].messages;
     }
     return 0;
   }
@@ -127,7 +127,8 @@ TEST_CASE("a plain handler of a delivery may return an answer, and fails its act
   Story streams;
   const auto kept = sim.node().store().streams();
   for (const Stream& stream : *kept) {
-    streams.push_back(stream.lane + " " + std::to_string(stream.messages) + " parked " + std::to_string(stream.parked));
+    streams.push_back(stream.lane + " " + std::to_string(stream[RowState::ready].messages) + " parked " +
+                      std::to_string(stream[RowState::parked].messages));
   }
   CHECK(streams == Story{"in 0 parked 1"});
   Story causes;

@@ -66,7 +66,7 @@ TEST_CASE("a group whose fsync failed is not stored, not acknowledged, and does 
     bench.disk.fail_syncs(failures);
     CHECK(bench.try_put(stream).error().code == ErrorCode::storage_io);
     CHECK(read_sequences(*bench.store, stream) == rows);
-    CHECK(stream_of(*bench.store, stream).messages == 3);
+    CHECK(stream_of(*bench.store, stream)[RowState::ready].messages == 3);
     bench.disk.fail_syncs(0);
     const Result<Sequence> next = bench.try_put(stream);  // The store goes on by itself, on a file opened anew.
     REQUIRE(next.ok());

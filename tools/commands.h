@@ -61,6 +61,10 @@ struct AskCommand : ClientOptions {
 struct EnqueueCommand : ClientOptions {
   std::string lane;
   std::string key;
+  std::uint64_t delay_ms = 0;
+  std::uint64_t expires_in_ms = 0;  ///< 0: as the lane says.
+  std::string token;
+  std::string durability;  ///< memory, committed, fsynced; empty: as the lane says.
 };
 [[nodiscard]] int run_enqueue(const EnqueueCommand& command);
 
@@ -75,8 +79,20 @@ struct ConsumeCommand : ClientOptions {
 
 struct QueueCommand : ClientOptions {
   std::string key;
+  std::uint64_t id = 0;
   std::uint32_t rows = 0;
+  bool counters = false;
 };
 [[nodiscard]] int run_queue(const QueueCommand& command);
+
+/// redrive, purge, cancel: what becomes of messages that wait.
+struct DecideCommand : ClientOptions {
+  std::string lane;  ///< LANE of the node, or NODE/LANE for what waits to be sent there.
+  std::string key;
+  std::uint64_t id = 0;
+};
+[[nodiscard]] int run_redrive(const DecideCommand& command);
+[[nodiscard]] int run_purge(const DecideCommand& command);
+[[nodiscard]] int run_cancel(const DecideCommand& command);
 
 }  // namespace pannier::tools

@@ -28,6 +28,7 @@ NodeOptions node_options(const NodeConfig& config, const zmq::KeyPair& keys) {
   options.links = config.links;
   options.listen = config.listen;
   options.lanes = config.lanes;
+  options.queue = config.queue;
   for (const NodeConfig::Peer& peer : config.peers) options.peers.push_back(peer.who);
   if (config.insecure_plaintext) return options;
   options.peers.push_back({client_prefix(config.name), keys.public_key, true});
@@ -45,7 +46,6 @@ ServiceOptions service_options(const NodeConfig& config) {
   for (const LaneOptions& lane : config.lanes) {
     if (!lane.forward_to.empty()) options.forwarded[lane.name] = lane.forward_to;
   }
-  options.max_attempts = config.max_attempts;
   return options;
 }
 

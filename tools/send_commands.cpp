@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <array>
+
 #include "platform/files.h"
 #include "tools/commands.h"
 #include "tools/schema/inspect.fbs.h"
@@ -45,7 +48,7 @@ std::string durable_at(const std::string& node, Durability durability) {
   switch (durability) {
     case Durability::Fsynced: return "on disk at " + node + " (synced)";
     case Durability::Committed: return "in the file of " + node + " (not synced: a power cut may take it)";
-    default: return "in the memory of " + node + " only: its store is in memory";
+    default: return "in the memory of " + node + " only, not on disk yet";
   }
 }
 
@@ -133,7 +136,11 @@ int run_enqueue(const EnqueueCommand& command) {
   const AnyTable request = carrying<Enqueue>(*ready.payload, [&](auto& builder, std::uint64_t type, auto data) {
     const auto address = builder.CreateString(command.lane);
     const auto key = builder.CreateString(command.key);
-    return CreateEnqueue(builder, address, key, type, data);
+    const auto token = builder.CreateString(command.token);
+    const std::array<std::string_view, 4> durabilities = {"", "memory", "committed", "fsynced"};
+    const auto durability = std::find(durabilities.begin(), durabilities.end(), command.durability);
+    return CreateEnqueue(builder, address, key, type, data, command.delay_ms, command.expires_in_ms, token,
+                         static_cast<std::uint8_t>(durability - durabilities.begin()));
   });
   const auto receipt = ready.client->ask<Enqueued>(request, command.target.timeout);
   if (!receipt) {
@@ -146,7 +153,7 @@ int run_enqueue(const EnqueueCommand& command) {
         break;
       case ErrorCode::full: text += ": lane '" + command.lane + "' is at its quota; nothing was stored"; break;
       case ErrorCode::invalid_argument:
-        text += ": '" + command.lane + "' is no lane, or the key is too long; nothing was stored";
+        text += ": '" + command.lane + "' is no lane, or the key is too long, or a time cannot be; nothing was stored";
         break;
       default: text += "; nothing was stored"; break;
     }
@@ -160,7 +167,10 @@ int run_enqueue(const EnqueueCommand& command) {
               .text("key", command.key)
               .number("sequence", (*receipt)->sequence())
               .text("durability", name_of((*receipt)->durability()))
+              .flag("duplicate", (*receipt)->duplicate())
               .str());
+  } else if ((*receipt)->duplicate()) {
+    print("#" + std::to_string((*receipt)->sequence()) + " was stored before with this token; nothing was stored now");
   } else {
     print("#" + std::to_string((*receipt)->sequence()) + " " + durable_at(node, (*receipt)->durability()));
   }

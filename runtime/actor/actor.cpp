@@ -16,6 +16,8 @@ Delivery delivery_of(ActorBase& actor, const Message& message) {
   return Delivery{actor.system(), message.sender, message.correlation};
 }
 
+void end_delivery(ActorBase& actor, const Message& message) { delivery_of(actor, message).done(); }
+
 Responder responder_of(ActorBase& actor, const Message& message) { return Responder{actor.system(), message}; }
 
 bool stashed(const ActorBase& actor) noexcept { return actor.worker().keeps_message(); }

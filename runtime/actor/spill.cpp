@@ -92,7 +92,8 @@ struct Spiller : Actor<Spiller, Down, LooksEmpty> {
       if (!status) return;
       to_come_ = 0;
       for (const StreamStatus& stream : status->streams) {
-        if (stream.box == Box::inbox && stream.lane == lane_) to_come_ = stream.messages - stream.in_flight;
+        if (stream.box == Box::inbox && stream.lane == lane_)
+          to_come_ = stream[RowState::ready].messages - stream.in_flight;
       }
       if (to_come_ == 0) static_cast<void>(tell(LocalRef{self().id()}, LooksEmpty{}).ok());
     });

@@ -47,7 +47,7 @@ class Worker final : public Loop {
   /// Sends what no bound may stop: replies, stop, down.
   void send_reserved(MessagePtr message);
   void reply(const Message& question, MessagePtr answer);
-  void reply_error(const Message& question, ErrorCode code);
+  void reply_error(const Message& question, const Error& error);
   [[nodiscard]] Timers& timers() noexcept { return timers_; }
   [[nodiscard]] MonoTime now() const noexcept { return now_; }
   [[nodiscard]] System& system() noexcept { return system_; }

@@ -125,6 +125,7 @@ class ThreadedDrive final : public Drive, public Clock {
     return MonoTime{Duration{now_ns_.load(std::memory_order_acquire)}};
   }
   [[nodiscard]] WallTime wall_now() const noexcept override { return WallTime{now().time_since_epoch()}; }
+  [[nodiscard]] std::uint64_t boot() const noexcept override { return 1; }
   [[nodiscard]] bool all_sleep() const noexcept {
     return std::all_of(beds_.begin(), beds_.end(), [](const Bed* bed) { return bed->sleeps(); });
   }

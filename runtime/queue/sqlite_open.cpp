@@ -128,7 +128,7 @@ Result<bool> SqliteStore::count_rows(std::size_t limit) {
     const bool more = load.messages == limit;
     loads_.counted(*piece, more ? through : store_checks::kMaxSequence, load);
     if (more) return true;
-    limit -= load.messages;  // Streams with little in them go together.
+    limit -= static_cast<std::size_t>(load.messages);  // Streams with little in them go together.
   }
   return false;
 }

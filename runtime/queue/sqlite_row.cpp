@@ -134,8 +134,8 @@ bool decode(std::span<const std::byte> head, Row& row) noexcept {
   row.expires_at = is_there(kExpiresAt) ? store_time(reader.integer(8)) : kNoMoment;
   row.moment = is_there(kMoment) ? store_time(reader.integer(8)) : kNoMoment;
   row.attempts = is_there(kAttempts) ? static_cast<std::uint32_t>(reader.integer(4)) : 0;
-  row.producer = is_there(kProducer) ? reader.text(reader.integer(2)) : std::string_view{};
-  row.cause = is_there(kCause) ? reader.text(reader.integer(2)) : std::string_view{};
+  row.producer = is_there(kProducer) ? reader.text(static_cast<std::size_t>(reader.integer(2))) : std::string_view{};
+  row.cause = is_there(kCause) ? reader.text(static_cast<std::size_t>(reader.integer(2))) : std::string_view{};
   row.key = reader.text(reader.left());
   return reader.ok();
 }

@@ -193,7 +193,7 @@ TimerId ActorBase::ask_message(detail::PendingAsk ask, Timers::Function outcome)
   // A question asked on behalf of another one may not outlive it; what the queue commits answers when it is committed.
   const bool bounded = ask.timeout != Duration::max();
   Waiting behind = waiting();
-  const MonoTime due = bounded ? std::min(now() + ask.timeout, behind.deadline) : kNever;
+  const MonoTime due = bounded ? std::min(later(now(), ask.timeout), behind.deadline) : kNever;
   ask.question->deadline = due;
   if (!ask.question->from_afar) ask.question->label = behind.chain;
   Result<void> sent;
@@ -216,13 +216,13 @@ void ActorBase::end_question(TimerId id, const Error& error) {
 }
 
 TimerId ActorBase::after(Duration delay, Callback<void()> function) {
-  return worker_.timers().arm(cell_, now() + delay, Duration::zero(),
+  return worker_.timers().arm(cell_, later(now(), delay), Duration::zero(),
                               [function = std::move(function)](Message*) mutable { function(); });
 }
 
 TimerId ActorBase::every(Duration period, Callback<void()> function) {
   if (period <= Duration::zero()) period = std::chrono::milliseconds{1};
-  return worker_.timers().arm(cell_, now() + period, period,
+  return worker_.timers().arm(cell_, later(now(), period), period,
                               [function = std::move(function)](Message*) mutable { function(); });
 }
 

@@ -167,6 +167,10 @@ class ActorBase {
   void watch(Ref actor);
   /// Puts this actor down as failed after this turn: its supervisor decides.
   void fail(std::string why);
+  /// As fail, where `done` is an error: for what the actor cannot be without, as `require(subscribe<Position>("#"))`.
+  void require(const Result<void>& done) {
+    if (!done) fail(done.error().text());
+  }
 
   // --- What the templates above stand on ---------------------------------------------------------------------------
   Result<void> send(MessagePtr message);

@@ -42,7 +42,7 @@ struct Regroup {
 /// The way of a full mailbox to the disk: see spill.h.
 struct Spill {
   ActorId spiller;
-  bool active = false;        // something older is in the lane: what comes goes there as well
+  bool active = true;         // something older is, or may be, in the lane: what comes goes there as well
   std::uint32_t waiting = 0;  // in the spiller's mailbox
 };
 

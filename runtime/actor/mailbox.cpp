@@ -32,6 +32,7 @@ void Worker::open_mailbox(Cell& cell) {
   } else {
     annex.spill = std::make_unique<Spill>();
     annex.spill->spiller = start_spiller(*this, cell.id, spill_lane(system_.describe(cell.id)));
+    cell.max_count.store(0, std::memory_order_relaxed);  // an earlier life may have left something: see spill.cpp
   }
 }
 

@@ -27,7 +27,8 @@ struct Spiller : Actor<Spiller, Down, LooksEmpty> {
   void on_start() {
     watch(Ref{target_});
     static_cast<void>(consume_lane(lane_, {.window = kWindow}).ok());
-    every(kLookAgain, &Spiller::look_if_active);
+    keep_looking();  // an earlier life of the target may have left something
+    look_if_active();
   }
   void on(const Down&) { stop(); }
   void on(const LooksEmpty&) {
@@ -64,6 +65,7 @@ struct Spiller : Actor<Spiller, Down, LooksEmpty> {
   void put_away(const Message& message) {
     if (Spill* state = spill()) --state->waiting;
     wrote_since_ = true;
+    keep_looking();
     enqueue(lane_, label(), AnyTable{message.type, message.info, message.block})
         .then([this, type = message.type_name(), sender = message.sender](const Result<Receipt>& kept) {
           if (!kept) system().report({DeadLetterReason::mailbox_full, type, sender, target_});
@@ -81,6 +83,18 @@ struct Spiller : Actor<Spiller, Down, LooksEmpty> {
     if (to_come_ == 0 && waiting <= cell->plan().options().mailbox.messages / 2) look_if_active();
   }
 
+  /// In case that no message comes by that would make it look. No timer is armed while memory is enough.
+  void keep_looking() {
+    if (std::exchange(keeps_looking_, true)) return;
+    after(kLookAgain, [this] {
+      keeps_looking_ = false;
+      const Spill* state = spill();
+      if (state == nullptr || !state->active) return;
+      keep_looking();
+      look_if_active();
+    });
+  }
+
   /// Asks the queue whether anything is left in the lane.
   void look_if_active() {
     const Spill* state = spill();
@@ -92,8 +106,8 @@ struct Spiller : Actor<Spiller, Down, LooksEmpty> {
       if (!status) return;
       to_come_ = 0;
       for (const StreamStatus& stream : status->streams) {
-        if (stream.box == Box::inbox && stream.lane == lane_)
-          to_come_ = stream[RowState::ready].messages - stream.in_flight;
+        if (stream.box != Box::inbox || stream.lane != lane_) continue;
+        to_come_ = stream.exact ? stream[RowState::ready].messages - stream.in_flight : 1;  // at least
       }
       if (to_come_ == 0) static_cast<void>(tell(LocalRef{self().id()}, LooksEmpty{}).ok());
     });
@@ -103,6 +117,7 @@ struct Spiller : Actor<Spiller, Down, LooksEmpty> {
   std::string lane_;
   std::uint64_t to_come_ = 0;  // rows of the lane that are not in our hands, as the queue said last
   bool looking_ = false;
+  bool keeps_looking_ = false;
   bool wrote_since_ = false;
 };
 

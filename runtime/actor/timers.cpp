@@ -131,6 +131,7 @@ void Timers::rearm(Fired fired, MonoTime due) {
 }
 
 void Timers::push(Entry entry) {
+  if (entry.due == kNever) return;  // it ends by its answer, or by cancel
   entry.node->in_heap = true;
   std::size_t index = heap_.size();
   heap_.push_back(entry);

@@ -1,9 +1,5 @@
 #include "tests/runtime/shell.h"
 
-#include <algorithm>
-#include <cstdio>
-#include <cstdlib>
-
 #include "platform/posix/loop_thread.h"
 #include "transports/inproc/inproc_transport.h"
 
@@ -151,27 +147,6 @@ class LockedEntropy final : public Entropy {
 };
 
 }  // namespace
-
-void ShellLog::write(LogLevel level, std::string_view line) noexcept {
-  static const bool show = std::getenv("PANNIER_TEST_LOG") != nullptr;
-  if (show) std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
-  const std::lock_guard hold{mutex_};
-  lines_.emplace_back(level, line);
-}
-
-std::string ShellLog::last_error() const {
-  const std::lock_guard hold{mutex_};
-  for (auto each = lines_.rbegin(); each != lines_.rend(); ++each) {
-    if (each->first == LogLevel::error) return each->second;
-  }
-  return {};
-}
-
-bool ShellLog::tells(std::string_view part) const {
-  const std::lock_guard hold{mutex_};
-  return std::any_of(lines_.begin(), lines_.end(),
-                     [&](const auto& line) { return line.second.find(part) != std::string::npos; });
-}
 
 Shell::Shell(Setup setup) : shared_entropy_(std::make_unique<LockedEntropy>(entropy_, entropy_mutex_)) {
   bool threads = false;

@@ -10,9 +10,9 @@
 
 #include <doctest/doctest.h>
 
-#include "platform/log.h"
 #include "platform/sim/simulator.h"
 #include "runtime/node.h"
+#include "testkit/recorded_log.h"
 #include "tests/runtime/script.h"
 
 /// Where the tests of actors run: each of them on one worker and on several, in the simulator and on threads.
@@ -35,19 +35,6 @@ class Drive {
   [[nodiscard]] virtual bool run_until(const std::function<bool()>& done, Duration limit) = 0;
   /// A handler that takes this long. From its thread.
   virtual void pass(Duration span) = 0;
-};
-
-/// The lines of a node, from any thread.
-class ShellLog final : public Log {
- public:
-  void write(LogLevel level, std::string_view line) noexcept override;
-  [[nodiscard]] std::string last_error() const;
-  /// Whether a line of any level holds `part`.
-  [[nodiscard]] bool tells(std::string_view part) const;
-
- private:
-  mutable std::mutex mutex_;
-  std::vector<std::pair<LogLevel, std::string>> lines_;
 };
 
 /// A node in one of the shells. Construct one in a test case, and the whole case runs once in each of them:
@@ -83,7 +70,7 @@ class Shell {
   /// A worker of the first node hangs from now on, as in a handler that never returns.
   void hang(std::uint32_t worker) { drive_->hang(*(**this).loops()[worker]); }
   [[nodiscard]] std::uint32_t workers() const noexcept { return workers_; }
-  [[nodiscard]] ShellLog& log() noexcept { return log_; }
+  [[nodiscard]] testkit::RecordedLog& log() noexcept { return log_; }
 
   /// Runs `order` in a turn of `hand`, and what follows from it at once.
   void let(ActorRef<Hand> hand, Hand::Order order);
@@ -96,7 +83,7 @@ class Shell {
   };
 
   std::uint32_t workers_ = 0;
-  ShellLog log_;
+  testkit::RecordedLog log_;
   sim::SeededEntropy entropy_{2};
   std::mutex entropy_mutex_;
   std::unique_ptr<Entropy> shared_entropy_;

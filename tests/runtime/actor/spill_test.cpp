@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "runtime/actor/worker.h"
 #include "runtime/queue/memory_store.h"
 #include "tests/runtime/shell.h"
 
@@ -21,6 +22,19 @@ struct Reader : Actor<Reader, Note, int> {
 
  private:
   Script* script_;
+};
+
+/// Is told something as soon as it runs.
+struct EarlyReader : Actor<EarlyReader, Note> {
+  EarlyReader(Script* script, ActorRef<Hand> hand) : script_(script), hand_(hand) {}
+  void on_start() {
+    CHECK(tell(hand_, Hand::Order{[reader = self()](Hand& hand) { CHECK(hand.tell(reader, note("new"))); }}));
+  }
+  void on(const Note& note) { script_->note(note.text()->str()); }
+
+ private:
+  Script* script_;
+  ActorRef<Hand> hand_;
 };
 
 /// A reader with room for two, and a hand beside it.
@@ -74,6 +88,20 @@ TEST_CASE("what comes while something older is on the disk waits behind it, and 
   CHECK(desk.store.counters().commits == commits);  // not by way of the disk
 }
 
+TEST_CASE("a mailbox that has spilled leaves no timer behind once memory is enough: nobody wakes for it") {
+  Desk desk;
+  desk.tell(1, 100);
+  desk.shell.run_for(10s);
+  const auto steps = [&] {
+    std::uint64_t sum = 0;
+    for (const auto& worker : desk.shell->system().workers) sum += worker->steps();
+    return sum;
+  };
+  const std::uint64_t before = steps();
+  desk.shell.run_for(60s);
+  CHECK(steps() == before);
+}
+
 TEST_CASE("publications spill with their topic") {
   Desk desk;
   desk.shell.let(desk.hand, [&](Hand& self) {
@@ -125,17 +153,23 @@ TEST_CASE("what the lane has no room for goes to the dead letters") {
   CHECK(shell->dead_letters(DeadLetterReason::mailbox_full) == 5);
 }
 
-TEST_CASE("what an earlier life has left on the disk is read by the next actor of that name") {
+TEST_CASE("what an earlier life has left on the disk is read by the next actor of that name, before what is new") {
   sim::SeededEntropy entropy{7};
   MemoryStore store{entropy};
   Script script;
   Shell shell{{.store = &store}};
-  const auto hand = *shell->spawn<Hand>();
-  shell.let(hand, [](Hand& self) { self.enqueue("mailbox.reader", "", note("left over")).forget(); });
-  SpawnOptions options{.name = "reader", .mailbox = {.messages = 2, .when_full = WhenFull::spill}};
-  REQUIRE(shell->spawn<Reader>(options, &script));
+  SpawnOptions beside;
+  beside.worker = 0;
+  const auto hand = *shell->spawn<Hand>(beside);
+  shell.let(hand, [](Hand& self) {
+    for (const char* text : {"left", "over"}) self.enqueue("mailbox.reader", "", note(text)).forget();
+  });
   shell.run_for(1s);
-  CHECK(script.take() == "left over");
+  SpawnOptions options{.name = "reader", .mailbox = {.messages = 20, .when_full = WhenFull::spill}};
+  options.worker = 0;
+  REQUIRE(shell->spawn<EarlyReader>(options, &script, hand));
+  shell.run_for(5s);
+  CHECK(script.take() == "left; over; new");
 }
 
 TEST_CASE("only an actor with a name, on a node with a store, can spill") {

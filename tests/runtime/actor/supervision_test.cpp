@@ -169,6 +169,17 @@ TEST_CASE("a failure that never ends goes up to the top: the node has failed, an
   CHECK(shell.log().last_error().find("no configuration") != std::string::npos);
 }
 
+TEST_CASE("an actor that does not get what it requires has failed, with the reason") {
+  struct Picky : Actor<Picky, Note> {
+    void on_start() { require(subscribe<Note>("notes/#/more")); }
+    void on(const Note& /*note*/) {}
+  };
+  Shell shell;
+  REQUIRE(shell->spawn<Picky>());
+  shell.run_for(1ms);
+  CHECK(shell.log().last_error().find("'notes/#/more' is no topic filter") != std::string::npos);
+}
+
 TEST_CASE("a permanent child that stops by itself starts again") {
   Office office{{}, Restart::permanent};
   office.poke("a", "stop");
@@ -275,8 +286,8 @@ TEST_CASE("deep down in a tree the one that blocks is named, and none of those w
   shell->stop();
   CHECK(shell.run_until([&] { return shell->stopped(); }, 10s));
   CHECK(script.take() == "parent stops; grandparent stops");
-  CHECK(shell.log().tells("actor /grandparent/parent/stuck did not stop within its limit"));
-  CHECK_FALSE(shell.log().tells("parent did not stop"));
+  CHECK(shell.log().has("actor /grandparent/parent/stuck did not stop within its limit"));
+  CHECK_FALSE(shell.log().has("parent did not stop"));
 }
 
 TEST_CASE("the report of a failure names the actor's path, the message's type and the reason") {

@@ -48,6 +48,17 @@ TEST_CASE("timers fire in the order of their deadlines, equal ones in the order 
   CHECK(clock.timers.next_due() == kNever);
 }
 
+TEST_CASE("a timer that is further off than any clock reaches does not fire, and may be cancelled") {
+  CHECK(later(MonoTime{5s}, Duration::max()) == kNever);
+  CHECK(later(MonoTime{5s}, Duration::max() - 6s) == MonoTime{Duration::max() - 1s});
+  Clockwork clock;
+  const TimerId never = clock.timers.arm(clock.cell, kNever, Duration::zero(), [](Message*) {});
+  CHECK(clock.timers.next_due() == kNever);
+  CHECK(clock.at(Duration::max()).empty());
+  CHECK(clock.timers.cancel(never));
+  CHECK_FALSE(clock.timers.cancel(never));
+}
+
 TEST_CASE("a cancelled timer does not fire, and nobody wakes for it") {
   Clockwork clock;
   const TimerId first = clock.arm(10ms, 1);

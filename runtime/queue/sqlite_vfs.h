@@ -10,6 +10,7 @@
 #include <string>
 
 #include "platform/result.h"
+#include "runtime/queue/sqlite_gather.h"
 #include "runtime/queue/sqlite_witness.h"
 
 namespace pannier {
@@ -25,9 +26,9 @@ class SideFile {
 };
 
 /// A layer over SQLite's own way to the files (or over one that a test registered): counts what is written
-/// and synced where SQLite does it, and knows where in the log a transaction began. Registered under a name
-/// of its own while it lives, never the default, so that SQLite elsewhere in the process is not touched. It
-/// must outlive every connection opened through it. One thread, that of its store.
+/// and synced where SQLite does it, gathers writes, and knows where in the log a transaction began. Registered
+/// under a name of its own while it lives, never the default, so that SQLite elsewhere in the process is not
+/// touched. It must outlive every connection opened through it. One thread, that of its store.
 ///
 /// Its files offer neither shared memory nor memory mapping (io methods of version 1), so that SQLite cannot
 /// use either even where a pragma failed to forbid it.
@@ -83,6 +84,7 @@ class CountingVfs {
   sqlite3_vfs vfs_{};
   sqlite3_vfs* base_ = nullptr;
   std::string name_;
+  WriteGather gather_;
   std::uint64_t bytes_written_ = 0;
   std::uint64_t syncs_ = 0;
   std::int64_t first_frame_ = -1;

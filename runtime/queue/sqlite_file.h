@@ -45,8 +45,12 @@ class VfsFile {
     int found = 0;  // For the POSIX VFS an empty file does not exist.
     return named_ && vfs_->xAccess(vfs_, name_.c_str(), SQLITE_ACCESS_EXISTS, &found) == SQLITE_OK && found != 0;
   }
-  void remove() noexcept {
-    if (named_) static_cast<void>(vfs_->xDelete(vfs_, name_.c_str(), 0));
+  void remove() noexcept { static_cast<void>(remove(false)); }
+  /// `sync_folder`: it shall not be back after a power cut. True where it is gone.
+  [[nodiscard]] bool remove(bool sync_folder) noexcept {
+    if (!named_) return false;
+    const int rc = vfs_->xDelete(vfs_, name_.c_str(), sync_folder ? 1 : 0);
+    return rc == SQLITE_OK || rc == SQLITE_IOERR_DELETE_NOENT;
   }
 
   // Of an open file
@@ -61,6 +65,16 @@ class VfsFile {
   }
   [[nodiscard]] bool write(std::span<const std::byte> bytes, std::int64_t offset) {
     return file_->pMethods->xWrite(file_, bytes.data(), static_cast<int>(bytes.size()), offset) == SQLITE_OK;
+  }
+  /// SQLITE_OK, SQLITE_FULL or another error.
+  [[nodiscard]] int write_all(std::span<const std::byte> bytes, std::int64_t offset) {
+    return file_->pMethods->xWrite(file_, bytes.data(), static_cast<int>(bytes.size()), offset);
+  }
+  [[nodiscard]] bool truncate(std::int64_t size) { return file_->pMethods->xTruncate(file_, size) == SQLITE_OK; }
+  /// Of a file opened as a database: keeps everybody else out until it is closed. False where somebody else has it.
+  [[nodiscard]] bool lock() {
+    return file_->pMethods->xLock(file_, SQLITE_LOCK_SHARED) == SQLITE_OK &&
+           file_->pMethods->xLock(file_, SQLITE_LOCK_EXCLUSIVE) == SQLITE_OK;
   }
   [[nodiscard]] bool sync() { return file_->pMethods->xSync(file_, SQLITE_SYNC_NORMAL) == SQLITE_OK; }
 

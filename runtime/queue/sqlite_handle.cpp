@@ -138,6 +138,8 @@ Error Connection::error(int rc, std::string_view doing) const {
     if (text != sqlite3_errstr(rc)) problem.append(" (").append(text).append(")");
   }
   const ErrorCode code = code_of(rc, system_error);
+  const bool damage = (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB;
+  if (damage && on_damage_) on_damage_();
   if (code == ErrorCode::corrupt && (rc & 0xff) == SQLITE_NOTADB) problem = "not a Pannier store (not a database)";
   return store_error(code, path_, problem);
 }

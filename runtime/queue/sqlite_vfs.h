@@ -39,6 +39,9 @@ class CountingVfs {
   CountingVfs(const CountingVfs&) = delete;
   CountingVfs& operator=(const CountingVfs&) = delete;
 
+  /// What it is a layer over.
+  [[nodiscard]] sqlite3_vfs* base() const noexcept { return base_; }
+
   /// For sqlite3_open_v2. Lives as long as this.
   [[nodiscard]] const char* name() const noexcept { return name_.c_str(); }
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace pannier {
 
@@ -15,13 +16,13 @@ namespace pannier {
 class VfsFile {
  public:
   VfsFile(sqlite3_vfs* vfs, const std::string& path)
-      : vfs_(vfs), name_(static_cast<std::size_t>(vfs->mxPathname) + 2, '\0'), memory_(sqlite3_malloc(vfs->szOsFile)) {
-    named_ = memory_ != nullptr && vfs_->xFullPathname(vfs_, path.c_str(), vfs_->mxPathname, name_.data()) == SQLITE_OK;
+      : vfs_(vfs),
+        name_(static_cast<std::size_t>(vfs->mxPathname) + 2, '\0'),
+        // Not SQLite's: whether a file is there shall not depend on what it has left.
+        memory_(static_cast<std::size_t>(vfs->szOsFile) / sizeof(std::max_align_t) + 1) {
+    named_ = vfs_->xFullPathname(vfs_, path.c_str(), vfs_->mxPathname, name_.data()) == SQLITE_OK;
   }
-  ~VfsFile() {
-    close();
-    sqlite3_free(memory_);
-  }
+  ~VfsFile() { close(); }
   VfsFile(const VfsFile&) = delete;
   VfsFile& operator=(const VfsFile&) = delete;
 
@@ -29,7 +30,7 @@ class VfsFile {
   [[nodiscard]] bool open(int flags) {
     if (!named_) return false;
     close();
-    file_ = static_cast<sqlite3_file*>(memory_);
+    file_ = reinterpret_cast<sqlite3_file*>(memory_.data());
     file_->pMethods = nullptr;
     int out_flags = 0;
     if (vfs_->xOpen(vfs_, name_.c_str(), file_, flags, &out_flags) == SQLITE_OK) return true;
@@ -81,7 +82,7 @@ class VfsFile {
  private:
   sqlite3_vfs* vfs_;
   std::string name_;
-  void* memory_;
+  std::vector<std::max_align_t> memory_;
   sqlite3_file* file_ = nullptr;
   bool named_ = false;
 };

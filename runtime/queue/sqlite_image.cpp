@@ -1,6 +1,7 @@
 #include "runtime/queue/sqlite_image.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -11,10 +12,18 @@ namespace pannier {
 using sqlite_log::big;
 
 SqliteImage::SqliteImage(sqlite3_vfs* vfs, const std::string& path) : file_(vfs, path), log_(vfs, path + "-wal") {
-  if (file_.exists() && file_.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB)) {
-    pages_ = static_cast<std::uint32_t>(file_.size().value_or(0) / static_cast<std::int64_t>(kPageBytes));
+  if (file_.exists()) {
+    const bool opened = file_.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB);
+    const std::optional<std::int64_t> size = opened ? file_.size() : std::nullopt;
+    disk_failed_ = !size;
+    pages_ = static_cast<std::uint32_t>(size.value_or(0) / static_cast<std::int64_t>(kPageBytes));
   }
-  if (log_.exists() && log_.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_WAL)) read_log();
+  if (!log_.exists()) return;
+  if (log_.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_WAL)) {
+    read_log();
+  } else {
+    disk_failed_ = true;
+  }
 }
 
 void SqliteImage::read_log() {
@@ -42,8 +51,17 @@ void SqliteImage::read_log() {
 
 bool SqliteImage::read(std::uint32_t number, Page& to) const {
   if (number == 0 || number > pages_) return false;
-  if (const auto found = in_log_.find(number); found != in_log_.end()) return log_.read(to, found->second);
-  return file_.is_open() && file_.read(to, std::int64_t{number - 1} * static_cast<std::int64_t>(kPageBytes));
+  bool done = false;
+  if (const auto found = in_log_.find(number); found != in_log_.end()) {
+    done = log_.read(to, found->second);
+  } else {
+    const std::int64_t at = std::int64_t{number - 1} * static_cast<std::int64_t>(kPageBytes);
+    const auto end = file_.is_open() ? file_.size() : std::optional<std::int64_t>(0);
+    if (end && at >= *end) return false;  // It was to come from a log that is cut off.
+    done = end && file_.read(to, at);
+  }
+  disk_failed_ = disk_failed_ || !done;
+  return done;
 }
 
 }  // namespace pannier

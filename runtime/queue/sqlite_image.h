@@ -26,6 +26,8 @@ class SqliteImage {
   [[nodiscard]] std::uint32_t pages() const noexcept { return pages_; }
   /// False where it is not there or cannot be read.
   [[nodiscard]] bool read(std::uint32_t number, Page& to) const;
+  /// The disk did not give what is there: at another time there may be more.
+  [[nodiscard]] bool disk_failed() const noexcept { return disk_failed_; }
 
  private:
   void read_log();
@@ -33,6 +35,7 @@ class SqliteImage {
   VfsFile file_;
   VfsFile log_;
   std::uint32_t pages_ = 0;
+  mutable bool disk_failed_ = false;
   std::unordered_map<std::uint32_t, std::int64_t> in_log_;  ///< Page -> offset of its newest committed content.
 };
 

@@ -26,7 +26,9 @@ void SqliteStore::check_log() {
 
 Result<void> SqliteStore::open() {
   const bool again = incarnation_ != 0;  // After a failure: a running node's file is not replaced under it.
-  if (again || !sqlite_salvage::is_wanted(*vfs_, options_.path)) {
+  const Result<bool> wanted = again ? Result<bool>(false) : sqlite_salvage::is_wanted(*vfs_, options_.path);
+  if (!wanted) return wanted.error();
+  if (!*wanted) {
     Result<void> opened = open_file();
     if (opened || again || !sqlite_salvage::is_damage(*vfs_, options_.path, opened.error())) return opened;
   }

@@ -45,21 +45,24 @@ std::string aside_name(const std::string& path, std::uint32_t number) {
   return path + "-damaged" + std::to_string(number);
 }
 
-/// Nothing where there is no note. A note that does not hold was being written: nothing had been done by then.
-std::optional<Note> read_note(CountingVfs& vfs, const std::string& path) {
-  VfsFile file(vfs.base(), note_name(path));
-  NoteBytes bytes{};
-  if (!file.exists()) return std::nullopt;
-  const bool read = file.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB) && file.read(bytes, 0);
-  const bool holds = read && sqlite_log::little(bytes, 16) == crc32c(0, std::span(bytes).first(16)) &&
-                     std::equal(kMagic.begin(), kMagic.end(), reinterpret_cast<const char*>(bytes.data()));
-  if (!holds) return Note{};
-  return Note{static_cast<Note::Phase>(sqlite_log::little(bytes, 8)), sqlite_log::little(bytes, 12)};
-}
-
 Error disk_error(int rc, const std::string& path, const char* doing) {
   const ErrorCode code = (rc & 0xff) == SQLITE_FULL ? ErrorCode::storage_full : ErrorCode::storage_io;
   return store_error(code, path, std::string("damaged, and not salvaged yet: cannot ") + doing);
+}
+
+/// Nothing where there is no note. A note that does not hold was being written: nothing had been done by then.
+Result<std::optional<Note>> read_note(CountingVfs& vfs, const std::string& path) {
+  VfsFile file(vfs.base(), note_name(path));
+  if (!file.exists()) return std::optional<Note>{};
+  NoteBytes bytes{};
+  const bool opened = file.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB);
+  const std::optional<std::int64_t> size = opened ? file.size() : std::nullopt;
+  const bool short_of_it = size && *size < static_cast<std::int64_t>(kNoteBytes);
+  if (!size || (!short_of_it && !file.read(bytes, 0))) return disk_error(SQLITE_IOERR, path, "read the note beside it");
+  const bool holds = sqlite_log::little(bytes, 16) == crc32c(0, std::span(bytes).first(16)) &&
+                     std::equal(kMagic.begin(), kMagic.end(), reinterpret_cast<const char*>(bytes.data()));
+  if (!holds) return std::optional(Note{});
+  return std::optional(Note{static_cast<Note::Phase>(sqlite_log::little(bytes, 8)), sqlite_log::little(bytes, 12)});
 }
 
 Result<void> make_note(CountingVfs& vfs, const std::string& path, const Note& note) {
@@ -112,6 +115,7 @@ Result<SalvageReport> fill_new_file(const SqliteOptions& options, CountingVfs& v
   const SqliteImage image(vfs.base(), aside);
   Result<SalvageReport> report = SqliteSalvage(image, **session, new_incarnation).run();
   if (!report) return report;
+  if (image.disk_failed()) return disk_error(SQLITE_IOERR, options.path, "read it");
   if (Result<void> copied = copy_application_tables(aside, vfs, **session, *report); !copied) return copied.error();
   return report;
 }
@@ -127,10 +131,15 @@ bool header_as_made(const SqliteImage::Page& page) noexcept {
 }  // namespace
 
 void note_damage(CountingVfs& vfs, const std::string& path) noexcept {
-  if (!read_note(vfs, path)) static_cast<void>(make_note(vfs, path, {}).ok());
+  const auto noted = read_note(vfs, path);
+  if (noted && !*noted) static_cast<void>(make_note(vfs, path, {}).ok());
 }
 
-bool is_wanted(CountingVfs& vfs, const std::string& path) { return read_note(vfs, path).has_value(); }
+Result<bool> is_wanted(CountingVfs& vfs, const std::string& path) {
+  const auto noted = read_note(vfs, path);
+  if (!noted) return noted.error();
+  return noted->has_value();
+}
 
 bool is_damage(CountingVfs& vfs, const std::string& path, const Error& refused) {
   switch (refused.code) {
@@ -156,7 +165,9 @@ bool is_damage(CountingVfs& vfs, const std::string& path, const Error& refused) 
 
 Result<Salvaged> run(const SqliteOptions& options, CountingVfs& vfs) {
   const std::string& path = options.path;
-  Note note = read_note(vfs, path).value_or(Note{});
+  const auto noted_before = read_note(vfs, path);
+  if (!noted_before) return noted_before.error();
+  Note note = noted_before->value_or(Note{});
   if (!VfsFile(vfs.base(), path).open(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MAIN_DB)) {
     return store_error(ErrorCode::permission, path, "damaged, and not writable");
   }

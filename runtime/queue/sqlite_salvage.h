@@ -12,8 +12,8 @@ namespace pannier::sqlite_salvage {
 /// Damage was met: the next start salvages, however large the file is. Does what it can.
 void note_damage(CountingVfs& vfs, const std::string& path) noexcept;
 
-/// A start before this one, or what it met, asks for a salvage.
-[[nodiscard]] bool is_wanted(CountingVfs& vfs, const std::string& path);
+/// Whether a start before this one, or what it met, asks for a salvage. An error: that cannot be told now.
+[[nodiscard]] Result<bool> is_wanted(CountingVfs& vfs, const std::string& path);
 
 /// Whether `refused`, which opening gave, is what damage does to a store: not the file of another program, nor that of
 /// a newer release.

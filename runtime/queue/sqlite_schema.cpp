@@ -130,8 +130,8 @@ std::string make_tables(std::uint64_t incarnation, Sequence lease) {
 
 Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs) {
   // SQLite deletes the log of an empty or missing database without a word, and acknowledged messages with it.
-  if (vfs.size_of(options.path).value_or(0) == 0 && vfs.size_of(options.path + "-wal").value_or(0) > 0) {
-    return store_error(ErrorCode::corrupt, options.path, "missing, empty or not readable, but its -wal file is there");
+  if (vfs.size_of(options.path) == 0 && vfs.size_of(options.path + "-wal").value_or(1) > 0) {
+    return store_error(ErrorCode::corrupt, options.path, "missing or empty, but its -wal file is there");
   }
   Result<Connection> database = Connection::open(options.path, vfs.name());
   if (!database) return database;

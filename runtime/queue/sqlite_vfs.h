@@ -50,7 +50,7 @@ class CountingVfs {
 
   [[nodiscard]] LogWitness& witness() noexcept { return *witness_; }
 
-  /// Bytes of the file at `path` (absolute or relative), nothing where there is none or it cannot be opened.
+  /// Bytes of the file at `path` (absolute or relative), 0 where there is none, nothing where it cannot be opened.
   [[nodiscard]] std::optional<std::int64_t> size_of(const std::string& path);
 
   /// Makes sure that a file of `bytes` zeros stands at `path`, written and synced, so that deleting it gives

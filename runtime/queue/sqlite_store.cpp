@@ -110,6 +110,7 @@ Result<void> SqliteStore::commit(Durability durability) {
     clean_ = false;
   }
   loads_.commit();
+  part_.reset();
   open_ = false;
   ++counters_.commits;
   return {};

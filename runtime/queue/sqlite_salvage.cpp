@@ -101,7 +101,8 @@ Result<void> copy(sqlite3_vfs* vfs, const std::string& from, const std::string& 
 
 std::uint32_t free_number(CountingVfs& vfs, const std::string& path) {
   for (std::uint32_t number = 1; number <= limits::kDamagedFiles; ++number) {
-    if (!VfsFile(vfs.base(), aside_name(path, number)).exists()) return number;
+    const std::string name = aside_name(path, number);
+    if (!VfsFile(vfs.base(), name).exists() && !VfsFile(vfs.base(), name + "-wal").exists()) return number;
   }
   return 0;
 }
@@ -184,6 +185,9 @@ Result<Salvaged> run(const SqliteOptions& options, CountingVfs& vfs) {
   if (!lock.open(SQLITE_OPEN_READWRITE | SQLITE_OPEN_MAIN_DB) || !lock.lock()) {
     return store_error(ErrorCode::in_use, path, "another process salvages it");
   }
+  if (const auto noted = read_note(vfs, path); !noted || !*noted) {
+    return store_error(ErrorCode::in_use, path, "another process has just salvaged it");
+  }
   const std::string aside = aside_name(path, note.number);
   if (note.phase != Note::Phase::put_aside) {
     // Whoever has salvaged it meanwhile holds it; or somebody has put another file there.
@@ -206,7 +210,6 @@ Result<Salvaged> run(const SqliteOptions& options, CountingVfs& vfs) {
   static_cast<void>(vfs.witness().check(path));  // Of the new file from here on, which has no log yet.
   Result<SalvageReport> report = fill_new_file(options, vfs, aside);
   if (!report) return report.error();
-  lock.close();
   if (!VfsFile(vfs.base(), note_name(path)).remove(true)) return disk_error(SQLITE_IOERR, path, "end the salvage");
   return Salvaged{"Store " + path + ": it was damaged. The damaged file is kept as " + aside +
                       "; a new one holds what was sound in it: " + report->text() + ".",

@@ -188,7 +188,8 @@ std::optional<std::int64_t> CountingVfs::size_of(const std::string& path) {
   // Opened as a database file whatever it is: only then does the POSIX VFS look after locks held by this
   // process.
   VfsFile file(base_, path);
-  if (!file.exists() || !file.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB)) return std::nullopt;
+  if (!file.exists()) return 0;
+  if (!file.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB)) return std::nullopt;
   return file.size();
 }
 

@@ -40,6 +40,9 @@ class CountingVfs {
   CountingVfs(const CountingVfs&) = delete;
   CountingVfs& operator=(const CountingVfs&) = delete;
 
+  /// What it is a layer over.
+  [[nodiscard]] sqlite3_vfs* base() const noexcept { return base_; }
+
   /// For sqlite3_open_v2. Lives as long as this.
   [[nodiscard]] const char* name() const noexcept { return name_.c_str(); }
 
@@ -48,7 +51,7 @@ class CountingVfs {
 
   [[nodiscard]] LogWitness& witness() noexcept { return *witness_; }
 
-  /// Bytes of the file at `path` (absolute or relative), nothing where there is none or it cannot be opened.
+  /// Bytes of the file at `path` (absolute or relative), 0 where there is none, nothing where it cannot be opened.
   [[nodiscard]] std::optional<std::int64_t> size_of(const std::string& path);
 
   /// Makes sure that a file of `bytes` zeros stands at `path`, written and synced, so that deleting it gives

@@ -10,7 +10,7 @@
 namespace pannier::bench {
 namespace {
 
-constexpr Duration kInterval = std::chrono::milliseconds{2};
+constexpr Duration kInterval = std::chrono::milliseconds{1};
 
 /// Enqueues an urgent message each interval, once the link is up.
 struct Caller : Actor<Caller> {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 
 #include "platform/clock.h"
 #include "runtime/limits.h"
@@ -11,14 +12,27 @@ namespace pannier {
 /// How many bytes of rows may be on their way to one node. As much as a fast link can take, and on a slow one so little
 /// that a row which must go now does not stand behind seconds of others in buffers that nobody can reach into: the
 /// window grows while acknowledgements come as soon as they ever did, and shrinks once they come later by more than a
-/// target (LEDBAT, RFC 6817, with its target of 100 ms, and multiplicative decrease). A value; one thread.
+/// target (LEDBAT, RFC 6817, with its target of 100 ms, and multiplicative decrease). For as long as rows of higher lanes
+/// come by, lower ones have a frame's worth on their way: the far end commits what arrives together, and an urgent row
+/// waits for the commit that it meets. A value; one thread.
 class FlowWindow {
  public:
   static constexpr std::size_t kLeast = limits::kFrameTargetBytes;
   static constexpr std::size_t kMost = limits::kOutboxWindowBytes;
   static constexpr Duration kTarget = std::chrono::milliseconds{100};
+  static constexpr Duration kYields = std::chrono::seconds{1};
 
   [[nodiscard]] std::size_t bytes() const noexcept { return window_; }
+  /// For rows of a lane of that priority.
+  [[nodiscard]] std::size_t bytes(std::uint32_t priority, MonoTime now) const noexcept {
+    return priority < passed_by_ && now < passed_ + kYields ? kLeast : window_;
+  }
+
+  /// A row of a lane of that priority went by waiting rows of lower ones.
+  void passed(std::uint32_t priority, MonoTime now) noexcept {
+    if (now >= passed_ + kYields || priority > passed_by_) passed_by_ = priority;
+    passed_ = now;
+  }
 
   /// A row of `bytes` was acknowledged `delay` after it was sent.
   void acknowledged(std::size_t bytes, Duration delay, MonoTime now) noexcept {
@@ -36,6 +50,8 @@ class FlowWindow {
   std::size_t window_ = 2 * kLeast;
   Duration least_delay_ = Duration::max();
   MonoTime shrunk_{};
+  std::uint32_t passed_by_ = 0;
+  MonoTime passed_{};
 };
 
 }  // namespace pannier

@@ -140,7 +140,7 @@ bool Outbox::has_room(const Route& route, const OutStream& stream) const noexcep
   std::size_t bytes = 0;
   const auto& by_priority = route.in_flight_bytes;
   for (auto at = by_priority.lower_bound(stream.lane->priority); at != by_priority.end(); ++at) bytes += at->second;
-  return bytes < route.window.bytes();
+  return bytes < route.window.bytes(stream.lane->priority, port_->now());
 }
 
 void Outbox::landed(Route& route, OutStream& stream, const InFlight& row) noexcept {
@@ -187,6 +187,7 @@ void Outbox::share(Route& route, OutStream& sent, std::size_t bytes) noexcept {
   for (OutStream* each : route.streams) {
     const bool waits = each != &sent && each->sent < each->committed && each->lane->priority < sent.lane->priority;
     if (!waits) continue;
+    route.window.passed(sent.lane->priority, port_->now());
     each->owed_bytes = std::min<std::int64_t>(each->owed_bytes + moved * each->lane->share_percent / 100,
                                               2 * static_cast<std::int64_t>(limits::kFrameTargetBytes));
   }

@@ -40,5 +40,20 @@ TEST_CASE("late acknowledgements of one round shrink the window once") {
   CHECK(window.bytes() == before - before / 4);
 }
 
+TEST_CASE("while rows of a higher lane come by, lower lanes have a frame's worth on their way, and for a second after") {
+  FlowWindow window;
+  MonoTime now{10s};
+  for (int row = 0; row < 4096; ++row) window.acknowledged(kRow, 1ms, now += 1ms);
+  window.passed(7, now);
+  CHECK(window.bytes(6, now) == FlowWindow::kLeast);
+  CHECK(window.bytes(7, now) == FlowWindow::kMost);
+  CHECK(window.bytes(6, now + 999ms) == FlowWindow::kLeast);
+  CHECK(window.bytes(6, now + 1s) == FlowWindow::kMost);
+  window.passed(3, now + 500ms);  // the higher one still counts
+  CHECK(window.bytes(6, now + 1s) == FlowWindow::kLeast);
+  window.passed(3, now + 2s);
+  CHECK(window.bytes(6, now + 2s) == FlowWindow::kMost);
+}
+
 }  // namespace
 }  // namespace pannier

@@ -68,8 +68,10 @@ function(pannier_find_build_dependencies out)
   if(PANNIER_BUILD_TOOLS)
     pannier_require(cli11 libcli11-dev CLI/CLI.hpp)
     pannier_require(tomlplusplus libtomlplusplus-dev toml++/toml.h)
-    # The parser of schemas and JSON. Only tools link the FlatBuffers library; the core needs its headers.
-    pannier_require(flatbuffers_parser libflatbuffers-dev flatbuffers/idl.h flatbuffers)
+    if(PANNIER_TOOL_SCHEMAS)
+      # The parser of schemas and JSON. Only tools link the FlatBuffers library; the core needs its headers.
+      pannier_require(flatbuffers_parser libflatbuffers-dev flatbuffers/idl.h flatbuffers)
+    endif()
   endif()
   list(REMOVE_DUPLICATES missing)
   list(JOIN missing " " missing)

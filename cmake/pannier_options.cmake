@@ -15,8 +15,13 @@ function(pannier_options target)
   endif()
   # Under sanitizers gcc 12 takes the absent parts of std::variant and std::optional for uninitialised reads, and
   # FlatBuffers' tables, which are views of a buffer, for objects of one byte.
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_FLAGS MATCHES "-fsanitize")
+  set(flags "${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_MINSIZEREL}")
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND flags MATCHES "-fsanitize")
     target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized -Wno-stringop-overread)
+  endif()
+  # Objects that also hold machine code: who links the library need not optimise at link time, and ./dev size reads them.
+  if(CMAKE_INTERPROCEDURAL_OPTIMIZATION AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${target} PRIVATE -ffat-lto-objects)
   endif()
   target_link_options(${target} PRIVATE -Wl,--gc-sections)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)

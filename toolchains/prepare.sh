@@ -1,9 +1,9 @@
 #!/bin/sh
-# prepare.sh FOLDER: fetches the pinned sources (sources.txt), checks them and makes them ready to be built for any target:
-# FOLDER/src/{zeromq3,libsodium,sqlite3,flatbuffers} and FOLDER/src/include. What is ready already stays as it is.
+# prepare.sh FOLDER: fetches the pinned sources (sources.txt), checks them and makes them ready to be built for any
+# target, in FOLDER/src. What is ready already stays as it is.
 #
-# They come from the directory that PANNIER_SOURCES names, where it is set, or else from the distribution's archive by apt,
-# with lists and state of its own under FOLDER/apt: the system's own source list is neither read nor changed.
+# They come from the directory that PANNIER_SOURCES names, where it is set, or else from the distribution's archive by
+# apt, with lists and state of its own under FOLDER/apt: the system's own source list is neither read nor changed.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "${1:?usage: prepare.sh FOLDER}"
@@ -27,8 +27,8 @@ correct() {
 
 copy_sources() {
   pinned | while read -r sum file _; do
-    [ -e "$PANNIER_SOURCES/$file" ] || fail "$PANNIER_SOURCES has no $file (PANNIER_SOURCES; toolchains/sources.txt lists all)"
-    correct "$sum" "$PANNIER_SOURCES/$file" || fail "$PANNIER_SOURCES/$file has another checksum than toolchains/sources.txt"
+    [ -e "$PANNIER_SOURCES/$file" ] || fail "PANNIER_SOURCES ($PANNIER_SOURCES) has no $file; toolchains/sources.txt lists all"
+    correct "$sum" "$PANNIER_SOURCES/$file" || fail "$PANNIER_SOURCES/$file is not what toolchains/sources.txt pins"
     cp "$PANNIER_SOURCES/$file" .
   done
 }
@@ -114,7 +114,7 @@ cd "$folder/src/flatbuffers"
 version=$(sed -n 's/.*FLATBUFFERS_VERSION_\(MAJOR\|MINOR\|REVISION\) //p' include/flatbuffers/base.h | paste -sd.)
 if [ "$(flatc --version 2>/dev/null)" != "flatc version $version" ]; then
   echo "building flatc $version for this machine"
-  { cmake -S . -B host -G Ninja -DCMAKE_BUILD_TYPE=Release -DFLATBUFFERS_BUILD_TESTS=OFF -DFLATBUFFERS_BUILD_FLATHASH=OFF &&
+  { cmake -S . -B host -G Ninja -DCMAKE_BUILD_TYPE=Release -DFLATBUFFERS_BUILD_TESTS=OFF &&
     cmake --build host --target flatc; } >>"$log" 2>&1 || fail "flatc could not be built; see $log"
   mkdir -p "$folder/host/bin"
   cp host/flatc "$folder/host/bin/"

@@ -1,8 +1,8 @@
 # Android, by the NDK's own toolchain file: ANDROID_NDK_ROOT in the environment, r25 (clang 14) or newer. ./dev cross
 # android, or -DANDROID_ABI=armeabi-v7a for the 32-bit one.
 #
-# Not tried: no NDK was at hand where this was written. It is as far as the NDK's documents lead. What is likely to need
-# a hand: warnings of newer clang versions, which are errors in our code (CXXFLAGS=-Wno-error); and an app loads a shared
+# Not tried: no NDK was at hand where this was written. It is as far as the NDK's documents lead. What may need a hand:
+# the warnings of newer clang versions, which are errors in our code (CXXFLAGS=-Wno-error); and that an app loads a shared
 # library of its own, for which it adds -fPIC and links pannier::pannier into it.
 if(NOT DEFINED ENV{ANDROID_NDK_ROOT})
   message(FATAL_ERROR " toolchains/android.cmake: set ANDROID_NDK_ROOT to where the NDK is")

@@ -2,8 +2,8 @@
 # emulated.sh TARGET COMMAND [ARGUMENT...]: runs COMMAND where the kernel starts the target's programs as it starts its
 # own, by qemu-user. A test that starts other programs, and kills them, needs no more than that.
 #
-# Where the system is set up so already (package qemu-user-binfmt), this adds nothing. Elsewhere the kernel is told within
-# a namespace of this command's own (Linux 6.7 or newer): the machine stays as it is.
+# Where the system is set up so already (package qemu-user-binfmt), this adds nothing. Elsewhere the kernel is told
+# within a namespace of this command's own (Linux 6.7 or newer): the machine stays as it is.
 set -eu
 target=$1
 shift

@@ -27,7 +27,7 @@ correct() {
 
 copy_sources() {
   pinned | while read -r sum file _; do
-    [ -e "$PANNIER_SOURCES/$file" ] || fail "PANNIER_SOURCES ($PANNIER_SOURCES) has no $file; toolchains/sources.txt lists all"
+    [ -e "$PANNIER_SOURCES/$file" ] || fail "$PANNIER_SOURCES has no $file; toolchains/sources.txt lists all"
     correct "$sum" "$PANNIER_SOURCES/$file" || fail "$PANNIER_SOURCES/$file is not what toolchains/sources.txt pins"
     cp "$PANNIER_SOURCES/$file" .
   done

@@ -2,8 +2,8 @@
 #include <cstdlib>
 #include <exception>
 
-// What libstdc++ calls when nobody caught an exception; a program may have its own. The library's prints the type's name
-// in C++ spelling, and 30 to 50 KB of it do nothing else.
+// What libstdc++ calls when nobody caught an exception; a program may have its own. The library's prints the type's
+// name in C++ spelling, and 30 to 50 KB of it do nothing else.
 namespace __gnu_cxx {
 
 void __verbose_terminate_handler() {

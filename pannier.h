@@ -10,3 +10,4 @@
 #include "runtime/message/table.h"
 #include "runtime/message/type_id.h"
 #include "runtime/node.h"
+#include "runtime/queue/queue_control.h"

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "bench/measure.h"
 #include "bench/rows.h"
 
 namespace pannier::bench {
@@ -18,7 +20,8 @@ struct Options {
   int rounds = 5;
   double scale = 1;
   std::string json;
-  std::string folder;  ///< Of the programs.
+  std::uint64_t rows = 10'000'000;  ///< Of a backlog.
+  std::string programs;             ///< The folder that they are in.
 };
 
 constexpr const char* kUsage =
@@ -27,6 +30,7 @@ constexpr const char* kUsage =
     "  --only NAME   the row of this name, or all whose names start with it; may be given again\n"
     "  --rounds N    measurements of each side, after one to warm up (default 5)\n"
     "  --scale F     that share of the work of each measurement (default 1)\n"
+    "  --rows N      that wait in the rows backlog/... (default 10,000,000: some minutes and 4 GB of disk)\n"
     "  --json FILE   write the rows to FILE as well\n"
     "  --list        the names of the rows\n";
 
@@ -39,7 +43,7 @@ Options read_options(int argc, char** argv) {
   Options options;
   const std::string self = argv[0];
   const auto slash = self.rfind('/');
-  options.folder = slash == std::string::npos ? "." : self.substr(0, slash);
+  options.programs = slash == std::string::npos ? "." : self.substr(0, slash);
   for (int i = 1; i < argc; ++i) {
     const std::string_view option = argv[i];
     if (option == "--help") {
@@ -58,13 +62,15 @@ Options read_options(int argc, char** argv) {
       options.json = value;
     } else if (option == "--rounds") {
       options.rounds = std::atoi(value);
+    } else if (option == "--rows") {
+      options.rows = std::strtoull(value, nullptr, 10);
     } else if (option == "--scale") {
       options.scale = std::atof(value);
     } else {
       misuse("'" + std::string{option} + "' is no option");
     }
   }
-  if (options.rounds < 1 || options.scale <= 0) misuse("rounds and scale are above zero");
+  if (options.rounds < 1 || options.scale <= 0 || options.rows == 0) misuse("rounds, scale and rows are above zero");
   return options;
 }
 
@@ -72,6 +78,7 @@ Options read_options(int argc, char** argv) {
 struct Measured {
   const Side* side;
   std::vector<double> figures;
+  std::string note;  ///< Of the last measurement.
 
   [[nodiscard]] double median() const {
     std::vector<double> sorted = figures;
@@ -83,18 +90,62 @@ struct Measured {
   [[nodiscard]] double most() const { return *std::max_element(figures.begin(), figures.end()); }
 };
 
-double measure(const Options& options, const Row& row, const Side& side) {
-  char call[1024];
-  std::snprintf(call, sizeof call, "'%s/%s' %s %d %g", options.folder.c_str(), side.program.c_str(), row.name.c_str(),
-                side.variant, options.scale);
-  std::FILE* output = ::popen(call, "r");
-  double figure = 0;
-  const bool read = output != nullptr && std::fscanf(output, "%lf", &figure) == 1;
-  if (output == nullptr || ::pclose(output) != 0 || !read) {
-    std::fprintf(stderr, "bench: this failed: %s\n", call);
-    std::exit(1);
+/// A folder for the files of this run, beside the programs: in a build folder, so on a disk and not in memory. Deleted
+/// when the harness ends, however it ends.
+class RunFolder {
+ public:
+  explicit RunFolder(const std::string& programs) : path_(programs + "/run-XXXXXX") {
+    if (::mkdtemp(path_.data()) == nullptr) {
+      std::fprintf(stderr, "bench: cannot make the folder %s\n", path_.c_str());
+      std::exit(1);
+    }
   }
-  return figure;
+  ~RunFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  RunFolder(const RunFolder&) = delete;
+  RunFolder& operator=(const RunFolder&) = delete;
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  /// After a measurement: what is in the folder goes, but for the backlogs, which take long to fill and are shared.
+  void clear() const {
+    for (const auto& entry : std::filesystem::directory_iterator{path_}) {
+      if (!entry.path().filename().string().starts_with("backlog-")) std::filesystem::remove_all(entry.path());
+    }
+  }
+
+ private:
+  std::string path_;
+};
+
+/// Stops the harness, with a line on standard error; main returns its status.
+struct Failure {
+  std::string what;
+};
+
+Answer measure(const Options& options, const RunFolder& folder, const Row& row, const Side& side, double match) {
+  char call[4096];
+  std::snprintf(call, sizeof call, "'%s/%s' %s %d %g '%s' %llu %g", options.programs.c_str(), side.program.c_str(),
+                row.name.c_str(), side.variant, options.scale, folder.path().c_str(),
+                static_cast<unsigned long long>(options.rows), match);
+  std::FILE* output = ::popen(call, "r");
+  Answer answer;
+  char line[1024];
+  bool read = false;
+  while (output != nullptr && std::fgets(line, sizeof line, output) != nullptr) {
+    std::string text{line};
+    if (text.ends_with('\n')) text.pop_back();
+    if (text.starts_with("match ")) {
+      answer.match = std::strtod(text.c_str() + 6, nullptr);
+    } else if (text.starts_with("note ")) {
+      answer.note = text.substr(5);
+    } else {
+      read = std::sscanf(line, "%lf", &answer.figure) == 1;
+    }
+  }
+  if (output == nullptr || ::pclose(output) != 0 || !read) throw Failure{std::string{"this failed: "} + call};
+  folder.clear();
+  return answer;
 }
 
 /// "39.2 M", "2.05", "0".
@@ -116,6 +167,7 @@ void print(const Row& row, const Measured& measured, double ratio) {
               human(measured.most()).c_str());
   if (ratio > 0) std::printf("   %.2f x", ratio);
   std::printf("\n");
+  if (!measured.note.empty()) std::printf("    %s\n", measured.note.c_str());
 }
 
 struct Outcome {
@@ -124,13 +176,18 @@ struct Outcome {
   double ratio = 0;             ///< Ours to the best peer, above 1 is better for us; 0: no peer.
 };
 
-Outcome run(const Options& options, const Row& row) {
-  Outcome outcome{&row, {{&row.ours, {}}}, 0};
-  for (const Side& peer : row.peers) outcome.sides.push_back({&peer, {}});
-  for (int round = 0; round <= options.rounds; ++round) {
+Outcome run(const Options& options, const RunFolder& folder, const Row& row) {
+  Outcome outcome{&row, {{&row.ours, {}, {}}}, 0};
+  for (const Side& peer : row.peers) outcome.sides.push_back({&peer, {}, {}});
+  const bool warms_up = row.most_rounds == 0;  // the first one warms caches, clock and pages
+  const int rounds = warms_up ? options.rounds + 1 : std::min(options.rounds, row.most_rounds);
+  for (int round = 0; round < rounds; ++round) {
+    double match = 0;
     for (Measured& each : outcome.sides) {
-      const double figure = measure(options, row, *each.side);
-      if (round > 0) each.figures.push_back(figure);  // the first one warms caches, clock and pages
+      const Answer answer = measure(options, folder, row, *each.side, match);
+      if (answer.match > 0) match = answer.match;  // ours comes first
+      if (!answer.note.empty()) each.note = answer.note;
+      if (round > 0 || !warms_up) each.figures.push_back(answer.figure);
     }
   }
   const double ours = outcome.sides.front().median();
@@ -161,30 +218,33 @@ void write_json(const Options& options, const std::vector<Outcome>& outcomes) {
       }
       file << R"(}, "ratio": )" << outcome.ratio;
     }
-    file << R"(, "rounds": )" << options.rounds << "}";
+    file << R"(, "rounds": )" << outcome.sides.front().figures.size() << "}";
     before_row = ",\n";
   }
   file << "\n]\n";
   file.close();
   if (!file) {
-    std::fprintf(stderr, "bench: cannot write %s\n", options.json.c_str());
-    std::exit(1);
+    throw Failure{"cannot write " + options.json};
   }
 }
 
-int main_of(const Options& options) {
+int main_of(const Options& options) try {
   std::vector<Outcome> outcomes;
+  const RunFolder folder{options.programs};
   std::printf("%-24s %-26s %12s %-9s %s\n", "row", "side", "median", "", "least .. most   ratio to the best peer");
   for (const Row& row : rows()) {
     const bool wanted =
         options.only.empty() || std::any_of(options.only.begin(), options.only.end(), [&](const std::string& start) {
           return row.name.compare(0, start.size(), start) == 0;
         });
-    if (wanted) outcomes.push_back(run(options, row));
+    if (wanted) outcomes.push_back(run(options, folder, row));
   }
-  if (outcomes.empty()) misuse("no row has such a name; --list lists them");
+  if (outcomes.empty()) throw Failure{"no row has such a name; --list lists them"};
   if (!options.json.empty()) write_json(options, outcomes);
   return 0;
+} catch (const Failure& failure) {
+  std::fprintf(stderr, "bench: %s\n", failure.what.c_str());
+  return 1;
 }
 
 }  // namespace

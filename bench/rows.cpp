@@ -7,6 +7,10 @@ const std::vector<Row>& rows() {
   const Side counted{"ours", "ours_counted"};
   const Side caf1{"caf 0.17.6, 1 thread", "caf", 1};
   const Side caf2{"caf 0.17.6, 2 threads", "caf", 2};
+  const Side queue{"ours", "queue"};
+  const Side sqlite{"sqlite, key and payload", "sqlite", 1};
+  const Side sqlite_rows{"sqlite, columns of rows", "sqlite", 2};
+  const Side mosquitto{"mosquitto 2.0, QoS 1", "mosquitto"};
   static const std::vector<Row> kRows = {
       {"pingpong/same-worker", "msg/s", true, ours, {caf1, caf2}},
       {"pingpong/cross-worker", "msg/s", true, ours, {caf2}},
@@ -16,6 +20,19 @@ const std::vector<Row>& rows() {
       {"actor-memory", "B/actor", false, ours, {caf1}},
       {"allocations/tell", "1/msg", false, counted, {}},
       {"wakeups/idle", "1/s", false, ours, {}},
+      {"compile/20-handlers", "s", false, {"ours", "compile"}, {{"caf 0.17.6", "compile", 2}}},
+      {"compile/20-handlers-memory", "MB", false, {"ours", "compile"}, {{"caf 0.17.6", "compile", 2}}},
+      {"enqueue/fsynced", "msg/s", true, queue, {sqlite, sqlite_rows}},
+      {"enqueue/one-at-a-time", "msg/s", true, queue, {sqlite, sqlite_rows}},
+      {"end-to-end/fsynced", "msg/s", true, queue, {mosquitto}},
+      {"end-to-end/plaintext", "msg/s", true, queue, {mosquitto}},
+      {"end-to-end/handled", "msg/s", true, queue, {mosquitto}},
+      {"flash/bytes", "B/msg", false, queue, {}, 3},
+      {"flash/fsyncs", "1/msg", false, queue, {}, 3},
+      {"backlog/memory", "MB", false, queue, {}, 1},
+      {"backlog/start-up", "ms", false, queue, {}, 1},
+      {"backlog/growth", "x", false, queue, {}, 1},
+      {"urgent/behind-backlog", "x", false, queue, {}, 3},
   };
   return kRows;
 }

@@ -18,6 +18,8 @@ struct Row {
   bool higher_is_better = true;
   Side ours;
   std::vector<Side> peers;  ///< None: the figure is counted, and stands for itself.
+  /// At most so many rounds, and no other to warm up: for what takes minutes to prepare. 0: as asked for.
+  int most_rounds = 0;
 };
 
 /// All rows, in the order of the report. What each of them does is in docs/benchmarks.md.

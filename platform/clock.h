@@ -30,6 +30,9 @@ class Clock {
   virtual ~Clock() = default;
   [[nodiscard]] virtual MonoTime now() const noexcept = 0;
   [[nodiscard]] virtual WallTime wall_now() const noexcept = 0;
+  /// Which run of the monotonic clock this is: readings of now() may be compared, across processes too, where this is
+  /// the same. Another one after each boot of the machine; 0 where the system does not tell, and then nothing may be.
+  [[nodiscard]] virtual std::uint64_t boot() const noexcept = 0;
 };
 
 }  // namespace pannier

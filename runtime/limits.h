@@ -70,25 +70,70 @@ inline constexpr std::size_t kRemoteAsks = 4096;
 /// Names of lanes that one node ever uses in one life.
 inline constexpr std::size_t kLanes = 1024;
 /// Rows of one stream that are sent and not yet acknowledged.
-inline constexpr std::size_t kOutboxWindow = 256;
-/// And their bytes, all streams to one node together: less than a frame, so that rows never fill a link.
-inline constexpr std::size_t kOutboxWindowBytes = 512 * 1024;
+inline constexpr std::size_t kOutboxWindow = 4096;
+/// And their bytes, all streams to one node together, on a fast link (FlowWindow): less than a link holds back.
+inline constexpr std::size_t kOutboxWindowBytes = 2 * 1024 * 1024;
+/// What a row takes on a link beside its texts and its payload, about: its header and padding (docs/protocol.md).
+inline constexpr std::size_t kRowHeadBytes = 64;
+/// A lane that waits behind higher ones has its turn once it is owed so much of its share.
+inline constexpr std::size_t kShareBytes = 4096;
 /// Rows are in flight and nothing has been acknowledged for this long, though the link lives: a frame was lost, or its
 /// acknowledgement was. They are sent again from the oldest.
 inline constexpr Duration kAckTimeout = std::chrono::seconds{30};
 /// Rows that one consumer's lane holds in memory, ready or in its hands.
 inline constexpr std::size_t kInboxHeldRows = 256;
+inline constexpr std::size_t kInboxHeldBytes = 4 * 1024 * 1024;
+/// Actors that consume one lane, and pulls that wait for its messages.
+inline constexpr std::size_t kConsumers = 256;
+inline constexpr std::size_t kClaimers = 1024;
+/// Keys of one lane whose messages are parked behind one that was given up. At the bound the lane hands out nothing
+/// until a person has decided about some.
+inline constexpr std::size_t kParkedKeys = 16384;
+/// A message that may have ended the process is alone in somebody's hands for at most so long.
+inline constexpr Duration kSuspectTrial = std::chrono::seconds{5};
 /// Rows read from the store at once when the backlog is drained.
-inline constexpr std::size_t kReadBatchRows = 128;
+inline constexpr std::size_t kReadBatchRows = 512;
 /// Rows and bytes that one commit takes at most; what comes meanwhile forms the next group.
-inline constexpr std::size_t kGroupRows = 1024;
+inline constexpr std::size_t kGroupRows = 4096;
 inline constexpr std::size_t kGroupBytes = 4 * 1024 * 1024;
+/// Kept or expired rows that one transaction removes at most: what is left goes in the next.
+inline constexpr std::size_t kTrimRows = 256;
+/// Keys of a lane that keeps the latest message of each.
+inline constexpr std::size_t kLatestKeys = 65536;
+/// Idempotency tokens that one node remembers, and the length of one.
+inline constexpr std::size_t kTokens = 65536;
+inline constexpr std::size_t kTokenBytes = 128;
+inline constexpr Duration kTokenMemory = std::chrono::hours{24};
+/// Rows in the hands of consumers at once, all lanes together.
+inline constexpr std::size_t kClaims = 4096;
+/// Named readers of kept rows, all lanes together.
+inline constexpr std::size_t kCursors = 1024;
+/// Rows that one transaction moves on: delayed ones that are due, parked ones that a person sends again.
+inline constexpr std::size_t kMoveRows = 128;
+/// Rows at the head of a stream among which the next to expire is looked for.
+inline constexpr std::size_t kExpiryRows = 256;
+/// How long a message may be delayed or live at most; more is a mistake in units.
+inline constexpr Duration kLongestWait = std::chrono::hours{24 * 365};
+/// Rows of a stream that a look into it passes at most: what it finds behind them is not told.
+inline constexpr std::size_t kLookRows = 100'000;
+/// Rows that one query of the application's tables answers with at most.
+inline constexpr std::size_t kQueryRows = 10'000;
+/// Rows whose receipt says `memory` wait so long for others to share their commit.
+inline constexpr Duration kLazyCommit = std::chrono::milliseconds{20};
+/// The longest that a program may let a group wait for company.
+inline constexpr Duration kCommitDelay = std::chrono::milliseconds{100};
+/// SQL of one batch: statements, and the bytes of one with its values.
+inline constexpr std::size_t kSqlStatements = 256;
+inline constexpr std::size_t kSqlBytes = 1024 * 1024;
+/// Instructions of SQLite's machine that one statement of the application takes at most: seconds.
+inline constexpr std::uint64_t kSqlInstructions = 50'000'000;
 inline constexpr std::uint64_t kLaneMessages = 10'000'000;
 inline constexpr std::uint64_t kLaneBytes = 512ULL * 1024 * 1024;
 
 static_assert(kFrameTargetBytes + kPayloadBytes + 4096 <= kFrameBytes, "one payload must fit behind a full target");
-static_assert(kOutboxWindowBytes + kPayloadBytes < kFrameBytes);
+static_assert(kOutboxWindowBytes + kPayloadBytes < kLinkQueueBytes);
 static_assert(kHeartbeatTimeout > 3 * kHeartbeatInterval, "one lost heartbeat must not cut a link");
+static_assert(kInboxHeldRows <= kClaims && kPayloadBytes <= kInboxHeldBytes);
 static_assert(kPayloadBytes <= kGroupBytes && kPayloadBytes <= kLinkQueueBytes && kPayloadBytes <= kMailboxBytes);
 
 }  // namespace pannier::limits

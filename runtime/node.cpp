@@ -29,11 +29,10 @@ Result<std::unique_ptr<Node>> Node::create(NodeOptions options, NodeParts parts)
     return Error{ErrorCode::invalid_argument, "A node needs 1 to 64 places to sleep, one a worker."};
   }
   for (const LaneOptions& lane : options.lanes) {
-    if (!valid_name(lane.name, limits::kLaneNameBytes) ||
-        (!lane.forward_to.empty() && !valid_name(lane.forward_to, limits::kNodeNameBytes))) {
-      return Error{ErrorCode::invalid_argument,
-                   "lane '" + lane.name + "': names are of a-z 0-9 . _ - only, 1 to 64 characters."};
-    }
+    if (auto sane = check(lane); !sane) return sane.error();
+  }
+  if (options.queue.commit_delay < Duration::zero() || options.queue.commit_delay > limits::kCommitDelay) {
+    return Error{ErrorCode::invalid_argument, "queue: commit_delay is 0 to 100 ms."};
   }
   std::unique_ptr<Node> node{new Node{std::move(parts), options.name}};
   if (auto started = node->start(std::move(options)); !started) return started.error();
@@ -84,7 +83,7 @@ Result<void> Node::start(NodeOptions options) {
   router_ = std::move(router);
 
   if (parts_.store != nullptr) {
-    auto queue = std::make_unique<Queue>(*system_, *parts_.store, std::move(options.lanes));
+    auto queue = std::make_unique<Queue>(*system_, *parts_.store, std::move(options.lanes), options.queue);
     if (auto loaded = queue->load(); !loaded) return loaded;
     system_->workers[store_worker]->add_hook(*queue);
     auto queue_port = spawn_service<ServicePort>(store_worker, static_cast<Service*>(queue.get()));
@@ -112,6 +111,8 @@ Result<ActorId> Node::spawn_message(MessagePtr start, const SpawnOptions& option
 Result<void> Node::tell(Ref to, const AnyTable& message) {
   return system_->send_from_outside(any_message(MessageKind::tell, to.id(), message));
 }
+
+std::span<Loop* const> Node::loops() const noexcept { return loops_; }
 
 void Node::stop() { system_->stop(); }
 

@@ -15,6 +15,7 @@
 #include "runtime/link/transport.h"
 #include "runtime/queue/lane.h"
 #include "runtime/queue/queue_messages.h"
+#include "runtime/queue/queue_options.h"
 
 namespace pannier {
 
@@ -27,6 +28,7 @@ struct NodeOptions {
   std::vector<std::string> listen = {};  ///< Addresses to accept links at, in the transport's form.
   std::vector<PeerOptions> peers = {};   ///< Who may bear which name. Empty: whoever the transport let in.
   std::vector<LaneOptions> lanes = {};   ///< Lanes that differ from the default, or lead on to another node.
+  QueueOptions queue = {};               ///< What holds for all lanes together.
 };
 
 /// What a node is built of; `main` chooses. Everything outlives the node.
@@ -51,7 +53,7 @@ class Node {
   Node& operator=(const Node&) = delete;
 
   /// What a shell drives: each of them from one thread. They live as long as the node.
-  [[nodiscard]] std::span<Loop* const> loops() const noexcept { return loops_; }
+  [[nodiscard]] std::span<Loop* const> loops() const noexcept;
 
   // --- Any thread --------------------------------------------------------------------------------------------------
   /// Starts an actor at the top, built from copies of `args`.

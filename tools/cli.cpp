@@ -20,6 +20,13 @@ void add_json(CLI::App* app, bool& json) {
   app->add_flag("--json", json, "Print JSON, one object a line, for programs");
 }
 
+void add_timeout(CLI::App* app, std::chrono::milliseconds& timeout, const char* about) {
+  app->add_option_function<double>(
+         "--timeout",
+         [&timeout](double seconds) { timeout = std::chrono::milliseconds{static_cast<long>(seconds * 1000)}; }, about)
+      ->check(CLI::Range(0.001, 3600.0));
+}
+
 void add_target(CLI::App* app, ClientOptions& options) {
   Target& target = options.target;
   add_json(app, options.json);
@@ -30,11 +37,7 @@ void add_target(CLI::App* app, ClientOptions& options) {
   app->add_option("--key-file", target.key, "Key file to connect with");
   app->add_option("--as", target.as, "Node name to connect as, where the node knows the key under that name");
   app->add_flag("--plaintext", target.plaintext, "The node at --connect runs with insecure_plaintext: no keys");
-  app->add_option_function<double>(
-         "--timeout",
-         [&target](double seconds) { target.timeout = std::chrono::milliseconds{static_cast<long>(seconds * 1000)}; },
-         "Seconds to wait for the link and for each answer; 5 when not given")
-      ->check(CLI::Range(0.001, 3600.0));
+  add_timeout(app, target.timeout, "Seconds to wait for the link and for each answer; 5 when not given");
 }
 
 void add_seen_payload(CLI::App* app, ClientOptions& options) {
@@ -63,15 +66,26 @@ void add_wait(CLI::App* app, std::uint64_t& count, std::uint32_t& wait_ms) {
       ->check(CLI::Range(0.001, 86400.0));
 }
 
+void add_seconds(CLI::App* app, const char* name, std::uint64_t& ms, const char* about) {
+  app->add_option_function<double>(
+         name, [&ms](double seconds) { ms = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(seconds * 1000)); },
+         about)
+      ->check(CLI::Range(0.001, 31'536'000.0));
+}
+
 struct Commands {
   KeygenOptions keygen;
   RunNodeOptions node;
+  SelftestOptions selftest;
   PublishCommand publish;
   SubscribeCommand subscribe;
   AskCommand ask;
   EnqueueCommand enqueue;
   ConsumeCommand consume;
   QueueCommand queue;
+  DecideCommand redrive;
+  DecideCommand purge;
+  DecideCommand cancel;
   std::function<int()> run;
 };
 
@@ -102,6 +116,12 @@ void add_sending(CLI::App& app, Commands& all) {
                           "pannier enqueue --config gateway.toml --raw 'two pizzas' orders order-17");
   enqueue->add_option("lane", all.enqueue.lane, "LANE of the node, or NODE/LANE")->required();
   enqueue->add_option("key", all.enqueue.key, "Messages of one key keep their order")->required();
+  add_seconds(enqueue, "--delay", all.enqueue.delay_ms, "Seconds before which it is neither handed out nor sent on");
+  add_seconds(enqueue, "--expires", all.enqueue.expires_in_ms, "Seconds after which it is not delivered any more");
+  enqueue->add_option("--token", all.enqueue.token,
+                      "A second enqueue with it, within 24 hours, stores nothing and answers as the first did");
+  enqueue->add_option("--durability", all.enqueue.durability, "When the receipt is given; else as the lane says")
+      ->check(CLI::IsMember({"memory", "committed", "fsynced"}));
   add_sent_payload(enqueue, all.enqueue);
   add_target(enqueue, all.enqueue);
   enqueue->callback([&all] { all.run = [&all] { return run_enqueue(all.enqueue); }; });
@@ -139,15 +159,42 @@ void add_receiving(CLI::App& app, Commands& all) {
   CLI::App* queue = add(app, "queue", "List a node's lanes; say where a message is and why it waits",
                         "pannier queue --config gateway.toml --key order-17");
   queue->add_option("--key", all.queue.key, "Only messages with this key: where each is, and why it waits");
+  queue->add_option("--id", all.queue.id, "Only the message that a receipt gave this number")
+      ->check(CLI::PositiveNumber);
   queue->add_option("--rows", all.queue.rows, "List so many messages as well")->check(CLI::Range(1, 400));
+  queue->add_flag("--counters", all.queue.counters, "What has happened in each lane since the node started");
   add_target(queue, all.queue);
   queue->callback([&all] { all.run = [&all] { return run_queue(all.queue); }; });
+}
+
+void add_deciding(CLI::App& app, Commands& all) {
+  const auto parked = [&](const char* name, const char* about, const char* example, DecideCommand& command,
+                          int (*run)(const DecideCommand&)) {
+    CLI::App* sub = add(app, name, about, example);
+    sub->add_option("lane", command.lane, "LANE of the node, or NODE/LANE for what could not be sent there")
+        ->required();
+    sub->add_option("--key", command.key, "Only messages with this key");
+    sub->add_option("--id", command.id, "Only the message that a receipt gave this number")->check(CLI::PositiveNumber);
+    add_target(sub, command);
+    sub->callback([&all, &command, run] { all.run = [&command, run] { return run(command); }; });
+  };
+  parked("redrive", "Give parked messages another go, behind all others of their lane",
+         "pannier redrive --config hub.toml --key order-17 orders", all.redrive, run_redrive);
+  parked("purge", "Remove parked messages for good", "pannier purge --config hub.toml --id 4711 orders", all.purge,
+         run_purge);
+
+  CLI::App* cancel = add(app, "cancel", "Remove a message that has not left, by the number of its receipt",
+                         "pannier cancel --config gateway.toml 4711");
+  cancel->add_option("id", all.cancel.id, "As enqueue printed it")->required()->check(CLI::PositiveNumber);
+  add_target(cancel, all.cancel);
+  cancel->callback([&all] { all.run = [&all] { return run_cancel(all.cancel); }; });
 }
 
 void add_local(CLI::App& app, Commands& all) {
   CLI::App* keygen = add(app, "keygen", "Make a key pair in a new file (mode 0600) and print its public half",
                          "pannier keygen gateway.key");
   keygen->add_option("file", all.keygen.file, "The file to make")->required();
+  keygen->add_flag("--keep", all.keygen.keep, "Keep a key file that is there already, and print its public half");
   add_json(keygen, all.keygen.json);
   keygen->callback([&all] { all.run = [&all] { return run_keygen(all.keygen); }; });
 
@@ -156,6 +203,14 @@ void add_local(CLI::App& app, Commands& all) {
   node->add_option("--config", all.node.config, "Configuration file (docs/cli.md)")->required();
   add_json(node, all.node.json);
   node->callback([&all] { all.run = [&all] { return run_node(all.node); }; });
+
+  CLI::App* selftest = add(app, "selftest", "Check whether this device is fit for a node: storage, clock, limits, link",
+                           "pannier selftest --config gateway.toml");
+  selftest->add_option("--config", all.selftest.config, "Configuration of the node that is to run here");
+  selftest->add_option("--store", all.selftest.store, "Only the device, with the folder where a store would be");
+  add_timeout(selftest, all.selftest.timeout, "Seconds to wait for each link; 5 when not given");
+  add_json(selftest, all.selftest.json);
+  selftest->callback([&all] { all.run = [&all] { return run_selftest(all.selftest); }; });
 }
 
 }  // namespace
@@ -168,6 +223,7 @@ int run_cli(int argc, char** argv) {
   add_local(app, all);
   add_sending(app, all);
   add_receiving(app, all);
+  add_deciding(app, all);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp& help) {

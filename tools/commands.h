@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -11,6 +12,7 @@ namespace pannier::tools {
 
 struct KeygenOptions {
   std::string file;
+  bool keep = false;  ///< A file that is there is read, not refused.
   bool json = false;
 };
 [[nodiscard]] int run_keygen(const KeygenOptions& options);
@@ -20,6 +22,15 @@ struct RunNodeOptions {
   bool json = false;
 };
 [[nodiscard]] int run_node(const RunNodeOptions& options);
+
+struct SelftestOptions {
+  std::string config;  ///< Of the node that is to run here,
+  std::string store;   ///< or only the folder of its store.
+  std::chrono::milliseconds timeout{5000};
+  bool json = false;
+};
+/// 0: ready; kExitRefused: something failed or is suspicious.
+[[nodiscard]] int run_selftest(const SelftestOptions& options);
 
 /// What the commands share that connect to a running node.
 struct ClientOptions {
@@ -50,6 +61,10 @@ struct AskCommand : ClientOptions {
 struct EnqueueCommand : ClientOptions {
   std::string lane;
   std::string key;
+  std::uint64_t delay_ms = 0;
+  std::uint64_t expires_in_ms = 0;  ///< 0: as the lane says.
+  std::string token;
+  std::string durability;  ///< memory, committed, fsynced; empty: as the lane says.
 };
 [[nodiscard]] int run_enqueue(const EnqueueCommand& command);
 
@@ -64,8 +79,20 @@ struct ConsumeCommand : ClientOptions {
 
 struct QueueCommand : ClientOptions {
   std::string key;
+  std::uint64_t id = 0;
   std::uint32_t rows = 0;
+  bool counters = false;
 };
 [[nodiscard]] int run_queue(const QueueCommand& command);
+
+/// redrive, purge, cancel: what becomes of messages that wait.
+struct DecideCommand : ClientOptions {
+  std::string lane;  ///< LANE of the node, or NODE/LANE for what waits to be sent there.
+  std::string key;
+  std::uint64_t id = 0;
+};
+[[nodiscard]] int run_redrive(const DecideCommand& command);
+[[nodiscard]] int run_purge(const DecideCommand& command);
+[[nodiscard]] int run_cancel(const DecideCommand& command);
 
 }  // namespace pannier::tools

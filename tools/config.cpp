@@ -3,6 +3,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <initializer_list>
 
@@ -49,6 +50,8 @@ void read_node(ConfigReader& reader, NodeConfig& config) {
   config.store = reader.text("store", true);
   config.store = config.store == "memory" ? "" : beside(config.path, config.store);
   config.store_max_bytes = reader.number("store_max_bytes", 0);
+  config.queue.max_bytes = reader.number("queue_max_bytes", 0);
+  config.queue.commit_delay = std::chrono::milliseconds{reader.number("commit_delay_ms", 0, 100)};
   config.listen = reader.texts("listen");
   config.workers = static_cast<std::uint32_t>(reader.number("workers", 0, limits::kWorkers));
   const std::string level = reader.text("log", false);
@@ -64,6 +67,14 @@ void read_node(ConfigReader& reader, NodeConfig& config) {
   }
 }
 
+void read_backoff(ConfigReader& reader, Backoff& backoff) {
+  backoff.kind = std::array{Backoff::Kind::full_jitter, Backoff::Kind::constant, Backoff::Kind::linear,
+                            Backoff::Kind::exponential, Backoff::Kind::decorrelated_jitter}[reader.choice(
+      "backoff", {"full_jitter", "constant", "linear", "exponential", "decorrelated_jitter"})];
+  backoff.base = reader.seconds("backoff_base_s", backoff.base);
+  backoff.cap = std::max(reader.seconds("backoff_cap_s", backoff.cap), backoff.base);
+}
+
 void read_lane(ConfigReader& reader, NodeConfig& config) {
   LaneOptions lane;
   read_name(reader, "name", lane.name, limits::kLaneNameBytes);
@@ -75,8 +86,20 @@ void read_lane(ConfigReader& reader, NodeConfig& config) {
   lane.priority = static_cast<std::uint32_t>(reader.number("priority", 0, 1'000'000));
   lane.max_messages = reader.number("max_messages", lane.max_messages);
   lane.max_bytes = reader.number("max_bytes", lane.max_bytes);
-  const auto attempts = static_cast<std::uint32_t>(reader.number("max_attempts", 0, 1'000'000));
-  if (attempts != 0) config.max_attempts[lane.name] = attempts;
+  lane.share_percent = static_cast<std::uint32_t>(reader.number("share_percent", lane.share_percent, 50));
+  lane.eviction = Eviction{
+      static_cast<std::uint8_t>(reader.choice("eviction", {"reject", "oldest", "lowest_priority", "latest_per_key"}))};
+  lane.expiry = reader.seconds("expiry_s", lane.expiry);
+  lane.max_attempts = static_cast<std::uint32_t>(reader.number("max_attempts", lane.max_attempts, 1'000'000));
+  read_backoff(reader, lane.backoff);
+  lane.durability = std::array{Durability::fsynced, Durability::committed,
+                               Durability::memory}[reader.choice("durability", {"fsynced", "committed", "memory"})];
+  lane.ordering = Ordering{static_cast<std::uint8_t>(reader.choice("ordering", {"per_key", "none"}))};
+  lane.parking = Parking{static_cast<std::uint8_t>(reader.choice("parking", {"message", "key"}))};
+  lane.keep = {.messages = reader.number("keep_messages", 0),
+               .bytes = reader.number("keep_bytes", 0),
+               .age = reader.seconds("keep_s", {})};
+  if (auto sane = check(lane); !sane) reader.wrong("name", sane.error().detail);
   if (std::any_of(config.lanes.begin(), config.lanes.end(), [&](const auto& l) { return l.name == lane.name; })) {
     reader.wrong("name", "lane '" + lane.name + "' stands here twice");
   }

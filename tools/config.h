@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -9,6 +8,7 @@
 #include "platform/result.h"
 #include "runtime/link/link_options.h"
 #include "runtime/queue/lane.h"
+#include "runtime/queue/queue_options.h"
 
 namespace pannier::tools {
 
@@ -31,7 +31,7 @@ struct NodeConfig {
   bool insecure_plaintext = false;
   LogLevel log = LogLevel::info;
   std::vector<LaneOptions> lanes;
-  std::map<std::string, std::uint32_t> max_attempts;  ///< By lane, where the file says so.
+  QueueOptions queue;
   std::vector<Peer> peers;
   std::vector<LinkOptions> links;
 };

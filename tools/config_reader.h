@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "platform/clock.h"
 #include "platform/result.h"
 
 namespace pannier::tools {
@@ -46,6 +48,29 @@ class ConfigReader {
       return otherwise;
     }
     return static_cast<std::uint64_t>(*value);
+  }
+  /// The place of the text under `key` among `choices`; 0, the first of them, where it is not there.
+  [[nodiscard]] std::size_t choice(std::string_view key, std::initializer_list<std::string_view> choices) {
+    const auto value = get<std::string>(key, "text in quotes");
+    if (!value) return 0;
+    const auto* found = std::find(choices.begin(), choices.end(), *value);
+    if (found != choices.end()) return static_cast<std::size_t>(found - choices.begin());
+    std::string known;
+    for (const std::string_view each : choices) (known += known.empty() ? "" : ", ") += each;
+    wrong(key, "'" + *value + "' is none of " + known);
+    return 0;
+  }
+  /// Seconds, with a fraction where wanted.
+  [[nodiscard]] Duration seconds(std::string_view key, Duration otherwise) {
+    asked_.emplace_back(key);
+    const toml::node* node = table_.get(key);
+    if (node == nullptr) return otherwise;
+    const auto value = node->value<double>();
+    if (!value || !(*value >= 0) || *value > 1e9) {
+      wrong(key, "must be seconds, from 0 to 1,000,000,000");
+      return otherwise;
+    }
+    return Duration{static_cast<Duration::rep>(*value * 1e9)};
   }
   [[nodiscard]] std::vector<std::string> texts(std::string_view key) {
     asked_.emplace_back(key);

@@ -63,7 +63,7 @@ void LaneDesk::serve() {
     const TimerId lease = after(claimant.lease, [this, handle] {
       const auto found = lent_.find(handle);
       if (found == lent_.end()) return;
-      found->second.delivery.retry(kDefaultRetryDelay, "who claimed it said nothing before the lease ended");
+      found->second.delivery.retry({}, "who claimed it said nothing before the lease ended");
       lent_.erase(found);
     });
     lent_.emplace(handle, Lent{held.delivery, lease});
@@ -81,7 +81,7 @@ void LaneDesk::on(const SettlesMessage& settles) {
   cancel(found->second.lease);
   lent_.erase(found);
   if (settles.outcome == pannier::Outcome::retry) {
-    delivery.retry(kDefaultRetryDelay, settles.cause);
+    delivery.retry({}, settles.cause);
     settles.responder.reply(settled(true));
   } else if (settles.outcome == pannier::Outcome::park) {
     delivery.park(settles.cause);

@@ -28,6 +28,7 @@ NodeOptions node_options(const NodeConfig& config, const zmq::KeyPair& keys) {
   options.links = config.links;
   options.listen = config.listen;
   options.lanes = config.lanes;
+  options.queue = config.queue;
   for (const NodeConfig::Peer& peer : config.peers) options.peers.push_back(peer.who);
   if (config.insecure_plaintext) return options;
   options.peers.push_back({client_prefix(config.name), keys.public_key, true});
@@ -45,22 +46,22 @@ ServiceOptions service_options(const NodeConfig& config) {
   for (const LaneOptions& lane : config.lanes) {
     if (!lane.forward_to.empty()) options.forwarded[lane.name] = lane.forward_to;
   }
-  options.max_attempts = config.max_attempts;
   return options;
 }
 
-bool announce(const Node& node, const std::string& public_key, bool json) {
+std::string to_json(const Node& node, const std::string& public_key) {
   std::string addresses;
-  for (const std::string& each : node.listening()) {
-    addresses += (addresses.empty() ? "" : json ? "," : " ") + (json ? json_text(each) : each);
-  }
-  if (json) {
-    JsonObject object;
-    object.text("node", node.name()).text("public_key", public_key).raw("listening", "[" + addresses + "]");
-    return print(object.str());
-  }
-  return print(node.name() + " is up" + (addresses.empty() ? "" : ", listens at " + addresses) +
-               (public_key.empty() ? ", without encryption" : ", public key " + public_key));
+  for (const std::string& each : node.listening()) addresses += (addresses.empty() ? "" : ",") + json_text(each);
+  JsonObject object;
+  object.text("node", node.name()).text("public_key", public_key).raw("listening", "[" + addresses + "]");
+  return object.str();
+}
+
+std::string to_line(const Node& node, const std::string& public_key) {
+  std::string addresses;
+  for (const std::string& each : node.listening()) addresses += (addresses.empty() ? ", listens at " : " ") + each;
+  return node.name() + " is up" + addresses +
+         (public_key.empty() ? ", without encryption" : ", public key " + public_key);
 }
 
 }  // namespace
@@ -85,16 +86,19 @@ int run_node(const RunNodeOptions& options) {
   auto transport = zmq::ZmqTransport::make(context, std::move(transport_options));
   if (!transport) return fail(kExitUsage, transport.error());
   auto store = open_store(*config, process.platform().entropy);
-  if (!store) return fail(kExitUsage, store.error());
+  if (!store) return fail_with(store.error());
   auto node = Node::create(node_options(*config, keys), {process.platform(), process.wakeups(&(*transport)->wakeup()),
                                                          transport->get(), store->get()});
-  if (!node) return fail(kExitUsage, node.error());
+  if (!node) return fail_with(node.error());
   SpawnOptions spawn;
   spawn.name = kServiceName;
   if (auto tools = (*node)->spawn<ToolService>(spawn, service_options(*config)); !tools) {
     return fail(kExitUsage, tools.error());
   }
-  announce(**node, config->insecure_plaintext ? "" : zmq::to_z85(keys.public_key), options.json);
+  const std::string public_key = config->insecure_plaintext ? "" : zmq::to_z85(keys.public_key);
+  const std::string line = to_line(**node, public_key);
+  print(options.json ? to_json(**node, public_key) : line);
+  process.set_status(line);
   const int status = process.run(**node);
   if (status != 0) return fail(status, config->name + ": its top supervisor gave up; see the log above");
   return 0;

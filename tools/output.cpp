@@ -1,6 +1,7 @@
 #include "tools/output.h"
 
 #include <algorithm>
+#include <cstdarg>
 #include <cstdint>
 #include <cstdio>
 
@@ -40,6 +41,19 @@ std::string sentence(const Error& error) {
 }
 
 int fail(int status, const Error& error) { return fail(status, sentence(error)); }
+
+std::string format(const char* pattern, ...) {
+  std::va_list arguments;
+  va_start(arguments, pattern);
+  std::va_list again;
+  va_copy(again, arguments);
+  const int size = std::vsnprintf(nullptr, 0, pattern, arguments);
+  va_end(arguments);
+  std::string text(static_cast<std::size_t>(std::max(size, 0)), '\0');
+  std::vsnprintf(text.data(), text.size() + 1, pattern, again);
+  va_end(again);
+  return text;
+}
 
 bool print(std::string_view line) {
   std::fwrite(line.data(), 1, line.size(), stdout);

@@ -35,6 +35,7 @@ std::string to_json(const QueueStatus& status) {
       object.text("box", each->box() == Box::Outbox ? "outbox" : "inbox");
       object.text("node", text_of(each->node())).text("lane", text_of(each->lane()));
       object.number("messages", each->messages()).number("bytes", each->bytes()).number("parked", each->parked());
+      object.number("delayed", each->delayed()).number("kept", each->kept());
       object.number("in_flight", each->in_flight()).flag("link_up", each->link_up());
       streams += (streams.empty() ? "" : ",") + object.str();
     }
@@ -44,11 +45,26 @@ std::string to_json(const QueueStatus& status) {
       JsonObject object;
       object.text("box", each->box() == Box::Outbox ? "outbox" : "inbox");
       object.text("node", text_of(each->node())).text("lane", text_of(each->lane()));
-      object.number("sequence", each->sequence()).text("key", text_of(each->key()));
+      object.number("id", each->id()).number("sequence", each->sequence()).text("key", text_of(each->key()));
       object.number("bytes", each->bytes()).number("age_ms", static_cast<std::uint64_t>(each->age_ms()));
       object.flag("parked", each->parked()).number("attempts", each->attempts());
+      object.text("state", EnumNameRowState(each->state())).text("cause", text_of(each->cause()));
+      if (each->due_in_ms() >= 0) object.number("due_in_ms", static_cast<std::uint64_t>(each->due_in_ms()));
+      if (each->expires_in_ms() >= 0) object.number("expires_in_ms", static_cast<std::uint64_t>(each->expires_in_ms()));
       object.number("position", each->position()).text("waits_for", text_of(each->waits_for()));
       rows += (rows.empty() ? "" : ",") + object.str();
+    }
+  }
+  std::string counters;
+  if (status.lanes() != nullptr) {
+    for (const LaneStatus* each : *status.lanes()) {
+      JsonObject object;
+      object.text("lane", text_of(each->lane())).number("accepted", each->accepted());
+      object.number("refused", each->refused()).number("duplicates", each->duplicates());
+      object.number("evicted", each->evicted()).number("expired", each->expired());
+      object.number("cancelled", each->cancelled()).number("delivered", each->delivered());
+      object.number("handled", each->handled()).number("retried", each->retried()).number("parked", each->parked());
+      counters += (counters.empty() ? "" : ",") + object.str();
     }
   }
   JsonObject object;
@@ -56,7 +72,9 @@ std::string to_json(const QueueStatus& status) {
   object.number("accepted", status.accepted()).number("delivered", status.delivered());
   object.number("handled", status.handled()).number("duplicates", status.duplicates());
   object.number("refused", status.refused()).number("commits", status.commits()).number("fsyncs", status.fsyncs());
-  object.number("corrupt_rows", status.corrupt_rows());
+  object.number("corrupt_rows", status.corrupt_rows()).number("bytes_written", status.bytes_written());
+  object.number("rows_put", status.rows_put()).number("forgotten", status.forgotten());
+  object.raw("counters", "[" + counters + "]");
   return object.str();
 }
 
@@ -77,13 +95,14 @@ void print_table(const std::vector<std::vector<std::string>>& rows) {
 }
 
 void print_streams(const QueueStatus& status) {
-  std::vector<std::vector<std::string>> rows = {{"LANE", "BOX", "WAITING", "BYTES", "PARKED", "IN FLIGHT", "LINK"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"LANE", "BOX", "WAITING", "BYTES", "DELAYED", "PARKED", "KEPT", "IN FLIGHT", "LINK"}};
   if (status.streams() != nullptr) {
     for (const StreamStatus* each : *status.streams()) {
       const bool out = each->box() == Box::Outbox;
       rows.push_back({way(each->box(), text_of(each->node()), text_of(each->lane())), out ? "outbox" : "inbox",
-                      std::to_string(each->messages()), std::to_string(each->bytes()), std::to_string(each->parked()),
-                      std::to_string(each->in_flight()),
+                      std::to_string(each->messages()), std::to_string(each->bytes()), std::to_string(each->delayed()),
+                      std::to_string(each->parked()), std::to_string(each->kept()), std::to_string(each->in_flight()),
                       !out              ? "-"
                       : each->link_up() ? "up"
                                         : "down"});
@@ -96,14 +115,36 @@ void print_streams(const QueueStatus& status) {
   }
 }
 
+void print_counters(const QueueStatus& status) {
+  std::vector<std::vector<std::string>> rows = {{"LANE", "ACCEPTED", "REFUSED", "DUPLICATE", "EVICTED", "EXPIRED",
+                                                 "CANCELLED", "DELIVERED", "HANDLED", "RETRIED", "PARKED"}};
+  if (status.lanes() != nullptr) {
+    for (const LaneStatus* each : *status.lanes()) {
+      rows.push_back({text_of(each->lane())});
+      for (const std::uint64_t count :
+           {each->accepted(), each->refused(), each->duplicates(), each->evicted(), each->expired(), each->cancelled(),
+            each->delivered(), each->handled(), each->retried(), each->parked()}) {
+        rows.back().push_back(std::to_string(count));
+      }
+    }
+  }
+  print_table(rows);
+  const std::uint64_t put = std::max<std::uint64_t>(status.rows_put(), 1);
+  print("written to flash: " + std::to_string(status.bytes_written()) + " bytes, " + std::to_string(status.fsyncs()) +
+        " syncs; a message stored: " + std::to_string(status.bytes_written() / put) + " bytes");
+}
+
 void print_rows(const QueueStatus& status) {
   for (const RowStatus* each : *status.rows()) {
     const std::string attempts = each->attempts() == 0 ? "" : ", attempts " + std::to_string(each->attempts());
-    print("#" + std::to_string(each->sequence()) + " key '" + text_of(each->key()) + "' " +
+    const auto in = [](const char* what, std::int64_t ms) { return ms < 0 ? "" : std::string{what} + age(ms); };
+    print("#" + std::to_string(each->id()) + " key '" + text_of(each->key()) + "' " +
           (each->box() == Box::Outbox ? "outbox " : "inbox ") +
           way(each->box(), text_of(each->node()), text_of(each->lane())) + ", " + std::to_string(each->bytes()) +
           " bytes, " + age(each->age_ms()) + " old, " + std::to_string(each->position()) + " before it" + attempts +
-          ": " + text_of(each->waits_for()));
+          in(", due in ", each->due_in_ms()) + in(", expires in ", each->expires_in_ms()) +
+          (text_of(each->cause()).empty() ? "" : ", last error '" + text_of(each->cause()) + "'") + ": " +
+          text_of(each->waits_for()));
   }
 }
 
@@ -114,7 +155,7 @@ int run_queue(const QueueCommand& command) {
   if (!client) return fail_with(client.error());
   const std::uint32_t wanted = command.rows != 0 ? command.rows : command.key.empty() ? 0 : kRowsOfKey;
   const auto request = build<Inspect>([&](flatbuffers::FlatBufferBuilder& builder) {
-    return CreateInspectDirect(builder, command.key.c_str(), wanted);
+    return CreateInspectDirect(builder, command.key.c_str(), wanted, command.id);
   });
   const auto status = client->ask<QueueStatus>(request, command.target.timeout);
   if (!status) return fail_with(status.error());
@@ -123,6 +164,19 @@ int run_queue(const QueueCommand& command) {
     return 0;
   }
   const std::size_t rows = (*status)->rows() == nullptr ? 0 : (*status)->rows()->size();
+  if (command.id != 0) {
+    if (rows != 0) {
+      print_rows(**status);
+      return 0;
+    }
+    return fail(kExitRefused,
+                {ErrorCode::not_found, "#" + std::to_string(command.id) + " is not at " + text_of((*status)->node()) +
+                                           ": it was delivered, has expired, was cancelled, or never came here"});
+  }
+  if (command.counters) {
+    print_counters(**status);
+    return 0;
+  }
   if (command.key.empty()) print_streams(**status);
   if (wanted != 0 && rows != 0) print_rows(**status);
   if (!command.key.empty() && rows == 0) {

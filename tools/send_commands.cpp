@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <array>
+
 #include "platform/files.h"
 #include "tools/commands.h"
 #include "tools/schema/inspect.fbs.h"
@@ -45,7 +48,7 @@ std::string durable_at(const std::string& node, Durability durability) {
   switch (durability) {
     case Durability::Fsynced: return "on disk at " + node + " (synced)";
     case Durability::Committed: return "in the file of " + node + " (not synced: a power cut may take it)";
-    default: return "in the memory of " + node + " only: its store is in memory";
+    default: return "in the memory of " + node + " only, not on disk yet";
   }
 }
 
@@ -60,13 +63,19 @@ std::string_view name_of(Durability durability) {
 }  // namespace
 
 int run_keygen(const KeygenOptions& options) {
-  const auto keys = zmq::generate_key_pair();
+  auto keys = zmq::generate_key_pair();
   if (!keys) return fail(kExitUsage, keys.error());
   const auto saved = zmq::save_key_pair(options.file, *keys);
   if (!saved && saved.error().code == ErrorCode::in_use) {
-    return fail(kExitUsage, options.file + " exists already; a key is never overwritten: choose another name");
+    if (!options.keep) {
+      return fail(kExitUsage,
+                  options.file + " exists already; a key is never overwritten: choose another name, or say --keep");
+    }
+    keys = zmq::load_key_pair(options.file);
+    if (!keys) return fail(kExitUsage, keys.error());
+  } else if (!saved) {
+    return fail(kExitUsage, saved.error());
   }
-  if (!saved) return fail(kExitUsage, saved.error());
   const std::string public_key = zmq::to_z85(keys->public_key);
   if (options.json) {
     print(JsonObject{}.text("file", options.file).text("public_key", public_key).str());
@@ -127,7 +136,11 @@ int run_enqueue(const EnqueueCommand& command) {
   const AnyTable request = carrying<Enqueue>(*ready.payload, [&](auto& builder, std::uint64_t type, auto data) {
     const auto address = builder.CreateString(command.lane);
     const auto key = builder.CreateString(command.key);
-    return CreateEnqueue(builder, address, key, type, data);
+    const auto token = builder.CreateString(command.token);
+    const std::array<std::string_view, 4> durabilities = {"", "memory", "committed", "fsynced"};
+    const auto durability = std::find(durabilities.begin(), durabilities.end(), command.durability);
+    return CreateEnqueue(builder, address, key, type, data, command.delay_ms, command.expires_in_ms, token,
+                         static_cast<std::uint8_t>(durability - durabilities.begin()));
   });
   const auto receipt = ready.client->ask<Enqueued>(request, command.target.timeout);
   if (!receipt) {
@@ -140,7 +153,7 @@ int run_enqueue(const EnqueueCommand& command) {
         break;
       case ErrorCode::full: text += ": lane '" + command.lane + "' is at its quota; nothing was stored"; break;
       case ErrorCode::invalid_argument:
-        text += ": '" + command.lane + "' is no lane, or the key is too long; nothing was stored";
+        text += ": '" + command.lane + "' is no lane, or the key is too long, or a time cannot be; nothing was stored";
         break;
       default: text += "; nothing was stored"; break;
     }
@@ -154,7 +167,10 @@ int run_enqueue(const EnqueueCommand& command) {
               .text("key", command.key)
               .number("sequence", (*receipt)->sequence())
               .text("durability", name_of((*receipt)->durability()))
+              .flag("duplicate", (*receipt)->duplicate())
               .str());
+  } else if ((*receipt)->duplicate()) {
+    print("#" + std::to_string((*receipt)->sequence()) + " was stored before with this token; nothing was stored now");
   } else {
     print("#" + std::to_string((*receipt)->sequence()) + " " + durable_at(node, (*receipt)->durability()));
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/actor/system.h"
+#include "runtime/queue/queue_control.h"
 #include "runtime/queue/queue_messages.h"
 
 namespace pannier::tools {
@@ -26,6 +27,10 @@ AnyTable table_of(std::uint64_t type, const flatbuffers::Vector<std::uint8_t>* p
   return AnyTable{TypeId{type}, nullptr, BlockRef::copy_of(bytes)};
 }
 
+std::int64_t milliseconds(Duration left) {
+  return std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::milliseconds>(left).count());
+}
+
 std::int64_t milliseconds(WallTime time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
 }
@@ -41,11 +46,13 @@ Table<QueueStatus> to_table(std::string_view node, const pannier::QueueStatus& s
     row->box = stream.box == pannier::Box::outbox ? Box::Outbox : Box::Inbox;
     row->node = stream.node;
     row->lane = stream.lane;
-    row->messages = stream.messages;
-    row->bytes = stream.bytes;
-    row->parked = stream.parked;
+    row->messages = stream[pannier::RowState::ready].messages;
+    row->bytes = stream[pannier::RowState::ready].bytes;
+    row->parked = stream[pannier::RowState::parked].messages;
     row->in_flight = stream.in_flight;
     row->link_up = stream.link_up;
+    row->delayed = stream[pannier::RowState::delayed].messages;
+    row->kept = stream[pannier::RowState::kept].messages;
     table.streams.push_back(std::move(row));
   }
   for (const auto& each : status.rows) {
@@ -59,12 +66,37 @@ Table<QueueStatus> to_table(std::string_view node, const pannier::QueueStatus& s
     row->bytes = each.bytes;
     row->enqueued_at_ms = milliseconds(each.enqueued_at);
     row->age_ms = std::max<std::int64_t>(0, milliseconds(now) - milliseconds(each.enqueued_at));
-    row->parked = each.state == RowState::parked;
+    row->parked = each.state == pannier::RowState::parked;
+    row->id = each.id;
+    row->state = static_cast<RowState>(each.state);
+    row->cause = each.cause;
+    if (each.due_in) row->due_in_ms = milliseconds(*each.due_in);
+    if (each.expires_in) row->expires_in_ms = milliseconds(*each.expires_in);
     row->attempts = each.attempts;
     row->position = each.position;
     row->waits_for = each.waits_for;
     table.rows.push_back(std::move(row));
   }
+  for (const pannier::LaneStatus& each : status.lanes) {
+    if (table.lanes.size() >= kStreamsInAnswer) break;
+    auto row = std::make_unique<LaneStatusT>();
+    const LaneCounters& counts = each.counters;
+    row->lane = each.options.name;
+    row->accepted = counts.accepted;
+    row->refused = counts.refused;
+    row->duplicates = counts.duplicates;
+    row->evicted = counts.evicted;
+    row->expired = counts.expired;
+    row->cancelled = counts.cancelled;
+    row->delivered = counts.delivered;
+    row->handled = counts.handled;
+    row->retried = counts.retried;
+    row->parked = counts.parked;
+    table.lanes.push_back(std::move(row));
+  }
+  table.bytes_written = status.store.bytes_written;
+  table.rows_put = status.store.rows_put;
+  table.forgotten = status.forgotten;
   table.accepted = status.accepted;
   table.delivered = status.delivered;
   table.handled = status.handled;
@@ -99,6 +131,15 @@ void ToolService::on(const Ping&, Responder responder) {
 
 void ToolService::on(const Inspect& question, Responder responder) {
   if (!may(responder)) return;
+  if (question.id() != 0) {
+    queue().where(question.id()).then([this, responder](Result<pannier::RowStatus> row) {
+      if (!row && row.error().code != ErrorCode::not_found) return responder.refuse(row.error().code);
+      pannier::QueueStatus status;
+      if (row) status.rows.push_back(std::move(*row));
+      responder.reply(to_table(system().directory.own_node(), status, wall_now()));
+    });
+    return;
+  }
   pannier::Inspect inspect{text_of(question.key()), std::min<std::size_t>(question.rows(), kRowsInAnswer)};
   ask<pannier::QueueStatus>(LocalRef{system().queue}, std::move(inspect), kQueueAnswers)
       .then([this, responder](Result<pannier::QueueStatus> status) {
@@ -109,14 +150,52 @@ void ToolService::on(const Inspect& question, Responder responder) {
 
 void ToolService::on(const Enqueue& request, Responder responder) {
   if (!may(responder)) return;
-  enqueue(text_of(request.address()), text_of(request.key()), table_of(request.type_id(), request.payload()))
+  EnqueueOptions options;
+  // What is too long is refused by the queue; it must only not overflow here.
+  constexpr std::uint64_t kMost = 1'000'000'000'000;
+  options.delay = std::chrono::milliseconds{std::min<std::uint64_t>(request.delay_ms(), kMost)};
+  options.expires_in = std::chrono::milliseconds{std::min<std::uint64_t>(request.expires_in_ms(), kMost)};
+  options.token = text_of(request.token());
+  if (request.durability() > 0 && request.durability() <= 3) {
+    options.durability = static_cast<pannier::Durability>(request.durability() - 1);
+  }
+  enqueue(text_of(request.address()), text_of(request.key()), table_of(request.type_id(), request.payload()),
+          std::move(options))
       .then([this, responder](Result<Receipt> receipt) {
         if (!receipt) return responder.refuse(receipt.error().code);
         const auto durability = receipt->durability == pannier::Durability::fsynced     ? Durability::Fsynced
                                 : receipt->durability == pannier::Durability::committed ? Durability::Committed
                                                                                         : Durability::Memory;
-        responder.reply(make<Enqueued>(std::string_view{system().directory.own_node()}, durability, receipt->sequence));
+        responder.reply(make<Enqueued>(std::string_view{system().directory.own_node()}, durability, receipt->sequence,
+                                       receipt->duplicate));
       });
+}
+
+void ToolService::on(const Decide& request, Responder responder) {
+  if (!may(responder)) return;
+  const std::string_view own = system().directory.own_node();
+  if (request.decision() == Decision::Cancel) {
+    queue().cancel(request.id()).then([own, responder](Result<Cancelled> cancelled) {
+      if (!cancelled) return refuse(responder, cancelled.error().text());
+      responder.reply(make<Decided>(own, std::uint64_t{1}, false, cancelled->may_have_left));
+    });
+    return;
+  }
+  const std::string node = text_of(request.node());
+  const ParkedSelection selection{.box = node.empty() ? pannier::Box::inbox : pannier::Box::outbox,
+                                  .node = node,
+                                  .lane = text_of(request.lane()),
+                                  .key = text_of(request.key()),
+                                  .id = request.id()};
+  auto answer = [own, responder](Result<ParkedAnswer> answered) {
+    if (!answered) return refuse(responder, answered.error().text());
+    responder.reply(make<Decided>(own, std::uint64_t{answered->messages}, answered->more, false));
+  };
+  if (request.decision() == Decision::Redrive) {
+    queue().redrive(selection).then(answer);
+  } else {
+    queue().purge(selection).then(answer);
+  }
 }
 
 void ToolService::on(const Publish& request, Responder responder) {
@@ -154,9 +233,6 @@ Result<LocalRef> ToolService::desk_of(const std::string& lane) {
   if (desks_.size() >= kDesks) return Error{ErrorCode::full, "too many lanes are consumed by the command already"};
   ConsumeOptions consume;
   consume.window = kDeskWindow;
-  if (const auto found = options_.max_attempts.find(lane); found != options_.max_attempts.end()) {
-    consume.max_attempts = found->second;
-  }
   SpawnOptions options;
   const std::string name = std::string{kServiceName} + "." + lane;  // what `pannier queue` says who has a message
   if (valid_name(name, limits::kActorNameBytes)) options.name = name;

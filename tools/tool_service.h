@@ -28,20 +28,19 @@ struct ServiceOptions {
   std::vector<Caller> callers;
   /// Lanes that lead on to another node: lane, node. Their rows are consumed there.
   std::map<std::string, std::string> forwarded;
-  /// Deliveries of one message before it is parked, where it differs from ConsumeOptions' default.
-  std::map<std::string, std::uint32_t> max_attempts;
 };
 
 /// Answers the pannier command on a running node, in tables of tools/schema/inspect.fbs: looks into the queue, enqueues
 /// and publishes in the node's name, passes questions on, and hands the rows of lanes out. It does so for nodes that
 /// the configuration names as callers only, since every linked node can ask it; the link layer has proven their names.
-class ToolService : public Actor<ToolService, Ping, Inspect, Enqueue, Publish, Ask, Claim, Settle> {
+class ToolService : public Actor<ToolService, Ping, Inspect, Enqueue, Decide, Publish, Ask, Claim, Settle> {
  public:
   explicit ToolService(ServiceOptions options) : options_(std::move(options)) {}
 
   void on(const Ping& ping, Responder responder);
   void on(const Inspect& question, Responder responder);
   void on(const Enqueue& request, Responder responder);
+  void on(const Decide& request, Responder responder);
   void on(const Publish& request, Responder responder);
   void on(const Ask& request, Responder responder);
   void on(const Claim& request, Responder responder);

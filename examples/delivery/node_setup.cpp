@@ -32,8 +32,9 @@ class Reporter : public Actor<Reporter> {
       std::int64_t waiting = 0;
       std::map<std::string, std::int64_t> waiting_for;
       for (const StreamStatus& stream : status->streams) {
-        waiting += static_cast<std::int64_t>(stream.messages);
-        if (stream.box == Box::outbox) waiting_for[stream.node] += static_cast<std::int64_t>(stream.messages);
+        waiting += static_cast<std::int64_t>(stream[RowState::ready].messages);
+        if (stream.box == Box::outbox)
+          waiting_for[stream.node] += static_cast<std::int64_t>(stream[RowState::ready].messages);
       }
       for (const auto& [node, messages] : waiting_for) note("waiting_for_" + node, messages);
       note("waiting", waiting);

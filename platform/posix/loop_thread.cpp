@@ -42,6 +42,7 @@ void LoopThread::run() noexcept {
   while (!stop_.load(std::memory_order_acquire)) {
     const MonoTime now = clock_.now();
     const MonoTime due = loop_.step(now);
+    steps_.store(steps_.load(std::memory_order_relaxed) + 1, std::memory_order_release);  // this thread alone writes
     if (due <= now) continue;
     Wakeup& wakeup = loop_.wakeup();
     // request_stop sets the flag before it notifies, and notifications are sticky: neither wait can miss it.

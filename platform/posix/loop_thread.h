@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <string>
 #include <thread>
 
@@ -41,6 +42,12 @@ class LoopThread {
   /// step (the thread goes on; call again, or let the destructor wait). True: it has ended, all its writes are visible.
   [[nodiscard]] bool join(Duration limit);
 
+  /// Any thread. Steps that have ended so far, round and round. Stands still while one lasts and while the loop sleeps.
+  [[nodiscard]] std::uint32_t steps() const noexcept { return steps_.load(std::memory_order_acquire); }
+  /// Any thread. Makes the loop step once more, though nothing may be due.
+  void wake() noexcept { loop_.wakeup().notify(); }
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+
  private:
   void run() noexcept;
   [[nodiscard]] bool spin_until_pending(MonoTime due) const noexcept;
@@ -55,6 +62,7 @@ class LoopThread {
   EventWakeup ended_;
   std::atomic<bool> stop_{false};
   std::atomic<bool> has_ended_{false};
+  std::atomic<std::uint32_t> steps_{0};
   std::thread thread_;
 };
 

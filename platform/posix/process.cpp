@@ -4,11 +4,28 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <string>
 #include <thread>
+#include <utility>
+
+#include "platform/posix/progress_probe.h"
 
 namespace pannier::posix {
 
-Process::Process(LogLevel log_level, std::uint32_t workers) : log_(log_level) {
+namespace {
+
+/// A wrong environment is no reason not to work.
+ServiceManager open_service_manager(Log& log) {
+  auto manager = ServiceManager::open(ServiceEnvironment::of_process());
+  if (manager) return *std::move(manager);
+  log.write(LogLevel::warning, manager.error().text());
+  return {};
+}
+
+}  // namespace
+
+Process::Process(LogLevel log_level, std::uint32_t workers)
+    : log_(log_level), service_manager_(open_service_manager(log_)) {
   const std::uint32_t cores = std::max(1U, std::thread::hardware_concurrency());
   if (workers == 0) workers = cores == 1 ? 1 : 2 + (cores - 1);
   for (std::uint32_t i = 0; i < workers; ++i) wakeups_.push_back(std::make_unique<EventWakeup>());
@@ -22,6 +39,41 @@ std::vector<Wakeup*> Process::wakeups(Wakeup* sockets) {
 }
 
 void Process::wake_main() noexcept { ::kill(::getpid(), SIGTERM); }
+
+void Process::set_status(std::string line) {
+  status_ = std::move(line);
+  tell("its state", service_manager_.status(status_));
+}
+
+void Process::tell(std::string_view what, const Result<void>& told) {
+  if (!told) log_.write(LogLevel::warning, "cannot say " + std::string{what} + ": " + told.error().text());
+}
+
+void Process::wait_for_end() {
+  const Duration watchdog = service_manager_.watchdog();
+  if (watchdog == Duration::zero()) {
+    signals_.wait();
+    return;
+  }
+  ProgressProbe probe{threads_};
+  bool complained = false;
+  // Half the time, as sd_watchdog_enabled(3) asks; looked at more often while a loop owes an answer, so that one that
+  // gets through at last is not killed for it.
+  for (Duration pause = watchdog / 2; !signals_.wait_for(pause);) {
+    const LoopThread* stuck = probe.stuck();
+    if (stuck == nullptr) {
+      tell("that the node is alive", service_manager_.alive());
+      if (complained) tell("its state", service_manager_.status(status_));
+      probe.ask();
+    } else if (!complained) {
+      const std::string line = stuck->name() + " makes no progress: the watchdog will end the process";
+      log_.write(LogLevel::error, line);
+      tell("its state", service_manager_.status(line));
+    }
+    complained = stuck != nullptr;
+    pause = complained ? watchdog / 8 : watchdog / 2;
+  }
+}
 
 void Process::start(std::span<Loop* const> loops) {
   for (std::size_t i = 0; i < loops.size(); ++i) {

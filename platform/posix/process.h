@@ -3,12 +3,15 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "platform/loop.h"
 #include "platform/platform.h"
 #include "platform/posix/event_wakeup.h"
 #include "platform/posix/loop_thread.h"
+#include "platform/posix/service_manager.h"
 #include "platform/posix/signals.h"
 #include "platform/posix/stderr_log.h"
 #include "platform/posix/system_clock.h"
@@ -16,7 +19,8 @@
 
 namespace pannier::posix {
 
-/// The production shell: this process's clock, entropy and log, one thread a loop, and the signals that end it.
+/// The production shell: this process's clock, entropy and log, one thread a loop, the signals that end it, and the
+/// service manager that started it, where one did (docs/operations.md).
 /// Construct it first in main, before any thread, and let it outlive every node.
 class Process {
  public:
@@ -25,13 +29,17 @@ class Process {
 
   [[nodiscard]] Platform platform() noexcept { return {clock_, entropy_, log_}; }
   [[nodiscard]] Log& log() noexcept { return log_; }
+  /// Shows `line` as the state of the service. The thread that runs the node only, before it does.
+  void set_status(std::string line);
 
   /// The places to sleep for NodeParts. `sockets`: Transport::wakeup() of the node's transport, where it has one; it
   /// becomes the first worker's.
   [[nodiscard]] std::vector<Wakeup*> wakeups(Wakeup* sockets = nullptr);
 
   /// Runs `node` until it has stopped: by itself, or after SIGINT or SIGTERM. Returns the exit status for main: 0, or
-  /// Node::kExitFailed where its top supervisor gave up.
+  /// Node::kExitFailed where its top supervisor gave up. A service manager is told when the node runs and when it
+  /// begins to end, and, where it watches, that each loop still makes progress. Without one there is no periodic
+  /// wake-up.
   template <class Node>
   int run(Node& node) {
     node.on_stopped([this] { wake_main(); });
@@ -44,7 +52,9 @@ class Process {
   template <class Stop, class Stopped>
   void run_loops(std::span<Loop* const> loops, Stop&& stop, Stopped&& stopped) {
     start(loops);
-    signals_.wait();  // a signal to end, or the node's own word that it has ended
+    tell("that the node runs", service_manager_.ready());
+    wait_for_end();
+    tell("that the node stops", service_manager_.stopping());
     stop();
     while (!stopped()) {
       if (!signals_.wait_for(kStopLimit)) break;
@@ -53,6 +63,10 @@ class Process {
   }
 
   void wake_main() noexcept;
+  /// Returns at a signal to end, or at the node's own word that it has ended.
+  void wait_for_end();
+  /// Of one thing that the service manager should know: logs that it could not be told.
+  void tell(std::string_view what, const Result<void>& told);
   void start(std::span<Loop* const> loops);
   void join();
 
@@ -63,6 +77,8 @@ class Process {
   SystemClock clock_;
   SystemEntropy entropy_;
   StderrLog log_;
+  ServiceManager service_manager_;
+  std::string status_;
   std::vector<std::unique_ptr<EventWakeup>> wakeups_;
   std::vector<std::unique_ptr<LoopThread>> threads_;
 };

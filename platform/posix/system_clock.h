@@ -15,6 +15,8 @@ class SystemClock final : public Clock {
  public:
   [[nodiscard]] MonoTime now() const noexcept override { return mono_now(); }
   [[nodiscard]] WallTime wall_now() const noexcept override;
+  /// A hash of Linux's boot id; 0 where the system has none.
+  [[nodiscard]] std::uint64_t boot() const noexcept override;
 };
 
 }  // namespace pannier::posix

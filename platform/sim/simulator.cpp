@@ -46,7 +46,7 @@ bool Simulator::run_until(const std::function<bool()>& predicate, Duration limit
 bool Simulator::run(const std::function<bool()>* predicate, MonoTime end) {
   std::uint64_t steps_here = 0;
   for (;;) {
-    if (step_one()) {
+    if (step()) {
       if (predicate != nullptr && (*predicate)()) return true;
       if (++steps_here < kStepsPerInstant) continue;
       ++busy_instants_;
@@ -64,7 +64,7 @@ bool Simulator::run(const std::function<bool()>* predicate, MonoTime end) {
   return predicate != nullptr && (*predicate)();
 }
 
-bool Simulator::step_one() {
+bool Simulator::step() {
   const MonoTime now = clock_.now();
   ready_.clear();
   for (std::size_t i = 0; i < entries_.size(); ++i) {

@@ -53,6 +53,9 @@ class Simulator {
   /// From now on the loop is not stepped any more. Unknown loops are ignored. Call it before the loop's wake-up dies.
   void remove(Loop& loop) noexcept;
 
+  /// Steps one loop that is notified or due now, drawn from the seed. False: there is none; time stands still either
+  /// way.
+  bool step();
   /// Runs until `span` of virtual time has passed.
   void run_for(Duration span);
   /// Runs until `predicate` holds, which is asked before the first step and after each, or until `limit` of virtual
@@ -86,8 +89,6 @@ class Simulator {
   };
 
   bool run(const std::function<bool()>* predicate, MonoTime end);
-  /// Steps one loop that is ready, if any is.
-  bool step_one();
   [[nodiscard]] MonoTime earliest_due() const noexcept;
 
   std::uint64_t seed_;
@@ -95,7 +96,7 @@ class Simulator {
   SeededEntropy entropy_;
   std::vector<FlagWakeup*> wakeups_;
   std::vector<Entry> entries_;
-  std::vector<std::size_t> ready_;  ///< Scratch of step_one.
+  std::vector<std::size_t> ready_;  ///< Scratch of step().
   std::uint64_t next_id_ = 1;
   std::uint64_t steps_ = 0;
   std::uint64_t busy_instants_ = 0;

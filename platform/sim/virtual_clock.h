@@ -11,6 +11,8 @@ class VirtualClock final : public Clock {
   [[nodiscard]] MonoTime now() const noexcept override { return now_; }
   [[nodiscard]] WallTime wall_now() const noexcept override { return wall_; }
 
+  [[nodiscard]] std::uint64_t boot() const noexcept override { return boot_; }
+
   /// Moves both clocks on. `time` must not lie before now(); an earlier one is ignored: monotonic time never goes back.
   void advance_to(MonoTime time) noexcept {
     if (time <= now_) return;
@@ -21,8 +23,14 @@ class VirtualClock final : public Clock {
   /// A step of the wall clock alone, either way: an operator, NTP, a battery that was out.
   void step_wall(Duration by) noexcept { wall_ += by; }
 
+  /// The machine boots anew: from here on nobody may compare monotonic times with earlier ones.
+  void reboot() noexcept { ++boot_; }
+
+  static constexpr MonoTime kStart{std::chrono::seconds{1000}};
+
  private:
-  MonoTime now_{std::chrono::seconds{1000}};
+  std::uint64_t boot_ = 1;
+  MonoTime now_ = kStart;
   WallTime wall_{std::chrono::seconds{1'700'000'000}};
 };
 

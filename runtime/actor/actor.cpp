@@ -16,6 +16,8 @@ Delivery delivery_of(ActorBase& actor, const Message& message) {
   return Delivery{actor.system(), message.sender, message.correlation};
 }
 
+void end_delivery(ActorBase& actor, const Message& message) { delivery_of(actor, message).done(); }
+
 Responder responder_of(ActorBase& actor, const Message& message) { return Responder{actor.system(), message}; }
 
 Result<void> verified(Message& message) {

@@ -45,10 +45,6 @@ inline constexpr bool kIsResult = false;
 template <class T>
 inline constexpr bool kIsResult<Result<T>> = true;
 
-/// Turns what a handler returned into a reply, an error for the asker, or the actor's failure.
-template <class Return>
-Result<void> answer(ActorBase& actor, Message& message, Return&& returned);
-
 template <class T>
 MessagePtr to_reply(T&& value) {
   if constexpr (std::convertible_to<T, AnyTable>) {
@@ -61,93 +57,87 @@ MessagePtr to_reply(T&& value) {
 void send_reply(ActorBase& actor, const Message& question, MessagePtr reply);
 void send_refusal(ActorBase& actor, const Message& question, ErrorCode code);
 [[nodiscard]] Delivery delivery_of(ActorBase& actor, const Message& message);
+void end_delivery(ActorBase& actor, const Message& message);
 [[nodiscard]] Responder responder_of(ActorBase& actor, const Message& message);
 [[nodiscard]] Result<void> verified(Message& message);
+[[nodiscard]] inline void* shared_value(const Message& message) noexcept {
+  return const_cast<std::byte*>(message.block.bytes().data());
+}
 
+/// Turns what a handler returned into a reply, or an error for the asker; nobody else wants it.
 template <class Return>
-Result<void> answer(ActorBase& actor, Message& message, Return&& returned) {
-  using Value = std::remove_cvref_t<Return>;
-  if constexpr (std::same_as<Value, Result<void>>) {
-    return std::forward<Return>(returned);
-  } else if constexpr (kIsResult<Value>) {
-    if (!wants_reply(message)) return {};
+void answer(ActorBase& actor, const Message& message, Return&& returned) {
+  if (!wants_reply(message)) return;
+  if constexpr (kIsResult<std::remove_cvref_t<Return>>) {
     if (!returned) {
       send_refusal(actor, message, returned.error().code);
     } else {
       send_reply(actor, message, to_reply(std::move(*returned)));
     }
-    return {};
   } else {
-    if (wants_reply(message)) send_reply(actor, message, to_reply(std::forward<Return>(returned)));
-    return {};
+    send_reply(actor, message, to_reply(std::forward<Return>(returned)));
   }
 }
 
-/// Calls one overload of `on`, whatever it returns. A question to a handler that answers nothing is rejected.
-template <class Call>
-Result<void> call(ActorBase& actor, Message& message, bool answers_later, Call&& invoke) {
-  using Return = decltype(invoke());
+/// Calls one overload of `on`, whatever it returns. Unless it `kSaysItself` what becomes of the message, a question to
+/// one that answers nothing is rejected, and a delivery is done when it returns.
+template <bool kSaysItself, class Self, class... Args>
+Result<void> call(Self& self, const Message& message, Args&&... args) {
+  using Return = std::remove_cvref_t<decltype(self.on(std::forward<Args>(args)...))>;
   if constexpr (std::is_void_v<Return>) {
-    if (wants_reply(message) && !answers_later) return ErrorCode::rejected;
-    invoke();
-    return {};
+    if (!kSaysItself && wants_reply(message)) return ErrorCode::rejected;
+    self.on(std::forward<Args>(args)...);
+  } else if constexpr (std::same_as<Return, Result<void>>) {
+    if (auto handled = self.on(std::forward<Args>(args)...); !handled) return handled;
   } else {
-    return answer(actor, message, invoke());
+    answer(self, message, self.on(std::forward<Args>(args)...));
+  }
+  if (!kSaysItself && message.kind == MessageKind::delivery) end_delivery(self, message);
+  return {};
+}
+
+/// Picks the overload of `on` for what the message is.
+template <class T, class Self, class Value>
+Result<void> pick(Self& self, const Message& message, Value&& value) {
+  if constexpr (HandlesDelivery<Self, T>) {
+    if (message.kind == MessageKind::delivery) return call<true>(self, message, value, delivery_of(self, message));
+  }
+  if constexpr (HandlesQuestion<Self, T>) {
+    return call<true>(self, message, value, responder_of(self, message));
+  } else if constexpr (requires { self.on(std::forward<Value>(value)); }) {
+    return call<false>(self, message, std::forward<Value>(value));
+  } else {
+    return ErrorCode::rejected;
   }
 }
 
-/// The path from a message to `Self::on(const T&)`: one instance a handler, found through the actor's table.
+/// The path from a message to `Self::on(const T&)`: one instance a handler, found through the actor's table. What can
+/// stand outside of it does, for the sake of compile time and of a handheld's memory (docs/benchmarks.md).
 template <class Self, class T>
 Result<void> handle(ActorBase& base, Message& message) {
   static_assert(HandlesAny<Self, T>,
                 "a type in Actor<Self, Types...> has no handler: write void on(const Type&), "
                 "on(const Type&, Delivery) or on(const Type&, Responder)");
   Self& self = static_cast<Self&>(base);
-  const auto with = [&](auto&& value) -> Result<void> {
-    using Value = decltype(value);
-    if constexpr (HandlesDelivery<Self, T>) {
-      if (message.kind == MessageKind::delivery) {
-        return call(base, message, true, [&] { return self.on(value, delivery_of(base, message)); });
-      }
-    }
-    if constexpr (HandlesQuestion<Self, T>) {
-      return call(base, message, true, [&] { return self.on(value, responder_of(base, message)); });
-    } else if constexpr (HandlesPlain<Self, T> || HandlesMoved<Self, T>) {
-      if constexpr (requires { self.on(std::forward<Value>(value)); }) {
-        if (message.kind != MessageKind::delivery) {
-          return call(base, message, false, [&] { return self.on(std::forward<Value>(value)); });
-        }
-        // A plain handler's delivery is done when it returns.
-        const Delivery delivery = delivery_of(base, message);
-        if constexpr (std::same_as<decltype(self.on(std::forward<Value>(value))), Result<void>>) {
-          if (auto handled = self.on(std::forward<Value>(value)); !handled) return handled;
-        } else {
-          static_cast<void>(self.on(std::forward<Value>(value)));  // nobody asked for the answer
-        }
-        delivery.done();
-        return {};
-      } else {
-        return ErrorCode::rejected;
-      }
-    } else {
-      return ErrorCode::rejected;
-    }
-  };
-
   if constexpr (std::same_as<T, AnyTable>) {
-    return with(AnyTable{message.type, message.info, message.block});
+    return pick<T>(self, message, AnyTable{message.type, message.info, message.block});
   } else if constexpr (FlatTable<T>) {
     if (auto good = verified(message); !good) return good;
     if constexpr (HandlesShared<Self, T>) {
-      return call(base, message, false, [&] { return self.on(Table<T>{message.block}); });
+      return call<false>(self, message, Table<T>{message.block});
     } else {
-      return with(*flatbuffers::GetRoot<T>(message.block.bytes().data()));
+      return pick<T>(self, message, *flatbuffers::GetRoot<T>(message.block.bytes().data()));
     }
   } else {
-    if (message.inline_bytes != 0) return with(std::move(*static_cast<T*>(message.inline_value())));
-    // Shared by a fan-out: each receiver reads the same value.
-    if (message.block) return with(*reinterpret_cast<const T*>(message.block.bytes().data()));
-    return ErrorCode::rejected;
+    // Inline it is this receiver's own, to move from; in a block it is shared by a fan-out, for each to read.
+    if (message.inline_bytes == 0 && !message.block) return ErrorCode::rejected;
+    void* const value = message.inline_bytes != 0 ? message.inline_value() : shared_value(message);
+    if constexpr (std::is_trivially_copyable_v<T> && HandlesPlain<Self, T>) {
+      return pick<T>(self, message, *static_cast<const T*>(value));
+    } else {
+      if (message.inline_bytes != 0) return pick<T>(self, message, std::move(*static_cast<T*>(value)));
+      return pick<T>(self, message, *static_cast<const T*>(value));
+    }
   }
 }
 
@@ -239,6 +229,13 @@ class Actor : public ActorBase {
   Result<void> consume(std::string_view lane, ConsumeOptions options = {}) {
     static_assert((kHandles<Messages> && ...), "list the type in Actor<Self, Types...> and write its handler");
     return consume_lane(lane, options);
+  }
+
+  /// What the lane has kept comes again as deliveries, to the same handlers. See replay_lane.
+  template <class... Messages>
+  Result<void> replay(std::string_view lane, ReplayOptions options) {
+    static_assert((kHandles<Messages> && ...), "list the type in Actor<Self, Types...> and write its handler");
+    return replay_lane(lane, std::move(options));
   }
 
   /// For handlers that answer at once: `return reply<Status>(done_, eta_s_);`

@@ -5,6 +5,7 @@
 
 #include "runtime/actor/worker.h"
 #include "runtime/link/router_messages.h"
+#include "runtime/queue/queue_control.h"
 #include "runtime/queue/queue_messages.h"
 
 namespace pannier {
@@ -16,6 +17,25 @@ thread_local ActorBase::Birth* birth = nullptr;
 Error detail::refusal_of(const Message& reply) {
   const auto text = reply.label.bytes();
   return {reply.error, std::string{reinterpret_cast<const char*>(text.data()), text.size()}};
+}
+
+Result<BlockRef> detail::reply_block(const Message* reply, const TypeInfo& wanted) {
+  if (reply == nullptr) return ErrorCode::timeout;
+  if (reply->has_error) return refusal_of(*reply);
+  if (reply->type != wanted.id) return ErrorCode::rejected;
+  if (!reply->block) return ErrorCode::malformed;
+  if (!reply->block->verified()) {
+    if (!wanted.verify(reply->block.bytes())) return ErrorCode::malformed;
+    reply->block->set_verified();
+  }
+  return reply->block;
+}
+
+Result<void*> detail::reply_value(Message* reply, TypeId wanted) {
+  if (reply == nullptr) return ErrorCode::timeout;
+  if (reply->has_error) return refusal_of(*reply);
+  if (reply->inline_bytes == 0 || reply->type != wanted) return ErrorCode::rejected;
+  return reply->inline_value();
 }
 
 ActorBase::Birth::Birth(Worker& worker, Cell& cell) noexcept : worker_(worker), cell_(cell), outer_(birth) {
@@ -90,9 +110,10 @@ Result<void> ActorBase::unsubscribe(std::string_view filter) {
   return send(std::move(sent));
 }
 
-Pending<Receipt> ActorBase::enqueue(std::string_view address, std::string_view key, const AnyTable& message) {
+Pending<Receipt> ActorBase::enqueue(std::string_view address, std::string_view key, const AnyTable& message,
+                                    EnqueueOptions options) {
   Batch batch;
-  batch.enqueue(address, key, message);
+  batch.enqueue(address, key, message, std::move(options));
   return commit(std::move(batch));
 }
 
@@ -101,6 +122,8 @@ Pending<Receipt> ActorBase::commit(Batch batch) {
   return Pending<Receipt>{
       {this, native_message(MessageKind::ask, system().queue, Commit{std::move(batch)}), Duration::max()}};
 }
+
+QueueControl ActorBase::queue() noexcept { return QueueControl{*this}; }
 
 Pending<Receipt> ActorBase::commit(Delivery delivery, Batch batch) {
   return Pending<Receipt>{
@@ -111,6 +134,20 @@ Pending<Receipt> ActorBase::commit(Delivery delivery, Batch batch) {
 Result<void> ActorBase::consume_lane(std::string_view lane, ConsumeOptions options) {
   cell_.consumes = true;
   MessagePtr sent = native_message(MessageKind::tell, system().queue, Consume{std::string{lane}, options});
+  sent->reserved = true;
+  return send(std::move(sent));
+}
+
+detail::PendingAsk ActorBase::claim_question(std::string_view lane, const ClaimOptions& options) {
+  cell_.consumes = true;
+  return {this, native_message(MessageKind::ask, system().queue, ClaimRows{std::string{lane}, options}),
+          Duration::max()};
+}
+
+Result<void> ActorBase::replay_lane(std::string_view lane, ReplayOptions options) {
+  cell_.consumes = true;
+  MessagePtr sent =
+      native_message(MessageKind::tell, system().queue, ReplayLane{std::string{lane}, std::move(options)});
   sent->reserved = true;
   return send(std::move(sent));
 }

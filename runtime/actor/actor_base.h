@@ -12,18 +12,13 @@
 #include "runtime/message/any_table.h"
 #include "runtime/message/callback.h"
 #include "runtime/queue/batch.h"
-#include "runtime/queue/delivery.h"
+#include "runtime/queue/consuming.h"
 
 namespace pannier {
 
+class QueueControl;
 class Worker;
 struct System;
-
-/// What a consumer of a lane asks for.
-struct ConsumeOptions {
-  std::uint32_t window = 16;       ///< Deliveries in its hands at once. One at a time a key, whatever the window.
-  std::uint32_t max_attempts = 5;  ///< Past that the message is parked with its last cause.
-};
 
 /// One value of the application's state, as read back.
 struct StateRow {
@@ -118,16 +113,32 @@ class ActorBase {
 
   // --- queue -------------------------------------------------------------------------------------------------------
   /// Keeps `message` on disk until it has taken effect at `address` ("lane" here, "node/lane" there).
-  [[nodiscard]] Pending<Receipt> enqueue(std::string_view address, std::string_view key, const AnyTable& message);
+  [[nodiscard]] Pending<Receipt> enqueue(std::string_view address, std::string_view key, const AnyTable& message,
+                                         EnqueueOptions options = {});
   /// Stores all of `batch` in one transaction.
   [[nodiscard]] Pending<Receipt> commit(Batch batch);
   /// As `delivery.done(batch)`, and tells the outcome. After an error nothing of it is stored and the delivery is tried
   /// again; rejected: it had been settled before.
   [[nodiscard]] Pending<Receipt> commit(Delivery delivery, Batch batch);
-  /// Takes the lane's messages as deliveries from now on. One consumer a lane; in_use comes back through the log.
+  /// Takes messages of the lane as deliveries from now on, in competition with its other consumers. Ends with the
+  /// actor's state. A second call changes the options. What the queue refuses comes back through the log.
   Result<void> consume_lane(std::string_view lane, ConsumeOptions options);
+  /// Pulls what is ready in the lane now, of one type or as AnyTable; an empty answer: nothing was, in time. What the
+  /// actor has not settled goes back with the visibility timeout, or with its end. full: too many wait for the lane.
+  template <class T>
+  [[nodiscard]] Pending<std::vector<Claimed<T>>> claim(std::string_view lane, const ClaimOptions& options = {}) {
+    return Pending<std::vector<Claimed<T>>>{claim_question(lane, options)};
+  }
+  /// Reads again what the lane keeps (LaneOptions::keep), as deliveries in order, from where this reader has come to.
+  /// `done` moves it on; `retry` delivers again, without end; `park` passes the message over. What is done out of order
+  /// may come again after a crash: with a window of 1, effects in the batch happen once. One actor a reader's name.
+  Result<void> replay_lane(std::string_view lane, ReplayOptions options);
   /// The application's state under keys that start with `prefix`, at most `limit` of them, in key order.
   [[nodiscard]] Pending<std::vector<StateRow>> read_state(std::string_view prefix, std::size_t limit = 100'000);
+
+  /// Looking for, cancelling, redriving messages; lanes; the application's tables. Include
+  /// runtime/queue/queue_control.h.
+  [[nodiscard]] QueueControl queue() noexcept;
 
   // --- time --------------------------------------------------------------------------------------------------------
   TimerId after(Duration delay, Callback<void()> function);
@@ -156,6 +167,7 @@ class ActorBase {
   template <class T>
   friend class Pending;
 
+  detail::PendingAsk claim_question(std::string_view lane, const ClaimOptions& options);
   /// Under whose deadline, and on whose behalf, the current turn runs.
   [[nodiscard]] Waiting waiting() const;
   [[nodiscard]] Result<void> check_chain(ActorId asked, const BlockRef& chain) const;
@@ -182,17 +194,26 @@ struct OutcomeOf<T> {
 /// The error that stands in a reply's place, with its text where there is one.
 [[nodiscard]] Error refusal_of(const Message& reply);
 
+/// The bytes of a reply that must be a table of `wanted`, verified.
+[[nodiscard]] Result<BlockRef> reply_block(const Message* reply, const TypeInfo& wanted);
+/// The inline value of a reply that must be of `wanted`; lives as long as the reply.
+[[nodiscard]] Result<void*> reply_value(Message* reply, TypeId wanted);
+
 template <class R>
 Result<R> read_reply(Message* reply) {
-  if (reply == nullptr) return ErrorCode::timeout;
-  if (reply->has_error) return refusal_of(*reply);
   if constexpr (std::same_as<R, AnyTable>) {
+    if (reply == nullptr) return ErrorCode::timeout;
+    if (reply->has_error) return refusal_of(*reply);
     return AnyTable{reply->type, reply->info, reply->block};
   } else if constexpr (requires { typename R::table_type; }) {
-    return AnyTable{reply->type, reply->info, reply->block}.template as<typename R::table_type>();
+    auto block = reply_block(reply, type_info<typename R::table_type>());
+    if (!block) return block.error();
+    return R{*block};
   } else {
-    if (reply->inline_bytes == 0 || reply->type != type_info<R>().id) return ErrorCode::rejected;
-    return std::move(*static_cast<R*>(reply->inline_value()));
+    using Native = typename Carried<R>::type;
+    const auto value = reply_value(reply, type_info<Native>().id);
+    if (!value) return value.error();
+    return Carried<R>::unpack(std::move(*static_cast<Native*>(*value)));
   }
 }
 

@@ -78,7 +78,7 @@ void Worker::handle_reply(Cell& cell, Message& message) {
 }
 
 void Worker::settle_failed(const Message& delivery, const Error& error) {
-  Settle settle{delivery.correlation, Outcome::retry, kDefaultRetryDelay, error.text(), {}};
+  Settle settle{delivery.correlation, Outcome::retry, {}, error.text(), {}};
   send_reserved(native_message(MessageKind::tell, delivery.sender, std::move(settle)));
 }
 

@@ -63,7 +63,10 @@ void Worker::handle_system(Cell& cell, MessagePtr message) {
       child_failed(cell, message->sender, std::move(*static_cast<Error*>(message->inline_value())));
       return;
     case MessageKind::down: child_down(cell, *message); return;
-    default: handle(cell, *message); return;  // a program's message that took reserved room
+    default:  // a program's message that took reserved room
+      handle(cell, *message);
+      if (std::exchange(message_kept_, false)) static_cast<void>(message.release());
+      return;
   }
 }
 
@@ -159,6 +162,7 @@ void Worker::finish_end(Cell& cell) {
           LogLevel::error, "actor " + system_.describe(cell.id) + " failed while stopping: " + stopped.error().detail);
     }
   }
+  const bool consumed = cell.consumes;
   // What it subscribed to and consumed ends with its state; on_start asks for it anew. The queue hears of the end
   // before the deliveries in its hands go, so that they are given back and cost no attempt.
   for (auto [kept, service] : {std::pair{&cell.subscribes, system_.router}, std::pair{&cell.consumes, system_.queue}}) {
@@ -168,6 +172,7 @@ void Worker::finish_end(Cell& cell) {
   timers_.cancel_all(cell);
   destroy_actor(cell);
   if (cell.restart_after_end) {
+    if (consumed) drop_deliveries(cell);
     build(cell);
     return;
   }
@@ -199,6 +204,22 @@ void Worker::finish_end(Cell& cell) {
   cell.phase = Phase::vacant;
   for (auto* count : {&cell.handled, &cell.rejected, &cell.failures}) count->store(0, std::memory_order_relaxed);
   release_slot(cell.id.slot());
+}
+
+/// The queue has them back (Ended), and gives them to the new state anew, under other numbers.
+void Worker::drop_deliveries(Cell& cell) noexcept {
+  for (MessageQueue* queue : {&cell.urgent, &cell.normal}) {
+    MessageQueue others;
+    while (MessagePtr message = queue->pop()) {
+      if (message->kind != MessageKind::delivery) {
+        others.push(std::move(message));
+        continue;
+      }
+      add_by_owner(cell.local_count, -1U);
+      add_by_owner(cell.local_bytes, static_cast<std::uint32_t>(-message->payload_bytes()));
+    }
+    while (MessagePtr message = others.pop()) queue->push(std::move(message));
+  }
 }
 
 void Worker::destroy_actor(Cell& cell) noexcept {

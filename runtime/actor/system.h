@@ -11,6 +11,7 @@
 #include "runtime/actor/directory.h"
 #include "runtime/actor/observer.h"
 #include "runtime/actor/options.h"
+#include "runtime/limits.h"
 #include "runtime/message/message.h"
 
 namespace pannier {
@@ -31,9 +32,10 @@ struct System {
   ActorId queue;   ///< Outbox and inbox; nobody where the node has no store.
 
   std::array<std::atomic<std::uint64_t>, kDeadLetterReasons> dead_letters{};
-  std::atomic<std::uint32_t> next_worker{0};  ///< Round-robin of placement.
-  std::uint32_t first_actor_worker = 0;       ///< Workers from here on carry the program's actors.
-  std::function<void()> on_stopped;           ///< Called by the worker whose actor was the last to stop.
+  std::atomic<std::uint32_t> next_worker{0};    ///< Round-robin of placement.
+  std::uint32_t first_actor_worker = 0;         ///< Workers from here on carry the program's actors.
+  std::size_t step_batch = limits::kStepBatch;  ///< Messages, and timers, of one step; a test takes them one by one.
+  std::function<void()> on_stopped;             ///< Called by the worker whose actor was the last to stop.
   std::atomic<bool> stopping{false};
   std::atomic<bool> stopped{false};
   std::atomic<bool> closed{false};  ///< Being taken apart: nothing is sent any more.

@@ -1,5 +1,7 @@
 #include "runtime/actor/worker.h"
 
+#include <algorithm>
+
 namespace pannier {
 
 namespace {
@@ -69,10 +71,11 @@ void Worker::reply(const Message& question, MessagePtr answer) {
   send_reserved(std::move(answer));
 }
 
-void Worker::reply_error(const Message& question, ErrorCode code) {
+void Worker::reply_error(const Message& question, const Error& error) {
   MessagePtr answer = make_message(MessageKind::reply, question.sender);
   answer->has_error = true;
-  answer->error = code;
+  answer->error = error.code;
+  if (!error.detail.empty()) answer->label = BlockRef::copy_of(std::as_bytes(std::span{error.detail}));
   reply(question, std::move(answer));
 }
 
@@ -230,7 +233,7 @@ MonoTime Worker::step(MonoTime now) {
 void Worker::fire_timers() {
   // As many as are armed now: one that is armed for now by another's callback waits for the next step, so that an actor
   // that always does so does not keep the worker from everybody else.
-  for (std::size_t left = timers_.armed(); left > 0; --left) {
+  for (std::size_t left = std::min(timers_.armed(), system_.step_batch); left > 0; --left) {
     auto fired = timers_.pop_due(now_);
     if (!fired) break;
     Cell& owner = *fired.owner;
@@ -247,7 +250,7 @@ void Worker::fire_timers() {
 }
 
 void Worker::run_ready() {
-  std::size_t budget = limits::kStepBatch;
+  std::size_t budget = system_.step_batch;
   while (ready_head_ != nullptr && budget > 0) {
     Cell& cell = *ready_head_;
     ready_head_ = cell.next_ready;
@@ -272,6 +275,8 @@ void Worker::run_cell(Cell& cell, std::size_t& budget) {
     add_by_owner(cell.local_count, -1U);
     add_by_owner(cell.local_bytes, static_cast<std::uint32_t>(-message->payload_bytes()));
     handle(cell, *message);
+    if (std::exchange(message_kept_, false)) [[unlikely]]
+      static_cast<void>(message.release());
     ++ran;
   }
   add_by_owner(handled_, ran);

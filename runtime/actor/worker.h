@@ -46,7 +46,7 @@ class Worker final : public Loop {
   /// Sends what no bound may stop: replies, stop, down.
   void send_reserved(MessagePtr message);
   void reply(const Message& question, MessagePtr answer);
-  void reply_error(const Message& question, ErrorCode code);
+  void reply_error(const Message& question, const Error& error);
   [[nodiscard]] Timers& timers() noexcept { return timers_; }
   [[nodiscard]] MonoTime now() const noexcept { return now_; }
   [[nodiscard]] System& system() noexcept { return system_; }
@@ -56,6 +56,12 @@ class Worker final : public Loop {
   [[nodiscard]] const Waiting& reply_waiting() const noexcept { return reply_waiting_; }
   /// Puts the actor of `cell` down as failed: its supervisor decides.
   void fail(Cell& cell, Error error);
+  /// The message of the current turn, for an interceptor that keeps it. It must have been handed over by value, which a
+  /// Down is not.
+  [[nodiscard]] MessagePtr keep_message() noexcept {
+    message_kept_ = true;
+    return MessagePtr{message_};
+  }
   void stop_actor(ActorId id);
   void watch(ActorId watcher, ActorId watched);
 
@@ -115,6 +121,7 @@ class Worker final : public Loop {
   void stop_next_child(Cell& cell);
   void finish_end(Cell& cell);
   void destroy_actor(Cell& cell) noexcept;
+  void drop_deliveries(Cell& cell) noexcept;
   void child_failed(Cell& cell, ActorId child, Error error);
   void child_down(Cell& cell, Message& message);
   void forget_child(Cell& cell, ActorId child) noexcept;
@@ -133,6 +140,7 @@ class Worker final : public Loop {
   MonoTime now_{};
   Cell* current_ = nullptr;
   Message* message_ = nullptr;
+  bool message_kept_ = false;
   Waiting reply_waiting_;
   Cell* ready_head_ = nullptr;
   Cell* ready_tail_ = nullptr;

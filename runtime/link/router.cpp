@@ -128,7 +128,7 @@ Result<void> Router::send_row(const OutgoingRow& row) {
   Link* link = links_ == nullptr ? nullptr : links_->to(row.node);
   if (link == nullptr) return {};  // the queue hears of the loss by LinkDown, and starts again when the link is up
   wire::Record record{.kind = wire::Kind::row, .type = row.type, .id = row.sequence, .number = row.after};
-  record.trace = row.age_ms;
+  record.trace = row.remaining_ms;
   record.first = row.lane;
   record.second = row.key;
   record.payload = row.payload.bytes();
@@ -289,7 +289,8 @@ void Router::heard_row(const Link& link, const wire::Record& record) {
                   record.number,
                   std::string{record.second},
                   record.type,
-                  BlockRef::copy_of(record.payload)};
+                  BlockRef::copy_of(record.payload),
+                  record.trace};
   if (system_.queue) {
     tell_queue(native_message(MessageKind::tell, {}, std::move(row)));
   } else {

@@ -50,7 +50,7 @@ struct OutgoingRow {
   std::string key;
   TypeId type{};
   BlockRef payload;
-  std::uint64_t age_ms = 0;
+  std::uint64_t remaining_ms = 0;  ///< Until it expires; 0: it does not.
 };
 
 /// A row that came over a link, not yet stored here.
@@ -63,6 +63,7 @@ struct IncomingRow {
   std::string key;
   TypeId type{};
   BlockRef payload;
+  std::uint64_t remaining_ms = 0;  ///< Until it expires; 0: it does not.
 };
 
 /// What the receiver of a stream has: sent back over the link, and on to the queue of the producer.

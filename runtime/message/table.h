@@ -4,7 +4,6 @@
 
 #include <concepts>
 #include <string_view>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -87,6 +86,15 @@ auto to_field(flatbuffers::FlatBufferBuilder& builder, Field&& field) {
   }
 }
 
+/// A table's root, of fields that are written already.
+template <class T>
+struct Created {
+  template <class... Values>
+  explicit Created(flatbuffers::FlatBufferBuilder& builder, Values... values)
+      : root(T::Traits::Create(builder, values...)) {}
+  flatbuffers::Offset<T> root;
+};
+
 }  // namespace detail
 
 /// A table from its fields, all of them, in the schema's order; text is given as text:
@@ -99,9 +107,8 @@ template <FlatTable T, class... Fields>
   BlockBuilder block;
   auto& builder = block.builder();
   // Braced initialisation fixes the order: nested objects first, as FlatBuffers wants it.
-  auto values = std::tuple{detail::to_field(builder, std::forward<Fields>(fields))...};
-  const auto root = std::apply([&](auto... value) { return T::Traits::Create(builder, value...); }, values);
-  return Table<T>{block.finish(root.Union())};
+  const detail::Created<T> created{builder, detail::to_field(builder, std::forward<Fields>(fields))...};
+  return Table<T>{block.finish(created.root.Union())};
 }
 
 /// A table from its object struct: `pack(order)` with an `OrderCreatedT order`. Reads `object`, keeps nothing of it.

@@ -1,21 +1,35 @@
 #pragma once
 
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/message/any_table.h"
-#include "runtime/queue/store.h"
+#include "runtime/queue/row.h"
 
 namespace pannier {
 
 /// What enqueue answers: how durable the message is now, and the number that it can be found by.
 struct Receipt {
   Durability durability = Durability::memory;
-  Sequence sequence = 0;  ///< Of the first message of a batch.
+  Sequence sequence = 0;   ///< Of the first message of a batch.
+  bool duplicate = false;  ///< The first message's token was known: `sequence` is that of the earlier enqueue.
 };
 
-/// Changes that belong together: messages to enqueue and the application's own state. All of it is stored in one
-/// transaction, or nothing. A value; it does nothing until it is committed (ActorBase::commit, Delivery::done).
+/// What one message asks for that its lane does not give by itself.
+struct EnqueueOptions {
+  Duration delay{};       ///< Not delivered, nor sent, before. Its place in the order is that of this moment.
+  Duration expires_in{};  ///< Not delivered after; zero: as the lane says. Travels with the message as time remaining.
+  std::optional<Durability> durability = {};  ///< Before the receipt is given; none: as the lane says.
+  /// Idempotency key, at most limits::kTokenBytes: a second enqueue to the same lane and node with it, within
+  /// limits::kTokenMemory, stores nothing and answers with the first one's number.
+  std::string token = {};
+};
+
+/// Changes that belong together: messages to enqueue, the application's own state, and its own tables. All of it is
+/// stored in one transaction, or nothing. A value; it does nothing until it is committed (ActorBase::commit,
+/// Delivery::done).
 class Batch {
  public:
   struct Enqueue {
@@ -23,6 +37,7 @@ class Batch {
     std::string lane;
     std::string key;
     AnyTable payload;
+    EnqueueOptions options = {};
   };
   struct StateChange {
     std::string key;
@@ -30,17 +45,27 @@ class Batch {
   };
 
   /// `address` is "lane" of this node or "node/lane". Messages of one key keep their order within their lane.
-  Batch& enqueue(std::string_view address, std::string_view key, const AnyTable& payload);
+  Batch& enqueue(std::string_view address, std::string_view key, const AnyTable& payload, EnqueueOptions options = {});
   Batch& put_state(std::string_view key, const AnyTable& value);
   Batch& erase_state(std::string_view key);
+  /// One SQL statement on the application's own tables in the store's file, with ?1 to ?n for `values` (integers,
+  /// doubles, text, bytes, SqlNull). They run in their order, before the messages are stored. Where one fails the batch
+  /// is refused as `rejected`, with SQLite's text.
+  template <class... Values>
+  Batch& execute(std::string sql, Values&&... values) {
+    sql_.push_back({std::move(sql), {sql_value(std::forward<Values>(values))...}});
+    return *this;
+  }
 
-  [[nodiscard]] bool empty() const noexcept { return messages_.empty() && state_.empty(); }
+  [[nodiscard]] bool empty() const noexcept { return messages_.empty() && state_.empty() && sql_.empty(); }
   [[nodiscard]] const std::vector<Enqueue>& messages() const noexcept { return messages_; }
   [[nodiscard]] const std::vector<StateChange>& state() const noexcept { return state_; }
+  [[nodiscard]] const std::vector<SqlStatement>& sql() const noexcept { return sql_; }
 
  private:
   std::vector<Enqueue> messages_;
   std::vector<StateChange> state_;
+  std::vector<SqlStatement> sql_;
 };
 
 }  // namespace pannier

@@ -1,6 +1,11 @@
 #include "runtime/queue/crc32c.h"
 
 #include <array>
+#include <cstring>
+
+#if defined(__ARM_FEATURE_CRC32)
+#include <arm_acle.h>
+#endif
 
 namespace pannier {
 namespace {
@@ -35,9 +40,39 @@ std::uint32_t load_u32(const std::byte* bytes) noexcept {
          std::to_integer<std::uint32_t>(bytes[2]) << 16 | std::to_integer<std::uint32_t>(bytes[3]) << 24;
 }
 
+#if defined(__x86_64__)
+bool has_instruction() noexcept { return __builtin_cpu_supports("sse4.2"); }
+
+__attribute__((target("sse4.2"))) std::uint32_t by_instruction(std::uint32_t crc,
+                                                               std::span<const std::byte> bytes) noexcept {
+  unsigned long long sum = static_cast<std::uint32_t>(~crc);
+  const std::byte* at = bytes.data();
+  std::size_t left = bytes.size();
+  for (; left >= 8; left -= 8, at += 8) {
+    unsigned long long word = 0;
+    std::memcpy(&word, at, sizeof word);
+    sum = __builtin_ia32_crc32di(sum, word);
+  }
+  auto last = static_cast<std::uint32_t>(sum);
+  for (; left > 0; --left, ++at) last = __builtin_ia32_crc32qi(last, std::to_integer<unsigned char>(*at));
+  return ~last;
+}
+#elif defined(__ARM_FEATURE_CRC32)
+constexpr bool has_instruction() noexcept { return true; }  // What was compiled for it has it.
+
+std::uint32_t by_instruction(std::uint32_t crc, std::span<const std::byte> bytes) noexcept {
+  std::uint32_t sum = ~crc;
+  const std::byte* at = bytes.data();
+  std::size_t left = bytes.size();
+  for (; left >= 4; left -= 4, at += 4) sum = __crc32cw(sum, load_u32(at));
+  for (; left > 0; --left, ++at) sum = __crc32cb(sum, std::to_integer<unsigned char>(*at));
+  return ~sum;
+}
+#endif
+
 }  // namespace
 
-std::uint32_t crc32c(std::uint32_t crc, std::span<const std::byte> bytes) noexcept {
+std::uint32_t crc32c_by_table(std::uint32_t crc, std::span<const std::byte> bytes) noexcept {
   crc = ~crc;
   const std::byte* at = bytes.data();
   std::size_t left = bytes.size();
@@ -52,6 +87,14 @@ std::uint32_t crc32c(std::uint32_t crc, std::span<const std::byte> bytes) noexce
     crc = (crc >> 8) ^ kTable[0][(crc ^ std::to_integer<std::uint32_t>(*at)) & 0xffU];
   }
   return ~crc;
+}
+
+std::uint32_t crc32c(std::uint32_t crc, std::span<const std::byte> bytes) noexcept {
+#if defined(__x86_64__) || defined(__ARM_FEATURE_CRC32)
+  static const bool kHasInstruction = has_instruction();
+  if (kHasInstruction) return by_instruction(crc, bytes);
+#endif
+  return crc32c_by_table(crc, bytes);
 }
 
 FieldChecksum& FieldChecksum::integer(std::uint64_t value, std::size_t size) noexcept {

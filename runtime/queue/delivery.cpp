@@ -19,7 +19,7 @@ struct Delivery::State {
       : system(other.system), queue(other.queue), id(other.id), settled(other.settled.exchange(true)) {}
   ~State() {
     // While an exception passes, the dispatcher speaks for the handler: it knows the cause.
-    if (std::uncaught_exceptions() == 0) send({id, Outcome::retry, kDefaultRetryDelay, "dropped without a word", {}});
+    if (std::uncaught_exceptions() == 0) send({id, Outcome::retry, {}, "dropped without a word", {}});
   }
 
   void send(Settle settle) noexcept {
@@ -49,7 +49,7 @@ void Delivery::settled() const noexcept {
 
 void Delivery::done(Batch effects) const { settle({0, Outcome::done, {}, {}, std::move(effects)}); }
 
-void Delivery::retry(Duration delay, std::string cause) const {
+void Delivery::retry(std::optional<Duration> delay, std::string cause) const {
   settle({0, Outcome::retry, delay, std::move(cause), {}});
 }
 

@@ -1,21 +1,25 @@
 #pragma once
 
-#include <deque>
-#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "runtime/actor/service.h"
 #include "runtime/link/router_messages.h"
 #include "runtime/queue/delivery.h"
 #include "runtime/queue/group.h"
+#include "runtime/queue/inbox_lane.h"
+#include "runtime/queue/kept.h"
 #include "runtime/queue/lane.h"
+#include "runtime/queue/new_row.h"
 #include "runtime/queue/queue_messages.h"
+#include "runtime/queue/replay.h"
+#include "runtime/queue/store_clock.h"
 
 namespace pannier {
 
@@ -50,83 +54,134 @@ class Watermarks {
   std::vector<Mark*> changed_;
 };
 
-/// The receiving end of lanes: hands each lane's rows to its consumer, in order, one at a time a key, within the
-/// consumer's window, and keeps what became of them. Memory is bounded, whatever waits on disk.
+/// The receiving end of lanes: hands each lane's rows to whoever consumes or pulls them, in order, one at a time a key,
+/// within each consumer's window, and keeps what became of them. Memory is bounded, whatever waits on disk.
+///
+/// Each row in somebody's hands is noted (Store::claim), and the note survives the process: what an earlier life left
+/// in hands has had an attempt, and is suspected of having ended that life. Suspects are handed out one at a time,
+/// node-wide, with nothing else fresh in anybody's hands, so that a second death blames the right one.
 class Inbox {
  public:
-  Inbox(Store& store, Group& group) : store_(store), group_(group) {}
-  void start(ServicePort& port) { port_ = &port; }
-  void load(const std::vector<Stream>& streams);
-  void recount(const std::vector<Stream>& streams);
+  /// All outlive the inbox.
+  Inbox(Store& store, Group& group, Lanes& lanes, const StoreClock& clock)
+      : store_(store),
+        group_(group),
+        options_(lanes),
+        clock_(clock),
+        kept_(store, group, clock, readers_),
+        readers_(store, group) {}
+  void start(ServicePort& port);
+  /// Takes up what an earlier life left, and counts an attempt of what it left in hands.
+  [[nodiscard]] Result<void> load(const std::vector<Stream>& streams);
+  /// A group has failed: a lane that was made in it is not there any more.
+  void forget_streams();
 
-  /// Stages one row. full past the lane's limits.
-  [[nodiscard]] Result<Sequence> put(const LaneOptions& lane, std::string_view producer, std::string_view key,
-                                     TypeId type, const BlockRef& payload, Sequence sequence);
-  /// in_use where another living actor consumes the lane.
+  /// Stages one row in `stream`, which is that of `lane`.
+  [[nodiscard]] Result<void> put(StreamId stream, const LaneOptions& lane, const NewRow& row);
+  /// As Boxes::withdraw.
+  [[nodiscard]] bool withdraw(std::string_view lane, Sequence sequence);
+  /// Rows have come to the end of a lane by another way than put, and are committed.
+  void grew(std::string_view lane);
+  /// Parked rows of the lane have been made ready or erased.
+  void parked_changed(std::string_view lane);
+  /// invalid_argument for a name that is none; full past limits::kConsumers.
   [[nodiscard]] Result<void> consume(ActorId consumer, const Consume& request);
+  /// Answers `question` with what is ready, now or in time. An error: it is not answered.
+  [[nodiscard]] Result<void> claim(const Message& question, const ClaimRows& request);
+  /// in_use where another living actor reads under that name; full past limits::kCursors.
+  [[nodiscard]] Result<void> replay(ActorId reader, const ReplayLane& request);
+  [[nodiscard]] Result<void> forget_reader(const ForgetReader& request);
   /// The consumer's state has ended: what it had in its hands is ready again, and counts no attempt.
   void ended(ActorId consumer);
-  /// Stages what became of a delivery. not_found: it was settled before, or its consumer had ended.
+  /// Stages what became of a delivery. not_found: it was settled before, its time was over, or its consumer had ended.
   [[nodiscard]] Result<void> settle(const Settle& settle);
-  [[nodiscard]] bool holds(std::uint64_t delivery) const noexcept { return deliveries_.contains(delivery); }
+  [[nodiscard]] bool holds(std::uint64_t delivery) const noexcept {
+    return Readers::owns(delivery) ? readers_.holds(delivery) : deliveries_.contains(delivery);
+  }
   [[nodiscard]] Load load_of(std::string_view lane) const noexcept;
-  /// Hands out what consumers have room for. Outside of a transaction.
-  void feed();
+  /// Hands out what there is room for. Outside of a transaction; it may open one, for what it gives up. True when there
+  /// is more to do at once.
+  bool feed();
 
-  void describe(QueueStatus& status, const Inspect& inspect);
-
+  void describe(QueueStatus& status) const;
+  /// Why a row that is ready in `lane` has not been handed out: one sentence.
+  [[nodiscard]] std::string why_waiting(std::string_view lane, const Row& row) const;
+  [[nodiscard]] std::optional<Duration> next_try_in(std::string_view lane, const Row& row) const noexcept;
   struct Counters {
     std::uint64_t handled = 0;
-    std::uint64_t retried = 0;
-    std::uint64_t parked = 0;
-    std::uint64_t unplaced = 0;  ///< Hand-outs that the consumer's mailbox refused; tried again.
   };
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
 
  private:
-  enum class HeldState : std::uint8_t { ready, in_hands, settling, paused };
-  struct Held {
+  struct Handed {
+    InboxLane* lane = nullptr;
     Sequence sequence = 0;
-    std::string key;
-    TypeId type{};
-    BlockRef payload;
-    std::uint32_t attempts = 0;
-    HeldState state = HeldState::ready;
-    std::uint64_t delivery = 0;
+    ActorId holder{};
+    bool pulled = false;
+    std::uint32_t max_attempts = 0;
+    MonoTime since{};
+    TimerId visibility{};
   };
-  struct InLane {
-    StreamId id{};
-    std::string name;
-    std::uint64_t messages = 0;
-    std::uint64_t bytes = 0;
-    std::uint64_t parked = 0;
-    ActorId consumer;
-    ConsumeOptions options;
-    std::deque<Held> held;  // in order; what is not ready blocks its key
-    std::uint32_t in_hands = 0;
-    Sequence loaded = 0;     // everything up to here was held once
-    Sequence committed = 0;  // the newest row on disk; ~0: unknown
-    bool dirty = false;
+  struct Terms {
+    ActorId holder{};
+    bool pulled = false;
+    std::uint32_t max_attempts = 0;
+    Duration visibility{};
   };
+  using RowName = std::pair<StreamId, Sequence>;
 
-  InLane& lane(StreamId id, std::string_view name);
-  void load_some(InLane& lane);
-  void feed(InLane& lane);
-  bool hand_out(InLane& lane, Held& held);
-  Held* find(InLane& lane, Sequence sequence) noexcept;
-  void forget(InLane& lane, Sequence sequence) noexcept;
-  void pause(InLane& lane, Sequence sequence, Duration delay);
+  // inbox.cpp
+  InboxLane& lane(StreamId id, std::string_view name);
+  /// Makes the lane where it is new.
+  [[nodiscard]] Result<InboxLane*> known_lane(std::string_view name);
+  [[nodiscard]] Result<void> count_claims(const std::vector<Store::Claim>& claims);
+
+  // hand_out.cpp
+  [[nodiscard]] bool prepare(InboxLane& lane);
+  void scan_parked(InboxLane& lane);
+  void load_some(InboxLane& lane);
+  template <class Each>
+  void for_each_due(InboxLane& lane, Each&& each);
+  [[nodiscard]] bool give_up_unseen(InboxLane& lane, HeldRow& row);
+  [[nodiscard]] bool on_trial();
+  bool give(InboxLane& lane, HeldRow& row);
+  bool hand_out(InboxLane& lane, HeldRow& row, LaneConsumer& consumer);
+  [[nodiscard]] std::uint64_t take(InboxLane& lane, HeldRow& row, const Terms& terms);
+  void answer_claimers(InboxLane& lane);
+  void answer(LaneClaimer& claimer);
+
+  // settle.cpp
+  void timed_out(std::uint64_t delivery);
+  void take_back(std::uint64_t delivery);
+  struct Word {
+    Outcome outcome = Outcome::retry;
+    std::optional<Duration> delay;
+    std::string cause;
+    std::uint32_t attempts = 0;
+    bool give_up = false;
+  };
+  void settled(InboxLane& lane, HeldRow& row, Word& word, const Result<void>& fate);
+  void pause(InboxLane& lane, HeldRow& row, Duration delay);
+  void release(InboxLane& lane, HeldRow& row) noexcept;
+  void note_parked(InboxLane& lane, const HeldRow& row);
 
   Store& store_;
   Group& group_;
+  Lanes& options_;
+  const StoreClock& clock_;
+  Kept kept_;
+  Readers readers_;
   ServicePort* port_ = nullptr;
-  std::map<std::string, std::unique_ptr<InLane>, std::less<>> lanes_;
-  struct Handed {
-    InLane* lane;
-    Sequence sequence;
-  };
+  std::map<std::string, std::unique_ptr<InboxLane>, std::less<>> lanes_;
   std::unordered_map<std::uint64_t, Handed> deliveries_;
   std::uint64_t next_delivery_ = 1;
+  std::uint64_t next_claimer_ = 1;
+  bool claims_full_ = false;
+  bool more_ = false;
+  /// True: it shared the last life's end with others, and is tried alone once, whatever its attempts.
+  std::map<RowName, bool> suspects_;
+  std::uint64_t trial_ = 0;  ///< The delivery of the suspect that is in somebody's hands; 0: none is.
+  TimerId trial_timer_{};
   Counters counters_;
 };
 

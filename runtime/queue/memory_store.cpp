@@ -3,6 +3,7 @@
 #include <limits>
 #include <utility>
 
+#include "runtime/limits.h"
 #include "runtime/queue/store_checks.h"
 
 namespace pannier {
@@ -29,6 +30,7 @@ Result<void> MemoryStore::begin() {
 Result<void> MemoryStore::commit(Durability /*durability*/) {
   if (Result<void> ready = check_change(); !ready) return ready;
   open_ = false;
+  part_.reset();
   undo_.clear();
   ++counters_.commits;
   return {};
@@ -36,10 +38,29 @@ Result<void> MemoryStore::commit(Durability /*durability*/) {
 
 void MemoryStore::rollback() noexcept {
   if (!open_) return;
-  for (; !undo_.empty(); undo_.pop_back()) undo_.back()();
+  undo_to(0);
+  part_.reset();
   counters_.rows_put = rows_put_before_;
   failed_.reset();
   open_ = false;
+}
+
+void MemoryStore::undo_to(std::size_t changes) noexcept {
+  for (; undo_.size() > changes; undo_.pop_back()) undo_.back()();
+}
+
+Result<void> MemoryStore::begin_part() {
+  if (Result<void> ready = check_change(); !ready) return ready;
+  if (part_) return fail({ErrorCode::invalid_argument, "begin_part within a part: end it first."});
+  part_ = undo_.size();
+  return {};
+}
+
+Result<void> MemoryStore::end_part(bool keep) {
+  if (Result<void> ready = check_change(); !ready) return ready;
+  if (part_ && !keep) undo_to(*part_);
+  part_.reset();
+  return {};
 }
 
 Result<void> MemoryStore::check_change() {
@@ -53,9 +74,32 @@ Result<void> MemoryStore::fail(Error error) {
   return error;
 }
 
-MemoryStore::KeptStream* MemoryStore::find(StreamId stream) {
+MemoryStore::KeptStream* MemoryStore::find_stream(StreamId stream) {
   const auto number = static_cast<std::size_t>(stream);
   return number == 0 || number > streams_.size() ? nullptr : streams_[number - 1].get();
+}
+
+std::optional<RowState> MemoryStore::state_of(KeptStream& stream, Sequence sequence) {
+  for (const RowState state : kAllRowStates) {
+    if (stream[state].contains(sequence)) return state;
+  }
+  return std::nullopt;
+}
+
+template <class Map>
+void MemoryStore::set(Map& map, const typename Map::key_type& key, std::optional<typename Map::mapped_type> value) {
+  const auto at = map.find(key);
+  std::optional<typename Map::mapped_type> old;
+  if (at != map.end()) old = at->second;
+  const auto apply = [&map](const typename Map::key_type& where, const std::optional<typename Map::mapped_type>& what) {
+    if (what) {
+      map.insert_or_assign(where, *what);
+    } else {
+      map.erase(where);
+    }
+  };
+  undo_.emplace_back([apply, key, old = std::move(old)] { apply(key, old); });
+  apply(key, value);
 }
 
 Result<StreamId> MemoryStore::stream(Box box, std::string_view node, std::string_view lane) {
@@ -81,30 +125,26 @@ Result<StreamId> MemoryStore::stream(Box box, std::string_view node, std::string
   return streams_.back()->stream.id;
 }
 
-void MemoryStore::apply(KeptStream& stream, RowState state, Sequence sequence, std::shared_ptr<const KeptRow> row) {
-  const bool ready = state == RowState::ready;
-  Rows& rows = ready ? stream.ready : stream.parked;
-  std::uint64_t& messages = ready ? stream.stream.messages : stream.stream.parked;
+void MemoryStore::apply(KeptStream& stream, RowState state, Sequence sequence, RowPointer row) {
+  Rows& rows = stream[state];
+  Load& load = stream.stream[state];
   if (const auto old = rows.find(sequence); old != rows.end()) {
     const std::uint64_t size = old->second->payload.size();
     bytes_ -= size;
-    if (ready) stream.stream.bytes -= size;
-    --messages;
+    load -= {1, size};
     rows.erase(old);
   }
   if (row != nullptr) {
     const std::uint64_t size = row->payload.size();
     bytes_ += size;
-    if (ready) stream.stream.bytes += size;
-    ++messages;
+    load += {1, size};
     rows.emplace(sequence, std::move(row));
   }
 }
 
-void MemoryStore::set_row(KeptStream& stream, RowState state, Sequence sequence, std::shared_ptr<const KeptRow> row) {
-  const Rows& rows = state == RowState::ready ? stream.ready : stream.parked;
-  const auto at = rows.find(sequence);
-  std::shared_ptr<const KeptRow> old = at == rows.end() ? nullptr : at->second;
+void MemoryStore::set_row(KeptStream& stream, RowState state, Sequence sequence, RowPointer row) {
+  const auto at = stream[state].find(sequence);
+  RowPointer old = at == stream[state].end() ? nullptr : at->second;
   undo_.emplace_back([this, &stream, state, sequence, old = std::move(old)] { apply(stream, state, sequence, old); });
   apply(stream, state, sequence, std::move(row));
 }
@@ -112,19 +152,22 @@ void MemoryStore::set_row(KeptStream& stream, RowState state, Sequence sequence,
 Result<void> MemoryStore::put(const Row& row) {
   if (Result<void> ready = check_change(); !ready) return ready;
   if (Result<void> checked = store_checks::row(row); !checked) return fail(checked.error());
-  KeptStream* stream = find(row.stream);
+  KeptStream* stream = find_stream(row.stream);
   if (stream == nullptr) return fail({ErrorCode::invalid_argument, "put: no such stream; ask stream() for its id."});
-  if (stream->ready.contains(row.sequence) || stream->parked.contains(row.sequence)) {
+  if (state_of(*stream, row.sequence)) {
     return fail({ErrorCode::invalid_argument, "put: this sequence number is taken; ask next_sequence() for one."});
   }
   if (bytes_ + row.payload.size() > max_bytes_) {
     return fail({ErrorCode::storage_full, "The memory store is at its cap; wait until messages have been delivered."});
   }
   auto kept = std::make_shared<KeptRow>();
+  kept->origin = row.origin;
   kept->key = row.key;
   kept->type = row.type;
   kept->payload.assign(row.payload.begin(), row.payload.end());
   kept->enqueued_at = row.enqueued_at;
+  kept->expires_at = row.expires_at;
+  kept->moment = row.moment;
   kept->producer = row.producer;
   kept->attempts = row.attempts;
   kept->cause = store_checks::cut_cause(row.cause);
@@ -135,123 +178,146 @@ Result<void> MemoryStore::put(const Row& row) {
 
 Result<void> MemoryStore::erase(StreamId id, Sequence sequence) {
   if (Result<void> ready = check_change(); !ready) return ready;
-  KeptStream* stream = find(id);
+  KeptStream* stream = find_stream(id);
   if (stream == nullptr) return {};
-  if (stream->ready.contains(sequence)) set_row(*stream, RowState::ready, sequence, nullptr);
-  if (stream->parked.contains(sequence)) set_row(*stream, RowState::parked, sequence, nullptr);
+  if (const auto state = state_of(*stream, sequence)) set_row(*stream, *state, sequence, nullptr);
   return {};
 }
 
 Result<void> MemoryStore::erase_through(StreamId id, Sequence sequence) {
   if (Result<void> ready = check_change(); !ready) return ready;
-  KeptStream* stream = find(id);
+  KeptStream* stream = find_stream(id);
   if (stream == nullptr) return {};
-  while (!stream->ready.empty() && stream->ready.begin()->first <= sequence) {
-    set_row(*stream, RowState::ready, stream->ready.begin()->first, nullptr);
+  const Rows& rows = (*stream)[RowState::ready];
+  while (!rows.empty() && rows.begin()->first <= sequence) {
+    set_row(*stream, RowState::ready, rows.begin()->first, nullptr);
   }
   return {};
 }
 
-Result<void> MemoryStore::mark(StreamId id, Sequence sequence, RowState state, std::uint32_t attempts,
-                               std::string_view cause) {
+Result<void> MemoryStore::keep_through(StreamId id, Sequence sequence, StoreTime moment) {
   if (Result<void> ready = check_change(); !ready) return ready;
-  KeptStream* stream = find(id);
-  if (stream == nullptr) return Error{ErrorCode::not_found, "mark: no such stream."};
-  RowState old_state = RowState::ready;
-  auto at = stream->ready.find(sequence);
-  if (at == stream->ready.end()) {
-    old_state = RowState::parked;
-    at = stream->parked.find(sequence);
-    if (at == stream->parked.end()) return Error{ErrorCode::not_found, "mark: this row is gone."};
+  KeptStream* stream = find_stream(id);
+  if (stream == nullptr) return {};
+  const Rows& rows = (*stream)[RowState::ready];
+  while (!rows.empty() && rows.begin()->first <= sequence) {
+    const auto [at, row] = *rows.begin();
+    if (auto kept = mark(id, at, {RowState::kept, row->attempts, row->cause, moment}); !kept) return kept;
   }
-  auto changed = std::make_shared<KeptRow>(*at->second);
-  changed->attempts = attempts;
-  changed->cause = store_checks::cut_cause(cause);
-  set_row(*stream, old_state, sequence, nullptr);
-  set_row(*stream, state, sequence, std::move(changed));
+  return {};
+}
+
+Result<void> MemoryStore::mark(StreamId id, Sequence sequence, const Mark& mark) {
+  if (Result<void> ready = check_change(); !ready) return ready;
+  KeptStream* stream = find_stream(id);
+  const auto state = stream == nullptr ? std::nullopt : state_of(*stream, sequence);
+  if (!state) return Error{ErrorCode::not_found, "mark: this row is gone."};
+  auto changed = std::make_shared<KeptRow>(*(*stream)[*state].find(sequence)->second);
+  changed->attempts = mark.attempts;
+  changed->cause = store_checks::cut_cause(mark.cause);
+  changed->moment = mark.moment;
+  set_row(*stream, *state, sequence, nullptr);
+  set_row(*stream, mark.state, sequence, std::move(changed));
+  return {};
+}
+
+Result<void> MemoryStore::requeue(StreamId id, Sequence sequence, Sequence next) {
+  if (Result<void> ready = check_change(); !ready) return ready;
+  KeptStream* stream = find_stream(id);
+  const auto state = stream == nullptr ? std::nullopt : state_of(*stream, sequence);
+  if (!state) return Error{ErrorCode::not_found, "requeue: this row is gone."};
+  if (next == 0 || next > store_checks::kMaxSequence || state_of(*stream, next)) {
+    return fail({ErrorCode::invalid_argument, "requeue: ask next_sequence() for a number."});
+  }
+  auto changed = std::make_shared<KeptRow>(*(*stream)[*state].find(sequence)->second);
+  if (changed->origin == 0) changed->origin = sequence;
+  changed->attempts = 0;
+  changed->cause.clear();
+  changed->moment = kNoMoment;
+  set_row(*stream, *state, sequence, nullptr);
+  set_row(*stream, RowState::ready, next, std::move(changed));
+  return {};
+}
+
+Result<void> MemoryStore::trim(StreamId id, const Load& most, StoreTime before) {
+  if (Result<void> ready = check_change(); !ready) return ready;
+  KeptStream* stream = find_stream(id);
+  if (stream == nullptr) return {};
+  const Rows& rows = (*stream)[RowState::kept];
+  for (std::size_t n = 0; n < limits::kTrimRows && !rows.empty(); ++n) {
+    const Load& load = stream->stream[RowState::kept];
+    const bool too_much = load.messages > most.messages || load.bytes > most.bytes;
+    if (!too_much && rows.begin()->second->moment >= before) break;
+    set_row(*stream, RowState::kept, rows.begin()->first, nullptr);
+  }
   return {};
 }
 
 Result<void> MemoryStore::put_watermark(const Watermark& watermark) {
   if (Result<void> ready = check_change(); !ready) return ready;
   if (Result<void> checked = store_checks::watermark(watermark); !checked) return fail(checked.error());
-  WatermarkKey key{watermark.producer, watermark.incarnation, watermark.lane};
-  if (const auto old = watermarks_.find(key); old != watermarks_.end()) {
-    undo_.emplace_back([this, key, sequence = old->second] { watermarks_[key] = sequence; });
-    old->second = watermark.sequence;
-    return {};
-  }
-  undo_.emplace_back([this, key] { watermarks_.erase(key); });
-  watermarks_.emplace(std::move(key), watermark.sequence);
+  set(watermarks_, {watermark.producer, watermark.incarnation, watermark.lane}, watermark.sequence);
   return {};
 }
 
 Result<void> MemoryStore::put_state(std::string_view key, std::span<const std::byte> value) {
   if (Result<void> ready = check_change(); !ready) return ready;
   if (Result<void> checked = store_checks::state(key, value); !checked) return fail(checked.error());
-  StateValue fresh(value.begin(), value.end());
-  if (const auto old = state_.find(key); old != state_.end()) {
-    undo_.emplace_back([this, name = std::string(key), before = old->second] { state_[name] = before; });
-    old->second = std::move(fresh);
-    return {};
-  }
-  undo_.emplace_back([this, name = std::string(key)] { state_.erase(name); });
-  state_.emplace(std::string(key), std::move(fresh));
+  set(state_, std::string{key}, StateValue(value.begin(), value.end()));
   return {};
 }
 
 Result<void> MemoryStore::erase_state(std::string_view key) {
   if (Result<void> ready = check_change(); !ready) return ready;
-  const auto old = state_.find(key);
-  if (old == state_.end()) return {};
-  undo_.emplace_back([this, name = old->first, before = old->second] { state_[name] = before; });
-  state_.erase(old);
+  set(state_, std::string{key}, std::nullopt);
   return {};
 }
 
-Result<void> MemoryStore::read(StreamId id, RowState state, Sequence after, std::size_t limit,
-                               const RowVisitor& visit) {
-  const KeptStream* stream = find(id);
-  if (stream == nullptr) return {};
-  const Rows& rows = state == RowState::ready ? stream->ready : stream->parked;
-  for (auto at = rows.upper_bound(after); at != rows.end() && limit > 0; ++at, --limit) {
-    const KeptRow& kept = *at->second;
-    const Row row{.stream = id,
-                  .sequence = at->first,
-                  .key = kept.key,
-                  .type = kept.type,
-                  .payload = kept.payload,
-                  .enqueued_at = kept.enqueued_at,
-                  .state = state,
-                  .attempts = kept.attempts,
-                  .producer = kept.producer,
-                  .cause = kept.cause};
-    if (!visit(row)) break;
+Result<void> MemoryStore::put_cursor(const Cursor& cursor) {
+  if (Result<void> ready = check_change(); !ready) return ready;
+  if (Result<void> checked = store_checks::cursor(cursor); !checked) return fail(checked.error());
+  if (find_stream(cursor.stream) == nullptr) {
+    return fail({ErrorCode::invalid_argument, "put_cursor: no such stream; ask stream() for its id."});
   }
+  set(cursors_, {cursor.stream, cursor.reader}, cursor.sequence);
   return {};
 }
 
-Result<std::vector<Stream>> MemoryStore::streams() {
-  std::vector<Stream> all;
-  all.reserve(streams_.size());
-  for (const auto& kept : streams_) all.push_back(kept->stream);
-  return all;
-}
-
-Result<std::vector<Watermark>> MemoryStore::watermarks() {
-  std::vector<Watermark> all;
-  all.reserve(watermarks_.size());
-  for (const auto& [key, sequence] : watermarks_) {
-    all.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), sequence});
-  }
-  return all;
-}
-
-Result<void> MemoryStore::read_state(std::string_view prefix, const StateVisitor& visit) {
-  for (auto at = state_.lower_bound(prefix); at != state_.end() && at->first.starts_with(prefix); ++at) {
-    if (!visit(at->first, at->second)) break;
-  }
+Result<void> MemoryStore::erase_cursor(StreamId stream, std::string_view reader) {
+  if (Result<void> ready = check_change(); !ready) return ready;
+  set(cursors_, {stream, std::string{reader}}, std::nullopt);
   return {};
+}
+
+Result<void> MemoryStore::put_anchor(const ClockAnchor& anchor) {
+  if (Result<void> ready = check_change(); !ready) return ready;
+  undo_.emplace_back([this, old = anchor_] { anchor_ = old; });
+  anchor_ = anchor;
+  return {};
+}
+
+Result<void> MemoryStore::put_token(StreamId stream, std::string_view token, Sequence sequence, StoreTime expires_at) {
+  if (Result<void> ready = check_change(); !ready) return ready;
+  if (Result<void> checked = store_checks::token(token); !checked) return fail(checked.error());
+  const std::pair key{stream, std::string{token}};
+  if (tokens_.size() >= limits::kTokens && !tokens_.contains(key)) return store_checks::too_many_tokens();
+  set(tokens_, key, Token{sequence, expires_at});
+  return {};
+}
+
+Result<void> MemoryStore::erase_tokens(StoreTime now, std::size_t limit) {
+  if (Result<void> ready = check_change(); !ready) return ready;
+  std::vector<std::pair<StreamId, std::string>> expired;
+  for (const auto& [key, token] : tokens_) {
+    if (expired.size() < limit && token.expires_at <= now) expired.push_back(key);
+  }
+  for (const auto& key : expired) set(tokens_, key, std::nullopt);
+  return {};
+}
+
+Result<void> MemoryStore::execute(const SqlStatement& /*statement*/) {
+  if (Result<void> ready = check_change(); !ready) return ready;
+  return Error{ErrorCode::unsupported, "A store in memory knows no SQL; give the node an SQLite store."};
 }
 
 }  // namespace pannier

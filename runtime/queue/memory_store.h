@@ -1,10 +1,12 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -30,60 +32,103 @@ class MemoryStore final : public Store {
   [[nodiscard]] Result<void> begin() override;
   [[nodiscard]] Result<void> commit(Durability durability) override;
   void rollback() noexcept override;
+  [[nodiscard]] Result<void> begin_part() override;
+  [[nodiscard]] Result<void> end_part(bool keep) override;
   [[nodiscard]] Result<StreamId> stream(Box box, std::string_view node, std::string_view lane) override;
   [[nodiscard]] Result<void> put(const Row& row) override;
   [[nodiscard]] Result<void> erase(StreamId stream, Sequence sequence) override;
   [[nodiscard]] Result<void> erase_through(StreamId stream, Sequence sequence) override;
-  [[nodiscard]] Result<void> mark(StreamId stream, Sequence sequence, RowState state, std::uint32_t attempts,
-                                  std::string_view cause) override;
+  [[nodiscard]] Result<void> keep_through(StreamId stream, Sequence sequence, StoreTime moment) override;
+  [[nodiscard]] Result<void> mark(StreamId stream, Sequence sequence, const Mark& mark) override;
+  [[nodiscard]] Result<void> requeue(StreamId stream, Sequence sequence, Sequence next) override;
+  [[nodiscard]] Result<void> trim(StreamId stream, const Load& most, StoreTime before) override;
   [[nodiscard]] Result<void> put_watermark(const Watermark& watermark) override;
   [[nodiscard]] Result<void> put_state(std::string_view key, std::span<const std::byte> value) override;
   [[nodiscard]] Result<void> erase_state(std::string_view key) override;
+  [[nodiscard]] Result<void> put_cursor(const Cursor& cursor) override;
+  [[nodiscard]] Result<void> erase_cursor(StreamId stream, std::string_view reader) override;
+  [[nodiscard]] Result<void> put_anchor(const ClockAnchor& anchor) override;
+  [[nodiscard]] Result<void> put_token(StreamId stream, std::string_view token, Sequence sequence,
+                                       StoreTime expires_at) override;
+  [[nodiscard]] Result<void> erase_tokens(StoreTime now, std::size_t limit) override;
+  [[nodiscard]] Result<void> execute(const SqlStatement& statement) override;
   [[nodiscard]] Result<void> read(StreamId stream, RowState state, Sequence after, std::size_t limit,
                                   const RowVisitor& visit) override;
+  [[nodiscard]] Result<bool> find(Sequence id, const RowVisitor& visit) override;
+  [[nodiscard]] Result<void> read_due(StoreTime now, std::size_t limit, const RowVisitor& visit) override;
+  [[nodiscard]] Result<std::optional<StoreTime>> next_due() override;
   [[nodiscard]] Result<std::vector<Stream>> streams() override;
+  [[nodiscard]] const Stream* stream(StreamId id) const noexcept override;
+  [[nodiscard]] Result<bool> count_some() override { return false; }
   [[nodiscard]] Result<std::vector<Watermark>> watermarks() override;
+  [[nodiscard]] Result<std::vector<Cursor>> cursors() override;
+  [[nodiscard]] Result<std::optional<ClockAnchor>> anchor() override { return anchor_; }
+  [[nodiscard]] Result<Sequence> token(StreamId stream, std::string_view token, StoreTime now) override;
   [[nodiscard]] Result<void> read_state(std::string_view prefix, const StateVisitor& visit) override;
+  [[nodiscard]] Result<void> query(const SqlStatement& statement, const SqlVisitor& visit) override;
+  [[nodiscard]] bool claim(StreamId stream, Sequence sequence) noexcept override;
+  void release(StreamId stream, Sequence sequence) noexcept override { claims_.erase({stream, sequence}); }
+  [[nodiscard]] std::vector<Claim> take_claims() override;
   [[nodiscard]] Counters counters() const noexcept override { return counters_; }
 
  private:
   /// Never changed once made, so that undoing a change is putting the old pointer back.
   struct KeptRow {
+    Sequence origin = 0;
     std::string key;
     TypeId type{};
     std::vector<std::byte> payload;
     WallTime enqueued_at{};
+    StoreTime expires_at{};
+    StoreTime moment{};
     std::string producer;
     std::uint32_t attempts = 0;
     std::string cause;
   };
-  using Rows = std::map<Sequence, std::shared_ptr<const KeptRow>>;
+  using RowPointer = std::shared_ptr<const KeptRow>;
+  using Rows = std::map<Sequence, RowPointer>;
   struct KeptStream {
     Stream stream;
-    Rows ready;
-    Rows parked;
+    std::array<Rows, kRowStates> rows;  // by state
+    [[nodiscard]] Rows& operator[](RowState state) noexcept { return rows[static_cast<std::size_t>(state)]; }
   };
   using WatermarkKey = std::tuple<std::string, std::uint64_t, std::string>;
   using StateValue = std::vector<std::byte>;
+  struct Token {
+    Sequence sequence = 0;
+    StoreTime expires_at{};
+  };
 
   [[nodiscard]] Result<void> check_change();
   Result<void> fail(Error error);
-  KeptStream* find(StreamId stream);
+  KeptStream* find_stream(StreamId stream);
+  /// The state that a row is in, if it is there.
+  [[nodiscard]] static std::optional<RowState> state_of(KeptStream& stream, Sequence sequence);
   /// Sets or, with null, removes one row, keeps the counts, and notes how to undo it.
-  void set_row(KeptStream& stream, RowState state, Sequence sequence, std::shared_ptr<const KeptRow> row);
-  void apply(KeptStream& stream, RowState state, Sequence sequence, std::shared_ptr<const KeptRow> row);
+  void set_row(KeptStream& stream, RowState state, Sequence sequence, RowPointer row);
+  void apply(KeptStream& stream, RowState state, Sequence sequence, RowPointer row);
+  static Row row_of(StreamId stream, RowState state, Sequence sequence, const KeptRow& kept) noexcept;
+  /// Sets or removes one entry of a map, and notes how to undo it.
+  void undo_to(std::size_t changes) noexcept;
+  template <class Map>
+  void set(Map& map, const typename Map::key_type& key, std::optional<typename Map::mapped_type> value);
 
   std::uint64_t incarnation_;
   std::uint64_t max_bytes_;
-  std::uint64_t bytes_ = 0;  ///< Of payload, ready and parked.
+  std::uint64_t bytes_ = 0;  ///< Of payload, in every state.
   Sequence next_ = 1;
   std::vector<std::unique_ptr<KeptStream>> streams_;  ///< Stream n + 1 at n.
   std::map<WatermarkKey, Sequence> watermarks_;
   std::map<std::string, StateValue, std::less<>> state_;
+  std::map<std::pair<StreamId, std::string>, Sequence> cursors_;
+  std::map<std::pair<StreamId, std::string>, Token> tokens_;
+  std::optional<ClockAnchor> anchor_;
+  std::set<std::pair<StreamId, Sequence>> claims_;
 
   bool open_ = false;                        ///< Within a transaction.
   std::optional<Error> failed_;              ///< What ended the open transaction.
   std::vector<std::function<void()>> undo_;  ///< Last change last.
+  std::optional<std::size_t> part_;          ///< Changes before the part that is open.
   std::uint64_t rows_put_before_ = 0;
   Counters counters_;
 };

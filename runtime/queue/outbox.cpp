@@ -2,23 +2,15 @@
 
 #include <algorithm>
 
+#include "runtime/queue/mutants.h"
+
 namespace pannier {
 
 namespace {
 
-/// After a refusal: full jitter up to this, doubled each time the same row is refused.
-constexpr Duration kRefusalBase = std::chrono::milliseconds{50};
-constexpr Duration kRefusalCap = std::chrono::seconds{10};
+constexpr Sequence kUnknown = ~Sequence{0};
 /// After the store could not read.
 constexpr Duration kReadAgain = std::chrono::seconds{1};
-/// A row that the far end refuses for its own sake, not for want of room, is parked after so many times.
-constexpr std::uint32_t kRefusalsBeforeParking = 10;
-
-std::uint64_t age_ms(WallTime enqueued_at, WallTime now) noexcept {
-  if (now <= enqueued_at) return 0;
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now - enqueued_at).count());
-}
-
 }  // namespace
 
 Outbox::OutStream& Outbox::stream(StreamId id, std::string_view node, std::string_view lane) {
@@ -26,87 +18,94 @@ Outbox::OutStream& Outbox::stream(StreamId id, std::string_view node, std::strin
   if (slot == nullptr) {
     slot = std::make_unique<OutStream>();
     slot->node = node;
-    slot->lane = lane;
+    slot->lane = &options_[lane];
+    slot->counters = &options_.count(lane);
     routes_[slot->node].streams.push_back(slot.get());
   }
   slot->id = id;  // another one than before where the group that made the stream was given up
   return *slot;
 }
 
-Result<void> Outbox::load(const std::vector<Stream>& streams) {
+void Outbox::load(const std::vector<Stream>& streams) {
   for (const Stream& kept : streams) {
     if (kept.box != Box::outbox) continue;
     // The newest row's number is not kept apart: anything there is will be found by reading on from the oldest.
-    stream(kept.id, kept.node, kept.lane).committed = kept.messages > 0 ? ~Sequence{0} : 0;
-  }
-  recount(streams);
-  return {};
-}
-
-void Outbox::recount(const std::vector<Stream>& streams) {
-  count_is_stale_ = has_erasures();
-  for (auto& [name, each] : streams_) {  // made in a group that failed: not there
-    each->id = StreamId{};
-    each->messages = each->bytes = each->parked = 0;
-  }
-  for (const Stream& kept : streams) {
-    if (kept.box != Box::outbox) continue;
-    OutStream& mine = stream(kept.id, kept.node, kept.lane);
-    mine.messages = kept.messages;
-    mine.bytes = kept.bytes;
-    mine.parked = kept.parked;
+    const bool empty = kept.exact && kept[RowState::ready].messages == 0;
+    stream(kept.id, kept.node, kept.lane).committed = empty ? 0 : kUnknown;
   }
 }
 
-std::uint64_t Outbox::waiting() const noexcept {
-  std::uint64_t sum = 0;
-  for (const auto& [name, stream] : streams_) sum += stream->messages;
-  return sum;
+void Outbox::forget_streams() {
+  for (auto& [name, each] : streams_) {
+    const Stream* kept = store_.stream(each->id);
+    if (kept == nullptr || kept->box != Box::outbox || kept->node != name.first || kept->lane != name.second) {
+      each->id = StreamId{};
+    }
+  }
 }
 
 Load Outbox::load_of(std::string_view node, std::string_view lane) const noexcept {
   const auto found = streams_.find({std::string{node}, std::string{lane}});
-  return found == streams_.end() ? Load{} : Load{found->second->messages, found->second->bytes};
+  const Stream* stream = found == streams_.end() ? nullptr : store_.stream(found->second->id);
+  if (stream == nullptr) return {};
+  Load load = (*stream)[RowState::ready];
+  return load += (*stream)[RowState::delayed];
 }
 
 // --- In
 // ----------------------------------------------------------------------------------------------------------------
 
-Result<Sequence> Outbox::put(std::string_view node, const LaneOptions& lane, std::string_view key,
-                             const AnyTable& payload, Sequence sequence) {
-  OutStream* target = nullptr;
-  const WallTime now = port_->system().platform.clock.wall_now();
-  auto staged = group_.change([&](Store& store) -> Result<void> {
-    const auto id = store.stream(Box::outbox, node, lane.name);
-    if (!id) return id.error();
-    target = &stream(*id, node, lane.name);
-    return store.put(Row{.stream = *id,
-                         .sequence = sequence,
-                         .key = key,
-                         .type = payload.type(),
-                         .payload = payload.bytes(),
-                         .enqueued_at = now,
-                         .state = RowState::ready,
-                         .attempts = 0,
-                         .producer = {},
-                         .cause = {}});
-  });
-  if (!staged) return staged.error();
-  ++target->messages;
-  target->bytes += payload.bytes().size();
-  group_.then([this, target, sequence, key = std::string{key}, payload](const Result<void>& fate) {
-    if (!fate) return;  // the queue counts anew
+Result<void> Outbox::put(StreamId id, std::string_view node, const LaneOptions& lane, const NewRow& row) {
+  OutStream* target = &stream(id, node, lane.name);
+  auto staged = group_.change([&](Store& store) { return store.put(row.row(id)); });
+  if (staged && first_of_this_life_ == 0) first_of_this_life_ = row.sequence;
+  if (!staged || row.delayed()) return staged;
+  group_.then([this, target, sequence = row.sequence, expires_at = row.expires_at, key = std::string{row.key},
+               type = row.type, payload = row.payload](const Result<void>& fate) {
+    // Given up again within the same group, to make room.
+    const bool withdrawn = target->withdrawn.erase(sequence) > 0;
+    if (!fate) return;
+    ++target->counters->accepted;
+    if (withdrawn) return;
     Route& route = routes_.find(target->node)->second;
     // Caught up: straight from memory. Else the row is read when its turn comes.
     const bool caught_up = target->sent >= target->committed && target->pause == TimerId{};
-    target->committed = target->committed == ~Sequence{0} ? target->committed : sequence;
+    target->committed = target->committed == kUnknown ? kUnknown : sequence;
     if (caught_up && route.up && has_room(route, *target)) {
-      send_row(route, *target, {target->node, target->lane, sequence, 0, key, payload.type(), payload.block(), 0});
+      send_row(route, *target,
+               {target->node, target->lane->name, sequence, 0, key, type, payload, remaining(expires_at)});
     } else {
       route.dirty = true;
     }
   });
-  return sequence;
+  return {};
+}
+
+bool Outbox::withdraw(std::string_view node, std::string_view lane, Sequence sequence) {
+  const auto found = streams_.find({std::string{node}, std::string{lane}});
+  if (found == streams_.end()) return true;
+  OutStream& stream = *found->second;
+  const auto at = std::lower_bound(stream.in_flight.begin(), stream.in_flight.end(), sequence,
+                                   [](const InFlight& row, Sequence wanted) { return row.sequence < wanted; });
+  if (at != stream.in_flight.end() && at->sequence == sequence) return false;
+  if (sequence <= stream.erase_through) return false;  // acknowledged; its erasure waits for a group
+  // Should it be of this very group, it must not leave once that is committed.
+  stream.withdrawn.insert(sequence);
+  group_.then([&stream](const Result<void>&) { stream.withdrawn.clear(); });
+  return true;
+}
+
+bool Outbox::may_have_left(std::string_view node, std::string_view lane, Sequence sequence) const {
+  const auto found = streams_.find({std::string{node}, std::string{lane}});
+  const bool of_this_life = first_of_this_life_ != 0 && sequence >= first_of_this_life_;
+  return !of_this_life || (found != streams_.end() && sequence <= found->second->ever_sent);
+}
+
+void Outbox::grew(std::string_view node, std::string_view lane) {
+  const auto found = streams_.find({std::string{node}, std::string{lane}});
+  if (found == streams_.end()) return;
+  found->second->committed = kUnknown;
+  routes_.find(node)->second.dirty = true;
 }
 
 // --- Out
@@ -115,6 +114,7 @@ Result<Sequence> Outbox::put(std::string_view node, const LaneOptions& lane, std
 void Outbox::link_up(std::string_view node) {
   Route& route = routes_[std::string{node}];
   route.up = true;
+  route.window = FlowWindow{};
   for (OutStream* each : route.streams) rewind(route, *each, 0);
   route.dirty = true;
 }
@@ -129,15 +129,34 @@ void Outbox::link_down(std::string_view node) {
 }
 
 void Outbox::rewind(Route& route, OutStream& stream, Sequence to) {
-  for (const InFlight& row : stream.in_flight) route.in_flight_bytes -= row.bytes;
-  route.in_flight_rows -= stream.in_flight.size();
+  for (const InFlight& row : stream.in_flight) landed(route, stream, row);
   stream.in_flight.clear();
   stream.sent = std::max(to, stream.erase_through);
   port_->cancel(std::exchange(stream.pause, TimerId{}));
 }
 
 bool Outbox::has_room(const Route& route, const OutStream& stream) const noexcept {
-  return stream.in_flight.size() < limits::kOutboxWindow && route.in_flight_bytes < limits::kOutboxWindowBytes;
+  if (stream.in_flight.size() >= limits::kOutboxWindow) return false;
+  if (is_owed(stream)) return true;
+  // What is on its way for lower lanes keeps no row of a higher one.
+  std::size_t bytes = 0;
+  const auto& by_priority = route.in_flight_bytes;
+  for (auto at = by_priority.lower_bound(stream.lane->priority); at != by_priority.end(); ++at) bytes += at->second;
+  return bytes < route.window.bytes();
+}
+
+void Outbox::landed(Route& route, OutStream& stream, const InFlight& row) noexcept {
+  stream.in_flight_bytes -= row.bytes;
+  --route.in_flight_rows;
+  const auto at = route.in_flight_bytes.find(row.priority);
+  at->second -= row.bytes;
+  if (at->second == 0) route.in_flight_bytes.erase(at);
+}
+
+std::uint64_t Outbox::remaining(StoreTime expires_at) const noexcept {
+  if (expires_at == kNoMoment) return 0;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(expires_at - clock_.now()).count();
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(left, 1));
 }
 
 bool Outbox::pump() {
@@ -149,23 +168,29 @@ bool Outbox::pump() {
   return more;
 }
 
-std::uint32_t Outbox::priority(const OutStream& stream) const noexcept {
-  const auto found = priorities_.find(stream.lane);
-  return found == priorities_.end() ? 0 : found->second;
-}
-
 void Outbox::pump(Route& route) {
-  // Urgent lanes first; among equals the one that has waited longest.
-  std::sort(route.streams.begin(), route.streams.end(), [&](const OutStream* left, const OutStream* right) {
-    const std::uint32_t left_priority = priority(*left);
-    const std::uint32_t right_priority = priority(*right);
-    return left_priority != right_priority ? left_priority > right_priority : left->turn < right->turn;
-  });
+  // What is owed its share first, then urgent lanes; among equals the one that has waited longest.
+  const auto rank = [](const OutStream& stream) {
+    return std::pair{!is_owed(stream), std::pair{~stream.lane->priority, stream.turn}};
+  };
+  std::sort(route.streams.begin(), route.streams.end(),
+            [&](const OutStream* left, const OutStream* right) { return rank(*left) < rank(*right); });
   for (OutStream* stream : route.streams) {
-    if (stream->pause != TimerId{} || !has_room(route, *stream) || !send_some(route, *stream)) continue;
+    if (stream->pause != TimerId{} || !has_room(route, *stream)) continue;
+    if (!send_some(route, *stream)) continue;
     stream->turn = ++turns_;
     if (stream->sent < stream->committed && has_room(route, *stream)) route.dirty = true;  // more in the next step
-    if (route.in_flight_bytes >= limits::kOutboxWindowBytes) break;
+  }
+}
+
+void Outbox::share(Route& route, OutStream& sent, std::size_t bytes) noexcept {
+  const auto moved = static_cast<std::int64_t>(bytes);
+  sent.owed_bytes = std::max<std::int64_t>(sent.owed_bytes - moved, 0);
+  for (OutStream* each : route.streams) {
+    const bool waits = each != &sent && each->sent < each->committed && each->lane->priority < sent.lane->priority;
+    if (!waits) continue;
+    each->owed_bytes = std::min<std::int64_t>(each->owed_bytes + moved * each->lane->share_percent / 100,
+                                              2 * static_cast<std::int64_t>(limits::kFrameTargetBytes));
   }
 }
 
@@ -187,13 +212,19 @@ void Outbox::watch(Route& route) {
 bool Outbox::send_some(Route& route, OutStream& stream) {
   if (stream.sent >= stream.committed || stream.id == StreamId{}) return false;
   const std::size_t limit = std::min(limits::kReadBatchRows, limits::kOutboxWindow - stream.in_flight.size());
+  const StoreTime now = clock_.now();
+  std::vector<Sequence> expired;
   std::size_t read = 0;
-  const WallTime now = port_->system().platform.clock.wall_now();
   auto done = store_.read(stream.id, RowState::ready, stream.sent, limit, [&](const Row& row) {
     ++read;
+    if (row.expires_at != kNoMoment && row.expires_at <= now) {
+      expired.push_back(row.sequence);
+      stream.sent = row.sequence;
+      return true;
+    }
     send_row(route, stream,
-             {stream.node, stream.lane, row.sequence, 0, std::string{row.key}, row.type, BlockRef::copy_of(row.payload),
-              age_ms(row.enqueued_at, now)});
+             {stream.node, stream.lane->name, row.sequence, 0, std::string{row.key}, row.type,
+              BlockRef::copy_of(row.payload), remaining(row.expires_at)});
     return has_room(route, stream);
   });
   if (!done) {
@@ -202,19 +233,38 @@ bool Outbox::send_some(Route& route, OutStream& stream) {
   }
   // Read to the end: from here on new rows go straight from memory.
   if (done && read < limit && has_room(route, stream)) stream.committed = stream.sent;
+  if (!expired.empty()) erase_expired(stream, expired);
   return read > 0;
 }
 
-void Outbox::send_row(Route& route, OutStream& stream, const OutgoingRow& row) {
-  OutgoingRow sent = row;
-  sent.after = stream.in_flight.empty() ? 0 : stream.in_flight.back().sequence;
-  stream.sent = sent.sequence;
-  stream.in_flight.push_back({sent.sequence, sent.payload.bytes().size()});
-  route.in_flight_bytes += sent.payload.bytes().size();
+void Outbox::erase_expired(OutStream& stream, const std::vector<Sequence>& expired) {
+  for (const Sequence sequence : expired) {
+    // Where it fails they are passed over until the link comes anew, or the lane is swept (Expiry).
+    if (!group_.change([&](Store& store) { return store.erase(stream.id, sequence); })) return;
+  }
+  group_.then([&stream, count = expired.size()](const Result<void>& fate) {
+    if (fate) stream.counters->expired += count;
+  });
+}
+
+void Outbox::send_row(Route& route, OutStream& stream, OutgoingRow row) {
+  row.after = stream.in_flight.empty() ? 0 : stream.in_flight.back().sequence;
+  const std::size_t bytes = row.payload.bytes().size() + row.key.size() + row.lane.size() + limits::kRowHeadBytes;
+  share(route, stream, bytes);
+  stream.sent = row.sequence;
+  stream.ever_sent = std::max(stream.ever_sent, row.sequence);
+  stream.in_flight.push_back({row.sequence, bytes, port_->now(), stream.lane->priority});
+  stream.in_flight_bytes += bytes;
+  route.in_flight_bytes[stream.lane->priority] += bytes;
   if (route.in_flight_rows++ == 0) route.progress = port_->now();
   if (route.watch == TimerId{}) watch(route);
   ++counters_.sent;
-  send_(std::move(sent));
+  if constexpr (is_mutant(Mutant::erase_when_sent)) {
+    port_->after({}, [this, &stream, ack = StreamAck{stream.node, stream.lane->name, row.sequence, false, {}}] {
+      if (!stream.in_flight.empty()) acknowledged(ack);
+    });
+  }
+  send_(std::move(row));
 }
 
 // --- Acknowledged
@@ -225,20 +275,20 @@ void Outbox::acknowledged(const StreamAck& ack) {
   if (found == streams_.end()) return;
   OutStream& stream = *found->second;
   Route& route = routes_.find(ack.node)->second;
-  bool any = false;
+  std::uint64_t delivered = 0;
   while (!stream.in_flight.empty() && stream.in_flight.front().sequence <= ack.taken) {
     const InFlight row = stream.in_flight.front();
     stream.in_flight.pop_front();
-    route.in_flight_bytes -= row.bytes;
-    --route.in_flight_rows;
+    landed(route, stream, row);
+    route.window.acknowledged(row.bytes, port_->now() - row.sent_at, port_->now());
     route.progress = port_->now();
-    stream.messages -= std::min<std::uint64_t>(stream.messages, 1);
-    stream.bytes -= std::min<std::uint64_t>(stream.bytes, row.bytes);
     stream.erase_through = row.sequence;
-    ++counters_.delivered;
-    any = true;
+    ++delivered;
   }
-  if (any && std::find(erasures_.begin(), erasures_.end(), &stream) == erasures_.end()) erasures_.push_back(&stream);
+  counters_.delivered += delivered;
+  stream.counters->delivered += delivered;
+  if (delivered > 0 && std::find(erasures_.begin(), erasures_.end(), &stream) == erasures_.end())
+    erasures_.push_back(&stream);
   if (ack.refused) refused(route, stream, ack);
   route.dirty = true;
 }
@@ -254,15 +304,14 @@ void Outbox::refused(Route& route, OutStream& stream, const StreamAck& ack) {
                                 ack.cause == ErrorCode::rejected || ack.cause == ErrorCode::unsupported ||
                                 ack.cause == ErrorCode::permission;
   Sequence go_on_after = row - 1;
-  if (for_its_own_sake && stream.refusals >= kRefusalsBeforeParking) {
+  if (for_its_own_sake && stream.refusals >= stream.lane->max_attempts) {
     auto parked = group_.change([&](Store& store) {
-      return store.mark(stream.id, row, RowState::parked, stream.refusals,
-                        "refused by " + stream.node + ": " + std::string{to_string(ack.cause)});
+      return store.mark(stream.id, row,
+                        {RowState::parked, stream.refusals,
+                         "refused by " + stream.node + ": " + std::string{to_string(ack.cause)}, kNoMoment});
     });
     if (parked) {
-      ++counters_.parked;
-      ++stream.parked;
-      stream.messages -= std::min<std::uint64_t>(stream.messages, 1);
+      ++stream.counters->parked;
       go_on_after = row;
       // Passed over in vain otherwise: the acknowledgement of a later row would erase it.
       group_.then([this, &route, &stream, row](const Result<void>& fate) {
@@ -272,13 +321,11 @@ void Outbox::refused(Route& route, OutStream& stream, const StreamAck& ack) {
       });
     }
   }
-  Duration ceiling = kRefusalBase;
-  for (std::uint32_t n = 1; n < stream.refusals && ceiling < kRefusalCap; ++n) ceiling *= 2;
-  ceiling = std::min(ceiling, kRefusalCap);
   rewind(route, stream, go_on_after);
-  stream.committed = ~Sequence{0};  // unknown how much is there: read until the end
-  const Duration delay{static_cast<Duration::rep>(port_->random() % static_cast<std::uint64_t>(ceiling.count()))};
-  stream.pause = port_->after(delay, [this, &route, &stream] {
+  stream.committed = kUnknown;  // unknown how much is there: read until the end
+  stream.delay = stream.lane->backoff.delay(stream.refusals, stream.refusals > 1 ? stream.delay : Duration::zero(),
+                                            port_->random());
+  stream.pause = port_->after(stream.delay, [this, &route, &stream] {
     stream.pause = TimerId{};
     route.dirty = true;
   });
@@ -302,36 +349,25 @@ Result<void> Outbox::stage_erasures() {
 // --- For people
 // --------------------------------------------------------------------------------------------------------
 
-std::string Outbox::why_waiting(const Route& route, const OutStream& stream, const Row& row) const {
-  if (row.state == RowState::parked) return "parked: " + std::string{row.cause};
-  if (!route.up) return "no link to " + stream.node;
-  if (row.sequence <= stream.sent) return "sent, not yet acknowledged by " + stream.node;
-  if (stream.pause != TimerId{}) return stream.node + " refused the row before it; sent again after a pause";
+std::string Outbox::why_waiting(const Stream& of, const Row& row) const {
+  const auto found = streams_.find({of.node, of.lane});
+  const auto route = routes_.find(of.node);
+  if (found == streams_.end() || route == routes_.end() || !route->second.up) return "no link to " + of.node;
+  const OutStream& stream = *found->second;
+  if (row.sequence <= stream.sent) return "sent, not yet acknowledged by " + of.node;
+  if (stream.pause != TimerId{}) return of.node + " refused the row before it; sent again after a pause";
   return "its turn has not come: rows before it are on their way";
 }
 
-void Outbox::describe(QueueStatus& status, const Inspect& inspect) {
+void Outbox::describe(QueueStatus& status) const {
   for (const auto& [node, route] : routes_) {
     if (route.up) status.links.push_back(node);
   }
   for (const auto& [name, stream] : streams_) {
-    const Route& route = routes_.find(stream->node)->second;
-    status.streams.push_back({Box::outbox, stream->node, stream->lane, stream->messages, stream->bytes, stream->parked,
-                              stream->in_flight.size(), route.up});
-    if (inspect.rows == 0) continue;
-    for (const RowState state : {RowState::ready, RowState::parked}) {
-      std::uint64_t position = 0;
-      auto read = store_.read(stream->id, state, 0, ~std::size_t{0}, [&](const Row& row) {
-        if (inspect.key.empty() || row.key == inspect.key) {
-          status.rows.push_back({Box::outbox, stream->node, stream->lane, row.sequence, std::string{row.key}, row.type,
-                                 row.payload.size(), row.enqueued_at, row.state, row.attempts, position,
-                                 why_waiting(route, *stream, row)});
-        }
-        ++position;
-        return status.rows.size() < inspect.rows && position < 100'000;
-      });
-      if (!read) port_->log(LogLevel::error, "looking into the outbox: " + read.error().text());
-    }
+    const Stream* kept = store_.stream(stream->id);
+    status.streams.push_back({Box::outbox, stream->node, stream->lane->name,
+                              kept == nullptr ? std::array<Load, kRowStates>{} : kept->loads, stream->in_flight.size(),
+                              routes_.find(stream->node)->second.up});
   }
 }
 

@@ -1,6 +1,9 @@
 #include "runtime/queue/queue.h"
 
+#include <algorithm>
+
 #include "runtime/actor/directory.h"
+#include "runtime/queue/mutants.h"
 
 namespace pannier {
 
@@ -10,53 +13,68 @@ namespace {
 constexpr Duration kErasureDelay = std::chrono::milliseconds{100};
 /// After a commit failed: what a consumer said of a delivery is tried again, not lost.
 constexpr Duration kSettleAgain = std::chrono::milliseconds{100};
+/// The clocks are noted in a commit that is made anyway, once the last note is so old.
+constexpr Duration kAnchorAge = std::chrono::minutes{1};
+
+/// What a batch asks for is refused, and would be each time: no fault of the disk.
+bool is_refusal(ErrorCode code) noexcept {
+  return code == ErrorCode::full || code == ErrorCode::rejected || code == ErrorCode::unsupported ||
+         code == ErrorCode::invalid_argument;
+}
 
 }  // namespace
 
-Queue::Queue(System& system, Store& store, std::vector<LaneOptions> lanes)
+Queue::Queue(System& system, Store& store, std::vector<LaneOptions> lanes, QueueOptions options)
     : system_(system),
       store_(store),
+      options_(options),
+      lanes_(std::move(lanes)),
+      clock_(system.platform.clock),
       group_(store),
-      outbox_(store, group_,
+      outbox_(store, group_, lanes_, clock_,
               [this](OutgoingRow row) {
                 port_->worker().send_reserved(native_message(MessageKind::tell, system_.router, std::move(row)));
               }),
-      inbox_(store, group_),
-      watermarks_(store) {
-  for (LaneOptions& options : lanes) {
-    outbox_.set_priority(options.name, options.priority);
-    std::string name = options.name;
-    lanes_.emplace(std::move(name), std::move(options));
-  }
-}
+      inbox_(store, group_, lanes_, clock_),
+      boxes_(store, outbox_, inbox_),
+      parked_(store, group_, lanes_, boxes_),
+      watermarks_(store),
+      expiry_(store, group_, lanes_, boxes_, clock_),
+      room_(store, group_, lanes_, outbox_, boxes_, expiry_, options.max_bytes),
+      delayed_(store, group_, lanes_, boxes_, clock_),
+      intake_(system.directory.own_node(), system.platform.clock, clock_, store, group_, lanes_, outbox_, inbox_, room_,
+              expiry_, delayed_) {}
 
 Result<void> Queue::load() {
   const auto streams = store_.streams();
   if (!streams) return streams.error();
+  const auto anchor = store_.anchor();
+  if (!anchor) return anchor.error();
+  clock_.load(*anchor);
   if (auto loaded = watermarks_.load(); !loaded) return loaded;
-  inbox_.load(*streams);
-  return outbox_.load(*streams);
+  if (auto loaded = inbox_.load(*streams); !loaded) return loaded;
+  outbox_.load(*streams);
+  return expiry_.load();
 }
 
 void Queue::started(ServicePort& port) {
   port_ = &port;
+  for (const std::string& finding : store_.findings()) port_->log(LogLevel::warning, finding);
   outbox_.start(port);
   inbox_.start(port);
+  expiry_.start(port);
+  delayed_.start(port);
 }
 
 void Queue::stopping() {
   if (outbox_.has_erasures()) static_cast<void>(outbox_.stage_erasures().ok());  // lost: duplicates, which are dropped
+  anchored_ = MonoTime{};
   commit();
   port_ = nullptr;
 }
 
-const LaneOptions& Queue::lane(std::string_view name) {
-  auto [found, fresh] = lanes_.try_emplace(std::string{name});
-  if (fresh) found->second.name = name;
-  return found->second;
-}
-
 Result<void> Queue::handle(Message& message) {
+  const bool was_open = group_.is_open();
   const auto is = [&]<class T>(T*& value) {
     if (message.inline_bytes == 0 || message.type != type_info<T>().id) return false;
     value = static_cast<T*>(message.inline_value());
@@ -74,134 +92,94 @@ Result<void> Queue::handle(Message& message) {
     if (auto taken = inbox_.consume(message.sender, *consume); !taken) {
       port_->log(LogLevel::error, system_.describe(message.sender) + " cannot consume: " + taken.error().text());
     }
+  } else if (ClaimRows* claim = nullptr; is(claim)) {
+    if (auto taken = inbox_.claim(message, *claim); !taken) port_->worker().reply_error(message, taken.error());
+  } else if (ReplayLane* replay = nullptr; is(replay)) {
+    if (auto taken = inbox_.replay(message.sender, *replay); !taken) {
+      port_->log(LogLevel::error, system_.describe(message.sender) + " cannot replay: " + taken.error().text());
+    }
   } else if (Ended* ended = nullptr; is(ended)) {
     inbox_.ended(ended->actor);
   } else if (LinkUp* up = nullptr; is(up)) {
     outbox_.link_up(up->node);
   } else if (LinkDown* down = nullptr; is(down)) {
     outbox_.link_down(down->node);
-  } else if (ReadState* wanted = nullptr; is(wanted)) {
-    read_state(*wanted, message);
-  } else if (Inspect* question = nullptr; is(question)) {
-    inspect(*question, message);
-  } else {
+  } else if (!ask(message)) {
     return ErrorCode::rejected;
   }
-  if (group_.size() >= limits::kGroupRows || group_bytes_ >= limits::kGroupBytes) commit();
+  if (group_.is_open() && !was_open && !lazy_) group_.hurry();
+  lazy_ = false;
+  const Load& staged = intake_.staged();
+  if (staged.messages >= limits::kGroupRows || staged.bytes >= limits::kGroupBytes) commit();
   return {};
 }
 
 // --- In
 // ----------------------------------------------------------------------------------------------------------------
 
-Result<Sequence> Queue::stage(const Batch::Enqueue& message) {
-  Sequence sequence = 0;
-  // A change like the others: where there is no number, what the batch has staged before is given up as well.
-  auto drawn = group_.change([&](Store& store) -> Result<void> {
-    const auto next = store.next_sequence();
-    if (!next) return next.error();
-    sequence = *next;
-    return {};
-  });
-  if (!drawn) return drawn.error();
-  group_bytes_ += message.payload.bytes().size();
-  const LaneOptions& options = lane(message.lane);
-  const std::string& node = leads_to(message.node, options);
-  if (!node.empty()) return outbox_.put(node, options, message.key, message.payload, sequence);
-  return inbox_.put(options, {}, message.key, message.payload.type(), message.payload.block(), sequence);
-}
-
-Result<Sequence> Queue::stage(const Batch& batch) {
-  Sequence first = 0;
-  for (const Batch::Enqueue& message : batch.messages()) {
-    const auto sequence = stage(message);
-    if (!sequence) return sequence;
-    if (first == 0) first = *sequence;
-  }
-  for (const Batch::StateChange& change : batch.state()) {
-    auto staged = group_.change([&](Store& store) {
-      return change.value ? store.put_state(change.key, change.value.bytes()) : store.erase_state(change.key);
-    });
-    if (!staged) return staged.error();
-  }
-  return first;
-}
-
 void Queue::take(Commit& commit, Message& question) {
-  auto first = [&]() -> Result<Sequence> {
-    if (auto fits = check(commit.batch); !fits) return fits.error();
+  auto receipt = [&]() -> Result<Receipt> {
+    if (auto fits = intake_.check(commit.batch); !fits) return fits.error();
     if (commit.settles && !inbox_.holds(commit.settles->id())) return ErrorCode::rejected;
-    auto staged = stage(commit.batch);
+    auto staged = intake_.stage(commit.batch);
     if (staged && commit.settles) {
-      if (auto done = inbox_.settle({commit.settles->id(), Outcome::done, {}, {}, {}}); !done) staged = done.error();
+      if (auto done = inbox_.settle({commit.settles->id(), Outcome::done, {}, {}, {}}); !done) return done.error();
+      commit.settles->settled();
+      staged->durability = std::max(staged->durability, Durability::committed);
     }
-    if (staged && commit.settles) commit.settles->settled();
     return staged;
   }();
-  if (!first) {
+  if (!receipt) {
     ++refused_;
-    port_->worker().reply_error(question, first.error().code);
-    return;
+    for (const Batch::Enqueue& message : commit.batch.messages()) {
+      if (lanes_.may_use(message.lane)) ++lanes_.count(message.lane).refused;
+    }
+    port_->worker().reply_error(question, receipt.error());
+  } else {
+    answer_later(question, *receipt, commit.batch.messages().size());
   }
-  if (!group_.open()) {  // an empty batch: there is nothing to wait for
-    port_->worker().reply(question, native_message(MessageKind::reply, {}, Receipt{store_.strongest(), 0}));
-    return;
-  }
-  // The answer is made now and sent when the group's fate is known; the question is gone by then.
-  MessagePtr answer = native_message(MessageKind::reply, question.sender, Receipt{store_.strongest(), *first});
+}
+
+void Queue::answer_later(const Message& question, const Receipt& receipt, std::size_t messages) {
+  Receipt given = receipt;
+  given.durability = std::min(receipt.durability, store_.strongest());
+  MessagePtr answer = native_message(MessageKind::reply, question.sender, given);
   answer->sender = question.receiver;
   answer->correlation = question.correlation;
   answer->trace = question.trace;
-  group_.then(
-      [this, answer = std::move(answer), count = commit.batch.messages().size()](const Result<void>& fate) mutable {
-        if (fate) {
-          accepted_ += count;
-        } else {
-          refused_ += count;
-          answer->has_error = true;
-          answer->error = fate.error().code;
-        }
-        port_->worker().send_reserved(std::move(answer));
-      });
-}
-
-Result<void> Queue::check(const Batch& batch) {
-  std::map<std::pair<std::string_view, std::string_view>, std::pair<std::uint64_t, std::uint64_t>> more;
-  for (const Batch::Enqueue& message : batch.messages()) {
-    if (!may_use(message.lane)) return ErrorCode::full;
-    if (!valid_name(message.lane, limits::kLaneNameBytes) ||
-        (!message.node.empty() && !valid_name(message.node, limits::kNodeNameBytes)) ||
-        message.key.size() > limits::kKeyBytes || message.payload.bytes().size() > limits::kPayloadBytes) {
-      return ErrorCode::invalid_argument;
-    }
-    const LaneOptions& options = lane(message.lane);
-    const std::string& node = leads_to(message.node, options);
-    auto& [messages, bytes] = more[{node, message.lane}];
-    ++messages;
-    bytes += message.payload.bytes().size();
-    if (!has_room(node, options, messages, bytes)) return ErrorCode::full;
+  if (!group_.is_open()) {  // an empty batch, or all known: there is nothing to wait for
+    port_->worker().send_reserved(std::move(answer));
+    return;
   }
-  for (const Batch::StateChange& change : batch.state()) {
-    if (change.key.empty() || change.key.size() > limits::kKeyBytes ||
-        change.value.bytes().size() > limits::kPayloadBytes) {
-      return ErrorCode::invalid_argument;
-    }
+  if (receipt.durability == Durability::memory) {
+    lazy_ = true;
+    port_->worker().send_reserved(std::move(answer));
+    group_.then([this, messages](const Result<void>& fate) {
+      if (fate) {
+        accepted_ += messages;
+      } else {
+        forgotten_ += messages;
+      }
+    });
+    return;
   }
-  return {};
-}
-
-const std::string& Queue::leads_to(const std::string& node, const LaneOptions& options) const noexcept {
-  return node.empty() || node == system_.directory.own_node() ? options.forward_to : node;
-}
-
-bool Queue::has_room(std::string_view node, const LaneOptions& options, std::uint64_t messages,
-                     std::uint64_t bytes) const noexcept {
-  const Load held = node.empty() ? inbox_.load_of(options.name) : outbox_.load_of(node, options.name);
-  return held.messages + messages <= options.max_messages && held.bytes + bytes <= options.max_bytes;
+  group_.need(receipt.durability);
+  group_.hurry();
+  // The answer is made now and sent when the group's fate is known; the question is gone by then.
+  group_.then([this, answer = std::move(answer), messages](const Result<void>& fate) mutable {
+    if (fate) {
+      accepted_ += messages;
+    } else {
+      refused_ += messages;
+      answer->has_error = true;
+      answer->error = fate.error().code;
+    }
+    port_->worker().send_reserved(std::move(answer));
+  });
 }
 
 void Queue::take(IncomingRow& row) {
-  if (!valid_name(row.lane, limits::kLaneNameBytes) || !may_use(row.lane)) {
+  if (!valid_name(row.lane, limits::kLaneNameBytes) || !lanes_.may_use(row.lane)) {
     ++refused_;
     send_ack({row.producer, row.lane, 0, true, ErrorCode::invalid_argument});
     return;
@@ -209,6 +187,7 @@ void Queue::take(IncomingRow& row) {
   switch (watermarks_.judge(row)) {
     case Watermarks::Verdict::duplicate:
       ++duplicates_;
+      ++lanes_.count(row.lane).duplicates;
       send_ack({row.producer, row.lane, watermarks_.committed(row), false, ErrorCode{}});
       return;
     case Watermarks::Verdict::gap:
@@ -216,42 +195,46 @@ void Queue::take(IncomingRow& row) {
       return;
     case Watermarks::Verdict::fresh: break;
   }
-  group_bytes_ += row.payload.bytes().size();
-  const LaneOptions& options = lane(row.lane);
-  ErrorCode refusal = ErrorCode::full;
-  if (has_room(options.forward_to, options, 1, row.payload.bytes().size())) {
-    const auto sequence = store_.next_sequence();
-    const auto staged =
-        !sequence ? sequence
-        : options.forward_to.empty()
-            ? inbox_.put(options, row.producer, row.key, row.type, row.payload, *sequence)
-            : outbox_.put(options.forward_to, options, row.key, AnyTable{row.type, nullptr, row.payload}, *sequence);
-    if (staged) {
-      if (watermarks_.staged(row)) {
-        group_.then([this](const Result<void>& fate) {
-          for (StreamAck& ack : watermarks_.settle(fate)) send_ack(std::move(ack));
-        });
-      }
-      return;  // acknowledged when the group is committed
-    }
-    refusal = staged.error().code;
+  if (const auto staged = intake_.stage(row); !staged) {
+    ++refused_;
+    ++lanes_.count(row.lane).refused;
+    send_ack({row.producer, row.lane, watermarks_.committed(row), true, staged.error().code});
+    return;
   }
-  ++refused_;
-  send_ack({row.producer, row.lane, watermarks_.committed(row), true, refusal});
+  group_.need(Durability::fsynced);
+  group_.hurry();
+  if constexpr (is_mutant(Mutant::ack_row_before_commit)) {
+    send_ack({row.producer, row.lane, row.sequence, false, ErrorCode{}});
+  }
+  if (!watermarks_.staged(row)) return;
+  group_.then([this](const Result<void>& fate) {  // acknowledged when the group is committed
+    for (StreamAck& ack : watermarks_.settle(fate)) send_ack(std::move(ack));
+  });
 }
 
 void Queue::take(Settle& settle) {
   if (settle.outcome == Outcome::done) {
-    if (auto fits = check(settle.batch); !fits) {
-      settle = {
-          settle.delivery, Outcome::retry, kDefaultRetryDelay, "its effects were refused: " + fits.error().text(), {}};
+    if (auto can_be = intake_.check(settle.batch); !can_be) {
+      settle = {settle.delivery, Outcome::retry, {}, "its effects were refused: " + can_be.error().text(), {}};
     }
   }
   if (!inbox_.holds(settle.delivery)) return;  // the second word on a delivery, or of a consumer that has ended
-  auto staged = settle.outcome == Outcome::done ? stage(settle.batch) : Result<Sequence>{Sequence{0}};
+  Result<Receipt> staged = Receipt{.durability = Durability::fsynced};
+  if (settle.outcome == Outcome::done && !settle.batch.empty()) {
+    staged = intake_.stage(settle.batch);
+    if (!staged && is_refusal(staged.error().code)) {
+      settle = {settle.delivery, Outcome::retry, {}, "its effects were refused: " + staged.error().text(), {}};
+      staged = Receipt{.durability = Durability::fsynced};
+    }
+  }
+  if constexpr (is_mutant(Mutant::effect_apart)) this->commit();
   if (staged) {
     auto settled = inbox_.settle(settle);
-    if (settled) return;
+    if (settled) {
+      group_.need(std::max(staged->durability, Durability::committed));
+      group_.hurry();
+      return;
+    }
     staged = settled.error();
   }
   // The group has ended with an error, on a full disk perhaps: the word stands, and is tried again.
@@ -262,71 +245,67 @@ void Queue::take(Settle& settle) {
 // --- The commit
 // ----------------------------------------------------------------------------------------------------------
 
-void Queue::commit() {
-  group_bytes_ = 0;
-  if (!group_.open()) return;
-  if (auto written = watermarks_.write(group_); written) group_.commit(Durability::fsynced);
+bool Queue::may_wait(MonoTime now) {
+  const Duration wait = group_.hurried() ? options_.commit_delay : std::max(limits::kLazyCommit, options_.commit_delay);
+  if (wait <= Duration::zero()) return false;
+  if (lingering_ == TimerId{}) commit_due_ = now + wait;
+  commit_due_ = std::min(commit_due_, now + wait);
+  if (now >= commit_due_) return false;
+  port_->cancel(lingering_);
+  lingering_ = port_->after(commit_due_ - now, [] {});  // its turn ends with another look
+  return true;
 }
 
-bool Queue::after_actors(MonoTime) {
+void Queue::commit() {
+  static_cast<void>(intake_.take_staged());
+  if (!group_.is_open()) return;
+  port_->cancel(std::exchange(lingering_, TimerId{}));
+  note_anchor();
+  if (!group_.is_open()) return;
+  if (auto written = watermarks_.write(group_); written) group_.commit();
+}
+
+void Queue::note_anchor() {
+  const ClockAnchor anchor = clock_.anchor();
+  if (anchored_ != MonoTime{} && anchor.mono - anchored_ < kAnchorAge) return;
+  if (group_.change([&](Store& store) { return store.put_anchor(anchor); })) anchored_ = anchor.mono;
+}
+
+void Queue::after_failures() {
+  if (std::exchange(failures_seen_, group_.failures()) == group_.failures()) return;
+  outbox_.forget_streams();
+  inbox_.forget_streams();
+  room_.forget_latest();
+}
+
+bool Queue::after_actors(MonoTime now) {
   if (port_ == nullptr) return false;
-  if (outbox_.has_erasures() && (group_.open() || std::exchange(erase_now_, false))) {
+  if (outbox_.has_erasures() && (group_.is_open() || std::exchange(erase_now_, false))) {
     static_cast<void>(outbox_.stage_erasures().ok());  // they stay, and are tried again
   }
+  after_failures();
+  // What is staged must not be read before it is committed: boxes look at the store between groups only.
+  if (group_.is_open() && may_wait(now)) return false;
   commit();
-  const bool stale = outbox_.count_is_stale() && !outbox_.has_erasures();
-  if (std::exchange(failures_seen_, group_.failures()) != group_.failures() || stale) count_anew();
+  after_failures();
   if (outbox_.has_erasures() && erasing_ == TimerId{}) {
     erasing_ = port_->after(kErasureDelay, [this] {
       erasing_ = TimerId{};
       erase_now_ = true;
     });
   }
-  inbox_.feed();
-  return outbox_.pump();
-}
-
-void Queue::count_anew() {
-  const auto streams = store_.streams();
-  if (!streams) return;
-  outbox_.recount(*streams);
-  inbox_.recount(*streams);
+  bool more = inbox_.feed();
+  more = outbox_.pump() || more;
+  if (counting_ && !group_.is_open()) {
+    const auto counted = store_.count_some();
+    counting_ = counted && *counted;
+    more = more || counting_;
+  }
+  return more;
 }
 
 void Queue::send_ack(StreamAck ack) {
   port_->worker().send_reserved(native_message(MessageKind::tell, system_.router, std::move(ack)));
-}
-
-// --- Questions
-// -----------------------------------------------------------------------------------------------------------
-
-void Queue::read_state(const ReadState& request, Message& question) {
-  commit();  // what was put before is read
-  std::vector<StateRow> rows;
-  auto read = store_.read_state(request.prefix, [&](std::string_view key, std::span<const std::byte> value) {
-    if (rows.size() >= request.limit) return false;
-    rows.push_back({std::string{key}, BlockRef::copy_of(value)});
-    return true;
-  });
-  if (!read) {
-    port_->worker().reply_error(question, read.error().code);
-  } else {
-    port_->worker().reply(question, native_message(MessageKind::reply, {}, std::move(rows)));
-  }
-}
-
-void Queue::inspect(const Inspect& request, Message& question) {
-  commit();
-  QueueStatus status;
-  outbox_.describe(status, request);
-  inbox_.describe(status, request);
-  status.store = store_.counters();
-  status.accepted = accepted_;
-  status.delivered = outbox_.counters().delivered;
-  status.handled = inbox_.counters().handled;
-  status.duplicates = duplicates_;
-  status.refused = refused_;
-  port_->worker().reply(question, native_message(MessageKind::reply, {}, std::move(status)));
 }
 
 }  // namespace pannier

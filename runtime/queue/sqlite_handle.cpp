@@ -58,13 +58,31 @@ Error store_error(ErrorCode code, const std::string& path, std::string_view prob
   return {code, std::move(line)};
 }
 
+int Statement::prepare() noexcept {
+  if (statement_ != nullptr) return SQLITE_OK;
+  sqlite3_stmt* made = nullptr;
+  const char* rest = nullptr;
+  failed_ = sqlite3_prepare_v3(database_, sql_.data(), static_cast<int>(sql_.size()), SQLITE_PREPARE_PERSISTENT, &made,
+                               &rest);
+  statement_.reset(made);
+  if (failed_ != SQLITE_OK) return failed_;
+  const std::string_view left = std::string_view(sql_).substr(static_cast<std::size_t>(rest - sql_.data()));
+  if (made == nullptr || left.find_first_not_of(" \t\r\n;") != std::string_view::npos) {
+    statement_.reset();
+    failed_ = SQLITE_MISUSE;  // No statement, or more than one.
+  }
+  return failed_;
+}
+
 void Statement::bind(int index, std::string_view text) noexcept {
+  if (!prepared()) return;
   // A null pointer would bind NULL. A null destructor is SQLITE_STATIC: borrowed, not copied.
   const char* at = text.empty() ? "" : text.data();
   keep(sqlite3_bind_text64(get(), index, at, text.size(), nullptr, SQLITE_UTF8));
 }
 
 void Statement::bind(int index, std::span<const std::byte> blob) noexcept {
+  if (!prepared()) return;
   if (blob.empty()) {
     keep(sqlite3_bind_zeroblob(get(), index, 0));
   } else {
@@ -79,8 +97,8 @@ int Statement::run() noexcept {
 }
 
 void Statement::reset() noexcept {
-  sqlite3_reset(get());
-  bound_ = SQLITE_OK;
+  if (statement_ != nullptr) sqlite3_reset(get());
+  failed_ = SQLITE_OK;
 }
 
 std::string_view Statement::text(int column) const noexcept {
@@ -124,35 +142,25 @@ Error Connection::error(int rc, std::string_view doing) const {
   return store_error(code, path_, problem);
 }
 
-Result<Statement> Connection::prepare(std::string_view sql) {
-  sqlite3_stmt* statement = nullptr;
-  const int rc = sqlite3_prepare_v3(handle_.get(), sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
-                                    &statement, nullptr);
-  if (rc != SQLITE_OK) return error(rc, "prepare a statement");
-  return Statement(statement);
-}
-
 Result<void> Connection::execute(const char* sql) {
   const int rc = sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr);
   if (rc != SQLITE_OK) return error(rc, "write");
   return {};
 }
 
-Result<std::int64_t> Connection::integer(std::string_view sql) {
-  Result<Statement> statement = prepare(sql);
-  if (!statement) return statement.error();
-  const int rc = statement->step();
+Result<std::int64_t> Connection::integer(std::string sql) {
+  Statement read = statement(std::move(sql));
+  const int rc = read.step();
   if (rc != SQLITE_ROW) return error(rc == SQLITE_DONE ? SQLITE_CORRUPT : rc, "read");
-  return statement->integer(0);
+  return read.integer(0);
 }
 
-Result<std::string> Connection::text(std::string_view sql) {
-  Result<Statement> statement = prepare(sql);
-  if (!statement) return statement.error();
-  const int rc = statement->step();
+Result<std::string> Connection::text(std::string sql) {
+  Statement read = statement(std::move(sql));
+  const int rc = read.step();
   if (rc == SQLITE_DONE) return std::string{};
   if (rc != SQLITE_ROW) return error(rc, "read");
-  return std::string(statement->text(0));
+  return std::string(read.text(0));
 }
 
 Result<void> Connection::set(const std::string& pragma, const std::string& value, std::string_view expected) {

@@ -8,24 +8,37 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "platform/result.h"
 
 namespace pannier {
 
-/// A prepared statement. Reused: bind, step, read columns, reset. What is bound is borrowed until reset; what
-/// a column gives is borrowed until the next step or reset. Must not outlive its connection. One thread.
+/// A statement of SQL, prepared when it is first used and kept. Reused: bind, step, read columns, reset. What is bound
+/// is borrowed until reset; what a column gives is borrowed until the next step or reset. Must not outlive its
+/// connection. One thread.
 class Statement {
  public:
   Statement() = default;
-  explicit Statement(sqlite3_stmt* statement) noexcept : statement_(statement) {}
+  Statement(sqlite3* database, std::string sql) noexcept : database_(database), sql_(std::move(sql)) {}
 
-  void bind(int index, std::int64_t value) noexcept { keep(sqlite3_bind_int64(get(), index, value)); }
+  void bind(int index, std::int64_t value) noexcept {
+    if (prepared()) keep(sqlite3_bind_int64(get(), index, value));
+  }
+  void bind(int index, double value) noexcept {
+    if (prepared()) keep(sqlite3_bind_double(get(), index, value));
+  }
+  void bind_null(int index) noexcept {
+    if (prepared()) keep(sqlite3_bind_null(get(), index));
+  }
   void bind(int index, std::string_view text) noexcept;
   void bind(int index, std::span<const std::byte> blob) noexcept;
 
-  /// SQLITE_ROW, SQLITE_DONE or an extended error code; a bind that failed is reported here.
-  int step() noexcept { return bound_ == SQLITE_OK ? sqlite3_step(get()) : bound_; }
+  /// SQLITE_OK, or why it could not be prepared, which every step then gives until reset; SQLITE_MISUSE for text that
+  /// is not one statement.
+  int prepare() noexcept;
+  /// SQLITE_ROW, SQLITE_DONE or an extended error code; a prepare or bind that failed is reported here.
+  int step() noexcept { return prepared() ? sqlite3_step(get()) : failed_; }
   /// For statements without rows: steps and resets. SQLITE_OK or an extended error code.
   int run() noexcept;
   void reset() noexcept;
@@ -33,17 +46,21 @@ class Statement {
   [[nodiscard]] std::int64_t integer(int column) const noexcept { return sqlite3_column_int64(get(), column); }
   [[nodiscard]] std::string_view text(int column) const noexcept;
   [[nodiscard]] std::span<const std::byte> blob(int column) const noexcept;
+  /// The statement as SQLite knows it; null before it is prepared.
+  [[nodiscard]] sqlite3_stmt* get() const noexcept { return statement_.get(); }
 
  private:
   struct Finalize {
     void operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
   };
-  [[nodiscard]] sqlite3_stmt* get() const noexcept { return statement_.get(); }
+  bool prepared() noexcept { return failed_ == SQLITE_OK && (statement_ != nullptr || prepare() == SQLITE_OK); }
   void keep(int rc) noexcept {
-    if (rc != SQLITE_OK) bound_ = rc;
+    if (rc != SQLITE_OK) failed_ = rc;
   }
   std::unique_ptr<sqlite3_stmt, Finalize> statement_;
-  int bound_ = SQLITE_OK;
+  sqlite3* database_ = nullptr;
+  std::string sql_;
+  int failed_ = SQLITE_OK;  ///< Of this use.
 };
 
 /// Resets a statement at the end of a scope, so that no path leaves a read open.
@@ -65,12 +82,13 @@ class Connection {
   /// Opens or creates; nothing of the file is read yet. `vfs` must outlive the connection.
   [[nodiscard]] static Result<Connection> open(const std::string& path, const char* vfs);
 
-  [[nodiscard]] Result<Statement> prepare(std::string_view sql);
+  /// To be prepared when it is first used.
+  [[nodiscard]] Statement statement(std::string sql) const { return {handle_.get(), std::move(sql)}; }
   /// One or more statements without results that matter.
   [[nodiscard]] Result<void> execute(const char* sql);
   /// The first column of the first row.
-  [[nodiscard]] Result<std::int64_t> integer(std::string_view sql);
-  [[nodiscard]] Result<std::string> text(std::string_view sql);
+  [[nodiscard]] Result<std::int64_t> integer(std::string sql);
+  [[nodiscard]] Result<std::string> text(std::string sql);
   /// Sets a pragma and reads it back; an error where it holds something else.
   [[nodiscard]] Result<void> set(const std::string& pragma, const std::string& value, std::string_view expected);
 
@@ -80,6 +98,9 @@ class Connection {
   }
   /// False within a transaction. SQLite may have ended one by itself when it failed.
   [[nodiscard]] bool autocommit() const noexcept { return sqlite3_get_autocommit(handle_.get()) != 0; }
+  /// Rows that the last statement inserted, changed or removed.
+  [[nodiscard]] std::int64_t changes() const noexcept { return sqlite3_changes(handle_.get()); }
+  [[nodiscard]] sqlite3* get() const noexcept { return handle_.get(); }
   [[nodiscard]] bool read_only() const noexcept { return sqlite3_db_readonly(handle_.get(), "main") == 1; }
 
   /// What `rc` means to a caller, with one line: the file, what was done, SQLite's text and what to do.

@@ -1,3 +1,6 @@
+#include <algorithm>
+
+#include "runtime/queue/sqlite_row.h"
 #include "runtime/queue/sqlite_store_impl.h"
 
 namespace pannier {
@@ -5,69 +8,117 @@ namespace {
 
 using sqlite_schema::position;
 using sqlite_schema::sequence_of;
+using sqlite_schema::stream_of;
 
 constexpr std::string_view kDamagedCause = "checksum does not hold";
 /// Damaged rows that one read moves aside; the next read meets the others.
 constexpr std::size_t kDamagedBatch = 64;
 
-Row row_at(const Statement& read, StreamId stream, RowState state) {
-  return {.stream = stream,
-          .sequence = sequence_of(read.integer(0)),
-          .key = read.text(5),
-          .type = static_cast<TypeId>(as_unsigned(read.integer(1))),
-          .payload = read.blob(8),
-          .enqueued_at = WallTime(Duration(read.integer(2))),
-          .state = state,
-          .attempts = static_cast<std::uint32_t>(read.integer(3)),
-          .producer = read.text(6),
-          .cause = read.text(7)};
-}
-
 }  // namespace
 
 // --- Rows -----------------------------------------------------------------------------------------------
 
-Result<void> SqliteStore::read(StreamId id, RowState state, Sequence after, std::size_t limit,
-                               const RowVisitor& visit) {
-  if (!session_) return store_error(ErrorCode::storage_io, options_.path, "closed after a failure");
-  if (find(id) == nullptr || after >= store_checks::kMaxSequence) return {};
-  const std::size_t table = table_of(state);
-  std::vector<std::int64_t> damaged;
+int SqliteStore::next_row(Statement& read, RowState state, Row& row, std::vector<Place>& damaged) {
+  while (true) {
+    const int rc = read.step();
+    if (rc != SQLITE_ROW) return rc;
+    const std::int64_t at = read.integer(0);
+    const std::span<const std::byte> head = read.blob(1);
+    row.stream = stream_of(at);
+    row.sequence = sequence_of(at);
+    row.state = state;
+    row.payload = read.blob(2);
+    const bool sound = sqlite_row::decode(head, row) && sqlite_row::holds(head, at, row) &&
+                       (state != RowState::delayed || read.integer(3) == stored(row.moment));
+    if (sound) return SQLITE_ROW;
+    ++counters_.corrupt_rows;
+    if (damaged.size() < kDamagedBatch) damaged.push_back({state, at});
+  }
+}
+
+Result<void> SqliteStore::visit_rows(Statement& read, RowState state, std::size_t limit, const RowVisitor& visit) {
+  std::vector<Place> damaged;
   {
-    Statement& read = session_->read[table];
     const StatementScope scope(read);
-    read.bind(1, position(id, after));
-    read.bind(2, position(id, store_checks::kMaxSequence));
-    while (limit > 0) {
-      const int rc = read.step();
+    Row row;
+    for (; limit > 0; --limit) {
+      const int rc = next_row(read, state, row, damaged);
       if (rc == SQLITE_DONE) break;
       if (rc != SQLITE_ROW) return session_->connection.error(rc, "read");
-      const std::int64_t at = read.integer(0);
-      const Row row = row_at(read, id, state);
-      const std::uint32_t crc =
-          sqlite_schema::fixed_checksum(at, row) ^ sqlite_schema::mark_checksum(at, row.attempts, row.cause);
-      if (read.integer(4) != std::int64_t{crc}) {
-        ++counters_.corrupt_rows;
-        if (damaged.size() < kDamagedBatch) damaged.push_back(at);
-        continue;
-      }
       if (!visit(row)) break;
-      --limit;
     }
   }
-  if (!damaged.empty()) set_aside(table, id, damaged);
+  if (!damaged.empty()) set_aside(damaged);
   return {};
 }
 
-void SqliteStore::set_aside(std::size_t table, StreamId id, const std::vector<std::int64_t>& positions) {
+Result<void> SqliteStore::read(StreamId id, RowState state, Sequence after, std::size_t limit,
+                               const RowVisitor& visit) {
+  if (Result<void> ready = check_open(); !ready) return ready;
+  if (loads_.find(id) == nullptr || after >= store_checks::kMaxSequence) return {};
+  Statement& read = session_->read[static_cast<std::size_t>(state)];
+  read.bind(1, position(id, after));
+  read.bind(2, position(id, store_checks::kMaxSequence));
+  return visit_rows(read, state, limit, visit);
+}
+
+Result<bool> SqliteStore::find(Sequence id, const RowVisitor& visit) {
+  if (Result<void> ready = check_open(); !ready) return ready.error();
+  if (id == 0 || id > store_checks::kMaxSequence) return false;
+  std::vector<std::int64_t> places;  // Where a row of that number may be: where its origin says, or in its own place.
+  {
+    const StatementScope scope(session_->origin);
+    session_->origin.bind(1, as_signed(id));
+    const int rc = session_->origin.step();
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) return session_->connection.error(rc, "read");
+    if (rc == SQLITE_ROW) places.push_back(session_->origin.integer(0));
+  }
+  for (const Stream& stream : loads_.all()) places.push_back(position(stream.id, id));
+  bool found = false;
+  const RowVisitor once = [&](const Row& row) {
+    if (row.id() != id) return true;
+    found = true;
+    return visit(row);
+  };
+  for (const std::int64_t at : places) {
+    const Stream* stream = loads_.find(stream_of(at));
+    for (const RowState state : kAllRowStates) {
+      if (stream == nullptr || loads_.empty(*stream, state)) continue;
+      Statement& read = session_->read[static_cast<std::size_t>(state)];
+      read.bind(1, at - 1);
+      read.bind(2, at);
+      if (Result<void> done = visit_rows(read, state, 1, once); !done) return done.error();
+      if (found) return true;
+    }
+  }
+  return false;
+}
+
+Result<void> SqliteStore::read_due(StoreTime now, std::size_t limit, const RowVisitor& visit) {
+  if (Result<void> ready = check_open(); !ready) return ready;
+  session_->due.bind(1, stored(now));
+  return visit_rows(session_->due, RowState::delayed, limit, visit);
+}
+
+Result<std::optional<StoreTime>> SqliteStore::next_due() {
+  if (Result<void> ready = check_open(); !ready) return ready.error();
+  Statement& read = session_->next_due;
+  const StatementScope scope(read);
+  if (const int rc = read.step(); rc != SQLITE_ROW) return session_->connection.error(rc, "read");
+  if (sqlite3_column_type(read.get(), 0) == SQLITE_NULL) return std::optional<StoreTime>{};
+  return std::optional(store_time(read.integer(0)));
+}
+
+// --- Damage ---------------------------------------------------------------------------------------------
+
+void SqliteStore::set_aside(const std::vector<Place>& places) {
   // In the transaction that is open, or in one of its own. Where it fails the rows stay, and are counted
   // again.
   if (failed_) return;
   const bool own = !open_;
   if (own && !begin()) return;
-  Stream* stream = change(id);
-  for (const std::int64_t at : positions) {
-    if (const int rc = set_aside_one(table, *stream, at); rc != SQLITE_OK) {
+  for (const Place& place : places) {
+    if (const int rc = set_aside_one(place); rc != SQLITE_OK) {
       static_cast<void>(fail(rc, "move a damaged row aside"));
       break;
     }
@@ -76,104 +127,31 @@ void SqliteStore::set_aside(std::size_t table, StreamId id, const std::vector<st
   if (!commit(Durability::fsynced)) rollback();
 }
 
-int SqliteStore::set_aside_one(std::size_t table, Stream& stream, std::int64_t at) {
-  session_->copy_damaged[table].bind(1, at);
-  if (const int rc = session_->copy_damaged[table].run(); rc != SQLITE_OK) return rc;
-  Statement& size = session_->size[table];
-  size.bind(1, at);
-  const int found = size.step();
-  const std::uint64_t bytes = found == SQLITE_ROW ? as_unsigned(size.integer(0)) : 0;
-  size.reset();
-  if (found != SQLITE_ROW) return found;
-  session_->erase[table].bind(1, at);
-  if (const int rc = session_->erase[table].run(); rc != SQLITE_OK) return rc;
+int SqliteStore::set_aside_one(const Place& place) {
+  Statement& copy = session_->copy_damaged[static_cast<std::size_t>(place.state)];
+  copy.bind(1, place.position);
+  if (const int rc = copy.run(); rc != SQLITE_OK) return rc;
   Row stand_in;
-  Statement& put = session_->put[kParked];
-  put.bind(1, at);
-  put.bind(2, std::int64_t{0});
-  put.bind(3, std::int64_t{0});
-  put.bind(4, std::int64_t{0});
-  put.bind(5, std::int64_t{sqlite_schema::fixed_checksum(at, stand_in) ^
-                           sqlite_schema::mark_checksum(at, 0, kDamagedCause)});
-  put.bind(6, std::string_view{});
-  put.bind(7, std::string_view{});
-  put.bind(8, kDamagedCause);
-  put.bind(9, std::span<const std::byte>{});
-  if (const int rc = put.run(); rc != SQLITE_OK) return rc;
-  if (table == kReady) {
-    --stream.messages;
-    stream.bytes -= bytes;
-    ++stream.parked;
-  }
-  return SQLITE_OK;
+  stand_in.stream = stream_of(place.position);
+  stand_in.sequence = sequence_of(place.position);
+  stand_in.cause = kDamagedCause;
+  Load removed;
+  const int rc = erase_range(stand_in.stream, place.state, stand_in.sequence, stand_in.sequence, true, removed);
+  return rc == SQLITE_OK ? put_row(RowState::parked, stand_in) : rc;
 }
 
-// --- Watermarks and state -------------------------------------------------------------------------------
+// --- Claims ---------------------------------------------------------------------------------------------
 
-Result<void> SqliteStore::put_watermark(const Watermark& watermark) {
-  if (Result<void> ready = check_change(); !ready) return ready;
-  if (Result<void> checked = store_checks::watermark(watermark); !checked) return fail(checked.error());
-  Statement& put = session_->put_watermark;
-  put.bind(1, std::string_view(watermark.producer));
-  put.bind(2, as_signed(watermark.incarnation));
-  put.bind(3, std::string_view(watermark.lane));
-  put.bind(4, as_signed(watermark.sequence));
-  put.bind(5, std::int64_t{sqlite_schema::watermark_checksum(watermark)});
-  if (const int rc = put.run(); rc != SQLITE_OK) return fail(rc, "put a watermark");
-  return {};
+bool SqliteStore::claim(StreamId stream, Sequence sequence) noexcept {
+  return claims_->claim(position(stream, sequence));
 }
 
-Result<std::vector<Watermark>> SqliteStore::watermarks() {
-  if (!session_) return store_error(ErrorCode::storage_io, options_.path, "closed after a failure");
-  std::vector<Watermark> all;
-  Statement& read = session_->watermarks;
-  const StatementScope scope(read);
-  int rc = read.step();
-  for (; rc == SQLITE_ROW; rc = read.step()) {
-    Watermark mark{std::string(read.text(0)), as_unsigned(read.integer(1)), std::string(read.text(2)),
-                   as_unsigned(read.integer(3))};
-    if (read.integer(4) != sqlite_schema::watermark_checksum(mark)) {
-      return store_error(ErrorCode::corrupt, options_.path, "the checksum of a watermark does not hold");
-    }
-    all.push_back(std::move(mark));
-  }
-  if (rc != SQLITE_DONE) return session_->connection.error(rc, "read watermarks");
-  return all;
-}
+void SqliteStore::release(StreamId stream, Sequence sequence) noexcept { claims_->release(position(stream, sequence)); }
 
-Result<void> SqliteStore::put_state(std::string_view key, std::span<const std::byte> value) {
-  if (Result<void> ready = check_change(); !ready) return ready;
-  if (Result<void> checked = store_checks::state(key, value); !checked) return fail(checked.error());
-  Statement& put = session_->put_state;
-  put.bind(1, key);
-  put.bind(2, value);
-  put.bind(3, std::int64_t{sqlite_schema::state_checksum(key, value)});
-  if (const int rc = put.run(); rc != SQLITE_OK) return fail(rc, "put state");
-  return {};
-}
-
-Result<void> SqliteStore::erase_state(std::string_view key) {
-  if (Result<void> ready = check_change(); !ready) return ready;
-  session_->erase_state.bind(1, key);
-  if (const int rc = session_->erase_state.run(); rc != SQLITE_OK) return fail(rc, "erase state");
-  return {};
-}
-
-Result<void> SqliteStore::read_state(std::string_view prefix, const StateVisitor& visit) {
-  if (!session_) return store_error(ErrorCode::storage_io, options_.path, "closed after a failure");
-  Statement& read = session_->state_from;
-  const StatementScope scope(read);
-  read.bind(1, prefix);
-  while (true) {
-    const int rc = read.step();
-    if (rc == SQLITE_DONE) return {};
-    if (rc != SQLITE_ROW) return session_->connection.error(rc, "read state");
-    if (!read.text(0).starts_with(prefix)) return {};
-    if (read.integer(2) != sqlite_schema::state_checksum(read.text(0), read.blob(1))) {
-      return store_error(ErrorCode::corrupt, options_.path, "the checksum of a value of state does not hold");
-    }
-    if (!visit(read.text(0), read.blob(1))) return {};
-  }
+std::vector<Store::Claim> SqliteStore::take_claims() {
+  std::vector<Claim> claims;
+  for (const std::int64_t at : claims_->take()) claims.push_back({stream_of(at), sequence_of(at)});
+  return claims;
 }
 
 }  // namespace pannier

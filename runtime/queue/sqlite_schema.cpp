@@ -3,35 +3,44 @@
 #include <algorithm>
 #include <string>
 
+#include "runtime/queue/mutants.h"
+
 namespace pannier::sqlite_schema {
 namespace {
 
 constexpr std::int64_t kJournalLimitBytes = 4 * 1024 * 1024;
 
-#define PANNIER_ROW_COLUMNS                                                                                  \
-  "(position INTEGER PRIMARY KEY, type INTEGER NOT NULL, enqueued_at INTEGER NOT NULL, attempts INTEGER "    \
-  "NOT NULL,"                                                                                                \
-  " crc INTEGER NOT NULL, key TEXT NOT NULL, producer TEXT NOT NULL, cause TEXT NOT NULL, payload BLOB NOT " \
-  "NULL)"                                                                                                    \
-  " STRICT;"
-
+/// As docs/storage.md has them.
 constexpr const char* kTables =
     "CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 1), incarnation INTEGER NOT NULL,"
-    " sequence_lease INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE streams (id INTEGER PRIMARY KEY, box INTEGER NOT NULL, node TEXT NOT NULL, lane TEXT NOT "
-    "NULL,"
+    " sequence_lease INTEGER NOT NULL, clean INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE streams (id INTEGER PRIMARY KEY, box INTEGER NOT NULL, node TEXT NOT NULL, lane TEXT NOT NULL,"
     " crc INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE rows " PANNIER_ROW_COLUMNS "CREATE TABLE parked " PANNIER_ROW_COLUMNS
-    "CREATE TABLE damaged " PANNIER_ROW_COLUMNS
+    "CREATE TABLE loads (stream INTEGER PRIMARY KEY, ready INTEGER NOT NULL, ready_bytes INTEGER NOT NULL,"
+    " parked INTEGER NOT NULL, parked_bytes INTEGER NOT NULL, delayed INTEGER NOT NULL,"
+    " delayed_bytes INTEGER NOT NULL, kept INTEGER NOT NULL, kept_bytes INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE rows (position INTEGER PRIMARY KEY, head BLOB NOT NULL, payload BLOB NOT NULL) STRICT;"
+    "CREATE TABLE parked (position INTEGER PRIMARY KEY, head BLOB NOT NULL, payload BLOB NOT NULL) STRICT;"
+    "CREATE TABLE delayed (position INTEGER PRIMARY KEY, head BLOB NOT NULL, payload BLOB NOT NULL,"
+    " due INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX delayed_due ON delayed (due);"
+    "CREATE TABLE kept (position INTEGER PRIMARY KEY, head BLOB NOT NULL, payload BLOB NOT NULL) STRICT;"
+    "CREATE TABLE damaged (position INTEGER PRIMARY KEY, head BLOB NOT NULL, payload BLOB NOT NULL) STRICT;"
+    "CREATE TABLE origins (origin INTEGER PRIMARY KEY, position INTEGER NOT NULL) STRICT;"
     "CREATE TABLE watermarks (producer TEXT NOT NULL, incarnation INTEGER NOT NULL, lane TEXT NOT NULL,"
     " sequence INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (producer, incarnation, lane))"
     " STRICT, WITHOUT ROWID;"
-    "CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL) STRICT, WITHOUT "
-    "ROWID;";
-#undef PANNIER_ROW_COLUMNS
+    "CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE cursors (stream INTEGER NOT NULL, reader TEXT NOT NULL, sequence INTEGER NOT NULL,"
+    " crc INTEGER NOT NULL, PRIMARY KEY (stream, reader)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE tokens (stream INTEGER NOT NULL, token TEXT NOT NULL, sequence INTEGER NOT NULL,"
+    " expires_at INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (stream, token)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX tokens_expire ON tokens (expires_at);"
+    "CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 1), store INTEGER NOT NULL, mono INTEGER NOT NULL,"
+    " wall INTEGER NOT NULL, boot INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;";
 
-/// True for a new file, false for one of ours; an error for anything else. Reads only.
-Result<bool> identify(Connection& database, const std::string& path) {
+/// The version of a file of ours, 0 for a new file; an error for anything else. Reads only.
+Result<std::int64_t> identify(Connection& database, const std::string& path) {
   const Result<std::int64_t> id = database.integer("PRAGMA application_id");
   if (!id) return id.error();
   const Result<std::int64_t> version = database.integer("PRAGMA user_version");
@@ -42,18 +51,18 @@ Result<bool> identify(Connection& database, const std::string& path) {
                          "its format is version " + std::to_string(*version) + ", this release knows up to " +
                              std::to_string(kVersion));
     }
-    if (*version < kVersion) {
+    if (*version < 1) {
       return store_error(ErrorCode::corrupt, path, "its format version " + std::to_string(*version) + " never existed");
     }
-    return false;
+    return *version;
   }
   const Result<std::int64_t> tables = database.integer("SELECT count(*) FROM sqlite_schema");
   if (!tables) return tables.error();
-  if (*id == 0 && *version == 0 && *tables == 0) return true;
+  if (*id == 0 && *version == 0 && *tables == 0) return std::int64_t{0};
   return store_error(ErrorCode::corrupt, path, "not a Pannier store (a database of another program)");
 }
 
-Result<void> set_up(Connection& database, const SqliteOptions& options, bool fresh) {
+Result<void> set_up(Connection& database, const SqliteOptions& options) {
   struct Setting {
     const char* pragma;
     std::string value;
@@ -69,7 +78,8 @@ Result<void> set_up(Connection& database, const SqliteOptions& options, bool fre
       {"secure_delete", "OFF", "0"},
       {"cell_size_check", "ON", "1"},
       {"trusted_schema", "OFF", "0"},
-      {"synchronous", "FULL", "2"},
+      is_mutant(Mutant::synchronous_normal) ? Setting{"synchronous", "NORMAL", "1"}
+                                            : Setting{"synchronous", "EXTRA", "3"},  // Before journal_mode, too.
       {"journal_mode", "WAL", "wal"},
       {"wal_autocheckpoint", pages, pages},
       {"journal_size_limit", journal, journal},
@@ -85,15 +95,7 @@ Result<void> set_up(Connection& database, const SqliteOptions& options, bool fre
     const std::string expected = std::to_string(std::max(most, *used));
     if (Result<void> set = database.set("max_page_count", std::to_string(most), expected); !set) return set;
   }
-  if (!fresh) return {};
-
-  const std::uint64_t incarnation = options.entropy.next_u64();
-  const std::string sql = "BEGIN IMMEDIATE;" + std::string(kTables) +
-                          "PRAGMA application_id=" + std::to_string(kApplicationId) +
-                          ";PRAGMA user_version=" + std::to_string(kVersion) + ";INSERT INTO meta VALUES (1, " +
-                          std::to_string(static_cast<std::int64_t>(incarnation)) + ", 1, " +
-                          std::to_string(meta_checksum(incarnation, 1)) + ");COMMIT;";
-  return database.execute(sql.c_str());
+  return {};
 }
 
 Result<void> check(Connection& database, const SqliteOptions& options) {
@@ -102,7 +104,8 @@ Result<void> check(Connection& database, const SqliteOptions& options) {
   const bool whole = static_cast<std::uint64_t>(*pages) * kPageBytes <= options.quick_check_bytes;
   const char* const everything[] = {"PRAGMA quick_check(1)"};
   const char* const small_tables[] = {"PRAGMA quick_check(meta)", "PRAGMA quick_check(streams)",
-                                      "PRAGMA quick_check(watermarks)"};
+                                      "PRAGMA quick_check(watermarks)", "PRAGMA quick_check(loads)",
+                                      "PRAGMA quick_check(cursors)"};
   for (const char* sql :
        whole ? std::span<const char* const>(everything) : std::span<const char* const>(small_tables)) {
     const Result<std::string> found = database.text(sql);
@@ -114,6 +117,14 @@ Result<void> check(Connection& database, const SqliteOptions& options) {
 
 }  // namespace
 
+std::string make_tables(std::uint64_t incarnation, Sequence lease) {
+  return kTables + ("PRAGMA application_id=" + std::to_string(kApplicationId)) +
+         ";PRAGMA user_version=" + std::to_string(kVersion) + ";INSERT INTO meta VALUES (1, " +
+         std::to_string(static_cast<std::int64_t>(incarnation)) + ", " +
+         std::to_string(static_cast<std::int64_t>(lease)) + ", 0, " +
+         std::to_string(meta_checksum(incarnation, lease, false)) + ");";
+}
+
 Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs) {
   // SQLite deletes the log of an empty or missing database without a word, and acknowledged messages with it.
   if (vfs.size_of(options.path).value_or(0) == 0 && vfs.size_of(options.path + "-wal").value_or(0) > 0) {
@@ -124,10 +135,16 @@ Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs) {
   if (database->read_only()) return store_error(ErrorCode::permission, options.path, "not writable");
   if (Result<void> set = database->set("locking_mode", "EXCLUSIVE", "exclusive"); !set) return set.error();
   database->checkpoint_on_close(false);
-  const Result<bool> fresh = identify(*database, options.path);
-  if (!fresh) return fresh.error();
+  const Result<std::int64_t> version = identify(*database, options.path);
+  if (!version) return version.error();
   database->checkpoint_on_close(true);
-  if (Result<void> done = set_up(*database, options, *fresh); !done) return done.error();
+  if (Result<void> set = set_up(*database, options); !set) return set.error();
+  Result<void> made;
+  if (*version == 0) {
+    made = database->execute(("BEGIN IMMEDIATE;" + make_tables(options.entropy.next_u64(), 1) + "COMMIT;").c_str());
+  }
+  if (*version == 1) made = migrate_from_1(*database, options.path);
+  if (!made) return made.error();
   if (Result<void> sound = check(*database, options); !sound) return sound.error();
   return database;
 }

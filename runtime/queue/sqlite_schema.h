@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -15,8 +16,17 @@
 namespace pannier::sqlite_schema {
 
 inline constexpr std::int64_t kApplicationId = 0x50414E4E;  // "PANN"
-inline constexpr std::int64_t kVersion = 1;
+inline constexpr std::int64_t kVersion = 2;
 inline constexpr std::int64_t kPageBytes = 4096;
+
+/// The tables of rows, by RowState.
+inline constexpr std::array<const char*, kRowStates> kRowTables = {"rows", "parked", "delayed", "kept"};
+
+/// The tables of a new file, with its first entry, as statements of SQL without a transaction around them.
+[[nodiscard]] std::string make_tables(std::uint64_t incarnation, Sequence lease);
+
+/// One transaction that makes a file of version 1 one of version 2 (sqlite_migrate.cpp).
+[[nodiscard]] Result<void> migrate_from_1(Connection& database, const std::string& path);
 
 /// Opens the file, refuses what is not ours before anything is written, makes the tables of a new one, sets
 /// and reads back every setting, and checks the structure.
@@ -29,24 +39,18 @@ inline constexpr std::int64_t kPageBytes = 4096;
   return static_cast<std::uint64_t>(position) & store_checks::kMaxSequence;
 }
 
-/// The part of a row's checksum that never changes.
-[[nodiscard]] inline std::uint32_t fixed_checksum(std::int64_t position, const Row& row) noexcept {
-  return FieldChecksum()
-      .u64(static_cast<std::uint64_t>(position))
-      .u64(static_cast<std::uint64_t>(row.type))
-      .u64(static_cast<std::uint64_t>(row.enqueued_at.time_since_epoch().count()))
-      .text(row.key)
-      .text(row.producer)
-      .bytes(row.payload)
-      .value();
+[[nodiscard]] inline StreamId stream_of(std::int64_t position) noexcept {
+  return static_cast<StreamId>(static_cast<std::uint64_t>(position) >> store_checks::kSequenceBits);
 }
-/// The part that a mark rewrites; XOR of both is what is stored.
-[[nodiscard]] inline std::uint32_t mark_checksum(std::int64_t position, std::uint32_t attempts,
-                                                 std::string_view cause) noexcept {
-  return FieldChecksum().u64(static_cast<std::uint64_t>(position)).u32(attempts).text(cause).value();
+
+[[nodiscard]] inline std::uint32_t meta_checksum(std::uint64_t incarnation, Sequence lease, bool clean) noexcept {
+  return FieldChecksum().u64(incarnation).u64(lease).u8(clean ? 1 : 0).value();
 }
-[[nodiscard]] inline std::uint32_t meta_checksum(std::uint64_t incarnation, Sequence lease) noexcept {
-  return FieldChecksum().u64(incarnation).u64(lease).value();
+[[nodiscard]] inline std::uint32_t loads_checksum(StreamId id, const std::array<Load, kRowStates>& loads) noexcept {
+  FieldChecksum sum;
+  sum.u16(static_cast<std::uint16_t>(id));
+  for (const Load& load : loads) sum.u64(load.messages).u64(load.bytes);
+  return sum.value();
 }
 [[nodiscard]] inline std::uint32_t stream_checksum(StreamId id, Box box, std::string_view node,
                                                    std::string_view lane) noexcept {
@@ -62,6 +66,31 @@ inline constexpr std::int64_t kPageBytes = 4096;
 }
 [[nodiscard]] inline std::uint32_t state_checksum(std::string_view key, std::span<const std::byte> value) noexcept {
   return FieldChecksum().text(key).bytes(value).value();
+}
+
+[[nodiscard]] inline std::uint32_t cursor_checksum(const Cursor& cursor) noexcept {
+  return FieldChecksum()
+      .u16(static_cast<std::uint16_t>(cursor.stream))
+      .text(cursor.reader)
+      .u64(cursor.sequence)
+      .value();
+}
+[[nodiscard]] inline std::uint32_t token_checksum(StreamId stream, std::string_view token, Sequence sequence,
+                                                  std::int64_t expires_at) noexcept {
+  return FieldChecksum()
+      .u16(static_cast<std::uint16_t>(stream))
+      .text(token)
+      .u64(sequence)
+      .u64(static_cast<std::uint64_t>(expires_at))
+      .value();
+}
+[[nodiscard]] inline std::uint32_t anchor_checksum(const ClockAnchor& anchor) noexcept {
+  return FieldChecksum()
+      .u64(static_cast<std::uint64_t>(anchor.store.time_since_epoch().count()))
+      .u64(static_cast<std::uint64_t>(anchor.mono.time_since_epoch().count()))
+      .u64(static_cast<std::uint64_t>(anchor.wall.time_since_epoch().count()))
+      .u64(anchor.boot)
+      .value();
 }
 
 }  // namespace pannier::sqlite_schema

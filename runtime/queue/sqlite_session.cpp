@@ -1,65 +1,109 @@
 #include "runtime/queue/sqlite_session.h"
 
 #include <string>
-#include <vector>
+
+#include "runtime/queue/sqlite_functions.h"
+#include "runtime/queue/sqlite_schema.h"
 
 namespace pannier {
+namespace {
 
-Result<std::unique_ptr<SqliteSession>> SqliteSession::create(Connection connection) {
-  auto made = std::make_unique<SqliteSession>(std::move(connection));
-  struct Entry {
-    Statement* statement;
-    std::string sql;
-  };
-  std::vector<Entry> entries = {
-      {&made->begin, "BEGIN"},
-      {&made->commit, "COMMIT"},
-      {&made->rollback, "ROLLBACK"},
-      {&made->page_count, "PRAGMA page_count"},
-      {&made->free_pages, "PRAGMA freelist_count"},
-      {&made->set_lease, "UPDATE meta SET sequence_lease=?1, crc=?2 WHERE id=1"},
-      {&made->erase_range, "DELETE FROM rows WHERE position BETWEEN ?1 AND ?2"},
-      {&made->is_damaged, "SELECT 1 FROM damaged WHERE position=?1"},
-      {&made->erase_damaged, "DELETE FROM damaged WHERE position=?1"},
-      {&made->put_stream, "INSERT INTO streams (id, box, node, lane, crc) VALUES (?1, ?2, ?3, ?4, ?5)"},
-      {&made->put_watermark,
-       "INSERT INTO watermarks (producer, incarnation, lane, sequence, crc) VALUES (?1, ?2, ?3, ?4, ?5)"
-       " ON CONFLICT DO UPDATE SET sequence=excluded.sequence, crc=excluded.crc"},
-      {&made->watermarks, "SELECT producer, incarnation, lane, sequence, crc FROM watermarks"},
-      {&made->put_state,
-       "INSERT INTO state (key, value, crc) VALUES (?1, ?2, ?3)"
-       " ON CONFLICT DO UPDATE SET value=excluded.value, crc=excluded.crc"},
-      {&made->erase_state, "DELETE FROM state WHERE key=?1"},
-      {&made->state_from, "SELECT key, value, crc FROM state WHERE key>=?1 ORDER BY key"},
-  };
-  const char* const tables[] = {"rows", "parked"};
-  for (std::size_t i = 0; i < 2; ++i) {
-    const std::string table = tables[i];
-    const std::string other = tables[1 - i];
-    const std::string columns = "position, type, enqueued_at, attempts, crc, key, producer, cause, payload";
-    entries.push_back(
-        {&made->put[i], "INSERT INTO " + table + " (" + columns + ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"});
-    entries.push_back({&made->size[i], "SELECT length(payload) FROM " + table + " WHERE position=?1"});
-    entries.push_back({&made->erase[i], "DELETE FROM " + table + " WHERE position=?1"});
-    entries.push_back(
-        {&made->marked[i], "SELECT attempts, crc, cause, length(payload) FROM " + table + " WHERE position=?1"});
-    entries.push_back({&made->mark[i], "UPDATE " + table + " SET attempts=?2, cause=?3, crc=?4 WHERE position=?1"});
-    entries.push_back(
-        {&made->move_in[i], "INSERT INTO " + table + " (" + columns +
-                                ") SELECT position, type, enqueued_at, ?2, ?4, key, producer, ?3, payload FROM " +
-                                other + " WHERE position=?1"});
-    entries.push_back({&made->read[i], "SELECT " + columns + " FROM " + table +
-                                           " WHERE position>?1 AND position<=?2 ORDER BY position"});
-    // length() of a blob reads the record's header, not the payload nor its overflow pages.
-    entries.push_back({&made->count[i], "SELECT count(*), coalesce(sum(length(payload)), 0) FROM " + table +
-                                            " WHERE position BETWEEN ?1 AND ?2"});
-    entries.push_back({&made->copy_damaged[i], "INSERT OR REPLACE INTO damaged (" + columns + ") SELECT " + columns +
-                                                   " FROM " + table + " WHERE position=?1"});
+using sqlite_schema::kRowTables;
+
+/// What a row is in a table: the delayed ones have when they are due beside it, for an index.
+std::string columns(std::size_t state) {
+  return static_cast<RowState>(state) == RowState::delayed ? "position, head, payload, due" : "position, head, payload";
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SqliteSession>> SqliteSession::create(Connection opened) {
+  auto made = std::make_unique<SqliteSession>(std::move(opened));
+  SqliteSession& s = *made;
+  if (const int rc = sqlite_functions::add(s.connection.get(), s.tally); rc != SQLITE_OK) {
+    return s.connection.error(rc, "add a function");
   }
-  for (Entry& entry : entries) {
-    Result<Statement> prepared = made->connection.prepare(entry.sql);
-    if (!prepared) return prepared.error();
-    *entry.statement = std::move(*prepared);
+  s.application.attach(s.connection.get());
+  const auto statement = [&s](std::string sql) { return s.connection.statement(std::move(sql)); };
+  s.begin = statement("BEGIN");
+  s.commit = statement("COMMIT");
+  s.rollback = statement("ROLLBACK");
+  s.begin_part = statement("SAVEPOINT part");
+  s.undo_part = statement("ROLLBACK TO part");
+  s.end_part = statement("RELEASE part");
+  s.savepoint = statement("SAVEPOINT application");
+  s.undo_savepoint = statement("ROLLBACK TO application");
+  s.release = statement("RELEASE application");
+  s.page_count = statement("PRAGMA page_count");
+  s.free_pages = statement("PRAGMA freelist_count");
+  s.set_meta = statement("UPDATE meta SET sequence_lease=?1, clean=?2, crc=?3 WHERE id=1");
+  for (std::size_t i = 0; i < kRowStates; ++i) {
+    const std::string table = kRowTables[i];
+    const bool has_due = static_cast<RowState>(i) == RowState::delayed;
+    const std::string into = "INSERT INTO " + table + " (" + columns(i) + ") ";
+    s.put[i] = statement(into + (has_due ? "VALUES (?1, ?2, ?3, ?4)" : "VALUES (?1, ?2, ?3)"));
+    // length() of a blob reads the record's header, not the payload nor its overflow pages.
+    s.erase[i] = statement("DELETE FROM " + table +
+                           " WHERE position BETWEEN ?1 AND ?2 AND pannier_tally(head, length(payload))");
+    s.remark[i] = statement("UPDATE " + table + " SET head=pannier_remark(head, position, ?2, ?3, ?4)" +
+                            (has_due ? ", due=?4" : "") + " WHERE position=?1");
+    s.read[i] =
+        statement("SELECT " + columns(i) + " FROM " + table + " WHERE position>?1 AND position<=?2 ORDER BY position");
+    s.sizes[i] = statement("SELECT position, length(payload), head FROM " + table +
+                           " WHERE position>?1 AND position<=?2 ORDER BY position LIMIT ?3");
+    s.copy_damaged[i] =
+        statement("INSERT OR REPLACE INTO damaged SELECT position, head, payload FROM " + table + " WHERE position=?1");
+    for (std::size_t from = 0; from < kRowStates; ++from) {
+      if (from == i) continue;
+      s.move[from][i] = statement(into + "SELECT position, pannier_remark(head, position, ?2, ?3, ?4), payload" +
+                                  (has_due ? ", ?4" : "") + " FROM " + kRowTables[from] + " WHERE position=?1");
+    }
+  }
+  s.keep = statement(
+      "INSERT INTO kept (position, head, payload)"
+      " SELECT position, pannier_remark(head, position, NULL, NULL, ?3), payload FROM rows"
+      " WHERE position BETWEEN ?1 AND ?2");
+  s.due = statement("SELECT position, head, payload, due FROM delayed WHERE due<=?1 ORDER BY due, position");
+  s.next_due = statement("SELECT min(due) FROM delayed");
+  s.put_origin = statement("INSERT OR REPLACE INTO origins (origin, position) VALUES (?1, ?2)");
+  s.erase_origin = statement("DELETE FROM origins WHERE origin=?1");
+  s.origin = statement("SELECT position FROM origins WHERE origin=?1");
+  s.is_damaged = statement("SELECT 1 FROM damaged WHERE position=?1");
+  s.erase_damaged = statement("DELETE FROM damaged WHERE position=?1");
+
+  s.put_stream = statement("INSERT INTO streams (id, box, node, lane, crc) VALUES (?1, ?2, ?3, ?4, ?5)");
+  s.put_loads = statement(
+      "INSERT OR REPLACE INTO loads (stream, ready, ready_bytes, parked, parked_bytes, delayed, delayed_bytes, kept,"
+      " kept_bytes, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
+  s.put_watermark = statement(
+      "INSERT INTO watermarks (producer, incarnation, lane, sequence, crc) VALUES (?1, ?2, ?3, ?4, ?5)"
+      " ON CONFLICT DO UPDATE SET sequence=excluded.sequence, crc=excluded.crc");
+  s.watermarks = statement("SELECT producer, incarnation, lane, sequence, crc FROM watermarks");
+  s.put_state = statement(
+      "INSERT INTO state (key, value, crc) VALUES (?1, ?2, ?3)"
+      " ON CONFLICT DO UPDATE SET value=excluded.value, crc=excluded.crc");
+  s.erase_state = statement("DELETE FROM state WHERE key=?1");
+  s.state_from = statement("SELECT key, value, crc FROM state WHERE key>=?1 ORDER BY key");
+  s.put_cursor = statement("INSERT OR REPLACE INTO cursors (stream, reader, sequence, crc) VALUES (?1, ?2, ?3, ?4)");
+  s.erase_cursor = statement("DELETE FROM cursors WHERE stream=?1 AND reader=?2");
+  s.cursors = statement("SELECT stream, reader, sequence, crc FROM cursors");
+  s.put_anchor =
+      statement("INSERT OR REPLACE INTO clock (id, store, mono, wall, boot, crc) VALUES (1, ?1, ?2, ?3, ?4, ?5)");
+  s.anchor = statement("SELECT store, mono, wall, boot, crc FROM clock WHERE id=1");
+  s.add_token = statement(
+      "INSERT INTO tokens (stream, token, sequence, expires_at, crc) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO "
+      "NOTHING");
+  s.replace_token = statement("UPDATE tokens SET sequence=?3, expires_at=?4, crc=?5 WHERE stream=?1 AND token=?2");
+  s.erase_tokens = statement(
+      "DELETE FROM tokens WHERE (stream, token) IN"
+      " (SELECT stream, token FROM tokens WHERE expires_at<=?1 ORDER BY expires_at LIMIT ?2)");
+  s.token = statement("SELECT sequence, expires_at, crc FROM tokens WHERE stream=?1 AND token=?2");
+
+  // Between them these name every table and column.
+  for (Statement* each :
+       {&s.set_meta, &s.put_stream, &s.put_loads, &s.put_watermark, &s.put_state, &s.put_cursor, &s.put_anchor,
+        &s.add_token, &s.is_damaged, &s.put_origin, &s.read[0], &s.read[1], &s.read[2], &s.read[3]}) {
+    if (const int rc = each->prepare(); rc != SQLITE_OK) return s.connection.error(rc, "prepare a statement");
   }
   return made;
 }

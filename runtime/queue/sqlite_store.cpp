@@ -3,114 +3,32 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/queue/mutants.h"
 #include "runtime/queue/sqlite_store_impl.h"
 
 namespace pannier {
 
-using sqlite_schema::position;
-
-std::string SqliteStore::name_key(Box box, std::string_view node, std::string_view lane) {
-  std::string key;
-  key.push_back(static_cast<char>(box));
-  key.push_back(static_cast<char>(node.size()));  // At most 64; keeps "a" + "bc" and "ab" + "c" apart.
-  key.append(node).append(lane);
-  return key;
-}
-
-// --- Opening --------------------------------------------------------------------------------------------
-
-Result<void> SqliteStore::open() {
-  Result<Connection> connection = sqlite_schema::open(options_, *vfs_);
-  if (!connection) return connection.error();
-  Result<std::unique_ptr<SqliteSession>> session = SqliteSession::create(std::move(*connection));
-  if (!session) return session.error();
-  session_ = std::move(*session);
-  Result<void> loaded = load_meta();
-  if (loaded) loaded = load_streams();
-  if (!loaded) session_.reset();
-  if (loaded && !reserve_held_) reserve_held_ = hold_reserve();
-  return loaded;
-}
-
-Result<void> SqliteStore::load_meta() {
-  Result<Statement> read = session_->connection.prepare("SELECT incarnation, sequence_lease, crc FROM meta WHERE id=1");
-  if (!read) return read.error();
-  const int rc = read->step();
-  if (rc != SQLITE_ROW && rc != SQLITE_DONE) return session_->connection.error(rc, "read");
-  const std::uint64_t incarnation = as_unsigned(read->integer(0));
-  const Sequence lease = as_unsigned(read->integer(1));
-  if (rc == SQLITE_DONE || read->integer(2) != sqlite_schema::meta_checksum(incarnation, lease)) {
-    return store_error(ErrorCode::corrupt, options_.path, "the checksum of table meta does not hold");
-  }
-  if (incarnation_ != 0 && incarnation_ != incarnation) {
-    return store_error(ErrorCode::corrupt, options_.path, "another file took its place while the node ran");
-  }
-  incarnation_ = incarnation;
-  leased_ = lease;
-  if (next_ == 0) next_ = lease;  // Reopened, it goes on within its own lease.
-  return {};
-}
-
-Result<void> SqliteStore::load_streams() {
-  streams_.clear();
-  stream_ids_.clear();
-  Result<Statement> read = session_->connection.prepare("SELECT id, box, node, lane, crc FROM streams ORDER BY id");
-  if (!read) return read.error();
-  int rc = read->step();
-  for (; rc == SQLITE_ROW; rc = read->step()) {
-    Stream stream;
-    stream.id = static_cast<StreamId>(read->integer(0));
-    stream.box = static_cast<Box>(read->integer(1));
-    stream.node = read->text(2);
-    stream.lane = read->text(3);
-    const auto crc = sqlite_schema::stream_checksum(stream.id, stream.box, stream.node, stream.lane);
-    if (read->integer(0) != static_cast<std::int64_t>(streams_.size() + 1) || read->integer(4) != crc) {
-      return store_error(ErrorCode::corrupt, options_.path, "the checksum of table streams does not hold");
-    }
-    stream_ids_.emplace(name_key(stream.box, stream.node, stream.lane), stream.id);
-    streams_.push_back(std::move(stream));
-  }
-  if (rc != SQLITE_DONE) return session_->connection.error(rc, "read");
-  for (Stream& stream : streams_) {
-    if (Result<void> counted = count_rows(stream); !counted) return counted;
-  }
-  return {};
-}
-
-Result<void> SqliteStore::count_rows(Stream& stream) {
-  for (const std::size_t table : {kReady, kParked}) {
-    Statement& count = session_->count[table];
-    const StatementScope scope(count);
-    count.bind(1, position(stream.id, 0));
-    count.bind(2, position(stream.id, store_checks::kMaxSequence));
-    if (const int rc = count.step(); rc != SQLITE_ROW) return session_->connection.error(rc, "count");
-    if (table == kReady) {
-      stream.messages = as_unsigned(count.integer(0));
-      stream.bytes = as_unsigned(count.integer(1));
-    } else {
-      stream.parked = as_unsigned(count.integer(0));
-    }
-  }
-  return {};
-}
-
 // --- Sequence -------------------------------------------------------------------------------------------
 
-int SqliteStore::write_lease(Sequence lease) {
-  session_->set_lease.bind(1, as_signed(lease));
-  session_->set_lease.bind(2, std::int64_t{sqlite_schema::meta_checksum(incarnation_, lease)});
-  return session_->set_lease.run();
+int SqliteStore::write_meta(Sequence lease, bool clean) {
+  if constexpr (is_mutant(Mutant::lease_not_kept)) lease = 1;
+  session_->set_meta.bind(1, as_signed(lease));
+  session_->set_meta.bind(2, std::int64_t{clean ? 1 : 0});
+  session_->set_meta.bind(3, std::int64_t{sqlite_schema::meta_checksum(incarnation_, lease, clean)});
+  return session_->set_meta.run();
 }
 
-Result<void> SqliteStore::first_lease() {
+Result<void> SqliteStore::raise_lease() {
   const Sequence lease = std::min(next_ + options_.sequence_block, store_checks::kMaxSequence + 1);
   vfs_->transaction_begins();
-  if (const int rc = write_lease(lease); rc != SQLITE_OK) {
+  if (const int rc = write_meta(lease, false); rc != SQLITE_OK) {
     Error error = session_->connection.error(rc, "lease sequence numbers");
     vfs_->void_transaction();
     return error;
   }
+  vfs_->witness().committed();
   leased_ = lease;
+  clean_ = false;
   return {};
 }
 
@@ -119,9 +37,9 @@ Result<Sequence> SqliteStore::next_sequence() {
     if (next_ > store_checks::kMaxSequence) {
       return store_error(ErrorCode::full, options_.path, "all sequence numbers are used; start with a new file");
     }
-    if (!session_) return store_error(ErrorCode::storage_io, options_.path, "closed after a failure");
+    if (Result<void> ready = check_open(); !ready) return ready.error();
     if (open_) return store_error(ErrorCode::full, options_.path, "too many sequence numbers in one transaction");
-    if (Result<void> leased = first_lease(); !leased) {
+    if (Result<void> leased = raise_lease(); !leased) {
       if (leased.error().code == ErrorCode::storage_io) reopen();
       return leased.error();
     }
@@ -138,33 +56,50 @@ Result<void> SqliteStore::begin() {
   }
   vfs_->transaction_begins();
   if (const int rc = session_->begin.run(); rc != SQLITE_OK) return session_->connection.error(rc, "begin");
-  if (leased_ <= store_checks::kMaxSequence && leased_ - std::min(next_, leased_) < options_.sequence_block / 2) {
-    const Sequence lease = std::min(leased_ + options_.sequence_block, store_checks::kMaxSequence + 1);
-    if (write_lease(lease) == SQLITE_OK) {
+  const bool low =
+      leased_ <= store_checks::kMaxSequence && leased_ - std::min(next_, leased_) < options_.sequence_block / 2;
+  if (low || clean_) {
+    const Sequence lease = low ? std::min(leased_ + options_.sequence_block, store_checks::kMaxSequence + 1) : leased_;
+    int rc = write_meta(lease, false);
+    // The page of the lease is written anyway: what the streams hold goes along, for a start after an unclean end.
+    for (const Stream& stream : loads_.all()) {
+      if (low && rc == SQLITE_OK) rc = write_loads(stream);
+    }
+    if (rc == SQLITE_OK) {
       new_lease_ = lease;
     } else {  // Ahead of need: what is left will do until the disk has room again.
       if (!session_->connection.autocommit()) session_->rollback.run();
-      if (const int rc = session_->begin.run(); rc != SQLITE_OK) return session_->connection.error(rc, "begin");
+      if (clean_) return session_->connection.error(rc, "begin");
+      if (const int again = session_->begin.run(); again != SQLITE_OK)
+        return session_->connection.error(again, "begin");
     }
   }
   open_ = true;
   room_checked_ = false;
-  streams_before_ = streams_.size();
+  tokens_before_ = tokens_;
   rows_put_before_ = counters_.rows_put;
   return {};
 }
 
-Result<void> SqliteStore::commit(Durability /*durability*/) {
-  // Every durability is fsynced: SQLite fixes the sync mode before a transaction begins (docs/storage.md).
+Result<void> SqliteStore::commit(Durability durability) {
   if (Result<void> ready = check_change(); !ready) return ready;
-  if (const int rc = session_->commit.run(); rc != SQLITE_OK) {
+  vfs_->leave_out_commit_sync(durability != Durability::fsynced);
+  int rc = session_->commit.run();
+  vfs_->leave_out_commit_sync(false);
+  // A group that changed nothing writes and syncs nothing; those before it may wait for that.
+  if (rc == SQLITE_OK && durability == Durability::fsynced) rc = vfs_->sync_log();
+  if (rc != SQLITE_OK) {
     // The log may hold the whole group although its fsync failed.
     Error error = session_->connection.error(rc, "commit");
     vfs_->void_transaction();
     return fail(std::move(error));
   }
-  if (new_lease_) leased_ = *std::exchange(new_lease_, std::nullopt);
-  counts_before_.clear();
+  vfs_->witness().committed();
+  if (new_lease_) {
+    leased_ = *std::exchange(new_lease_, std::nullopt);
+    clean_ = false;
+  }
+  loads_.commit();
   open_ = false;
   ++counters_.commits;
   return {};
@@ -177,24 +112,38 @@ void SqliteStore::rollback() noexcept {
   open_ = false;
 }
 
+Result<void> SqliteStore::begin_part() {
+  if (Result<void> ready = check_change(); !ready) return ready;
+  if (part_) return fail({ErrorCode::invalid_argument, "begin_part within a part: end it first."});
+  if (const int rc = session_->begin_part.run(); rc != SQLITE_OK) return fail(rc, "begin a part");
+  loads_.begin_part();
+  part_ = {tokens_, counters_.rows_put};
+  return {};
+}
+
+Result<void> SqliteStore::end_part(bool keep) {
+  if (Result<void> ready = check_change(); !ready) return ready;
+  if (!part_) return {};
+  int rc = keep ? SQLITE_OK : session_->undo_part.run();
+  if (rc == SQLITE_OK) rc = session_->end_part.run();
+  if (rc != SQLITE_OK) return fail(rc, "end a part");
+  loads_.end_part(keep);
+  if (!keep) {
+    tokens_ = part_->tokens;
+    counters_.rows_put = part_->rows_put;
+  }
+  part_.reset();
+  return {};
+}
+
 void SqliteStore::roll_back_changes() noexcept {
   // SQLite ends a transaction by itself on some errors; a ROLLBACK then would be an error of its own.
   if (session_ && !session_->connection.autocommit()) session_->rollback.run();
-  for (; !counts_before_.empty(); counts_before_.pop_back()) {
-    const CountsBefore& before = counts_before_.back();
-    if (before.index >= streams_.size()) continue;
-    Stream& stream = streams_[before.index];
-    stream.messages = before.counts.messages;
-    stream.bytes = before.counts.bytes;
-    stream.parked = before.counts.parked;
-  }
-  while (streams_.size() > streams_before_) {
-    const Stream& made = streams_.back();
-    stream_ids_.erase(name_key(made.box, made.node, made.lane));
-    streams_.pop_back();
-  }
+  loads_.rollback();
+  tokens_ = tokens_before_;
   counters_.rows_put = rows_put_before_;
   new_lease_.reset();
+  part_.reset();
 }
 
 Error SqliteStore::fail(Error error) {
@@ -218,6 +167,11 @@ void SqliteStore::reopen() noexcept {
   if (!open()) session_.reset();
 }
 
+Result<void> SqliteStore::check_open() const {
+  if (session_ == nullptr) return store_error(ErrorCode::storage_io, options_.path, "closed after a failure");
+  return {};
+}
+
 Result<void> SqliteStore::check_change() const {
   if (failed_) return *failed_;
   if (!open_) return Error{ErrorCode::invalid_argument, "A change outside a transaction: call begin first."};
@@ -229,21 +183,6 @@ Store::Counters SqliteStore::counters() const noexcept {
   counters.bytes_written = vfs_->bytes_written();
   counters.fsyncs = vfs_->syncs();
   return counters;
-}
-
-Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options) {
-  if (options.sequence_block < 2 || options.checkpoint_pages == 0) {
-    return Error{ErrorCode::invalid_argument,
-                 "A store needs a sequence block of 2 or more and a checkpoint of 1 or more."};
-  }
-  Result<std::unique_ptr<CountingVfs>> vfs = CountingVfs::create(options.vfs);
-  if (!vfs) return vfs.error();
-  auto store = std::make_unique<SqliteStore>(options, std::move(*vfs));
-  if (Result<void> opened = store->open(); !opened) return opened.error();
-  if (Result<void> leased = store->first_lease(); !leased && leased.error().code != ErrorCode::storage_full) {
-    return leased.error();  // On a full disk what is there must still drain; new numbers wait for room.
-  }
-  return std::unique_ptr<Store>(std::move(store));
 }
 
 }  // namespace pannier

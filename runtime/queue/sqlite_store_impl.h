@@ -2,14 +2,16 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "runtime/queue/sqlite_claims.h"
+#include "runtime/queue/sqlite_loads.h"
 #include "runtime/queue/sqlite_schema.h"
 #include "runtime/queue/sqlite_session.h"
 #include "runtime/queue/sqlite_store.h"
@@ -19,20 +21,21 @@ namespace pannier {
 
 /// The store of docs/storage.md. Behind open_sqlite_store(), so that its users do not see SQLite. One thread.
 ///
-/// Its code is in sqlite_store.cpp (opening, sequence, transactions), sqlite_rows.cpp (changes of streams and
-/// rows) and sqlite_reads.cpp (reads, watermarks, state).
+/// Its code is in sqlite_store.cpp (sequence, transactions), sqlite_open.cpp (opening, closing, counting),
+/// sqlite_rows.cpp (streams, rows that come and go), sqlite_marks.cpp (rows that change), sqlite_reads.cpp and
+/// sqlite_records.cpp (watermarks, state, cursors, tokens, the clock).
 class SqliteStore final : public Store {
  public:
   SqliteStore(const SqliteOptions& options, std::unique_ptr<CountingVfs> vfs)
       : options_(options), vfs_(std::move(vfs)) {}
-  ~SqliteStore() override { SqliteStore::rollback(); }
+  ~SqliteStore() override;
   SqliteStore(const SqliteStore&) = delete;
   SqliteStore& operator=(const SqliteStore&) = delete;
 
   /// Opens the file and reads what is kept in memory. Also after a failure, in place of a closed session.
   [[nodiscard]] Result<void> open();
   /// Raises the lease for the numbers that this start gives out.
-  [[nodiscard]] Result<void> first_lease();
+  [[nodiscard]] Result<void> raise_lease();
 
   [[nodiscard]] std::uint64_t incarnation() const noexcept override { return incarnation_; }
   [[nodiscard]] Durability strongest() const noexcept override { return Durability::fsynced; }
@@ -40,45 +43,64 @@ class SqliteStore final : public Store {
   [[nodiscard]] Result<void> begin() override;
   [[nodiscard]] Result<void> commit(Durability durability) override;
   void rollback() noexcept override;
+  [[nodiscard]] Result<void> begin_part() override;
+  [[nodiscard]] Result<void> end_part(bool keep) override;
   [[nodiscard]] Result<StreamId> stream(Box box, std::string_view node, std::string_view lane) override;
   [[nodiscard]] Result<void> put(const Row& row) override;
   [[nodiscard]] Result<void> erase(StreamId stream, Sequence sequence) override;
   [[nodiscard]] Result<void> erase_through(StreamId stream, Sequence sequence) override;
-  [[nodiscard]] Result<void> mark(StreamId stream, Sequence sequence, RowState state, std::uint32_t attempts,
-                                  std::string_view cause) override;
+  [[nodiscard]] Result<void> keep_through(StreamId stream, Sequence sequence, StoreTime moment) override;
+  [[nodiscard]] Result<void> mark(StreamId stream, Sequence sequence, const Mark& mark) override;
+  [[nodiscard]] Result<void> requeue(StreamId stream, Sequence sequence, Sequence next) override;
+  [[nodiscard]] Result<void> trim(StreamId stream, const Load& most, StoreTime before) override;
   [[nodiscard]] Result<void> put_watermark(const Watermark& watermark) override;
   [[nodiscard]] Result<void> put_state(std::string_view key, std::span<const std::byte> value) override;
   [[nodiscard]] Result<void> erase_state(std::string_view key) override;
+  [[nodiscard]] Result<void> put_cursor(const Cursor& cursor) override;
+  [[nodiscard]] Result<void> erase_cursor(StreamId stream, std::string_view reader) override;
+  [[nodiscard]] Result<void> put_anchor(const ClockAnchor& anchor) override;
+  [[nodiscard]] Result<void> put_token(StreamId stream, std::string_view token, Sequence sequence,
+                                       StoreTime expires_at) override;
+  [[nodiscard]] Result<void> erase_tokens(StoreTime now, std::size_t limit) override;
+  [[nodiscard]] Result<void> execute(const SqlStatement& statement) override;
   [[nodiscard]] Result<void> read(StreamId stream, RowState state, Sequence after, std::size_t limit,
                                   const RowVisitor& visit) override;
-  [[nodiscard]] Result<std::vector<Stream>> streams() override { return streams_; }
+  [[nodiscard]] Result<bool> find(Sequence id, const RowVisitor& visit) override;
+  [[nodiscard]] Result<void> read_due(StoreTime now, std::size_t limit, const RowVisitor& visit) override;
+  [[nodiscard]] Result<std::optional<StoreTime>> next_due() override;
+  [[nodiscard]] Result<std::vector<Stream>> streams() override { return loads_.all(); }
+  [[nodiscard]] const Stream* stream(StreamId id) const noexcept override { return loads_.find(id); }
+  [[nodiscard]] Result<bool> count_some() override;
   [[nodiscard]] Result<std::vector<Watermark>> watermarks() override;
+  [[nodiscard]] Result<std::vector<Cursor>> cursors() override;
+  [[nodiscard]] Result<std::optional<ClockAnchor>> anchor() override;
+  [[nodiscard]] Result<Sequence> token(StreamId stream, std::string_view token, StoreTime now) override;
   [[nodiscard]] Result<void> read_state(std::string_view prefix, const StateVisitor& visit) override;
+  [[nodiscard]] Result<void> query(const SqlStatement& statement, const SqlVisitor& visit) override;
+  [[nodiscard]] bool claim(StreamId stream, Sequence sequence) noexcept override;
+  void release(StreamId stream, Sequence sequence) noexcept override;
+  [[nodiscard]] std::vector<Claim> take_claims() override;
+  [[nodiscard]] std::vector<std::string> findings() const override { return findings_; }
   [[nodiscard]] Counters counters() const noexcept override;
 
  private:
-  static constexpr std::size_t kReady = 0;  ///< Index of a table in the session's pairs of statements.
-  static constexpr std::size_t kParked = 1;
-  static std::size_t table_of(RowState state) noexcept { return state == RowState::ready ? kReady : kParked; }
-
-  struct Counts {
-    std::uint64_t messages;
-    std::uint64_t bytes;
-    std::uint64_t parked;
-  };
-  struct CountsBefore {
-    std::size_t index;
-    Counts counts;
+  /// A row that was found damaged while it was read.
+  struct Place {
+    RowState state{};
+    std::int64_t position = 0;
   };
 
-  static std::string name_key(Box box, std::string_view node, std::string_view lane);
   [[nodiscard]] Result<void> load_meta();
-  [[nodiscard]] Result<void> load_streams();
-  [[nodiscard]] Result<void> count_rows(Stream& stream);
-  [[nodiscard]] int write_lease(Sequence lease);
+  [[nodiscard]] Result<void> load_streams(bool clean);
+  [[nodiscard]] Result<void> load_tokens();
+  [[nodiscard]] Result<bool> count_rows(std::size_t limit);
+  [[nodiscard]] int write_meta(Sequence lease, bool clean);
+  void close() noexcept;
+  [[nodiscard]] int write_loads(const Stream& stream);
   [[nodiscard]] Result<void> check_room();
   [[nodiscard]] bool hold_reserve();
 
+  [[nodiscard]] Result<void> check_open() const;
   [[nodiscard]] Result<void> check_change() const;
   /// Ends the transaction with this error, which is given back until rollback().
   Error fail(Error error);
@@ -86,37 +108,54 @@ class SqliteStore final : public Store {
   void roll_back_changes() noexcept;
   void reopen() noexcept;
 
-  /// Null for no such stream. The counts as they are now come back with a rollback.
-  Stream* change(StreamId stream);
-  [[nodiscard]] const Stream* find(StreamId stream) const;
-  [[nodiscard]] int erase_from(std::size_t table, Stream& stream, std::int64_t at);
-  void set_aside(std::size_t table, StreamId stream, const std::vector<std::int64_t>& positions);
-  [[nodiscard]] int set_aside_one(std::size_t table, Stream& stream, std::int64_t at);
+  [[nodiscard]] int put_row(RowState state, const Row& row);
+  /// Removes a range of rows in one state and adds what they were to `removed`. `gone`: for good, so that nobody asks
+  /// for them by their origin any more. SQLITE_OK or an error.
+  [[nodiscard]] int erase_range(StreamId stream, RowState state, Sequence first, Sequence last, bool gone,
+                                Load& removed);
+  /// The next row of a read that holds; SQLITE_ROW, SQLITE_DONE or an error. What does not hold is noted in `damaged`.
+  [[nodiscard]] int next_row(Statement& read, RowState state, Row& row, std::vector<Place>& damaged);
+  /// Visits what `read` gives, at most `limit` rows, and moves aside what does not hold.
+  [[nodiscard]] Result<void> visit_rows(Statement& read, RowState state, std::size_t limit, const RowVisitor& visit);
+  void set_aside(const std::vector<Place>& places);
+  [[nodiscard]] int set_aside_one(const Place& place);
 
   SqliteOptions options_;
   std::unique_ptr<CountingVfs> vfs_;
   std::unique_ptr<SqliteSession> session_;  ///< Null after a failure that could not be healed.
+  std::unique_ptr<SqliteClaims> claims_;
   std::uint64_t incarnation_ = 0;
+  std::vector<std::string> findings_;
 
   Sequence next_ = 0;                  ///< The next number to be given out; 0 until the first lease.
   Sequence leased_ = 0;                ///< Committed: no number at or above it may be given out.
+  bool clean_ = false;                 ///< The file says that it was closed in an orderly way: not once it is changed.
   std::optional<Sequence> new_lease_;  ///< Written in the open transaction.
 
-  std::vector<Stream> streams_;  ///< Stream n + 1 at n.
-  std::map<std::string, StreamId, std::less<>> stream_ids_;
+  SqliteLoads loads_;
+  std::size_t tokens_ = 0;
+  std::size_t tokens_before_ = 0;
+
+  std::string head_;  ///< Of the row that is put; kept for its memory.
 
   bool open_ = false;
   bool room_checked_ = false;
   bool reserve_held_ = false;
   unsigned refusals_ = 0;  ///< Since the reserve was given up.
   std::optional<Error> failed_;
-  std::vector<CountsBefore> counts_before_;
-  std::size_t streams_before_ = 0;
   std::uint64_t rows_put_before_ = 0;
+  struct Part {
+    std::size_t tokens = 0;
+    std::uint64_t rows_put = 0;
+  };
+  std::optional<Part> part_;  ///< What was counted before the part that is open.
   Counters counters_;
 };
 
 inline std::int64_t as_signed(std::uint64_t value) noexcept { return static_cast<std::int64_t>(value); }
 inline std::uint64_t as_unsigned(std::int64_t value) noexcept { return static_cast<std::uint64_t>(value); }
+/// Nanoseconds, as they are stored.
+inline std::int64_t stored(StoreTime time) noexcept { return time.time_since_epoch().count(); }
+inline StoreTime store_time(std::int64_t nanoseconds) noexcept { return StoreTime(Duration(nanoseconds)); }
 
 }  // namespace pannier

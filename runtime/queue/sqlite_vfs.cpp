@@ -3,10 +3,18 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
-#include <cstdlib>
 #include <new>
+#include <string_view>
+
+#include "runtime/queue/mutants.h"
 
 namespace pannier {
+
+namespace {
+
+constexpr sqlite3_int64 kLogHeaderBytes = 32;  // SQLite's file format: frames follow it.
+
+}  // namespace
 
 /// What SQLite holds for each open file: ours, then the base's of base_->szOsFile bytes. SQLite allocates
 /// both at once, aligned to 8.
@@ -27,15 +35,27 @@ struct CountingVfs::Methods {
 
   static int close(sqlite3_file* file) {
     File* ours = File::of(file);
-    if (ours->vfs->log_ == ours->base()) ours->vfs->log_ = nullptr;
+    if (ours->vfs->log_ == ours->base()) {
+      ours->vfs->log_ = nullptr;
+      ours->vfs->log_unsynced_ = false;
+    }
     return base(file)->pMethods->xClose(base(file));
   }
   static int read(sqlite3_file* file, void* to, int size, sqlite3_int64 offset) {
-    return base(file)->pMethods->xRead(base(file), to, size, offset);
+    const int rc = base(file)->pMethods->xRead(base(file), to, size, offset);
+    File* ours = File::of(file);
+    if (ours->is_log && rc == SQLITE_OK) {
+      ours->vfs->witness_->log_read({static_cast<const std::byte*>(to), static_cast<std::size_t>(size)}, offset);
+    }
+    return rc;
   }
   static int write(sqlite3_file* file, const void* from, int size, sqlite3_int64 offset) {
     File* ours = File::of(file);
-    if (ours->is_log && ours->vfs->first_log_write_ < 0) ours->vfs->first_log_write_ = offset;
+    if (ours->is_log) {
+      ours->vfs->witness_->log_written({static_cast<const std::byte*>(from), static_cast<std::size_t>(size)}, offset);
+      if (offset > 0 && ours->vfs->first_frame_ < 0) ours->vfs->first_frame_ = offset;
+      ours->vfs->frames_are_last_ = offset >= kLogHeaderBytes;
+    }
     ours->vfs->bytes_written_ += static_cast<std::uint64_t>(size);
     return base(file)->pMethods->xWrite(base(file), from, size, offset);
   }
@@ -43,8 +63,21 @@ struct CountingVfs::Methods {
     return base(file)->pMethods->xTruncate(base(file), size);
   }
   static int sync(sqlite3_file* file, int flags) {
-    ++File::of(file)->vfs->syncs_;
-    return base(file)->pMethods->xSync(base(file), flags);
+    File* ours = File::of(file);
+    CountingVfs* vfs = ours->vfs;
+    if (ours->is_log && vfs->leave_out_ && vfs->frames_are_last_) {
+      // A checkpoint within the same commit syncs the log again, and then in earnest.
+      vfs->leave_out_ = false;
+      vfs->log_unsynced_ = true;
+      return SQLITE_OK;
+    }
+    ++vfs->syncs_;
+    const int rc = base(file)->pMethods->xSync(base(file), flags);
+    if (ours->is_log && rc == SQLITE_OK) {
+      vfs->log_unsynced_ = false;
+      vfs->witness_->log_synced();
+    }
+    return rc;
   }
   static int file_size(sqlite3_file* file, sqlite3_int64* size) {
     return base(file)->pMethods->xFileSize(base(file), size);
@@ -85,10 +118,14 @@ struct CountingVfs::Methods {
     const int rc = base(vfs)->xOpen(base(vfs), name, ours->base(), flags, out_flags);
     // A base that failed may still want its close called: it says so by its methods.
     ours->head.pMethods = ours->base()->pMethods == nullptr ? nullptr : &kIo;
-    if (rc == SQLITE_OK && ours->is_log) ours->vfs->log_ = ours->base();
+    if (rc == SQLITE_OK && ours->is_log) {
+      ours->vfs->log_ = ours->base();
+      ours->vfs->log_unsynced_ = true;  // For all that is known: its last commits may have asked for no sync.
+    }
     return rc;
   }
   static int remove(sqlite3_vfs* vfs, const char* name, int sync_directory) {
+    if (std::string_view(name).ends_with("-wal") && !self(vfs)->witness_->forget()) return SQLITE_IOERR_DELETE;
     return base(vfs)->xDelete(base(vfs), name, sync_directory);
   }
   static int access(sqlite3_vfs* vfs, const char* name, int flags, int* result) {
@@ -109,6 +146,7 @@ Result<std::unique_ptr<CountingVfs>> CountingVfs::create(const std::string& base
   std::unique_ptr<CountingVfs> made(new CountingVfs);
   made->base_ = sqlite3_vfs_find(base.empty() ? nullptr : base.c_str());
   if (made->base_ == nullptr) return Error{ErrorCode::not_found, "SQLite has no VFS named " + base + "."};
+  made->witness_ = std::make_unique<LogWitness>(made->base_);
   // A number, not an address: a name must not be taken again while a connection of an older one closes
   // elsewhere.
   static std::atomic<std::uint64_t> number{0};
@@ -138,82 +176,75 @@ CountingVfs::~CountingVfs() {
   if (vfs_.zName != nullptr) sqlite3_vfs_unregister(&vfs_);
 }
 
-/// A file of the base outside of any connection. The name has the zeros behind it that SQLite's own names
-/// have.
-struct CountingVfs::BaseFile {
-  BaseFile(sqlite3_vfs* base, const std::string& path)
-      : vfs(base), name(static_cast<std::size_t>(base->mxPathname) + 2, '\0'), memory(sqlite3_malloc(base->szOsFile)) {
-    named = memory != nullptr && vfs->xFullPathname(vfs, path.c_str(), vfs->mxPathname, name.data()) == SQLITE_OK;
-  }
-  ~BaseFile() {
-    close();
-    sqlite3_free(memory);
-  }
-  BaseFile(const BaseFile&) = delete;
-  BaseFile& operator=(const BaseFile&) = delete;
-
-  bool open(int flags) {
-    if (!named) return false;
-    file = static_cast<sqlite3_file*>(memory);
-    file->pMethods = nullptr;
-    int out_flags = 0;
-    return vfs->xOpen(vfs, name.c_str(), file, flags, &out_flags) == SQLITE_OK;
-  }
-  void close() noexcept {
-    if (file != nullptr && file->pMethods != nullptr) file->pMethods->xClose(file);
-    file = nullptr;
-  }
-  [[nodiscard]] bool exists() {
-    int found = 0;  // For the POSIX VFS an empty file does not exist.
-    return named && vfs->xAccess(vfs, name.c_str(), SQLITE_ACCESS_EXISTS, &found) == SQLITE_OK && found != 0;
-  }
-  [[nodiscard]] std::optional<std::int64_t> size() {
-    sqlite3_int64 bytes = 0;
-    if (file->pMethods->xFileSize(file, &bytes) != SQLITE_OK) return std::nullopt;
-    return bytes;
-  }
-
-  sqlite3_vfs* vfs;
-  std::string name;
-  void* memory;
-  sqlite3_file* file = nullptr;
-  bool named = false;
-};
-
 std::optional<std::int64_t> CountingVfs::size_of(const std::string& path) {
   // Opened as a database file whatever it is: only then does the POSIX VFS look after locks held by this
   // process.
-  BaseFile file(base_, path);
+  VfsFile file(base_, path);
   if (!file.exists() || !file.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB)) return std::nullopt;
   return file.size();
 }
 
 bool CountingVfs::hold_room(const std::string& path, std::int64_t bytes) {
-  BaseFile file(base_, path);
+  VfsFile file(base_, path);
   bool held = file.open(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MAIN_JOURNAL);
   if (!held) return false;
   if (file.size().value_or(0) >= bytes) return true;
   static constexpr std::array<std::byte, 16384> kZeros{};
   for (std::int64_t at = 0; held && at < bytes; at += static_cast<std::int64_t>(kZeros.size())) {
-    held = file.file->pMethods->xWrite(file.file, kZeros.data(), static_cast<int>(kZeros.size()), at) == SQLITE_OK;
+    held = file.write(kZeros, at);
     bytes_written_ += kZeros.size();
   }
   ++syncs_;
-  held = held && file.file->pMethods->xSync(file.file, SQLITE_SYNC_NORMAL) == SQLITE_OK;
+  held = held && file.sync();
   file.close();
-  if (!held) release_room(path);
+  if (!held) file.remove();
   return held;
 }
 
-void CountingVfs::release_room(const std::string& path) noexcept {
-  const BaseFile file(base_, path);
-  if (file.named) static_cast<void>(base_->xDelete(base_, file.name.c_str(), 0));
+class CountingVfs::BaseSideFile final : public SideFile {
+ public:
+  BaseSideFile(CountingVfs& vfs, const std::string& path) : vfs_(vfs), file_(vfs.base_, path) {
+    usable_ = file_.open(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MAIN_JOURNAL);
+  }
+  [[nodiscard]] bool usable() const noexcept { return usable_; }
+  [[nodiscard]] std::int64_t size() noexcept override { return file_.size().value_or(0); }
+  [[nodiscard]] bool read(std::int64_t offset, std::span<std::byte> to) noexcept override {
+    return file_.read(to, offset);
+  }
+  [[nodiscard]] bool write(std::int64_t offset, std::span<const std::byte> from) noexcept override {
+    vfs_.bytes_written_ += from.size();
+    return file_.write(from, offset);
+  }
+
+ private:
+  CountingVfs& vfs_;
+  VfsFile file_;
+  bool usable_ = false;
+};
+
+std::unique_ptr<SideFile> CountingVfs::open_side_file(const std::string& path) {
+  auto opened = std::make_unique<BaseSideFile>(*this, path);
+  if (!opened->usable()) return nullptr;
+  return opened;
+}
+
+void CountingVfs::release_room(const std::string& path) noexcept { VfsFile(base_, path).remove(); }
+
+int CountingVfs::sync_log() noexcept {
+  if (log_ == nullptr || !log_unsynced_) return SQLITE_OK;
+  ++syncs_;
+  const int rc = log_->pMethods->xSync(log_, SQLITE_SYNC_NORMAL);
+  if (rc == SQLITE_OK) {
+    log_unsynced_ = false;
+    witness_->log_synced();
+  }
+  return rc;
 }
 
 void CountingVfs::void_transaction() noexcept {
-  if (log_ == nullptr || first_log_write_ < 0) return;
-  static constexpr std::array<std::byte, 32> kZeros{};  // A frame header has 24 bytes, the log's own 32.
-  static_cast<void>(log_->pMethods->xWrite(log_, kZeros.data(), static_cast<int>(kZeros.size()), first_log_write_));
+  if (log_ == nullptr || first_frame_ < 0 || is_mutant(Mutant::failed_group_stays)) return;
+  static constexpr std::array<std::byte, 24> kZeros{};  // The header of a frame.
+  static_cast<void>(log_->pMethods->xWrite(log_, kZeros.data(), static_cast<int>(kZeros.size()), first_frame_));
 }
 
 }  // namespace pannier

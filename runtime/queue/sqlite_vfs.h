@@ -2,14 +2,27 @@
 
 #include <sqlite3.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "platform/result.h"
+#include "runtime/queue/sqlite_witness.h"
 
 namespace pannier {
+
+/// A small file beside a database. Its writes are counted like all others; nothing is synced.
+class SideFile {
+ public:
+  virtual ~SideFile() = default;
+  /// Bytes of it; 0 where it cannot say.
+  [[nodiscard]] virtual std::int64_t size() noexcept = 0;
+  [[nodiscard]] virtual bool read(std::int64_t offset, std::span<std::byte> to) noexcept = 0;
+  [[nodiscard]] virtual bool write(std::int64_t offset, std::span<const std::byte> from) noexcept = 0;
+};
 
 /// A layer over SQLite's own way to the files (or over one that a test registered): counts what is written
 /// and synced where SQLite does it, and knows where in the log a transaction began. Registered under a name
@@ -29,8 +42,10 @@ class CountingVfs {
   /// For sqlite3_open_v2. Lives as long as this.
   [[nodiscard]] const char* name() const noexcept { return name_.c_str(); }
 
-  [[nodiscard]] std::uint64_t bytes_written() const noexcept { return bytes_written_; }
+  [[nodiscard]] std::uint64_t bytes_written() const noexcept { return bytes_written_ + witness_->bytes_written(); }
   [[nodiscard]] std::uint64_t syncs() const noexcept { return syncs_; }
+
+  [[nodiscard]] LogWitness& witness() noexcept { return *witness_; }
 
   /// Bytes of the file at `path` (absolute or relative), nothing where there is none or it cannot be opened.
   [[nodiscard]] std::optional<std::int64_t> size_of(const std::string& path);
@@ -40,17 +55,29 @@ class CountingVfs {
   [[nodiscard]] bool hold_room(const std::string& path, std::int64_t bytes);
   void release_room(const std::string& path) noexcept;
 
+  /// A file that is no database, opened or made through the base; null where it cannot be. It must go before this.
+  [[nodiscard]] std::unique_ptr<SideFile> open_side_file(const std::string& path);
+
+  /// The next sync of the log that follows frames is left out: that of a commit which need only survive the process.
+  /// Syncs of the log's header, of a checkpoint and of the database are not. Off takes an order back that found none.
+  void leave_out_commit_sync(bool on) noexcept { leave_out_ = on; }
+  /// What was left out, made good. SQLITE_OK where nothing was.
+  [[nodiscard]] int sync_log() noexcept;
+
   /// From here on what is written to the log belongs to a new transaction.
-  void transaction_begins() noexcept { first_log_write_ = -1; }
+  void transaction_begins() noexcept {
+    first_frame_ = -1;
+    witness_->transaction_begins();
+  }
   /// Takes a transaction that could not be committed out of the log, by zeros over the first frame that it
   /// wrote: the chain of frame checksums ends before it, and recovery does not find a group that was reported
-  /// as failed. Not synced; does what it can.
+  /// as failed. Not synced; does what it can. The log's header stays: it is synced before a frame follows it.
   void void_transaction() noexcept;
 
  private:
   struct File;
   struct Methods;
-  struct BaseFile;
+  class BaseSideFile;
   CountingVfs() = default;
 
   sqlite3_vfs vfs_{};
@@ -58,8 +85,12 @@ class CountingVfs {
   std::string name_;
   std::uint64_t bytes_written_ = 0;
   std::uint64_t syncs_ = 0;
-  std::int64_t first_log_write_ = -1;
+  std::int64_t first_frame_ = -1;
+  bool leave_out_ = false;        ///< The next sync that ends a commit.
+  bool frames_are_last_ = false;  ///< The last write to the log was no header.
+  bool log_unsynced_ = false;
   sqlite3_file* log_ = nullptr;  ///< The base's open log, or null.
+  std::unique_ptr<LogWitness> witness_;
 };
 
 }  // namespace pannier

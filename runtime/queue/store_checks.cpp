@@ -35,6 +35,17 @@ Result<void> watermark(const Watermark& watermark) {
   return at_most("lane name", watermark.lane.size(), limits::kLaneNameBytes);
 }
 
+Result<void> cursor(const Cursor& cursor) {
+  return at_most("reader's name", cursor.reader.size(), limits::kLaneNameBytes);
+}
+
+Result<void> token(std::string_view token) { return at_most("idempotency token", token.size(), limits::kTokenBytes); }
+
+Error too_many_tokens() {
+  return {ErrorCode::full, "This store remembers " + std::to_string(limits::kTokens) +
+                               " idempotency tokens already; wait until some expire, or let them expire sooner."};
+}
+
 Result<void> state(std::string_view key, std::span<const std::byte> value) {
   if (Result<void> size = at_most("state key", key.size(), limits::kStateKeyBytes); !size) return size;
   return at_most("state value", value.size(), limits::kPayloadBytes);

@@ -20,6 +20,10 @@ inline constexpr Sequence kSequenceBlock = Sequence{1} << 20;
 [[nodiscard]] Result<void> row(const Row& row);
 [[nodiscard]] Result<void> stream_name(std::string_view node, std::string_view lane);
 [[nodiscard]] Result<void> watermark(const Watermark& watermark);
+[[nodiscard]] Result<void> cursor(const Cursor& cursor);
+[[nodiscard]] Result<void> token(std::string_view token);
+/// full: what put_token answers at limits::kTokens.
+[[nodiscard]] Error too_many_tokens();
 [[nodiscard]] Result<void> state(std::string_view key, std::span<const std::byte> value);
 
 /// The part of a cause that is kept, cut before a UTF-8 character that does not fit. Borrows from `cause`.

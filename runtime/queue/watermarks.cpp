@@ -1,4 +1,5 @@
 #include "runtime/queue/inbox.h"
+#include "runtime/queue/mutants.h"
 
 namespace pannier {
 
@@ -21,8 +22,8 @@ Watermarks::Mark& Watermarks::mark(const IncomingRow& row) {
 
 Watermarks::Verdict Watermarks::judge(const IncomingRow& row) {
   const Mark& known = mark(row);
-  if (row.sequence <= known.staged) return Verdict::duplicate;
-  return row.after > known.staged ? Verdict::gap : Verdict::fresh;
+  if (row.sequence <= known.staged && !is_mutant(Mutant::no_duplicate_marks)) return Verdict::duplicate;
+  return row.after > known.staged && !is_mutant(Mutant::gap_not_seen) ? Verdict::gap : Verdict::fresh;
 }
 
 bool Watermarks::staged(const IncomingRow& row) {
@@ -34,6 +35,7 @@ bool Watermarks::staged(const IncomingRow& row) {
 }
 
 Result<void> Watermarks::write(Group& group) {
+  if constexpr (is_mutant(Mutant::watermark_not_persisted)) return {};
   // By value: a failing change settles, and so empties, the list.
   for (const Mark* each : std::vector<Mark*>{changed_}) {
     Watermark next = each->watermark;

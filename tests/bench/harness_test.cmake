@@ -25,3 +25,32 @@ string(JSON peers ERROR_VARIABLE without_peer GET "${rows}" 1 peers)
 if(NOT without_peer)
   message(FATAL_ERROR "a counted row has no peer, but '${peers}' was written")
 endif()
+
+# Every row about the queue runs, with a backlog of a thousand rows, and gives a figure; nothing is left behind.
+execute_process(
+  COMMAND ${bench} --only enqueue --only end-to-end --only flash --only backlog --only urgent --rounds 1 --scale 0.001
+    --rows 1000 --json ${file}
+  COMMAND_ERROR_IS_FATAL ANY)
+file(READ ${file} rows)
+set(expected enqueue/fsynced enqueue/one-at-a-time end-to-end/fsynced end-to-end/plaintext end-to-end/handled
+  flash/bytes flash/fsyncs backlog/memory backlog/start-up backlog/growth urgent/behind-backlog)
+string(JSON count LENGTH "${rows}")
+set(names)
+math(EXPR last "${count} - 1")
+foreach(i RANGE ${last})
+  string(JSON name GET "${rows}" ${i} name)
+  string(JSON ours GET "${rows}" ${i} ours)
+  if(NOT ours GREATER 0)
+    message(FATAL_ERROR "${name} has the figure ${ours}")
+  endif()
+  list(APPEND names ${name})
+endforeach()
+if(NOT names STREQUAL expected)
+  message(FATAL_ERROR "the rows about the queue are ${names}")
+endif()
+
+get_filename_component(programs ${bench} DIRECTORY)
+file(GLOB left ${programs}/run-*)
+if(left)
+  message(FATAL_ERROR "the harness left ${left}")
+endif()

@@ -26,7 +26,7 @@ else()
 endif()
 run(${CMAKE_COMMAND} -S ${consumer} -B ${work}/cmake -G ${generator} ${how} -D CMAKE_PREFIX_PATH=${prefix})
 run(${CMAKE_COMMAND} --build ${work}/cmake)
-run(${work}/cmake/consumer)
+run(${CMAKE_CTEST_COMMAND} --test-dir ${work}/cmake --output-on-failure --no-tests=error)
 
 # By pkg-config.
 find_program(pkg_config NAMES pkg-config pkgconf REQUIRED)

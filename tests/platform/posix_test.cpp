@@ -213,6 +213,7 @@ class ScriptedSleep final : public Wakeup, public Clock {
   [[nodiscard]] bool notified_only() const noexcept override { return true; }
   [[nodiscard]] MonoTime now() const noexcept override { return now_ += std::chrono::microseconds{1}; }
   [[nodiscard]] WallTime wall_now() const noexcept override { return {}; }
+  [[nodiscard]] std::uint64_t boot() const noexcept override { return 0; }
 
   std::vector<int> looks_before;  ///< For work, before each sleep.
   EventWakeup through;

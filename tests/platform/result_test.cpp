@@ -2,8 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <concepts>
 #include <memory>
 #include <string>
+#include <vector>
 
 using pannier::Error;
 using pannier::ErrorCode;
@@ -24,6 +26,14 @@ TEST_CASE("a value that can only be moved goes through a result") {
   Result<std::unique_ptr<int>> result = std::make_unique<int>(5);
   const std::unique_ptr<int> taken = std::move(result).value();
   CHECK(*taken == 5);
+}
+
+TEST_CASE("a loop over what a temporary result holds does not outlive it") {
+  const auto made = [] { return Result<std::vector<std::shared_ptr<int>>>{{std::make_shared<int>(1)}}; };
+  static_assert(std::same_as<decltype(*made()), std::vector<std::shared_ptr<int>>>);
+  static_assert(std::same_as<decltype(made().value()), std::vector<std::shared_ptr<int>>>);
+  static_assert(std::same_as<decltype(made().error()), Error>);
+  for (const std::weak_ptr<int> each : *made()) CHECK_FALSE(each.expired());
 }
 
 TEST_CASE("a result of nothing is good until it is given an error") {

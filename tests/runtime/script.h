@@ -7,10 +7,12 @@
 
 #include "runtime/actor/actor.h"
 #include "runtime/node.h"
+#include "testkit/sim_node.h"
 #include "tests/runtime/schema/messages.fbs.h"
-#include "tests/support/sim_node.h"
 
 namespace pannier::testing {
+
+using testkit::SimNode;
 
 /// What happened, in order, as a test reads it.
 struct Script {
@@ -36,11 +38,13 @@ struct Hand : Actor<Hand, std::function<void(Hand&)>> {
   using Actor::after;
   using Actor::ask;
   using Actor::cancel;
+  using Actor::claim;
   using Actor::commit;
   using Actor::enqueue;
   using Actor::every;
   using Actor::now;
   using Actor::publish;
+  using Actor::queue;
   using Actor::read_state;
   using Actor::ref;
   using Actor::stop;

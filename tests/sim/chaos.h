@@ -1,12 +1,12 @@
 #pragma once
 
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "tests/sim/world.h"
+#include "tests/support/campaign.h"
 
 namespace pannier::testing {
 
@@ -45,8 +45,7 @@ class Chaos {
       act();
     }
     for (auto& host : hosts_) {
-      if (host->up() && !host->dying()) host->faults().die_after(0, false, {});
-      if (host->up() && !host->dying()) host->faults().fail_commits(0);
+      if (host->up() && !host->dying()) host->calm();
       if (host->dying()) host->crash();
     }
     network_.heal_all();
@@ -105,6 +104,11 @@ class Chaos {
 
   [[nodiscard]] std::size_t effects_asked_for() const noexcept { return static_cast<std::size_t>(ledger_.settled); }
   [[nodiscard]] std::uint32_t deaths() const noexcept { return deaths_; }
+  [[nodiscard]] std::uint64_t power_cuts() const {
+    std::uint64_t sum = 0;
+    for (const auto& host : hosts_) sum += host->power_cuts();
+    return sum;
+  }
   [[nodiscard]] std::uint64_t digest() const noexcept { return simulator_.digest(); }
 
  private:
@@ -126,10 +130,10 @@ class Chaos {
     const auto streams = host.store().streams();
     REQUIRE(streams);
     for (const Stream& stream : *streams) {
-      if (stream.messages + stream.parked > 0) {
-        left += host.name() + " keeps " + std::to_string(stream.messages) + " ready and " +
-                std::to_string(stream.parked) + " parked messages of lane " + stream.lane + " to '" + stream.node +
-                "'\n";
+      if (stream[RowState::ready].messages + stream[RowState::parked].messages > 0) {
+        left += host.name() + " keeps " + std::to_string(stream[RowState::ready].messages) + " ready and " +
+                std::to_string(stream[RowState::parked].messages) + " parked messages of lane " + stream.lane +
+                " to '" + stream.node + "'\n";
       }
     }
     struct Inspector : Actor<Inspector> {
@@ -147,10 +151,12 @@ class Chaos {
     simulator_.run_for(1s);
     if (status.streams.empty()) left += host.name() + " does not answer\n";
     for (const StreamStatus& stream : status.streams) {
-      if (stream.messages + stream.bytes + stream.parked + stream.in_flight > 0) {
-        left += host.name() + " counts " + std::to_string(stream.messages) + " messages, " +
-                std::to_string(stream.bytes) + " bytes, " + std::to_string(stream.in_flight) + " in flight of lane " +
-                stream.lane + " to '" + stream.node + "'\n";
+      if (stream[RowState::ready].messages + stream[RowState::ready].bytes + stream[RowState::parked].messages +
+              stream.in_flight >
+          0) {
+        left += host.name() + " counts " + std::to_string(stream[RowState::ready].messages) + " messages, " +
+                std::to_string(stream[RowState::ready].bytes) + " bytes, " + std::to_string(stream.in_flight) +
+                " in flight of lane " + stream.lane + " to '" + stream.node + "'\n";
       }
     }
     return left;
@@ -161,7 +167,7 @@ class Chaos {
       const auto streams = host->store().streams();
       REQUIRE(streams);
       for (const Stream& stream : *streams) {
-        if (stream.messages > 0) return false;
+        if (stream[RowState::ready].messages > 0) return false;
       }
     }
     return true;
@@ -205,6 +211,9 @@ class Chaos {
         deaths_ += 1;
         return;
       case 1:
+        if (host.up() && host.on_disk()) host.cut_power_in_mid_work(1 + dice_.below(60));
+        if (host.on_disk()) return;
+        [[fallthrough]];
       case 2:
         if (host.up()) host.die_in_mid_work(static_cast<std::uint32_t>(1 + dice_.below(30)), dice_.chance(0.5));
         return;
@@ -257,24 +266,5 @@ class Chaos {
   std::map<std::int64_t, std::size_t> way_of_;
   std::uint32_t deaths_ = 0;
 };
-
-/// How many seeds a campaign runs, and which comes first: PANNIER_SIM_SEEDS and PANNIER_SIM_SEED, for a longer one or
-/// for one seed again.
-inline std::uint64_t number_from(const char* variable, std::uint64_t fallback) {
-  const char* text = std::getenv(variable);
-  return text == nullptr ? fallback : std::strtoull(text, nullptr, 10);
-}
-
-/// Runs `one(seed)`, which answers with what went wrong, for each seed of the campaign.
-template <class One>
-void run_seeds(std::uint64_t seeds, const char* test, One&& one) {
-  const std::uint64_t first = number_from("PANNIER_SIM_SEED", 1);
-  const std::uint64_t count = number_from("PANNIER_SIM_SEEDS", std::getenv("PANNIER_SIM_SEED") != nullptr ? 1 : seeds);
-  for (std::uint64_t seed = first; seed < first + count; ++seed) {
-    INFO("seed " << seed << "; again with: PANNIER_SIM_SEED=" << seed << " test_sim -tc='" << std::string{test} << "'");
-    const std::string wrong = one(seed);
-    CHECK(wrong == "");
-  }
-}
 
 }  // namespace pannier::testing

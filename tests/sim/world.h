@@ -8,19 +8,22 @@
 #include <utility>
 #include <vector>
 
+#include "platform/sim/disk.h"
 #include "platform/sim/simulator.h"
 #include "runtime/node.h"
 #include "runtime/queue/memory_store.h"
+#include "runtime/queue/sim/sqlite_disk.h"
 #include "runtime/queue/sqlite_store.h"
+#include "testkit/faulty_store.h"
+#include "testkit/sim_node.h"
 #include "tests/runtime/schema/messages.fbs.h"
-#include "tests/support/faulty_store.h"
-#include "tests/support/fixtures.h"
-#include "tests/support/sim_node.h"
 #include "transports/sim/network.h"
 
 namespace pannier::testing {
 
 using namespace std::chrono_literals;
+using testkit::FaultyStore;
+using testkit::SimNode;
 
 /// What the test knows, outside of every node: no crash takes it.
 struct Ledger {
@@ -140,7 +143,8 @@ class Host {
         setup_(std::move(setup)),
         entropy_(simulator.entropy().next()) {
     if (setup_.on_disk) {
-      folder_ = std::make_unique<TempFolder>();
+      disk_ = std::make_unique<sim::Disk>(entropy_.next());
+      vfs_ = std::make_unique<sim::SqliteDisk>(*disk_);
     } else {
       real_ = std::make_unique<MemoryStore>(entropy_);
     }
@@ -149,34 +153,69 @@ class Host {
 
   void start() {
     if (setup_.on_disk) {
-      auto opened = open_sqlite_store({.path = folder_->file("node.db"), .entropy = entropy_});
+      disk_->restore_power();
+      auto opened = open_sqlite_store({.path = "node.db",
+                                       .entropy = entropy_,
+                                       .checkpoint_pages = 16,
+                                       .reserve_bytes = 65536,
+                                       .vfs = vfs_->name()});
+      INFO((opened ? std::string() : opened.error().text()));
       REQUIRE(opened.ok());
       real_ = std::move(*opened);
+      CHECK(real_->findings().empty());  // The disk is honest.
     }
     store_ = std::make_unique<FaultyStore>(*real_);
     transport_ = network_.make_transport(name());
-    node_ = std::make_unique<SimNode>(simulator_, setup_.node,
-                                      SimNode::Setup{setup_.workers, transport_.get(), store_.get()});
+    node_ = std::make_unique<SimNode>(
+        simulator_, nullptr, setup_.node,
+        testkit::Machine{.workers = setup_.workers, .store = store_.get(), .transport = transport_.get()});
     producer_ = *(*node_)->spawn<Producer>(SpawnOptions{}, &ledger_);
     REQUIRE((*node_)->spawn<Patron>(Patron::options(), &ledger_, setup_.consumes, setup_.answers_to));
   }
-  /// The process is gone: what it had in memory, and what it had not committed.
+  /// The process is gone: what it had in memory, and what it had not committed. Of a simulated disk the power goes,
+  /// too.
   void crash() {
+    if (disk_ != nullptr && disk_->has_power()) {
+      entropy_.chance(0.5) ? disk_->kill_process() : disk_->cut_power(sim::kLosses[entropy_.below(6)]);
+    }
     node_.reset();
     transport_.reset();
     store_.reset();
-    real_->rollback();
-    if (setup_.on_disk) real_.reset();
+    if (setup_.on_disk) {
+      real_.reset();
+      disk_->on_operation({});
+    } else {
+      real_->rollback();
+    }
+  }
+  /// At the `operations`-th word to the disk from now the power fails.
+  void cut_power_in_mid_work(std::uint64_t operations) {
+    const std::uint64_t last = disk_->operations() + operations;
+    disk_->on_operation([this, last](std::uint64_t index) {
+      if (index < last) return;
+      disk_->cut_power(sim::kLosses[entropy_.below(6)]);
+      network_.isolate(name(), sim::Cut::silent);
+    });
   }
   /// Within its `calls`-th word to the store from now it dies, and nothing of it is heard after.
   void die_in_mid_work(std::uint32_t calls, bool commit_is_stored) {
     store_->die_after(calls, commit_is_stored, [this] { network_.isolate(name(), sim::Cut::silent); });
   }
+  /// Takes back what it was to suffer.
+  void calm() {
+    store_->die_after(0, false, {});
+    store_->fail_commits(0);
+    if (disk_ != nullptr) disk_->on_operation({});
+  }
   void rejoin() { network_.rejoin(name()); }
   void place(Place place) { static_cast<void>((*node_)->tell(producer_, std::move(place)).ok()); }
 
   [[nodiscard]] bool up() const noexcept { return node_ != nullptr; }
-  [[nodiscard]] bool dying() const noexcept { return store_ != nullptr && store_->dead(); }
+  [[nodiscard]] bool dying() const noexcept {
+    return store_ != nullptr && (store_->dead() || (disk_ != nullptr && !disk_->has_power()));
+  }
+  [[nodiscard]] std::uint64_t power_cuts() const noexcept { return disk_ == nullptr ? 0 : disk_->power_cuts(); }
+  [[nodiscard]] bool on_disk() const noexcept { return disk_ != nullptr; }
   [[nodiscard]] const std::string& name() const noexcept { return setup_.node.name; }
   [[nodiscard]] FaultyStore& faults() noexcept { return *store_; }
   [[nodiscard]] Store& store() noexcept { return *real_; }
@@ -188,7 +227,8 @@ class Host {
   Ledger& ledger_;
   Setup setup_;
   sim::SeededEntropy entropy_;
-  std::unique_ptr<TempFolder> folder_;
+  std::unique_ptr<sim::Disk> disk_;
+  std::unique_ptr<sim::SqliteDisk> vfs_;
   std::unique_ptr<Store> real_;
   std::unique_ptr<FaultyStore> store_;
   std::unique_ptr<sim::SimTransport> transport_;

@@ -10,8 +10,10 @@
 
 #include <doctest/doctest.h>
 
+#include "platform/sim/disk.h"
 #include "platform/sim/seeded_entropy.h"
 #include "runtime/queue/memory_store.h"
+#include "runtime/queue/sim/sqlite_disk.h"
 #include "runtime/queue/sqlite_store.h"
 #include "runtime/queue/store.h"
 
@@ -71,6 +73,27 @@ class SqliteStoreFixture {
 
  private:
   TempFolder folder_;
+  sim::SeededEntropy entropy_{7};
+  std::unique_ptr<Store> store_;
+};
+
+/// The same on a simulated disk.
+class SimulatedDiskFixture {
+ public:
+  SimulatedDiskFixture() { reopen(); }
+
+  [[nodiscard]] Store& store() { return *store_; }
+  void reopen() {
+    store_.reset();
+    auto opened = open_sqlite_store({.path = "node.db", .entropy = entropy_, .vfs = vfs_.name()});
+    INFO((opened ? std::string() : opened.error().text()));
+    REQUIRE(opened.ok());
+    store_ = std::move(*opened);
+  }
+
+ private:
+  sim::Disk disk_{7};
+  sim::SqliteDisk vfs_{disk_};
   sim::SeededEntropy entropy_{7};
   std::unique_ptr<Store> store_;
 };

@@ -44,6 +44,8 @@ TEST_CASE("includes point to the left") {
   CHECK(check_include_direction({"pannier.h", "#include \"transports/zmq/a.h\"\n"}).size() == 1);
   CHECK(check_include_direction({"transports/zmq/a.cpp", "#include \"runtime/link/transport.h\"\n"}).empty());
   CHECK(check_include_direction({"transports/sim/a.h", "#include \"platform/sim/simulator.h\"\n"}).empty());
+  CHECK(check_include_direction({"testkit/a.h", "#include \"transports/sim/network.h\"\n"}).empty());
+  CHECK(check_include_direction({"examples/a.cpp", "#include \"testkit/simulation.h\"\n"}).size() == 1);
 }
 
 TEST_CASE("headers that belong to a few folders stay there") {

@@ -94,6 +94,9 @@ TEST_CASE("unknown options and commands, and payloads that cannot be, say what t
   check_refused(run(folder.path(), {"nod"}), {"--help"});
   check_refused(run(folder.path(), {}), {"--help"});
   check_refused(run(folder.path(), {"queue"}), {"--config"});
+  check_refused(run(folder.path(), {"selftest"}), {"--config", "--store"});
+  check_refused(run(folder.path(), {"selftest", "--config", "a.toml", "--store", "."}), {"not both"});
+  check_refused(run(folder.path(), {"selftest", "--config", "none.toml"}), {"none.toml", "No such file"});
   check_refused(run(folder.path(), {"enqueue", "--config", "a.toml", "lane", "key"}), {"--raw"});
   check_refused(run(folder.path(), {"enqueue", "--config", "a.toml", "lane", "key", "--schema", "none.fbs"}),
                 {"none.fbs"});
@@ -112,7 +115,8 @@ TEST_CASE("a node that does not run is not reachable: exit status 1, with the re
 
 TEST_CASE("every command's help shows an example") {
   const Folder folder;
-  for (const std::string command : {"node", "keygen", "publish", "subscribe", "ask", "enqueue", "consume", "queue"}) {
+  for (const std::string command :
+       {"node", "keygen", "selftest", "publish", "subscribe", "ask", "enqueue", "consume", "queue"}) {
     INFO(command);
     const Ran ran = run(folder.path(), {command, "--help"});
     CHECK(ran.status == 0);

@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "tests/tools/temp_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace pannier::testing {
 
@@ -84,10 +84,12 @@ class RunningCommand {
     ::waitpid(std::exchange(pid_, -1), &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
+  void kill(int signal) const { ::kill(pid_, signal); }
   int end(int signal) {
-    ::kill(pid_, signal);
+    kill(signal);
     return wait();
   }
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
 
  private:
   std::string errors_;

@@ -4,7 +4,7 @@
 
 #include <fstream>
 
-#include "tests/tools/temp_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace pannier::tools {
 namespace {
@@ -32,6 +32,39 @@ TEST_CASE("plaintext is an explicit choice: without it a key and the keys of lin
   REQUIRE(open);
   CHECK(open->insecure_plaintext);
   CHECK(open->store.empty());
+}
+
+TEST_CASE("a lane is declared with everything that it can be, and what cannot be is an error with its line") {
+  const std::string node = "[node]\nname = \"n\"\ninsecure_plaintext = true\nstore = \"memory\"\n";
+  const auto good =
+      Written{node +
+              "queue_max_bytes = 1000000\ncommit_delay_ms = 5\n"
+              "[[lane]]\nname = \"a\"\npriority = 2\nshare_percent = 10\neviction = \"oldest\"\nexpiry_s = 1.5\n"
+              "max_attempts = 7\nbackoff = \"linear\"\nbackoff_base_s = 1\nbackoff_cap_s = 9\n"
+              "durability = \"committed\"\nordering = \"none\"\nparking = \"key\"\nkeep_messages = 100\nkeep_s = 60\n"}
+          .load();
+  REQUIRE(good);
+  CHECK(good->queue.max_bytes == 1'000'000);
+  CHECK(good->queue.commit_delay == std::chrono::milliseconds{5});
+  const LaneOptions& lane = good->lanes.front();
+  CHECK(lane.priority == 2);
+  CHECK(lane.share_percent == 10);
+  CHECK(lane.eviction == Eviction::oldest);
+  CHECK(lane.expiry == std::chrono::milliseconds{1500});
+  CHECK(lane.max_attempts == 7);
+  CHECK(lane.backoff == Backoff{Backoff::Kind::linear, std::chrono::seconds{1}, std::chrono::seconds{9}});
+  CHECK(lane.durability == Durability::committed);
+  CHECK(lane.ordering == Ordering::none);
+  CHECK(lane.parking == Parking::key);
+  CHECK(lane.keep == Keeping{.messages = 100, .bytes = 0, .age = std::chrono::minutes{1}});
+
+  const auto wrong = [&](const std::string& text) {
+    return Written{node + "[[lane]]\nname = \"a\"\n" + text}.load().error().detail;
+  };
+  CHECK(wrong("eviction = \"newest\"\n")
+            .ends_with("n.toml:7: eviction: 'newest' is none of reject, oldest, lowest_priority, latest_per_key"));
+  CHECK(wrong("expiry_s = -1\n").ends_with("n.toml:7: expiry_s: must be seconds, from 0 to 1,000,000,000"));
+  CHECK(wrong("eviction = \"latest_per_key\"\n").find("set max_messages to at most 65536") != std::string::npos);
 }
 
 TEST_CASE("the example configurations of the gateway and its hub are good") {

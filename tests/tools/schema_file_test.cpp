@@ -12,20 +12,20 @@ namespace {
 TEST_CASE("JSON becomes a table that the generated code reads, and comes back as JSON") {
   const auto schema = SchemaFile::load(PANNIER_TOOLS_SCHEMA);
   REQUIRE(schema);
-  const auto table = schema->from_json("pannier.tools.Inspect", R"({"key": "order-1", "rows": 7})");
+  const auto table = schema->from_json("pannier.tools.Inspect", R"({"key": "order-1", "rows": 7,"id": 0})");
   REQUIRE(table);
   const auto read = table->as<Inspect>();
   REQUIRE(read);
   CHECK((*read)->rows() == 7);
   const auto json = schema->to_json(*table);
   REQUIRE(json);
-  CHECK(*json == R"({"key": "order-1","rows": 7})");
+  CHECK(*json == R"({"key": "order-1","rows": 7,"id": 0})");
 }
 
 TEST_CASE("bytes that do not verify against the schema are never printed") {
   const auto schema = SchemaFile::load(PANNIER_TOOLS_SCHEMA);
   REQUIRE(schema);
-  const auto table = schema->from_json("pannier.tools.Inspect", R"({"key": "order-1", "rows": 7})");
+  const auto table = schema->from_json("pannier.tools.Inspect", R"({"key": "order-1", "rows": 7,"id": 0})");
   REQUIRE(table);
   std::size_t refused = 0;
   for (std::size_t size = 0; size < table->bytes().size(); ++size) {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "platform/sim/simulator.h"
+#include "testkit/sim_node.h"
 #include "tests/runtime/schema/messages.fbs.h"
-#include "tests/support/sim_node.h"
 
 namespace pannier {
 namespace {
@@ -69,7 +69,7 @@ struct TotalAsker : Actor<TotalAsker, Add> {
 
 TEST_CASE("an actor handles what it is told, one message after another, and answers what it is asked") {
   sim::Simulator simulator{1};
-  testing::SimNode node{simulator, "here"};
+  testkit::SimNode node{simulator, "here"};
   Script script;
   const auto counter = *node->spawn<Counter>();
   const auto asker = *node->spawn<TotalAsker>(SpawnOptions{}, &script, LocalRef{counter});
@@ -81,7 +81,7 @@ TEST_CASE("an actor handles what it is told, one message after another, and answ
 
 TEST_CASE("a question in tables gets its answer, or says why there is none") {
   sim::Simulator simulator{1};
-  testing::SimNode node{simulator, "here"};
+  testkit::SimNode node{simulator, "here"};
   Script script;
   const auto counter = *node->spawn<Counter>();
   const auto asker = *node->spawn<Asker>(SpawnOptions{}, &script, Ref{counter});
@@ -98,7 +98,7 @@ TEST_CASE("a question in tables gets its answer, or says why there is none") {
 
 TEST_CASE("an actor that throws is built anew behind the same address, and its mailbox is kept") {
   sim::Simulator simulator{1};
-  testing::SimNode node{simulator, "here"};
+  testkit::SimNode node{simulator, "here"};
   Script script;
   const auto counter = *node->spawn<Counter>();
   const auto asker = *node->spawn<TotalAsker>(SpawnOptions{}, &script, LocalRef{counter});
@@ -115,7 +115,7 @@ TEST_CASE("an actor that throws is built anew behind the same address, and its m
 
 TEST_CASE("a message to an actor that has stopped is refused, and never reaches its successor") {
   sim::Simulator simulator{1};
-  testing::SimNode node{simulator, "here"};
+  testkit::SimNode node{simulator, "here"};
   struct Stopper : Actor<Stopper, Add> {
     void on(const Add&) { stop(); }
   };
@@ -131,7 +131,7 @@ TEST_CASE("a message to an actor that has stopped is refused, and never reaches 
 
 TEST_CASE("a full mailbox refuses, and takes messages again once it has been emptied") {
   sim::Simulator simulator{1};
-  testing::SimNode node{simulator, "here"};
+  testkit::SimNode node{simulator, "here"};
   SpawnOptions options;
   options.mailbox.messages = 3;
   const auto counter = *node->spawn<Counter>(options);
@@ -145,7 +145,7 @@ TEST_CASE("a full mailbox refuses, and takes messages again once it has been emp
 
 TEST_CASE("a node that is told to stop stops all its actors, and says so") {
   sim::Simulator simulator{1};
-  testing::SimNode node{simulator, "here"};
+  testkit::SimNode node{simulator, "here"};
   for (int i = 0; i < 100; ++i) REQUIRE(node->spawn<Counter>());
   simulator.run_for(1ms);
   node->stop();

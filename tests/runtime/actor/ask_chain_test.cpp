@@ -7,7 +7,6 @@
 #include "platform/sim/simulator.h"
 #include "runtime/actor/actor.h"
 #include "tests/runtime/script.h"
-#include "tests/support/sim_node.h"
 
 namespace pannier::testing {
 namespace {

@@ -41,7 +41,7 @@ TEST_CASE("an observer sees what is handled and how long it took, and each dead 
   sim::Simulator simulator{1};
   Script script;
   Eyes eyes{&script};
-  SimNode node{simulator, {.name = "here"}, {.observer = &eyes}};
+  SimNode node{simulator, "here", {.disk = false, .observer = &eyes}};
   const auto worker = *node->spawn<Worker>(SpawnOptions{}, &simulator);
   REQUIRE(node->tell(worker, Work{3ms}));
   REQUIRE(node->tell(worker, Unknown{}));

@@ -54,7 +54,7 @@ struct Boss : Actor<Boss, Down> {
 /// A boss over three children, the same on any number of workers.
 struct Office {
   explicit Office(std::uint32_t worker_count, Supervision rules = {}, Restart restart = Restart::transient)
-      : workers(worker_count), node(simulator, NodeOptions{"here"}, SimNode::Setup{worker_count, nullptr, nullptr}) {
+      : workers(worker_count), node(simulator, "here", {.workers = worker_count, .disk = false}) {
     SpawnOptions options{.name = "boss", .children = rules};
     options.worker = 0;
     REQUIRE(node->spawn<Boss>(options, &script, restart, worker_count));
@@ -132,7 +132,7 @@ TEST_CASE("a failure that never ends goes up to the top: the node has failed, an
   };
   for (const std::uint32_t workers : {1U, 2U, 4U}) {
     sim::Simulator simulator{2};
-    SimNode node{simulator, NodeOptions{"here"}, SimNode::Setup{workers, nullptr, nullptr}};
+    SimNode node{simulator, "here", {.workers = workers, .disk = false}};
     REQUIRE(node->spawn<Hopeless>());
     CHECK(simulator.run_until([&] { return node->stopped(); }, 60s));
     CHECK(node->failed());
@@ -162,7 +162,7 @@ TEST_CASE("who watches an actor hears of its end once, on whatever worker; of on
   };
   for (const std::uint32_t workers : {1U, 2U, 4U}) {
     sim::Simulator simulator{2};
-    SimNode node{simulator, NodeOptions{"here"}, SimNode::Setup{workers, nullptr, nullptr}};
+    SimNode node{simulator, "here", {.workers = workers, .disk = false}};
     Script script;
     SpawnOptions first;
     first.worker = 0;
@@ -198,7 +198,7 @@ TEST_CASE("a node stops its actors in the reverse order of their start, children
 
 TEST_CASE("a child that does not stop within its limit is named, and the others stop without it") {
   sim::Simulator simulator{2};
-  SimNode node{simulator, NodeOptions{"here"}, SimNode::Setup{2, nullptr, nullptr}};
+  SimNode node{simulator, "here", {.workers = 2, .disk = false}};
   Script script;
   SpawnOptions stuck{.name = "stuck", .stop_limit = 3s};
   stuck.worker = 1;
@@ -218,7 +218,7 @@ TEST_CASE("a child that does not stop within its limit is named, and the others 
 
 TEST_CASE("an actor that is started while its supervisor stops is sent away at once, not after the limit") {
   sim::Simulator simulator{2};
-  SimNode node{simulator, NodeOptions{"here"}, SimNode::Setup{2, nullptr, nullptr}};
+  SimNode node{simulator, "here", {.workers = 2, .disk = false}};
   Script script;
   REQUIRE(node->spawn<Child>(SpawnOptions{}, &script, "first"));
   simulator.run_for(1ms);

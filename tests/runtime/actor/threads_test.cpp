@@ -9,6 +9,7 @@
 #include "platform/posix/loop_thread.h"
 #include "platform/posix/system_clock.h"
 #include "platform/posix/system_entropy.h"
+#include "testkit/recorded_log.h"
 #include "tests/runtime/script.h"
 
 namespace pannier::testing {
@@ -51,7 +52,7 @@ TEST_CASE("a node under load on four threads stops whole, a thousand times") {
   posix::SystemClock clock;
   posix::SystemEntropy entropy;
   for (int round = 0; round < 1000; ++round) {
-    QuietLog log;
+    testkit::RecordedLog log;
     std::atomic<std::uint64_t> handled{0};
     posix::EventWakeup stopped;
     std::vector<std::unique_ptr<posix::EventWakeup>> wakeups;

@@ -50,32 +50,30 @@ struct Listener : Actor<Listener, AnyTable> {
   std::string filter_;
 };
 
-/// A node without a store, its transport, and an actor that the test moves.
+/// A node without a store, and an actor that the test moves.
 struct Device {
   Device(sim::Simulator& sim, sim::Network& net, Script& notes, NodeOptions options)
-      : simulator(sim), script(notes), transport(net.make_transport(options.name)) {
-    node = std::make_unique<SimNode>(sim, std::move(options), SimNode::Setup{1, transport.get(), nullptr});
-    hand = *(*node)->spawn<Hand>();
-    CHECK((*node)->spawn<Echo>(SpawnOptions{.name = "echo"}, &notes));
+      : simulator(sim), script(notes), node(sim, &net, std::move(options), {.disk = false}) {
+    hand = *node->spawn<Hand>();
+    CHECK(node->spawn<Echo>(SpawnOptions{.name = "echo"}, &notes));
   }
   void ask(const std::string& whom, std::int64_t value, Duration timeout = 1s) {
-    let(simulator, **node, hand, [=, this](Hand& actor) {
+    let(simulator, *node, hand, [=, this](Hand& actor) {
       actor.ask<Number>(actor.ref(whom), make<Number>(value), timeout).then([=, this](Result<Table<Number>> answer) {
         script.note(answer ? std::to_string((*answer)->value()) : outcome(answer.error()));
       });
     });
   }
   void publish(const std::string& topic, std::int64_t value, PublishOptions options = {}) {
-    let(simulator, **node, hand, [=](Hand& actor) { CHECK(actor.publish(topic, make<Number>(value), options)); });
+    let(simulator, *node, hand, [=](Hand& actor) { CHECK(actor.publish(topic, make<Number>(value), options)); });
   }
   ActorRef<Listener> listen(const std::string& filter) {
-    return *(*node)->spawn<Listener>(SpawnOptions{}, &script, filter);
+    return *node->spawn<Listener>(SpawnOptions{}, &script, filter);
   }
 
   sim::Simulator& simulator;
   Script& script;
-  std::unique_ptr<sim::SimTransport> transport;
-  std::unique_ptr<SimNode> node;
+  SimNode node;
   ActorRef<Hand> hand;
 };
 

@@ -124,7 +124,7 @@ TEST_CASE("a link that is cut off answers what was in flight at once") {
   Fleet fleet;
   auto hub = fleet.hub();
   std::vector<Responder> questions;
-  REQUIRE((*hub->node)->spawn<Sphinx>(SpawnOptions{.name = "sphinx"}, &questions));
+  REQUIRE(hub->node->spawn<Sphinx>(SpawnOptions{.name = "sphinx"}, &questions));
   auto device = fleet.device("device");
   fleet.run(1s);
   device->ask("hub/sphinx", 1, 60s);
@@ -140,7 +140,7 @@ TEST_CASE("a question abroad has one outcome: not found, a timeout, or the reply
   Fleet fleet;
   auto hub = fleet.hub();
   std::vector<Responder> questions;
-  REQUIRE((*hub->node)->spawn<Sphinx>(SpawnOptions{.name = "sphinx"}, &questions));
+  REQUIRE(hub->node->spawn<Sphinx>(SpawnOptions{.name = "sphinx"}, &questions));
   auto device = fleet.device("device");
   fleet.run(1s);
   device->ask("hub/nobody", 1);
@@ -154,8 +154,8 @@ TEST_CASE("a question abroad has one outcome: not found, a timeout, or the reply
   questions[0].reply(make<Number>(5));
   fleet.run(1s);
   CHECK(fleet.script.take() == "");
-  CHECK((*hub->node)->dead_letters(DeadLetterReason::late_reply) +
-            (*device->node)->dead_letters(DeadLetterReason::late_reply) >=
+  CHECK(hub->node->dead_letters(DeadLetterReason::late_reply) +
+            device->node->dead_letters(DeadLetterReason::late_reply) >=
         1);
   questions.clear();
 }
@@ -170,9 +170,9 @@ TEST_CASE("a message from abroad names its sender, who can be told in turn") {
     void on(const Number& number) { script_->note("told " + std::to_string(number.value())); }
     Script* script_;
   };
-  const auto caller = *(*device->node)->spawn<Caller>(SpawnOptions{.name = "caller"}, &fleet.script);
+  const auto caller = *device->node->spawn<Caller>(SpawnOptions{.name = "caller"}, &fleet.script);
   fleet.run(1s);
-  REQUIRE((*device->node)->tell(caller, Hand::Order{}));
+  REQUIRE(device->node->tell(caller, Hand::Order{}));
   fleet.run(1s);
   CHECK(fleet.script.take() == "call me from device/caller; told 7");
 }
@@ -224,9 +224,9 @@ TEST_CASE("a node that stops says goodbye: its peers know at once") {
   auto hub = fleet.hub();
   auto device = fleet.device("device");
   fleet.run(2s);
-  (*hub->node)->stop();
+  hub->node->stop();
   fleet.run(500ms);
-  CHECK((*hub->node)->stopped());
+  CHECK(hub->node->stopped());
   device->ask("hub/echo", 1, 60s);
   fleet.run(1ms);
   CHECK(fleet.script.take() == "unreachable");
@@ -272,7 +272,7 @@ TEST_CASE("a question that came over a link may be passed on over another one") 
   auto hub = fleet.hub();
   auto near = fleet.device("near");
   auto far = fleet.device("far");
-  REQUIRE((*hub->node)->spawn<RelayAbroad>(SpawnOptions{.name = "relay"}));
+  REQUIRE(hub->node->spawn<RelayAbroad>(SpawnOptions{.name = "relay"}));
   fleet.run(1s);
   near->ask("hub/relay", 41);
   fleet.run(1s);

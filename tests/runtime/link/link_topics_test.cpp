@@ -45,7 +45,7 @@ TEST_CASE("a subscriber with several matching filters gets one copy") {
     void on(const AnyTable&) { script_->note("greedy"); }
     Script* script_;
   };
-  REQUIRE((*fleet.two->node)->spawn<Greedy>(SpawnOptions{}, &fleet.script));
+  REQUIRE(fleet.two->node->spawn<Greedy>(SpawnOptions{}, &fleet.script));
   fleet.run(1s);
   fleet.middle->publish("a/b", 1);
   CHECK(fleet.heard() == "greedy");
@@ -87,7 +87,7 @@ TEST_CASE("who unsubscribes, or ends, hears no more, and the other nodes stop se
     void on_start() { stop(victim_); }
     Ref victim_;
   };
-  REQUIRE((*fleet.two->node)->spawn<Reaper>(SpawnOptions{}, Ref{gone}));
+  REQUIRE(fleet.two->node->spawn<Reaper>(SpawnOptions{}, Ref{gone}));
   fleet.run(1s);
   fleet.one->publish("a/b", 2);
   CHECK(fleet.heard() == "");
@@ -98,11 +98,11 @@ TEST_CASE("who unsubscribes, or ends, hears no more, and the other nodes stop se
     void on(const Hand::Order&) { CHECK(unsubscribe("a/b")); }
     Script* script_;
   };
-  const auto fickle = *(*fleet.two->node)->spawn<Fickle>(SpawnOptions{}, &fleet.script);
+  const auto fickle = *fleet.two->node->spawn<Fickle>(SpawnOptions{}, &fleet.script);
   fleet.run(1s);
   fleet.one->publish("a/b", 3);
   CHECK(fleet.heard() == "fickle");
-  REQUIRE((*fleet.two->node)->tell(fickle, Hand::Order{}));
+  REQUIRE(fleet.two->node->tell(fickle, Hand::Order{}));
   fleet.run(1s);
   fleet.one->publish("a/b", 4);
   CHECK(fleet.heard() == "");
@@ -134,11 +134,10 @@ TEST_CASE("an actor that subscribes to one filter for two types gets both, and n
     void on(const Note& note) { script_->note(note.text()->str()); }
     Script* script_;
   };
-  REQUIRE((*fleet.two->node)->spawn<Both>(SpawnOptions{}, &fleet.script));
+  REQUIRE(fleet.two->node->spawn<Both>(SpawnOptions{}, &fleet.script));
   fleet.run(1s);
   fleet.one->publish("a", 1);
-  let(fleet.simulator, **fleet.one->node, fleet.one->hand,
-      [](Hand& actor) { CHECK(actor.publish("a", note("note"))); });
+  let(fleet.simulator, *fleet.one->node, fleet.one->hand, [](Hand& actor) { CHECK(actor.publish("a", note("note"))); });
   CHECK(fleet.heard() == "1; note");
 }
 

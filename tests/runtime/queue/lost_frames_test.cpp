@@ -5,9 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "runtime/queue/memory_store.h"
+#include "testkit/simulation.h"
 #include "tests/runtime/script.h"
-#include "transports/sim/network.h"
 
 namespace pannier::testing {
 namespace {
@@ -26,41 +25,31 @@ struct Eater : Actor<Eater, Number> {
 /// A tablet that sends to a hub, over a path that loses everything in one direction for a while.
 struct Path {
   Path() {
-    hub = std::make_unique<SimNode>(simulator, NodeOptions{.name = "hub", .listen = {"sim://hub"}},
-                                    SimNode::Setup{1, hub_transport.get(), &hub_store});
-    tablet = std::make_unique<SimNode>(
-        simulator, NodeOptions{.name = "tablet", .links = {{.node = "hub", .address = "sim://hub"}}},
-        SimNode::Setup{1, tablet_transport.get(), &tablet_store});
-    hand = *(*tablet)->spawn<Hand>();
-    REQUIRE((*hub)->spawn<Eater>(SpawnOptions{}, &script));
-    simulator.run_for(1s);
+    hand = tablet.spawn<Hand>(SpawnOptions{});
+    hub.spawn<Eater>(SpawnOptions{}, &script);
+    sim.advance(1s);
   }
   void lose_all(const char* from, const char* to, double loss) {
     sim::PathOptions options;
     options.loss = loss;
-    network.set_direction(from, to, options);
+    sim.network().set_direction(from, to, options);
   }
   void enqueue(std::int64_t value) {
-    let(simulator, **tablet, hand, [=](Hand& self) { self.enqueue("hub/orders", "", make<Number>(value)).forget(); });
+    let(sim.simulator(), *tablet, hand,
+        [=](Hand& self) { self.enqueue("hub/orders", "", make<Number>(value)).forget(); });
   }
   [[nodiscard]] std::uint64_t waiting() {
-    const auto streams = tablet_store.streams();
+    const auto streams = tablet.store().streams();
     REQUIRE(streams);
     std::uint64_t sum = 0;
-    for (const Stream& stream : *streams) sum += stream.messages;
+    for (const Stream& stream : *streams) sum += stream[RowState::ready].messages;
     return sum;
   }
 
-  sim::Simulator simulator{3};
-  sim::Network network{simulator};
-  sim::SeededEntropy entropy{3};
-  MemoryStore hub_store{entropy};
-  MemoryStore tablet_store{entropy};
-  std::unique_ptr<sim::SimTransport> hub_transport = network.make_transport("hub");
-  std::unique_ptr<sim::SimTransport> tablet_transport = network.make_transport("tablet");
+  testkit::Simulation sim{3};
+  SimNode& hub = sim.add({.name = "hub", .listen = {"sim://hub"}});
+  SimNode& tablet = sim.add({.name = "tablet", .links = {{.node = "hub", .address = "sim://hub"}}});
   Script script;
-  std::unique_ptr<SimNode> hub;
-  std::unique_ptr<SimNode> tablet;
   ActorRef<Hand> hand;
 };
 
@@ -68,11 +57,11 @@ TEST_CASE("an acknowledgement that is lost while the link lives is made up for: 
   Path path;
   path.lose_all("hub", "tablet", 1.0);
   path.enqueue(1);
-  path.simulator.run_for(1s);
+  path.sim.advance(1s);
   path.lose_all("hub", "tablet", 0.0);
   CHECK(path.script.take() == "ate 1");
   CHECK(path.waiting() == 1);
-  path.simulator.run_for(60s);
+  path.sim.advance(60s);
   CHECK(path.waiting() == 0);
   CHECK(path.script.take().empty());
 }
@@ -81,10 +70,10 @@ TEST_CASE("a row that is lost while the link lives goes again, in its place") {
   Path path;
   path.lose_all("tablet", "hub", 1.0);
   path.enqueue(1);
-  path.simulator.run_for(1s);
+  path.sim.advance(1s);
   path.lose_all("tablet", "hub", 0.0);
   path.enqueue(2);  // names the row before it, which the hub has not seen
-  path.simulator.run_for(60s);
+  path.sim.advance(60s);
   CHECK(path.script.take() == "ate 1; ate 2");
   CHECK(path.waiting() == 0);
 }

@@ -6,75 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "runtime/queue/memory_store.h"
-#include "tests/runtime/script.h"
-#include "tests/support/faulty_store.h"
+#include "tests/runtime/queue/queue_bench.h"
 
 namespace pannier::testing {
 namespace {
 
 using namespace std::chrono_literals;
-
-/// A node with a store that the test breaks.
-struct Bench {
-  explicit Bench(std::vector<LaneOptions> lanes = {}) : lanes_(std::move(lanes)) { start(); }
-  void start() {
-    node.emplace(simulator, NodeOptions{.name = "here", .lanes = lanes_}, SimNode::Setup{1, nullptr, &store});
-    hand = *(*node)->spawn<Hand>();
-    simulator.run_for(1ms);
-  }
-  void restart() {
-    node.reset();
-    start();
-  }
-  void enqueue(const std::string& lane, const std::string& key, std::int64_t value) {
-    let(simulator, **node, hand, [=, this](Hand& actor) {
-      actor.enqueue(lane, key, make<Number>(value)).then([=, this](Result<Receipt> receipt) {
-        script.note(std::to_string(value) + (receipt ? " stored" : " " + outcome(receipt.error())));
-      });
-    });
-  }
-  QueueStatus status(std::size_t rows = 0) {
-    QueueStatus found;
-    let(simulator, **node, hand, [&](Hand& actor) {
-      actor.ask<QueueStatus>(LocalRef{(*node)->system().queue}, Inspect{{}, rows}, 1s).then([&](Result<QueueStatus> s) {
-        REQUIRE(s);
-        found = std::move(*s);
-      });
-    });
-    simulator.run_for(1ms);
-    return found;
-  }
-  std::size_t state(const std::string& prefix) {
-    std::size_t count = 0;
-    REQUIRE(real.read_state(prefix, [&](std::string_view, std::span<const std::byte>) { return ++count > 0; }));
-    return count;
-  }
-  void run(Duration span = 10ms) { simulator.run_for(span); }
-
-  sim::Simulator simulator{7};
-  sim::SeededEntropy entropy{7};
-  MemoryStore real{entropy};
-  FaultyStore store{real};
-  std::vector<LaneOptions> lanes_;
-  std::optional<SimNode> node;
-  ActorRef<Hand> hand;
-  Script script;
-};
-
-using OnDelivery = std::function<void(std::int64_t value, const std::string& key, Delivery delivery)>;
-
-struct Consumer : Actor<Consumer, Number> {
-  Consumer(std::string lane, ConsumeOptions options, OnDelivery act)
-      : lane_(std::move(lane)), options_(options), act_(std::move(act)) {}
-  void on_start() { CHECK(consume<Number>(lane_, options_)); }
-  void on(const Number& number, const Delivery& delivery) { act_(number.value(), std::string{label()}, delivery); }
-
- private:
-  std::string lane_;
-  ConsumeOptions options_;
-  OnDelivery act_;
-};
 
 /// Keeps its deliveries until it is stopped, and says nothing.
 struct Keeper : Actor<Keeper, Number> {
@@ -95,10 +32,10 @@ TEST_CASE("a consumer that is stopped gives back what it holds, and no attempt i
   bench.enqueue("orders", "k", 1);
   bench.script.take();
   for (int life = 0; life < 5; ++life) {
-    const auto keeper = *(*bench.node)->spawn<Keeper>(SpawnOptions{}, &bench.script);
+    const auto keeper = *bench.node->spawn<Keeper>(SpawnOptions{}, &bench.script);
     bench.run(1s);
     CHECK(bench.script.take() == "holds 1");
-    let(bench.simulator, **bench.node, bench.hand, [keeper](Hand& self) { self.stop(keeper); });
+    let(bench.simulator, *bench.node, bench.hand, [keeper](Hand& self) { self.stop(keeper); });
     bench.run(1s);
   }
   const QueueStatus status = bench.status(10);
@@ -118,8 +55,8 @@ TEST_CASE("a node uses so many lanes and no more: the next one is refused, the o
 
 TEST_CASE("a receipt comes only after the commit; a commit that fails fails everyone who waited for it") {
   Bench bench;
-  bench.store.fail_commits(1);
-  let(bench.simulator, **bench.node, bench.hand, [&](Hand& actor) {
+  bench.node.disk().fail_commits(1);
+  let(bench.simulator, *bench.node, bench.hand, [&](Hand& actor) {
     for (const int value : {1, 2, 3}) {
       actor.enqueue("lane", "", make<Number>(value)).then([&bench, value](Result<Receipt> receipt) {
         bench.script.note(std::to_string(value) + (receipt ? " stored" : " " + outcome(receipt.error())));
@@ -131,12 +68,12 @@ TEST_CASE("a receipt comes only after the commit; a commit that fails fails ever
   bench.enqueue("lane", "", 4);
   CHECK(bench.script.take() == "4 stored");
   REQUIRE(bench.status().streams.size() == 1);
-  CHECK(bench.status().streams[0].messages == 1);
+  CHECK(bench.status().streams[0][RowState::ready].messages == 1);
 }
 
 TEST_CASE("a batch is stored whole or not at all, also where the numbers give out in the middle of it") {
   Bench bench;
-  bench.store.fail_sequence_after(1);
+  bench.node.disk().fail_sequence_after(1);
   const auto store_three = [&](Hand& actor) {
     Batch batch;
     batch.enqueue("one", "", make<Number>(1)).enqueue("two", "", make<Number>(2)).put_state("s", make<Number>(3));
@@ -144,11 +81,11 @@ TEST_CASE("a batch is stored whole or not at all, also where the numbers give ou
       bench.script.note(receipt ? "stored" : outcome(receipt.error()));
     });
   };
-  let(bench.simulator, **bench.node, bench.hand, store_three);
+  let(bench.simulator, *bench.node, bench.hand, store_three);
   CHECK(bench.script.take() == "storage_io");
-  for (const StreamStatus& stream : bench.status().streams) CHECK(stream.messages == 0);
+  for (const StreamStatus& stream : bench.status().streams) CHECK(stream[RowState::ready].messages == 0);
   CHECK(bench.state("s") == 0);
-  let(bench.simulator, **bench.node, bench.hand, store_three);
+  let(bench.simulator, *bench.node, bench.hand, store_three);
   CHECK(bench.script.take() == "stored");
   CHECK(bench.status().streams.size() == 2);
   CHECK(bench.state("s") == 1);
@@ -156,7 +93,7 @@ TEST_CASE("a batch is stored whole or not at all, also where the numbers give ou
 
 TEST_CASE("a batch without anything in it is answered at once") {
   Bench bench;
-  let(bench.simulator, **bench.node, bench.hand, [&](Hand& actor) {
+  let(bench.simulator, *bench.node, bench.hand, [&](Hand& actor) {
     actor.commit({}).then([&](Result<Receipt> receipt) { bench.script.note(receipt ? "done" : "refused"); });
   });
   CHECK(bench.script.text() == "done");
@@ -164,7 +101,7 @@ TEST_CASE("a batch without anything in it is answered at once") {
 
 TEST_CASE("lanes first used in a group that failed do not mix up their messages later") {
   Bench bench;
-  bench.store.fail_commits(1);
+  bench.node.disk().fail_commits(1);
   bench.enqueue("there/first", "", 1);
   bench.enqueue("there/second", "", 2);
   bench.enqueue("there/first", "", 3);
@@ -179,12 +116,11 @@ TEST_CASE("a lane at its quota refuses, drains, and takes messages again") {
   Bench bench{{{.name = "small", .max_messages = 2}}};
   for (const int value : {1, 2, 3}) bench.enqueue("small", "", value);
   CHECK(bench.script.take() == "1 stored; 2 stored; 3 full");
-  REQUIRE((*bench.node)
-              ->spawn<Consumer>(SpawnOptions{}, "small", ConsumeOptions{},
-                                OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                  bench.script.note("handled " + std::to_string(value));
-                                  d.done();
-                                }}));
+  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "small", ConsumeOptions{},
+                                      OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
+                                        bench.script.note("handled " + std::to_string(value));
+                                        d.done();
+                                      }}));
   bench.run();
   bench.enqueue("small", "", 4);
   CHECK(bench.script.take() == "handled 1; handled 2; 4 stored; handled 4");
@@ -194,13 +130,12 @@ TEST_CASE("a poison message is parked with its cause after its attempts, and the
   Bench bench;
   for (const int value : {1, 2}) bench.enqueue("lane", "key", value);
   bench.script.take();
-  REQUIRE((*bench.node)
-              ->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{.max_attempts = 3},
-                                OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                  bench.script.note(std::to_string(value));
-                                  if (value == 1) d.retry(50ms, "the printer is out of paper");
-                                  if (value == 2) d.done();
-                                }}));
+  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{.max_attempts = 3},
+                                      OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
+                                        bench.script.note(std::to_string(value));
+                                        if (value == 1) d.retry(50ms, "the printer is out of paper");
+                                        if (value == 2) d.done();
+                                      }}));
   bench.run(10s);
   CHECK(bench.script.text() == "1; 1; 1; 2");
   const QueueStatus status = bench.status(10);
@@ -214,11 +149,10 @@ TEST_CASE("a handler that throws is the cause of a retry, and in the end of park
   Bench bench;
   bench.enqueue("lane", "key", 1);
   SpawnOptions patient;
-  REQUIRE((*bench.node)
-              ->spawn<Consumer>(patient, "lane", ConsumeOptions{.max_attempts = 2},
-                                OnDelivery{[](std::int64_t, const std::string&, const Delivery&) {
-                                  throw std::runtime_error("no such printer");
-                                }}));
+  REQUIRE(bench.node->spawn<Consumer>(patient, "lane", ConsumeOptions{.max_attempts = 2},
+                                      OnDelivery{[](std::int64_t, const std::string&, const Delivery&) {
+                                        throw std::runtime_error("no such printer");
+                                      }}));
   bench.run(10s);
   const QueueStatus status = bench.status(10);
   REQUIRE(status.rows.size() == 1);
@@ -233,12 +167,11 @@ TEST_CASE("one of a key is in hand at a time, in order; other keys pass, up to t
   for (const auto& [key, value] : messages) bench.enqueue("lane", key, value);
   bench.script.take();
   std::map<std::int64_t, Delivery> hands;
-  REQUIRE((*bench.node)
-              ->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{.window = 3},
-                                OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                  bench.script.note(std::to_string(value));
-                                  hands.emplace(value, d);
-                                }}));
+  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{.window = 3},
+                                      OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
+                                        bench.script.note(std::to_string(value));
+                                        hands.emplace(value, d);
+                                      }}));
   bench.run();
   CHECK(bench.script.take() == "1; 3; 4");
   hands.extract(3).mapped().done();
@@ -263,18 +196,18 @@ TEST_CASE("a consumer that is built anew gets again what it had in its hands") {
   for (const int value : {1, 2, 3}) bench.enqueue("lane", "", value);
   bench.script.take();
   bool broken = false;
-  REQUIRE((*bench.node)
-              ->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{},
-                                OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                  bench.script.note(std::to_string(value));
-                                  if (value == 2 && !std::exchange(broken, true)) throw std::runtime_error("x");
-                                  d.done({});
-                                }}));
+  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{},
+                                      OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
+                                        bench.script.note(std::to_string(value));
+                                        if (value == 2 && !std::exchange(broken, true)) throw std::runtime_error("x");
+                                        d.done({});
+                                      }}));
   bench.run(10s);
   CHECK(bench.script.lines.size() >= 4);
   CHECK(std::count(bench.script.lines.begin(), bench.script.lines.end(), "1") == 1);
   CHECK(std::count(bench.script.lines.begin(), bench.script.lines.end(), "2") == 2);
-  for (const StreamStatus& stream : bench.status().streams) CHECK(stream.messages + stream.in_flight == 0);
+  for (const StreamStatus& stream : bench.status().streams)
+    CHECK(stream[RowState::ready].messages + stream.in_flight == 0);
 }
 
 TEST_CASE("what was not done before a crash is delivered after it; what was done is not") {
@@ -287,13 +220,13 @@ TEST_CASE("what was not done before a crash is delivered after it; what was done
     if (value == 1) d.done(std::move(Batch{}.put_state("effect", make<Number>(1))));
     if (value == 2) kept.push_back(d);
   };
-  REQUIRE((*bench.node)->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{}, act));
+  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{}, act));
   bench.run();
   CHECK(bench.script.take() == "1; 2");
   CHECK(bench.state("effect") == 1);
   kept.clear();
   bench.restart();
-  REQUIRE((*bench.node)->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{}, act));
+  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{}, act));
   bench.run();
   CHECK(bench.script.take() == "2");
   kept.clear();
@@ -303,21 +236,20 @@ TEST_CASE("on a full disk nothing new is taken, what is done is still kept, and 
   Bench bench;
   for (const int value : {1, 2}) bench.enqueue("lane", "", value);
   bench.script.take();
-  bench.store.fill_disk(true);
+  bench.node.disk().fill_disk(true);
   bench.enqueue("lane", "", 3);
-  REQUIRE((*bench.node)
-              ->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{},
-                                OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                  bench.script.note("handled " + std::to_string(value));
-                                  Batch effects;
-                                  if (value == 2) effects.enqueue("elsewhere/lane", "", make<Number>(20));
-                                  d.done(effects);
-                                }}));
+  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{},
+                                      OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
+                                        bench.script.note("handled " + std::to_string(value));
+                                        Batch effects;
+                                        if (value == 2) effects.enqueue("elsewhere/lane", "", make<Number>(20));
+                                        d.done(effects);
+                                      }}));
   bench.run(1s);
   // 2 waits: its effect needs room. 1 shared its group, and is done again without it.
   CHECK(bench.script.take() == "3 storage_full; handled 1; handled 2; handled 1");
   CHECK(bench.status().handled == 1);
-  bench.store.fill_disk(false);
+  bench.node.disk().fill_disk(false);
   bench.run(1s);
   CHECK(bench.status().handled == 2);
   bench.enqueue("lane", "", 4);
@@ -329,19 +261,18 @@ TEST_CASE("a row that is gone from under its delivery fails nobody else") {
   for (const int value : {1, 2}) bench.enqueue("lane", "", value);
   std::vector<Delivery> hands;
   int handed_out = 0;
-  REQUIRE((*bench.node)
-              ->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{},
-                                OnDelivery{[&](std::int64_t, const std::string&, const Delivery& d) {
-                                  ++handed_out;
-                                  hands.push_back(d);
-                                }}));
+  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{},
+                                      OnDelivery{[&](std::int64_t, const std::string&, const Delivery& d) {
+                                        ++handed_out;
+                                        hands.push_back(d);
+                                      }}));
   bench.run();
   REQUIRE(hands.size() == 2);
-  const auto lane = bench.real.stream(Box::inbox, "", "lane");
+  const auto lane = bench.node.store().stream(Box::inbox, "", "lane");
   REQUIRE(lane);
-  REQUIRE(bench.real.begin());
-  REQUIRE(bench.real.erase(*lane, 1));
-  REQUIRE(bench.real.commit(Durability::fsynced));
+  REQUIRE(bench.node.store().begin());
+  REQUIRE(bench.node.store().erase(*lane, 1));
+  REQUIRE(bench.node.store().commit(Durability::fsynced));
   hands[1].done(std::move(Batch{}.put_state("kept", make<Number>(2))));  // both words share a group
   hands[0].park("damaged");
   bench.run(1s);
@@ -355,20 +286,19 @@ TEST_CASE("rows that could not be read are read later") {
   for (const int value : {1, 2}) bench.enqueue("lane", "", value);
   bench.script.take();
   bench.restart();
-  bench.store.fail_reads(1);
-  REQUIRE((*bench.node)
-              ->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{},
-                                OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                  bench.script.note(std::to_string(value));
-                                  d.done();
-                                }}));
+  bench.node.disk().fail_reads(1);
+  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{},
+                                      OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
+                                        bench.script.note(std::to_string(value));
+                                        d.done();
+                                      }}));
   bench.run(10s);
   CHECK(bench.script.take() == "1; 2");
 }
 
 TEST_CASE("ten thousand messages of a backlog are handled in order, however few are held in memory") {
   Bench bench;
-  let(bench.simulator, **bench.node, bench.hand, [](Hand& actor) {
+  let(bench.simulator, *bench.node, bench.hand, [](Hand& actor) {
     Batch batch;
     for (int i = 1; i <= 10'000; ++i) batch.enqueue("lane", "", make<Number>(i));
     actor.commit(std::move(batch)).forget();
@@ -376,13 +306,12 @@ TEST_CASE("ten thousand messages of a backlog are handled in order, however few 
   bench.restart();
   std::int64_t last = 0;
   bool in_order = true;
-  REQUIRE((*bench.node)
-              ->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{.window = 64},
-                                OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                  in_order = in_order && value == last + 1;
-                                  last = value;
-                                  d.done();
-                                }}));
+  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{.window = 64},
+                                      OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
+                                        in_order = in_order && value == last + 1;
+                                        last = value;
+                                        d.done();
+                                      }}));
   bench.run(10s);
   CHECK(in_order);
   CHECK(last == 10'000);

@@ -5,12 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "platform/sim/seeded_entropy.h"
-#include "platform/sim/simulator.h"
-#include "runtime/queue/memory_store.h"
+#include "testkit/simulation.h"
 #include "tests/runtime/schema/messages.fbs.h"
-#include "tests/support/faulty_store.h"
-#include "tests/support/sim_node.h"
 
 namespace pannier::testing {
 namespace {
@@ -22,7 +18,7 @@ using Story = std::vector<std::string>;
 
 /// Answers each message of lane "in" with one to lane "out", ends the delivery with the same commit, and tells.
 struct Echo : Actor<Echo, Number> {
-  Echo(Story* told, FaultyStore* disk) : story(told), store(disk) {}
+  Echo(Story* told, testkit::FaultyStore* disk) : story(told), store(disk) {}
   void on_start() { REQUIRE(consume<Number>("in")); }
   void on(const Number& number, Delivery delivery) {
     if (number.value() == 2 && !std::exchange(failed, true)) store->fail_commits(1);
@@ -39,7 +35,7 @@ struct Echo : Actor<Echo, Number> {
     }
   }
   Story* story;
-  FaultyStore* store;
+  testkit::FaultyStore* store;
   bool failed = false;
 };
 
@@ -49,37 +45,32 @@ struct Source : Actor<Source, Number> {
 
 struct Bench {
   Bench() {
-    echo = *node->spawn<Echo>({}, &story, &store);
-    source = *node->spawn<Source>();
-    simulator.run_for(1ms);
+    sim.spawn<Echo>(&story, &sim.node().disk());
+    source = sim.spawn<Source>();
+    sim.advance(1ms);
   }
   void put(std::int64_t value) {
-    REQUIRE(node->tell(source, make<Number>(value)));
-    simulator.run_for(1ms);
+    REQUIRE(sim.node()->tell(source, make<Number>(value)));
+    sim.advance(1ms);
   }
   /// Rows that wait in a lane of the inbox.
   std::uint64_t waiting(const std::string& lane) {
-    const auto streams = memory.streams();  // named: the loop would not keep it alive
+    const auto streams = sim.node().store().streams();  // named: the loop would not keep it alive
     for (const Stream& stream : *streams) {
-      if (stream.box == Box::inbox && stream.lane == lane) return stream.messages;
+      if (stream.box == Box::inbox && stream.lane == lane) return stream[RowState::ready].messages;
     }
     return 0;
   }
 
-  sim::Simulator simulator{1};
-  sim::SeededEntropy entropy{7};
-  MemoryStore memory{entropy};
-  FaultyStore store{memory};
   Story story;
-  SimNode node{simulator, NodeOptions{.name = "here"}, SimNode::Setup{1, nullptr, &store}};
-  ActorRef<Echo> echo;
+  testkit::Simulation sim;
   ActorRef<Source> source;
 };
 
 TEST_CASE("a commit that ends a delivery tells its receipt, and the message does not come again") {
   Bench bench;
   bench.put(1);
-  bench.simulator.run_for(10s);
+  bench.sim.advance(10s);
   CHECK(bench.story == Story{"1 stored"});
   CHECK(bench.waiting("in") == 0);
   CHECK(bench.waiting("out") == 1);
@@ -89,7 +80,7 @@ TEST_CASE("where such a commit fails nothing of it is stored, its actor hears so
   Bench bench;
   bench.put(1);
   bench.put(2);
-  bench.simulator.run_for(10s);
+  bench.sim.advance(10s);
   CHECK(bench.story == Story{"1 stored", "2 storage_io", "2 stored"});
   CHECK(bench.waiting("in") == 0);
   CHECK(bench.waiting("out") == 2);
@@ -98,7 +89,7 @@ TEST_CASE("where such a commit fails nothing of it is stored, its actor hears so
 TEST_CASE("a delivery ends once: a second commit of it is rejected and stores nothing") {
   Bench bench;
   bench.put(13);
-  bench.simulator.run_for(10s);
+  bench.sim.advance(10s);
   CHECK(bench.story == Story{"13 again: rejected", "13 stored"});
   CHECK(bench.waiting("out") == 1);
 }
@@ -119,29 +110,51 @@ struct Answering : Actor<Answering, Number, Note> {
 };
 
 TEST_CASE("a plain handler of a delivery may return an answer, and fails its actor by returning an error") {
-  sim::Simulator simulator{1};
-  sim::SeededEntropy entropy{7};
-  MemoryStore store{entropy};
-  SimNode node{simulator, NodeOptions{.name = "here"}, SimNode::Setup{1, nullptr, &store}};
   Story story;
+  testkit::Simulation sim;
   struct Both : Actor<Both, Number> {
     void on(const Number& number) {
       enqueue("in", "k", make<Number>(number.value())).forget();
       enqueue("in", "k", make<Note>("x", flatbuffers::Offset<flatbuffers::Vector<std::int64_t>>{})).forget();
     }
   };
-  REQUIRE(node->spawn<Answering>({}, &story));
-  const auto both = *node->spawn<Both>();
-  REQUIRE(node->tell(both, make<Number>(1)));
-  simulator.run_for(60s);
+  sim.spawn<Answering>(&story);
+  const auto both = sim.spawn<Both>();
+  REQUIRE(sim.node()->tell(both, make<Number>(1)));
+  sim.advance(60s);
   CHECK(story == Story{"number 1", "note x", "note x"});
-  CHECK(node->dead_letters(DeadLetterReason::handler_failed) == 2);
+  CHECK(sim.node()->dead_letters(DeadLetterReason::handler_failed) == 2);
   Story streams;
-  const auto kept = store.streams();
+  const auto kept = sim.node().store().streams();
   for (const Stream& stream : *kept) {
-    streams.push_back(stream.lane + " " + std::to_string(stream.messages) + " parked " + std::to_string(stream.parked));
+    streams.push_back(stream.lane + " " + std::to_string(stream[RowState::ready].messages) + " parked " +
+                      std::to_string(stream[RowState::parked].messages));
   }
   CHECK(streams == Story{"in 0 parked 1"});
+  Story causes;
+  REQUIRE(sim.node().store().read(kept->front().id, RowState::parked, 0, 10, [&](const Row& row) {
+    causes.emplace_back(row.cause);
+    return true;
+  }));
+  CHECK(causes == Story{"failed"});  // what the handler said, not that it said nothing of the delivery
+}
+
+/// Takes a share of the bytes, and says nothing of the delivery.
+struct Sharer : Actor<Sharer, Number> {
+  explicit Sharer(Story* told) : story(told) {}
+  void on_start() { REQUIRE(consume<Number>("in", {.window = 1})); }
+  void on(const Table<Number>& number) { story->push_back("has " + std::to_string(number->value())); }
+  Story* story;
+};
+
+TEST_CASE("a delivery to a handler that takes a share of the table is done when that returns") {
+  Story story;
+  testkit::Simulation sim;
+  sim.spawn<Sharer>(&story);
+  testkit::Probe source = sim.probe();
+  for (const int value : {1, 2}) REQUIRE(source.enqueue("in", "k", make<Number>(value)));
+  sim.advance(60s);
+  CHECK(story == Story{"has 1", "has 2"});
 }
 
 }  // namespace

@@ -1,13 +1,7 @@
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <array>
-#include <cstdio>
 #include <set>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -16,9 +10,8 @@
 #include "runtime/queue/sqlite_store.h"
 #include "tests/contract/store_contract.h"
 #include "tests/runtime/queue/sqlite_support.h"
+#include "tests/support/child_process.h"
 #include "tests/support/fixtures.h"
-
-extern char** environ;
 
 namespace {
 
@@ -29,60 +22,12 @@ using pannier::testing::refusal;
 using pannier::testing::TempFolder;
 using pannier::testing::written_payload;
 
-/// A child program with its output in a pipe. Its end is awaited; what still runs at the end of a test is
-/// killed.
-class Child {
- public:
-  explicit Child(std::vector<std::string> arguments) {
+struct Child : pannier::testing::ChildProcess {
+  explicit Child(std::vector<std::string> arguments) : ChildProcess(with_program(std::move(arguments))) {}
+  static std::vector<std::string> with_program(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), PANNIER_STORE_WRITER);
-    std::vector<char*> argv;
-    for (std::string& argument : arguments) argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    std::array<int, 2> out{};
-    std::array<int, 2> in{};
-    REQUIRE(pipe(out.data()) == 0);
-    REQUIRE(pipe(in.data()) == 0);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, in[0], 0);
-    posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-    for (const int end : {in[0], in[1], out[0], out[1]}) posix_spawn_file_actions_addclose(&actions, end);
-    REQUIRE(posix_spawn(&process_, argv[0], &actions, nullptr, argv.data(), environ) == 0);
-    posix_spawn_file_actions_destroy(&actions);
-    close(in[0]);
-    close(out[1]);
-    input_ = in[1];
-    output_ = fdopen(out[0], "r");
-    REQUIRE(output_ != nullptr);
+    return arguments;
   }
-  ~Child() {
-    if (process_ > 0) kill_and_wait();
-    close(input_);
-    fclose(output_);
-  }
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
-
-  /// The next line that is whole; false at the end of its output.
-  bool line(std::string& out) {
-    std::array<char, 512> buffer{};
-    if (fgets(buffer.data(), buffer.size(), output_) == nullptr) return false;
-    out = buffer.data();
-    if (out.empty() || out.back() != '\n') return false;
-    out.pop_back();
-    return true;
-  }
-
-  void kill_and_wait() {
-    kill(process_, SIGKILL);
-    waitpid(process_, nullptr, 0);
-    process_ = 0;
-  }
-
- private:
-  pid_t process_ = 0;
-  int input_ = -1;
-  FILE* output_ = nullptr;
 };
 
 }  // namespace
@@ -143,7 +88,7 @@ TEST_CASE("what was acknowledged is there after kill -9 in mid-work, and no numb
                        })
                 .ok());
     CHECK(store->counters().corrupt_rows == 0);
-    CHECK(stream_of(*store, *stream).messages == found.size());
+    CHECK(stream_of(*store, *stream)[RowState::ready].messages == found.size());
     for (const Sequence sequence : acknowledged) CHECK(found.contains(sequence));
     // What is there was acknowledged, or announced, or belongs to the one group whose answer the kill cut
     // off.

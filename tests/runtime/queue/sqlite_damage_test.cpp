@@ -33,11 +33,11 @@ TEST_CASE("versions and formats that are not ours are refused and left as they a
   REQUIRE(content.size() > 4096);
 
   SUBCASE("a newer version") {
-    content[63] = 2;  // user_version: 4 bytes, big-endian, at 60 (SQLite's file format).
+    content[63] = 3;  // user_version: 4 bytes, big-endian, at 60 (SQLite's file format).
     save(path, content);
     const Error error = refusal(options);
     CHECK(error.code == ErrorCode::unsupported);
-    CHECK(error.detail.find("version 2") != std::string::npos);
+    CHECK(error.detail.find("version 3") != std::string::npos);
     CHECK(load(path) == content);
   }
   SUBCASE("a version that never was") {
@@ -112,8 +112,8 @@ TEST_CASE("a row whose payload rotted is counted, moved aside, and never served"
     CHECK(store->counters().corrupt_rows == 1);
     CHECK(read_sequences(*store, stream) == kept);
     CHECK(store->counters().corrupt_rows == 1);  // Moved aside, not met again.
-    CHECK(stream_of(*store, stream).messages == 2);
-    CHECK(stream_of(*store, stream).parked == 1);
+    CHECK(stream_of(*store, stream)[RowState::ready].messages == 2);
+    CHECK(stream_of(*store, stream)[RowState::parked].messages == 1);
   }
   const std::unique_ptr<Store> store = open_or_fail(options);
   REQUIRE(store
@@ -126,12 +126,12 @@ TEST_CASE("a row whose payload rotted is counted, moved aside, and never served"
                      })
               .ok());
   REQUIRE(store->begin().ok());
-  CHECK(store->mark(stream, rows[2], RowState::ready, 0, "").error().code == ErrorCode::corrupt);
+  CHECK(store->mark(stream, rows[2], {RowState::ready, 0, ""}).error().code == ErrorCode::corrupt);
   store->rollback();
   REQUIRE(store->begin().ok());
   REQUIRE(store->erase(stream, rows[2]).ok());
   REQUIRE(store->commit(Durability::fsynced).ok());
-  CHECK(stream_of(*store, stream).parked == 0);
+  CHECK(stream_of(*store, stream)[RowState::parked].messages == 0);
 }
 
 TEST_CASE("one flipped bit anywhere in the file is refused, counted, or harmless, but never served") {

@@ -70,7 +70,7 @@ TEST_CASE("at its cap a store refuses new messages, still removes, and then take
 
   // Marks and watermarks have room kept for them.
   REQUIRE(store->begin().ok());
-  REQUIRE(store->mark(stream, rows[0], RowState::parked, 5, "poison").ok());
+  REQUIRE(store->mark(stream, rows[0], {RowState::parked, 5, "poison"}).ok());
   REQUIRE(store->put_watermark({"tablet-3", 1, "orders", 5}).ok());
   REQUIRE(store->commit(Durability::fsynced).ok());
 

@@ -1,11 +1,11 @@
-#include "tests/support/faulty_store.h"
+#include "testkit/faulty_store.h"
 #include "platform/sim/seeded_entropy.h"
 #include "runtime/queue/memory_store.h"
 #include "tests/contract/store_contract.h"
 
 namespace pannier::testing {
 
-/// The tests' own broken store is a good one while nothing is broken.
+/// The test kit's broken store is a good one while nothing is broken.
 class FaultyStoreFixture {
  public:
   [[nodiscard]] Store& store() { return store_; }
@@ -13,7 +13,7 @@ class FaultyStoreFixture {
  private:
   sim::SeededEntropy entropy_{7};
   MemoryStore real_{entropy_};
-  FaultyStore store_{real_};
+  testkit::FaultyStore store_{real_};
 };
 
 }  // namespace pannier::testing

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "platform/clock.h"
+#include "runtime/limits.h"
+
+namespace pannier {
+
+/// How many bytes of rows may be on their way to one node. As much as a fast link can take, and on a slow one so little
+/// that a row which must go now does not stand behind seconds of others in buffers that nobody can reach into: the
+/// window grows while acknowledgements come as soon as they ever did, and shrinks once they come later by more than a
+/// target (LEDBAT, RFC 6817, with its target of 100 ms, and multiplicative decrease). A value; one thread.
+class FlowWindow {
+ public:
+  static constexpr std::size_t kLeast = limits::kFrameTargetBytes;
+  static constexpr std::size_t kMost = limits::kOutboxWindowBytes;
+  static constexpr Duration kTarget = std::chrono::milliseconds{100};
+
+  [[nodiscard]] std::size_t bytes() const noexcept { return window_; }
+
+  /// A row of `bytes` was acknowledged `delay` after it was sent.
+  void acknowledged(std::size_t bytes, Duration delay, MonoTime now) noexcept {
+    least_delay_ = std::min(least_delay_, delay);
+    const Duration queued = delay - least_delay_;
+    if (queued <= kTarget / 2) {
+      window_ = std::min(window_ + bytes, kMost);
+    } else if (queued > kTarget && now - shrunk_ >= delay) {  // once for each round of what is in flight
+      window_ = std::max(window_ - window_ / 4, kLeast);
+      shrunk_ = now;
+    }
+  }
+
+ private:
+  std::size_t window_ = 2 * kLeast;
+  Duration least_delay_ = Duration::max();
+  MonoTime shrunk_{};
+};
+
+}  // namespace pannier

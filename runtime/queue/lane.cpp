@@ -1,0 +1,46 @@
+#include "runtime/queue/lane.h"
+
+#include "runtime/actor/directory.h"
+
+namespace pannier {
+
+Result<void> check(const LaneOptions& lane) {
+  const auto wrong = [&](const std::string& what) {
+    return Error{ErrorCode::invalid_argument, "lane '" + lane.name + "': " + what};
+  };
+  if (!valid_name(lane.name, limits::kLaneNameBytes) ||
+      (!lane.forward_to.empty() && !valid_name(lane.forward_to, limits::kNodeNameBytes))) {
+    return wrong("names are of a-z 0-9 . _ - only, 1 to 64 characters.");
+  }
+  if (lane.share_percent > 50) return wrong("share_percent is 0 to 50: higher lanes keep at least half of the link.");
+  if (lane.max_attempts == 0) return wrong("max_attempts is at least 1.");
+  if (lane.backoff.base < Duration::zero() || lane.backoff.cap < lane.backoff.base) {
+    return wrong("a backoff's base is at least 0 and at most its cap.");
+  }
+  if (lane.expiry < Duration::zero() || lane.keep.age < Duration::zero()) return wrong("a time is at least 0.");
+  if (lane.eviction == Eviction::latest_per_key && lane.max_messages > limits::kLatestKeys) {
+    return wrong("latest_per_key keeps a table of its keys in memory: set max_messages to at most " +
+                 std::to_string(limits::kLatestKeys) + ".");
+  }
+  return {};
+}
+
+Lanes::Lanes(std::vector<LaneOptions> lanes) {
+  for (LaneOptions& lane : lanes) set(std::move(lane));
+}
+
+Lanes::Lane& Lanes::lane(std::string_view name) {
+  auto [found, fresh] = lanes_.try_emplace(std::string{name});
+  if (fresh) found->second.options.name = name;
+  return found->second;
+}
+
+const LaneOptions& Lanes::operator[](std::string_view name) { return lane(name).options; }
+LaneCounters& Lanes::count(std::string_view name) { return lane(name).counters; }
+
+void Lanes::set(LaneOptions options) {
+  Lane& known = lane(options.name);
+  known.options = std::move(options);
+}
+
+}  // namespace pannier

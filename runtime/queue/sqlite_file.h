@@ -1,0 +1,75 @@
+#pragma once
+
+#include <sqlite3.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace pannier {
+
+/// A file of a VFS outside of any connection. The name has the zeros behind it that SQLite's own names have. Closes on
+/// destruction. The VFS outlives it. One thread.
+class VfsFile {
+ public:
+  VfsFile(sqlite3_vfs* vfs, const std::string& path)
+      : vfs_(vfs), name_(static_cast<std::size_t>(vfs->mxPathname) + 2, '\0'), memory_(sqlite3_malloc(vfs->szOsFile)) {
+    named_ = memory_ != nullptr && vfs_->xFullPathname(vfs_, path.c_str(), vfs_->mxPathname, name_.data()) == SQLITE_OK;
+  }
+  ~VfsFile() {
+    close();
+    sqlite3_free(memory_);
+  }
+  VfsFile(const VfsFile&) = delete;
+  VfsFile& operator=(const VfsFile&) = delete;
+
+  /// `flags` as for xOpen.
+  [[nodiscard]] bool open(int flags) {
+    if (!named_) return false;
+    close();
+    file_ = static_cast<sqlite3_file*>(memory_);
+    file_->pMethods = nullptr;
+    int out_flags = 0;
+    if (vfs_->xOpen(vfs_, name_.c_str(), file_, flags, &out_flags) == SQLITE_OK) return true;
+    close();
+    return false;
+  }
+  void close() noexcept {
+    if (file_ != nullptr && file_->pMethods != nullptr) file_->pMethods->xClose(file_);
+    file_ = nullptr;
+  }
+  [[nodiscard]] bool is_open() const noexcept { return file_ != nullptr; }
+  [[nodiscard]] bool exists() const {
+    int found = 0;  // For the POSIX VFS an empty file does not exist.
+    return named_ && vfs_->xAccess(vfs_, name_.c_str(), SQLITE_ACCESS_EXISTS, &found) == SQLITE_OK && found != 0;
+  }
+  void remove() noexcept {
+    if (named_) static_cast<void>(vfs_->xDelete(vfs_, name_.c_str(), 0));
+  }
+
+  // Of an open file
+  [[nodiscard]] std::optional<std::int64_t> size() const {
+    sqlite3_int64 bytes = 0;
+    if (file_->pMethods->xFileSize(file_, &bytes) != SQLITE_OK) return std::nullopt;
+    return bytes;
+  }
+  /// False also where the file ends before.
+  [[nodiscard]] bool read(std::span<std::byte> out, std::int64_t offset) const {
+    return file_->pMethods->xRead(file_, out.data(), static_cast<int>(out.size()), offset) == SQLITE_OK;
+  }
+  [[nodiscard]] bool write(std::span<const std::byte> bytes, std::int64_t offset) {
+    return file_->pMethods->xWrite(file_, bytes.data(), static_cast<int>(bytes.size()), offset) == SQLITE_OK;
+  }
+  [[nodiscard]] bool sync() { return file_->pMethods->xSync(file_, SQLITE_SYNC_NORMAL) == SQLITE_OK; }
+
+ private:
+  sqlite3_vfs* vfs_;
+  std::string name_;
+  void* memory_;
+  sqlite3_file* file_ = nullptr;
+  bool named_ = false;
+};
+
+}  // namespace pannier

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "runtime/queue/row.h"
+
+/// The column `head` of a row as docs/storage.md gives it: all of a row but its position and its payload. Pure
+/// functions; any thread.
+namespace pannier::sqlite_row {
+
+/// Clears `head` and writes that of `row` at `position` into it, checksum included.
+void encode(std::int64_t position, const Row& row, std::string& head);
+
+/// Fills `row` but for stream, sequence, state and payload; texts are borrowed from `head`. False where the bytes are
+/// no head. Its checksum is not looked at.
+[[nodiscard]] bool decode(std::span<const std::byte> head, Row& row) noexcept;
+
+/// True where the checksum in `head` is that of `row`, which was decoded from it and has its payload.
+[[nodiscard]] bool holds(std::span<const std::byte> head, std::int64_t position, const Row& row) noexcept;
+
+/// `head` with another mark in it, which is taken from `mark`: attempts, cause and moment. The checksum is changed by
+/// the difference: what did not hold before does not hold after. False where the bytes are no head.
+[[nodiscard]] bool remark(std::span<const std::byte> head, std::int64_t position, const Row& mark, std::string& out);
+
+/// The head of a row of version 1, with the checksum that it had.
+void encode_version_1(std::uint32_t crc, const Row& row, std::string& head);
+
+}  // namespace pannier::sqlite_row

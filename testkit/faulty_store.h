@@ -1,0 +1,220 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "runtime/queue/store.h"
+
+namespace pannier::testkit {
+
+/// A store whose disk fails, or whose process dies, when the test says so; else the real one behind it, which outlives
+/// it. It keeps the contract of runtime/queue/store.h: a commit that fails has stored nothing, except at a death, which
+/// nobody survives to hear the answer of. One thread.
+class FaultyStore final : public Store {
+ public:
+  explicit FaultyStore(Store& real) : real_(&real) {}
+
+  /// The next `count` commits fail with `code`; each has stored nothing.
+  void fail_commits(std::uint32_t count, ErrorCode code = ErrorCode::storage_io) {
+    failing_commits_ = count;
+    commit_error_ = code;
+  }
+  /// From now on no row fits: put answers storage_full. Everything else goes on.
+  void fill_disk(bool full) { full_ = full; }
+  /// The next `count` reads of rows fail.
+  void fail_reads(std::uint32_t count) { failing_reads_ = count; }
+  /// next_sequence succeeds `count` more times, then fails once.
+  void fail_sequence_after(std::uint32_t count) { sequences_left_ = count + 1; }
+  /// The process dies at the `calls`-th call from now that begins, changes or commits; in a commit before anything is
+  /// stored, or after all of it is. `died` is called at that moment, within the call.
+  void die_after(std::uint32_t calls, bool commit_is_stored, std::function<void()> died) {
+    calls_left_ = calls;
+    commit_is_stored_ = commit_is_stored;
+    died_ = std::move(died);
+  }
+  [[nodiscard]] bool dead() const noexcept { return dead_; }
+  /// What has not been committed is gone, as with the process.
+  void lose_transaction() noexcept { rollback(); }
+  /// The next life, on `real` from now on: a disk that was full still is, a death that was to come does not.
+  void revive(Store& real) noexcept {
+    real_ = &real;
+    dead_ = false;
+    failed_ = false;
+    calls_left_ = 0;
+  }
+
+  [[nodiscard]] std::uint64_t incarnation() const noexcept override { return real_->incarnation(); }
+  [[nodiscard]] Durability strongest() const noexcept override { return real_->strongest(); }
+  [[nodiscard]] Result<Sequence> next_sequence() override {
+    if (dead_ || (sequences_left_ > 0 && --sequences_left_ == 0)) return ErrorCode::storage_io;
+    return real_->next_sequence();
+  }
+  [[nodiscard]] Result<void> begin() override {
+    if (dies()) return ErrorCode::storage_io;
+    failed_ = false;
+    return real_->begin();
+  }
+  [[nodiscard]] Result<void> commit(Durability durability) override {
+    if (dead_) return ErrorCode::storage_io;
+    if (dies()) {
+      if (commit_is_stored_ && !failed_) static_cast<void>(real_->commit(durability).ok());
+      return ErrorCode::storage_io;
+    }
+    if (failed_) return commit_error_;
+    if (failing_commits_ > 0) {
+      --failing_commits_;
+      real_->rollback();
+      return commit_error_;
+    }
+    last_commit_ = durability;
+    return real_->commit(durability);
+  }
+  /// What the last commit that reached the store asked for.
+  [[nodiscard]] Durability last_commit() const noexcept { return last_commit_; }
+  void rollback() noexcept override {
+    failed_ = false;
+    real_->rollback();
+  }
+  [[nodiscard]] Result<void> begin_part() override {
+    return change([&] { return real_->begin_part(); });
+  }
+  [[nodiscard]] Result<void> end_part(bool keep) override {
+    return change([&] { return real_->end_part(keep); });
+  }
+  [[nodiscard]] Result<StreamId> stream(Box box, std::string_view node, std::string_view lane) override {
+    if (dead_) return ErrorCode::storage_io;
+    return real_->stream(box, node, lane);
+  }
+  [[nodiscard]] Result<void> put(const Row& row) override {
+    if (full_) {
+      failed_ = true;
+      commit_error_ = ErrorCode::storage_full;
+    }
+    return change([&] { return real_->put(row); });
+  }
+  [[nodiscard]] Result<void> erase(StreamId stream, Sequence sequence) override {
+    return change([&] { return real_->erase(stream, sequence); });
+  }
+  [[nodiscard]] Result<void> erase_through(StreamId stream, Sequence sequence) override {
+    return change([&] { return real_->erase_through(stream, sequence); });
+  }
+  [[nodiscard]] Result<void> keep_through(StreamId stream, Sequence sequence, StoreTime moment) override {
+    return change([&] { return real_->keep_through(stream, sequence, moment); });
+  }
+  [[nodiscard]] Result<void> mark(StreamId stream, Sequence sequence, const Mark& mark) override {
+    return change([&] { return real_->mark(stream, sequence, mark); });
+  }
+  [[nodiscard]] Result<void> requeue(StreamId stream, Sequence sequence, Sequence next) override {
+    return change([&] { return real_->requeue(stream, sequence, next); });
+  }
+  [[nodiscard]] Result<void> trim(StreamId stream, const Load& most, StoreTime before) override {
+    return change([&] { return real_->trim(stream, most, before); });
+  }
+  [[nodiscard]] Result<void> put_watermark(const Watermark& watermark) override {
+    return change([&] { return real_->put_watermark(watermark); });
+  }
+  [[nodiscard]] Result<void> put_state(std::string_view key, std::span<const std::byte> value) override {
+    return change([&] { return real_->put_state(key, value); });
+  }
+  [[nodiscard]] Result<void> erase_state(std::string_view key) override {
+    return change([&] { return real_->erase_state(key); });
+  }
+  [[nodiscard]] Result<void> put_cursor(const Cursor& cursor) override {
+    return change([&] { return real_->put_cursor(cursor); });
+  }
+  [[nodiscard]] Result<void> erase_cursor(StreamId stream, std::string_view reader) override {
+    return change([&] { return real_->erase_cursor(stream, reader); });
+  }
+  [[nodiscard]] Result<void> put_anchor(const ClockAnchor& anchor) override {
+    return change([&] { return real_->put_anchor(anchor); });
+  }
+  [[nodiscard]] Result<void> put_token(StreamId stream, std::string_view token, Sequence sequence,
+                                       StoreTime expires_at) override {
+    return change([&] { return real_->put_token(stream, token, sequence, expires_at); });
+  }
+  [[nodiscard]] Result<void> erase_tokens(StoreTime now, std::size_t limit) override {
+    return change([&] { return real_->erase_tokens(now, limit); });
+  }
+  [[nodiscard]] Result<void> execute(const SqlStatement& statement) override {
+    return change([&] { return real_->execute(statement); });
+  }
+  [[nodiscard]] Result<void> read(StreamId stream, RowState state, Sequence after, std::size_t limit,
+                                  const RowVisitor& visit) override {
+    return look([&] { return real_->read(stream, state, after, limit, visit); });
+  }
+  [[nodiscard]] Result<bool> find(Sequence id, const RowVisitor& visit) override {
+    return look([&] { return real_->find(id, visit); });
+  }
+  [[nodiscard]] Result<void> read_due(StoreTime now, std::size_t limit, const RowVisitor& visit) override {
+    return look([&] { return real_->read_due(now, limit, visit); });
+  }
+  [[nodiscard]] Result<std::optional<StoreTime>> next_due() override { return real_->next_due(); }
+  [[nodiscard]] Result<std::vector<Stream>> streams() override { return real_->streams(); }
+  [[nodiscard]] const Stream* stream(StreamId id) const noexcept override { return real_->stream(id); }
+  [[nodiscard]] Result<bool> count_some() override { return real_->count_some(); }
+  [[nodiscard]] Result<std::vector<Watermark>> watermarks() override { return real_->watermarks(); }
+  [[nodiscard]] Result<std::vector<Cursor>> cursors() override { return real_->cursors(); }
+  [[nodiscard]] Result<std::optional<ClockAnchor>> anchor() override { return real_->anchor(); }
+  [[nodiscard]] Result<Sequence> token(StreamId stream, std::string_view token, StoreTime now) override {
+    return real_->token(stream, token, now);
+  }
+  [[nodiscard]] Result<void> read_state(std::string_view prefix, const StateVisitor& visit) override {
+    return real_->read_state(prefix, visit);
+  }
+  [[nodiscard]] Result<void> query(const SqlStatement& statement, const SqlVisitor& visit) override {
+    return real_->query(statement, visit);
+  }
+  [[nodiscard]] bool claim(StreamId stream, Sequence sequence) noexcept override {
+    return dead_ || real_->claim(stream, sequence);
+  }
+  void release(StreamId stream, Sequence sequence) noexcept override {
+    if (!dead_) real_->release(stream, sequence);
+  }
+  [[nodiscard]] std::vector<Claim> take_claims() override { return real_->take_claims(); }
+  [[nodiscard]] std::vector<std::string> findings() const override { return real_->findings(); }
+  [[nodiscard]] Counters counters() const noexcept override { return real_->counters(); }
+
+ private:
+  template <class Change>
+  [[nodiscard]] Result<void> change(Change&& change) {
+    if (dies()) return ErrorCode::storage_io;
+    if (failed_) return commit_error_;
+    return change();
+  }
+  template <class Look>
+  [[nodiscard]] auto look(Look&& look) -> decltype(look()) {
+    if (dead_) return ErrorCode::storage_io;
+    if (failing_reads_ > 0) {
+      --failing_reads_;
+      return ErrorCode::storage_io;
+    }
+    return look();
+  }
+  [[nodiscard]] bool dies() {
+    if (!dead_ && calls_left_ > 0 && --calls_left_ == 0) {
+      dead_ = true;
+      died_();
+    }
+    return dead_;
+  }
+
+  Store* real_;
+  std::uint32_t failing_commits_ = 0;
+  std::uint32_t failing_reads_ = 0;
+  std::uint32_t sequences_left_ = 0;
+  Durability last_commit_ = Durability::memory;
+  ErrorCode commit_error_ = ErrorCode::storage_io;
+  bool full_ = false;
+  bool failed_ = false;  // this transaction
+  std::uint32_t calls_left_ = 0;
+  bool commit_is_stored_ = false;
+  bool dead_ = false;
+  std::function<void()> died_;
+};
+
+}  // namespace pannier::testkit

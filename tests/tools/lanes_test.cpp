@@ -1,0 +1,85 @@
+#include <doctest/doctest.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/tools/command_runner.h"
+
+namespace pannier::testing {
+namespace {
+
+/// One node with lanes of its own making, and the commands that a person on call has.
+struct Hub {
+  Hub() {
+    REQUIRE(run(folder.path(), {"keygen", "hub.key"}).status == 0);
+    write_file(folder / "hub.toml",
+               "[node]\nname = \"hub\"\nkey = \"hub.key\"\nstore = \"hub.db\"\nlisten = [\"ipc://" +
+                   folder / "hub.sock" +
+                   "\"]\n"
+                   "[[lane]]\nname = \"orders\"\nmax_attempts = 1\nparking = \"key\"\n"
+                   "[[lane]]\nname = \"positions\"\neviction = \"latest_per_key\"\n"
+                   "max_messages = 10\ndurability = \"memory\"\n");
+    node.emplace(folder.path(), std::vector<std::string>{"node", "--config", "hub.toml"}, "hub.log");
+    REQUIRE(node->line().starts_with("hub is up"));
+  }
+  [[nodiscard]] Ran operator()(const std::string& command, std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), {command, "--config", "hub.toml", "--timeout", "20"});
+    return run(folder.path(), arguments);
+  }
+
+  TempFolder folder;
+  std::optional<RunningCommand> node;
+};
+
+TEST_CASE("a token makes an enqueue repeatable, and the second answer names the first one's number") {
+  const Hub hub;
+  CHECK(hub("enqueue", {"orders", "k", "--raw", "soup", "--token", "t"}).out == "#1 on disk at hub (synced)\n");
+  const Ran again = hub("enqueue", {"orders", "k", "--raw", "soup", "--token", "t"});
+  CHECK(again.out == "#1 was stored before with this token; nothing was stored now\n");
+  CHECK(hub("consume", {"orders", "--wait", "0.1"}).out == "k\tsoup\n");
+}
+
+TEST_CASE("a message that a lane has given up can be found by its number, tried again with its key, and removed") {
+  const Hub hub;
+  for (const char* text : {"bad", "next"}) REQUIRE(hub("enqueue", {"orders", "k", "--raw", text}).status == 0);
+  CHECK(hub("consume", {"orders", "--exec", "false", "--wait", "0.2"}).status != 70);
+  const Ran where = hub("queue", {"--id", "1"});
+  CHECK(where.status == 0);
+  CHECK(where.out.find("#1 key 'k'") != std::string::npos);
+  CHECK(where.out.find("parked: the command ended with status 1") != std::string::npos);
+  CHECK(hub("redrive", {"orders", "--key", "k"}).out == "2 messages of lane orders at hub tried again\n");
+  CHECK(hub("consume", {"orders", "--count", "2", "--wait", "5"}).out == "k\tbad\nk\tnext\n");
+
+  REQUIRE(hub("enqueue", {"orders", "k", "--raw", "worse"}).status == 0);
+  CHECK(hub("consume", {"orders", "--exec", "false", "--wait", "0.2"}).status != 70);
+  CHECK(hub("purge", {"orders"}).out == "1 message of lane orders at hub removed\n");
+  const Ran gone = hub("queue", {"--id", "3"});
+  CHECK(gone.status == 1);
+  CHECK(gone.errors.find("#3 is not at hub") != std::string::npos);
+}
+
+TEST_CASE("a delayed message waits, says until when, and can be cancelled") {
+  const Hub hub;
+  REQUIRE(hub("enqueue", {"orders", "k", "--raw", "later", "--delay", "1000", "--expires", "2000"}).status == 0);
+  CHECK(hub("queue", {"--id", "1"}).out.find("due in 16 min, expires in 33 min: not due yet") != std::string::npos);
+  CHECK(hub("cancel", {"1"}).out == "#1 is cancelled at hub\n");
+  const Ran again = hub("cancel", {"1"});
+  CHECK(again.status == 1);
+  CHECK(again.errors.find("it is not here") != std::string::npos);
+}
+
+TEST_CASE("a lane that keeps the latest of each key counts what it gave up for it") {
+  const Hub hub;
+  for (const char* text : {"here", "there"}) {
+    CHECK(hub("enqueue", {"positions", "van-1", "--raw", text}).out.find("in the memory of hub only") !=
+          std::string::npos);
+  }
+  const Ran counted = hub("queue", {"--counters", "--json"});
+  CHECK(counted.out.find(R"("lane":"positions","accepted":2,"refused":0,"duplicates":0,"evicted":1)") !=
+        std::string::npos);
+  CHECK(hub("consume", {"positions", "--wait", "0.1"}).out == "van-1\tthere\n");
+}
+
+}  // namespace
+}  // namespace pannier::testing

@@ -83,7 +83,7 @@ unpack() {
 exec 9>"$folder/lock"
 flock 9
 ready=$folder/src/ready
-now=$(cat "$pins" "$0" | sha256sum)
+now=$(cat "$pins" "$here/dependencies/sqlite_options.txt" "$0" | sha256sum)
 if [ "$(cat "$ready" 2>/dev/null)" = "$now" ]; then exit 0; fi
 
 mkdir -p "$folder/archives"

@@ -66,7 +66,6 @@ function(pannier_find_build_dependencies out)
     pannier_require(doctest doctest-dev doctest/doctest.h)
   endif()
   if(PANNIER_BUILD_TOOLS)
-    pannier_require(cli11 libcli11-dev CLI/CLI.hpp)
     pannier_require(tomlplusplus libtomlplusplus-dev toml++/toml.h)
     if(PANNIER_TOOL_SCHEMAS)
       # The parser of schemas and JSON. Only tools link the FlatBuffers library; the core needs its headers.

@@ -83,7 +83,7 @@ unpack() {
 exec 9>"$folder/lock"
 flock 9
 ready=$folder/src/ready
-now=$(cat "$pins" "$here/dependencies/sqlite_options.txt" "$0" | sha256sum)
+now=$(cat "$pins" "$here/dependencies/sqlite_options.txt" "$here/dependencies/text_stream.hpp" "$0" | sha256sum)
 if [ "$(cat "$ready" 2>/dev/null)" = "$now" ]; then exit 0; fi
 
 mkdir -p "$folder/archives"
@@ -98,6 +98,11 @@ for name in zeromq3 libsodium sqlite3 flatbuffers; do unpack "$name" >>"$log" 2>
 mkdir -p "$folder/src/headers"
 cd "$folder/archives"
 for package in *.deb; do dpkg-deb -x "$package" "$folder/src/headers"; done
+
+# Our stand-in for its string streams: see there.
+cp "$here/dependencies/text_stream.hpp" "$folder/src/zeromq3/src/"
+sed -i 's/#include <sstream>/#include "text_stream.hpp"/; s/std::o\{0,1\}stringstream/zmq::text_stream_t/' \
+  "$folder"/src/zeromq3/src/*.[ch]pp
 
 cd "$folder/src/libsodium"
 autoreconf -fi >>"$log" 2>&1 || fail "libsodium: autoreconf failed; see $log"

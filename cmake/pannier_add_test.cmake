@@ -1,4 +1,4 @@
-# pannier_add_test(NAME <name> SOURCES <a.cpp>... LABELS <unit|contract|sim|system|tidy>... [LIBS <target>...]
+# pannier_add_test(NAME <name> SOURCES <a.cpp>... LABELS <unit|contract|sim|system|tidy|device>... [LIBS <target>...]
 #                  [DEFINITIONS <NAME=value>...] [TIMEOUT <seconds>])
 #
 # A doctest program `test_<name>`, run by CTest as <name>. doctest's main is in tests/support/main.cpp.
@@ -23,4 +23,11 @@ function(pannier_add_test)
   pannier_options(${target})
   add_test(NAME ${arg_NAME} COMMAND ${target})
   set_tests_properties(${arg_NAME} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+  # What has a label, to be built alone.
+  foreach(label IN LISTS arg_LABELS)
+    if(NOT TARGET tests_${label})
+      add_custom_target(tests_${label})
+    endif()
+    add_dependencies(tests_${label} ${target})
+  endforeach()
 endfunction()

@@ -2,8 +2,8 @@
 # android, or -DANDROID_ABI=armeabi-v7a for the 32-bit one.
 #
 # Not tried: no NDK was at hand where this was written. It is as far as the NDK's documents lead. What may need a hand:
-# the warnings of newer clang versions, which are errors in our code (CXXFLAGS=-Wno-error); and that an app loads a shared
-# library of its own, for which it adds -fPIC and links pannier::pannier into it.
+# the warnings of newer clang versions, which are errors in our code (CXXFLAGS=-Wno-error); and that an app loads a
+# shared library of its own, for which it adds -fPIC and links pannier::pannier into it.
 if(NOT DEFINED ENV{ANDROID_NDK_ROOT})
   message(FATAL_ERROR " toolchains/android.cmake: set ANDROID_NDK_ROOT to where the NDK is")
 endif()

@@ -20,6 +20,11 @@ using MonoTime = Monotonic::time_point;
 /// "Never": what a loop returns when only a wake-up can bring it work.
 inline constexpr MonoTime kNever = MonoTime::max();
 
+/// `from` and `delay` on; kNever where no clock reaches that. `from` is not before the clock's zero.
+[[nodiscard]] constexpr MonoTime later(MonoTime from, Duration delay) noexcept {
+  return delay < kNever - from ? from + delay : kNever;
+}
+
 /// Nanoseconds since 1970-01-01 UTC. For people and for tables only: it steps, so no decision rests on it alone.
 using WallTime = std::chrono::time_point<std::chrono::system_clock, Duration>;
 

@@ -41,6 +41,8 @@ inline constexpr std::size_t kMailboxBytes = 4 * 1024 * 1024;
 inline constexpr std::size_t kAsksInFlight = 65536;
 /// Actors that wait for each other in one chain of questions.
 inline constexpr std::size_t kAskChain = 16;
+/// Supervisors that a report names above an actor.
+inline constexpr std::size_t kPathDepth = 16;
 /// Names of actors, here and elsewhere, that one node ever speaks of.
 inline constexpr std::size_t kNames = 65536;
 /// Messages one actor handles before the next one of its worker has its turn.

@@ -42,6 +42,7 @@ Result<std::unique_ptr<Node>> Node::create(NodeOptions options, NodeParts parts)
 Node::Node(NodeParts parts, const std::string& name)
     : parts_(std::move(parts)), system_(std::make_unique<System>(parts_.platform, name)) {
   system_->observer = parts_.observer;
+  system_->watched = parts_.observer != nullptr;
 }
 
 Node::~Node() { system_->closed.store(true, std::memory_order_release); }
@@ -130,6 +131,17 @@ std::vector<ActorStatus> Node::actors() {
   std::vector<ActorStatus> all;
   for (const auto& worker : system_->workers) worker->describe(all);
   return all;
+}
+
+void Node::time_handlers(bool on) noexcept {
+  system_->times_handlers.store(on, std::memory_order_relaxed);
+  system_->watched.store(on || system_->observer != nullptr, std::memory_order_relaxed);
+}
+
+HandlerTimes Node::handler_times(Ref actor) {
+  const auto target = system_->resolve(actor.id());
+  if (!target || target->cell.worker() >= system_->workers.size()) return {};
+  return system_->workers[target->cell.worker()]->handler_times(target->cell);
 }
 
 std::uint64_t Node::dead_letters() const noexcept {

@@ -10,6 +10,7 @@
 
 #include "platform/loop.h"
 #include "runtime/actor/actor.h"
+#include "runtime/actor/handler_times.h"
 #include "runtime/actor/system.h"
 #include "runtime/link/link_options.h"
 #include "runtime/link/transport.h"
@@ -90,6 +91,11 @@ class Node {
   [[nodiscard]] const std::vector<std::string>& listening() const noexcept { return listening_; }
   /// The living actors at this moment, services included. Any thread; it costs the actors nothing.
   [[nodiscard]] std::vector<ActorStatus> actors();
+  /// From now on, or no longer, the time of each turn is kept for handler_times: two looks at the clock a message, and
+  /// 160 bytes an actor that works. Off at first: then it costs nothing.
+  void time_handlers(bool on) noexcept;
+  /// How long the turns of a living actor took, since it was spawned, while they were timed. Any thread.
+  [[nodiscard]] HandlerTimes handler_times(Ref actor);
   [[nodiscard]] std::string describe(Ref actor) { return system_->describe(actor.id()); }
   [[nodiscard]] std::uint64_t dead_letters() const noexcept;
   [[nodiscard]] std::uint64_t dead_letters(DeadLetterReason reason) const noexcept;

@@ -35,7 +35,7 @@ class Driver : public Actor<Driver, OrderOffer, OrderAssigned> {
           drive(std::move(job));
         }
       }
-      static_cast<void>(consume<OrderAssigned>(courier_.id).ok());
+      require(consume<OrderAssigned>(courier_.id));
       every(kPositionPeriod, &Driver::tell_position);
     });
   }

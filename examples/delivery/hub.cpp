@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 /// Knows where every driver was last, and says so to whoever asks.
 class Fleet : public Actor<Fleet, DriverPosition, PositionRequest> {
  public:
-  void on_start() { static_cast<void>(subscribe<DriverPosition>("fleet/+/position").ok()); }
+  void on_start() { require(subscribe<DriverPosition>("fleet/+/position")); }
 
   void on(const Table<DriverPosition>& position) { last_.insert_or_assign(position->driver()->str(), position); }
 
@@ -53,8 +53,8 @@ class Dispatcher : public Actor<Dispatcher, OrderAccepted, OrderReady, OrderPick
       }
       for (const auto& [id, order] : orders_) go_on(id);
       place_due();
-      static_cast<void>(subscribe<DriverPosition>("fleet/+/position").ok());
-      static_cast<void>(consume<OrderAccepted, OrderReady, OrderPickedUp, OrderDelivered>("orders").ok());
+      require(subscribe<DriverPosition>("fleet/+/position"));
+      require(consume<OrderAccepted, OrderReady, OrderPickedUp, OrderDelivered>("orders"));
       every(250ms, &Dispatcher::tell_progress);
     });
   }

@@ -26,7 +26,7 @@ class Kitchen : public Actor<Kitchen, OrderOffer, OrderCreated> {
         if (witness_.restore(row)) continue;
         if (const auto order = table_of<OrderCreated>(row)) cook(*order);
       }
-      static_cast<void>(consume<OrderCreated>(id_).ok());  // a lane's name that cannot be is told at the start
+      require(consume<OrderCreated>(id_));
     });
   }
 

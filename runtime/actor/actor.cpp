@@ -20,6 +20,13 @@ void end_delivery(ActorBase& actor, const Message& message) { delivery_of(actor,
 
 Responder responder_of(ActorBase& actor, const Message& message) { return Responder{actor.system(), message}; }
 
+bool stashed(const ActorBase& actor) noexcept { return actor.worker().keeps_message(); }
+
+const void* value_of(Message& message) noexcept {
+  if (message.inline_bytes != 0) return message.inline_value();
+  return message.block ? message.block.bytes().data() : nullptr;
+}
+
 Result<void> verified(Message& message) {
   if (!message.block || message.info == nullptr || message.info->verify == nullptr) return ErrorCode::malformed;
   if (message.block->verified()) return {};

@@ -2,10 +2,13 @@
 
 #include <array>
 #include <chrono>
+#include <string>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "runtime/actor/actor_base.h"
+#include "runtime/actor/message_key.h"
 #include "runtime/actor/responder.h"
 #include "runtime/queue/delivery.h"
 
@@ -13,30 +16,29 @@ namespace pannier {
 
 namespace detail {
 
-/// What a handler for T is given: a table's accessor, or the native value.
-template <class Self, class T>
-concept HandlesPlain = requires(Self& self, const T& value) {
-  self.on(value);
-};
-template <class Self, class T>
-concept HandlesMoved = requires(Self& self, T&& value) {
-  self.on(std::move(value));
-};
-template <class Self, class T>
-concept HandlesShared = requires(Self& self, const Table<T>& value) {
-  self.on(value);
-};
-template <class Self, class T>
-concept HandlesDelivery = requires(Self& self, const T& value, Delivery delivery) {
-  self.on(value, delivery);
-};
-template <class Self, class T>
-concept HandlesQuestion = requires(Self& self, const T& value, Responder responder) {
-  self.on(value, responder);
-};
-template <class Self, class T>
-concept HandlesAny = HandlesPlain<Self, T> || HandlesMoved<Self, T> || HandlesDelivery<Self, T> ||
-    HandlesQuestion<Self, T> ||(FlatTable<T>&& HandlesShared<Self, T>);
+/// Whether the class has an `on` for these arguments, with the behaviour in front where there is one.
+template <class Self, class Behaviour, class... Args>
+concept Handles = (std::is_void_v<Behaviour> &&
+                   requires(Self & self, Args&&... args) { self.on(std::forward<Args>(args)...); }) ||
+                  (!std::is_void_v<Behaviour> &&
+                   requires(Self & self, Args&&... args) { self.on(Behaviour{}, std::forward<Args>(args)...); });
+
+/// What a handler for T may be given: the table's accessor or the native value, the value to keep, a share of the
+/// table; or that and the means to settle or to answer.
+template <class Self, class Behaviour, class T>
+concept HandlesPlain = Handles<Self, Behaviour, const T&> || Handles<Self, Behaviour, T>;
+template <class Self, class Behaviour, class T>
+concept HandlesAny = HandlesPlain<Self, Behaviour, T> || Handles<Self, Behaviour, const T&, Delivery> ||
+    Handles<Self, Behaviour, const T&, Responder> ||(FlatTable<T>&& Handles<Self, Behaviour, const Table<T>&>);
+
+template <class Behaviour, class Self, class... Args>
+decltype(auto) call_on(Self& self, Args&&... args) {
+  if constexpr (std::is_void_v<Behaviour>) {
+    return self.on(std::forward<Args>(args)...);
+  } else {
+    return self.on(Behaviour{}, std::forward<Args>(args)...);
+  }
+}
 
 [[nodiscard]] inline bool wants_reply(const Message& message) noexcept { return message.kind == MessageKind::ask; }
 
@@ -59,6 +61,8 @@ void send_refusal(ActorBase& actor, const Message& question, ErrorCode code);
 [[nodiscard]] Delivery delivery_of(ActorBase& actor, const Message& message);
 void end_delivery(ActorBase& actor, const Message& message);
 [[nodiscard]] Responder responder_of(ActorBase& actor, const Message& message);
+/// The handler has stashed the message: whatever else it says of it now is void.
+[[nodiscard]] bool stashed(const ActorBase& actor) noexcept;
 [[nodiscard]] Result<void> verified(Message& message);
 [[nodiscard]] inline void* shared_value(const Message& message) noexcept {
   return const_cast<std::byte*>(message.block.bytes().data());
@@ -67,7 +71,7 @@ void end_delivery(ActorBase& actor, const Message& message);
 /// Turns what a handler returned into a reply, or an error for the asker; nobody else wants it.
 template <class Return>
 void answer(ActorBase& actor, const Message& message, Return&& returned) {
-  if (!wants_reply(message)) return;
+  if (!wants_reply(message) || stashed(actor)) return;
   if constexpr (kIsResult<std::remove_cvref_t<Return>>) {
     if (!returned) {
       send_refusal(actor, message, returned.error().code);
@@ -81,72 +85,91 @@ void answer(ActorBase& actor, const Message& message, Return&& returned) {
 
 /// Calls one overload of `on`, whatever it returns. Unless it `kSaysItself` what becomes of the message, a question to
 /// one that answers nothing is rejected, and a delivery is done when it returns.
-template <bool kSaysItself, class Self, class... Args>
+template <class Behaviour, bool kSaysItself, class Self, class... Args>
 Result<void> call(Self& self, const Message& message, Args&&... args) {
-  using Return = std::remove_cvref_t<decltype(self.on(std::forward<Args>(args)...))>;
+  using Return = std::remove_cvref_t<decltype(call_on<Behaviour>(self, std::forward<Args>(args)...))>;
   if constexpr (std::is_void_v<Return>) {
     if (!kSaysItself && wants_reply(message)) return ErrorCode::rejected;
-    self.on(std::forward<Args>(args)...);
+    call_on<Behaviour>(self, std::forward<Args>(args)...);
   } else if constexpr (std::same_as<Return, Result<void>>) {
-    if (auto handled = self.on(std::forward<Args>(args)...); !handled) return handled;
+    if (auto handled = call_on<Behaviour>(self, std::forward<Args>(args)...); !handled) return handled;
   } else {
-    answer(self, message, self.on(std::forward<Args>(args)...));
+    answer(self, message, call_on<Behaviour>(self, std::forward<Args>(args)...));
   }
-  if (!kSaysItself && message.kind == MessageKind::delivery) end_delivery(self, message);
+  if (!kSaysItself && message.kind == MessageKind::delivery && !stashed(self)) end_delivery(self, message);
   return {};
 }
 
 /// Picks the overload of `on` for what the message is.
-template <class T, class Self, class Value>
+template <class Behaviour, class T, class Self, class Value>
 Result<void> pick(Self& self, const Message& message, Value&& value) {
-  if constexpr (HandlesDelivery<Self, T>) {
-    if (message.kind == MessageKind::delivery) return call<true>(self, message, value, delivery_of(self, message));
+  if constexpr (Handles<Self, Behaviour, const T&, Delivery>) {
+    if (message.kind == MessageKind::delivery) {
+      const Delivery delivery = delivery_of(self, message);
+      auto handled = call<Behaviour, true>(self, message, value, delivery);
+      if (stashed(self)) delivery.settled();
+      return handled;
+    }
   }
-  if constexpr (HandlesQuestion<Self, T>) {
-    return call<true>(self, message, value, responder_of(self, message));
-  } else if constexpr (requires { self.on(std::forward<Value>(value)); }) {
-    return call<false>(self, message, std::forward<Value>(value));
+  if constexpr (Handles<Self, Behaviour, const T&, Responder>) {
+    const Responder responder = responder_of(self, message);
+    auto handled = call<Behaviour, true>(self, message, value, responder);
+    if (stashed(self)) responder.withdraw();
+    return handled;
+  } else if constexpr (Handles<Self, Behaviour, Value>) {
+    return call<Behaviour, false>(self, message, std::forward<Value>(value));
   } else {
     return ErrorCode::rejected;
   }
 }
 
-/// The path from a message to `Self::on(const T&)`: one instance a handler, found through the actor's table. What can
-/// stand outside of it does, for the sake of compile time and of a handheld's memory (docs/benchmarks.md).
-template <class Self, class T>
+/// The path from a message to `Self::on(const T&)`, or to `Self::on(Behaviour, const T&)`: one instance a handler,
+/// found through the actor's table. What can stand outside of it does, for the sake of compile time and of a handheld's
+/// memory (docs/benchmarks.md).
+template <class Self, class Behaviour, class T>
 Result<void> handle(ActorBase& base, Message& message) {
-  static_assert(HandlesAny<Self, T>,
+  static_assert(HandlesAny<Self, Behaviour, T>,
                 "a type in Actor<Self, Types...> has no handler: write void on(const Type&), "
                 "on(const Type&, Delivery) or on(const Type&, Responder)");
   Self& self = static_cast<Self&>(base);
   if constexpr (std::same_as<T, AnyTable>) {
-    return pick<T>(self, message, AnyTable{message.type, message.info, message.block});
+    return pick<Behaviour, T>(self, message, AnyTable{message.type, message.info, message.block});
   } else if constexpr (FlatTable<T>) {
     if (auto good = verified(message); !good) return good;
-    if constexpr (HandlesShared<Self, T>) {
-      return call<false>(self, message, Table<T>{message.block});
+    if constexpr (Handles<Self, Behaviour, const Table<T>&>) {
+      return call<Behaviour, false>(self, message, Table<T>{message.block});
     } else {
-      return pick<T>(self, message, *flatbuffers::GetRoot<T>(message.block.bytes().data()));
+      return pick<Behaviour, T>(self, message, *flatbuffers::GetRoot<T>(message.block.bytes().data()));
     }
   } else {
     // Inline it is this receiver's own, to move from; in a block it is shared by a fan-out, for each to read.
     if (message.inline_bytes == 0 && !message.block) return ErrorCode::rejected;
     void* const value = message.inline_bytes != 0 ? message.inline_value() : shared_value(message);
-    if constexpr (std::is_trivially_copyable_v<T> && HandlesPlain<Self, T>) {
-      return pick<T>(self, message, *static_cast<const T*>(value));
+    if constexpr (std::is_trivially_copyable_v<T> && Handles<Self, Behaviour, const T&>) {
+      return pick<Behaviour, T>(self, message, *static_cast<const T*>(value));
     } else {
-      if (message.inline_bytes != 0) return pick<T>(self, message, std::move(*static_cast<T*>(value)));
-      return pick<T>(self, message, *static_cast<const T*>(value));
+      if (message.inline_bytes != 0) return pick<Behaviour, T>(self, message, std::move(*static_cast<T*>(value)));
+      return pick<Behaviour, T>(self, message, *static_cast<const T*>(value));
     }
   }
 }
 
-template <class Self, class T, class... Types>
+/// The handler of T under a behaviour: the behaviour's own, or the general one.
+template <class Self, class Behaviour, class T>
+constexpr auto handler_of() {
+  if constexpr (!std::is_void_v<Behaviour> && HandlesAny<Self, Behaviour, T>) {
+    return &handle<Self, Behaviour, T>;
+  } else {
+    return &handle<Self, void, T>;
+  }
+}
+
+template <class Self, class Behaviour, class T, class... Types>
 constexpr Result<void> (*any_handler())(ActorBase&, Message&) {
   if constexpr (std::same_as<T, AnyTable>) {
-    return &handle<Self, AnyTable>;
+    return handler_of<Self, Behaviour, AnyTable>();
   } else if constexpr (sizeof...(Types) > 0) {
-    return any_handler<Self, Types...>();
+    return any_handler<Self, Behaviour, Types...>();
   } else {
     return nullptr;
   }
@@ -164,6 +187,8 @@ constexpr Result<void> (*any_handler())(ActorBase&, Message&) {
 ///       void on(const Job&, pannier::Delivery);           // delivery of a lane, done when it says so
 ///     };
 ///
+/// `become<Offline>()` changes the behaviour: from then on `on(Offline, const Job&)` handles a Job, where there is one.
+///
 /// A handler that throws, or returns an error, fails its actor: the state is dropped, the supervisor decides, and the
 /// message that was being handled is not handled again (a question is answered `failed`, a delivery is retried).
 template <class Self, class... Types>
@@ -171,9 +196,25 @@ class Actor : public ActorBase {
  public:
   template <class T>
   static constexpr bool kHandles = (std::same_as<T, Types> || ...);
+  template <class Behaviour = void>
   static const ActorType& actor_type() noexcept;
 
  protected:
+  /// From the next message on `on(Behaviour, const T&)` handles a T, in any of the forms of a handler; a T without one
+  /// goes to `on(const T&)` as ever, so that nothing is unhandled in one behaviour that is handled in another.
+  /// `Behaviour` is an empty struct; void: back to the general handlers, as after each restart. Costs a pointer.
+  template <class Behaviour = void>
+  void become() noexcept {
+    static_assert(std::is_void_v<Behaviour> || std::is_empty_v<Behaviour>, "state belongs into the actor");
+    static_assert(std::is_void_v<Behaviour> || (detail::HandlesAny<Self, Behaviour, Types> || ...),
+                  "the class has no handler on(Behaviour, const Type&)");
+    take_behaviour(actor_type<Behaviour>());
+  }
+  template <class Behaviour>
+  [[nodiscard]] bool is() const noexcept {
+    return &behaviour() == &actor_type<Behaviour>();
+  }
+
   using ActorBase::tell;
 
   /// Moves a native value to an actor of this process. On error the value is lost with the refusal.
@@ -197,7 +238,8 @@ class Actor : public ActorBase {
   }
 
   /// Asks for one R. Exactly one outcome before `timeout` has passed: the reply, or timeout, unreachable, not_found,
-  /// closed, rejected, failed, full. R is a table type, AnyTable, or a native type where `to` is in this process.
+  /// closed, rejected, failed, full, or cancelled where the asker took it back. R is a table type, AnyTable, or a
+  /// native type where `to` is in this process.
   template <class R>
   [[nodiscard]] auto ask(Ref to, const AnyTable& question, Duration timeout) {
     using Value = typename detail::OutcomeOf<R>::type;
@@ -290,17 +332,18 @@ template <class A, class... Args>
   return native_message(MessageKind::start, {}, std::move(recipe));
 }
 
-template <class Self, class... Types>
-inline constexpr std::array<Handler, sizeof...(Types)> kHandlers{
-    Handler{type_info<Types>().id, &type_info<Types>(), &handle<Self, Types>}...};
+template <class Self, class Behaviour, class... Types>
+inline constexpr std::array<Handler, sizeof...(Types)> kHandlers{Handler{
+    type_info<Types>().id, &type_info<Types>(), handler_of<Self, Behaviour, Types>(), key_reader<Self, Types>()}...};
 
 }  // namespace detail
 
 template <class Self, class... Types>
+template <class Behaviour>
 const ActorType& Actor<Self, Types...>::actor_type() noexcept {
   static constexpr ActorType kType{
       type_info<Self>().name,
-      std::span<const Handler>{detail::kHandlers<Self, Types...>},
+      std::span<const Handler>{detail::kHandlers<Self, Behaviour, Types...>},
       [](ActorBase& base) { static_cast<Self&>(base).on_start(); },
       [](ActorBase& base) { static_cast<Self&>(base).on_stop(); },
       [](ActorBase& base) noexcept { static_cast<Self&>(base).~Self(); },
@@ -311,7 +354,7 @@ const ActorType& Actor<Self, Types...>::actor_type() noexcept {
         }
         return intercept;
       }(),
-      detail::any_handler<Self, Types..., void>()};
+      detail::any_handler<Self, Behaviour, Types..., void>()};
   return kType;
 }
 

@@ -49,7 +49,8 @@ System& ActorBase::system() const noexcept { return worker_.system(); }
 
 Ref ActorBase::sender() const noexcept {
   const Message* message = worker_.current_message();
-  return message == nullptr ? Ref{} : Ref{message->sender};
+  // A delivery comes from a lane: who enqueued it may be gone for days.
+  return message == nullptr || message->kind == MessageKind::delivery ? Ref{} : Ref{message->sender};
 }
 
 std::string_view ActorBase::label() const noexcept {
@@ -192,38 +193,51 @@ TimerId ActorBase::ask_message(detail::PendingAsk ask, Timers::Function outcome)
   // A question asked on behalf of another one may not outlive it; what the queue commits answers when it is committed.
   const bool bounded = ask.timeout != Duration::max();
   Waiting behind = waiting();
-  const MonoTime due = bounded ? std::min(now() + ask.timeout, behind.deadline) : kNever;
+  const MonoTime due = bounded ? std::min(later(now(), ask.timeout), behind.deadline) : kNever;
   ask.question->deadline = due;
   if (!ask.question->from_afar) ask.question->label = behind.chain;
   Result<void> sent;
-  if (timers.armed() >= limits::kAsksInFlight) sent = ErrorCode::full;
+  if (timers.questions() >= limits::kAsksInFlight) sent = ErrorCode::full;
   if (sent && bounded) sent = check_chain(ask.question->receiver, behind.chain);
-  const TimerId id = timers.arm(cell_, due, Duration::zero(), std::move(outcome), std::move(behind));
+  const TimerId id = timers.arm_question(cell_, due, std::move(outcome), std::move(behind));
   ask.question->correlation = static_cast<std::uint64_t>(id);
   if (sent) sent = send(std::move(ask.question));
-  if (!sent) {
-    MessagePtr refusal = make_message(MessageKind::reply, cell_.id);
-    refusal->has_error = true;
-    refusal->error = sent.error().code;
-    if (!sent.error().detail.empty()) refusal->label = BlockRef::copy_of(std::as_bytes(std::span{sent.error().detail}));
-    refusal->correlation = static_cast<std::uint64_t>(id);
-    worker_.send_reserved(std::move(refusal));
-  }
+  if (!sent) end_question(id, sent.error());
   return id;
 }
 
+void ActorBase::end_question(TimerId id, const Error& error) {
+  MessagePtr refusal = make_message(MessageKind::reply, cell_.id);
+  refusal->has_error = true;
+  refusal->error = error.code;
+  if (!error.detail.empty()) refusal->label = BlockRef::copy_of(std::as_bytes(std::span{error.detail}));
+  refusal->correlation = static_cast<std::uint64_t>(id);
+  worker_.send_reserved(std::move(refusal));
+}
+
 TimerId ActorBase::after(Duration delay, Callback<void()> function) {
-  return worker_.timers().arm(cell_, now() + delay, Duration::zero(),
+  return worker_.timers().arm(cell_, later(now(), delay), Duration::zero(),
                               [function = std::move(function)](Message*) mutable { function(); });
 }
 
 TimerId ActorBase::every(Duration period, Callback<void()> function) {
   if (period <= Duration::zero()) period = std::chrono::milliseconds{1};
-  return worker_.timers().arm(cell_, now() + period, period,
+  return worker_.timers().arm(cell_, later(now(), period), period,
                               [function = std::move(function)](Message*) mutable { function(); });
 }
 
-void ActorBase::cancel(TimerId timer) noexcept { worker_.timers().cancel(timer); }
+void ActorBase::cancel(TimerId timer) {
+  if (worker_.timers().is_question(timer)) {
+    end_question(timer, ErrorCode::cancelled);
+  } else {
+    worker_.timers().cancel(timer);
+  }
+}
+
+Result<void> ActorBase::stash() { return worker_.stash(cell_); }
+void ActorBase::unstash() { worker_.unstash(cell_); }
+void ActorBase::take_behaviour(const ActorType& type) noexcept { cell_.type.store(&type, std::memory_order_release); }
+const ActorType& ActorBase::behaviour() const noexcept { return *cell_.type.load(std::memory_order_relaxed); }
 
 void ActorBase::stop() {
   if (cell_.plan().options().restart == Restart::permanent) {
@@ -241,7 +255,7 @@ Result<ActorId> ActorBase::spawn_recipe(MessagePtr start, const SpawnOptions& op
   auto id = system().reserve(options, worker_.index());
   if (!id) return id;
   recipe_of(*start)->parent = cell_.id;
-  cell_.kin().children.push_back({*id, restart, options.stop_limit});
+  cell_.open_annex().children.push_back({*id, restart, options.stop_limit});
   start->receiver = *id;
   start->sender = cell_.id;
   worker_.send_reserved(std::move(start));

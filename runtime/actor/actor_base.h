@@ -143,7 +143,18 @@ class ActorBase {
   // --- time --------------------------------------------------------------------------------------------------------
   TimerId after(Duration delay, Callback<void()> function);
   TimerId every(Duration period, Callback<void()> function);
-  void cancel(TimerId timer) noexcept;
+  /// Takes a timer back. A question ends as `cancelled`, as a turn of its own, unless its answer is here already.
+  void cancel(TimerId timer);
+
+  // --- Not now -----------------------------------------------------------------------------------------------------
+  /// Sets the message that is being handled aside, until unstash. It goes on counting against the mailbox's bounds. It
+  /// is not answered or settled by the end of this turn: what the handler returns, and its Responder or Delivery, are
+  /// void. A handler that takes its message by value or `T&&` must not have moved it away. full: the mailbox has no
+  /// room any more; rejected: this turn has no message that can wait (a timer, a reply, a Down). It was not set aside.
+  [[nodiscard]] Result<void> stash();
+  /// Puts what was stashed in earlier turns back in front of the mailbox, in the order in which it came. So does a
+  /// restart; an end takes it as it takes the rest of the mailbox.
+  void unstash();
 
   // --- life --------------------------------------------------------------------------------------------------------
   /// Stops this actor after this turn, children first.
@@ -156,12 +167,19 @@ class ActorBase {
   void watch(Ref actor);
   /// Puts this actor down as failed after this turn: its supervisor decides.
   void fail(std::string why);
+  /// As fail, where `done` is an error: for what the actor cannot be without, as `require(subscribe<Position>("#"))`.
+  void require(const Result<void>& done) {
+    if (!done) fail(done.error().text());
+  }
 
   // --- What the templates above stand on ---------------------------------------------------------------------------
   Result<void> send(MessagePtr message);
   /// Sends the question and arms its deadline; a refusal comes back through `outcome` as well.
   TimerId ask_message(detail::PendingAsk ask, Timers::Function outcome);
   Result<ActorId> spawn_recipe(MessagePtr start, const SpawnOptions& options, Restart restart);
+  /// The table of handlers from the next message on, until a restart.
+  void take_behaviour(const ActorType& type) noexcept;
+  [[nodiscard]] const ActorType& behaviour() const noexcept;
 
  private:
   template <class T>
@@ -170,6 +188,8 @@ class ActorBase {
   detail::PendingAsk claim_question(std::string_view lane, const ClaimOptions& options);
   /// Under whose deadline, and on whose behalf, the current turn runs.
   [[nodiscard]] Waiting waiting() const;
+  /// The outcome of a question, as a turn of its own.
+  void end_question(TimerId id, const Error& error);
   [[nodiscard]] Result<void> check_chain(ActorId asked, const BlockRef& chain) const;
 
   Worker& worker_;
@@ -224,7 +244,8 @@ class [[nodiscard]] Pending {
  public:
   explicit Pending(detail::PendingAsk ask) : ask_(std::move(ask)) {}
 
-  /// Sends it. `function` takes a Result<T>; the id that comes back takes the question back (ActorBase::cancel).
+  /// Sends it. `function` takes a Result<T>; the id that comes back takes the question back (ActorBase::cancel), which
+  /// is an outcome, too: `cancelled`.
   template <class F>
   requires std::invocable<F&, Result<T>> TimerId then(F function) && {
     ActorBase* asker = ask_.asker;

@@ -1,14 +1,12 @@
 #pragma once
 
-#include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <span>
-#include <vector>
+#include <string>
 
+#include "runtime/actor/annex.h"
 #include "runtime/actor/options.h"
 #include "runtime/actor/timers.h"
 #include "runtime/message/message.h"
@@ -26,9 +24,11 @@ struct Handler {
   /// Checks, calls the member function, replies where it answers. An error is the actor's failure unless it is
   /// `rejected` or `malformed`: then the message was at fault.
   Result<void> (*handle)(ActorBase& actor, Message& message);
+  /// What WhenFull::keep_latest keeps the latest of, beside the type; null where the class does not say.
+  std::string (*key)(Message& message);
 };
 
-/// What the runtime knows of an actor class. One static object a class.
+/// What the runtime knows of an actor class. One static object a class, and one for each of its behaviours.
 struct ActorType {
   std::string_view name;
   std::span<const Handler> handlers;
@@ -53,7 +53,8 @@ class Recipe {
   [[nodiscard]] virtual const ActorType& type() const noexcept = 0;
   /// Builds into pool memory. May throw what the constructor throws.
   virtual ActorBase* build() = 0;
-  /// What of SpawnOptions counts after the start: restart, children, handler_budget. The rest may be the default.
+  /// What of SpawnOptions counts after the start: restart, children, handler_budget, and the mailbox where its policy
+  /// is keep_latest or spill. The rest may be the default.
   [[nodiscard]] const SpawnOptions& options() const noexcept;
 
   ActorId parent;
@@ -77,8 +78,8 @@ using RecipePtr = std::unique_ptr<Recipe, DeleteRecipe>;
 enum class Phase : std::uint8_t {
   vacant,  ///< No actor; the slot is free, or reserved for a start message on its way.
   running,
-  suspended,  ///< Has failed and waits for its supervisor's word. Its mailbox keeps filling.
-  ending,     ///< Waits for its children to stop; then stops or is built anew.
+  suspended,  ///< Has failed, or was halted, and waits for its supervisor's word. Its mailbox keeps filling.
+  ending,     ///< Waits for its children to stop; then stops, or waits to be built anew.
 };
 
 /// Why an actor has ended: what its supervisor and those who watch it are told.
@@ -86,28 +87,6 @@ struct Down {
   Ref actor;
   bool failed = false;
   Error error{ErrorCode::closed};  ///< Of a failure: what it was.
-};
-
-struct Child {
-  Child(ActorId child, Restart when, Duration limit) noexcept
-      : id(child),
-        stop_limit(std::chrono::ceil<StopLimit>(std::clamp(limit, Duration::zero(), Duration{kLongest}))),
-        restart(when) {}
-
-  using StopLimit = std::chrono::duration<std::uint32_t, std::milli>;
-  static constexpr std::chrono::hours kLongest{1000};  // fits StopLimit
-
-  ActorId id;
-  StopLimit stop_limit;
-  Restart restart;
-};
-
-/// Children and watchers. Most actors have neither, so it stands outside the cell.
-struct Family {
-  std::deque<Child> children;  // in the order of their start
-  std::vector<ActorId> watchers;
-  std::vector<MonoTime> restarts;  // those within the period
-  TimerId stop_timer{};
 };
 
 /// The runtime's side of one actor. Cells stand in chunks and are used again; the generation tells lives apart.
@@ -124,8 +103,8 @@ struct Cell {
   std::atomic<WhenFull> when_full{WhenFull::reject};
 
   Phase phase = Phase::vacant;
-  bool ready = false;  // stands in the worker's ready queue
-  bool restart_after_end = false;
+  bool ready = false;           // stands in the worker's ready queue
+  bool hold_after_end = false;  // it was halted: its supervisor will begin it anew
   bool end_failed = false;
   bool subscribes = false;  // the router keeps something for this actor
   bool consumes = false;    // the queue does
@@ -139,24 +118,26 @@ struct Cell {
   Cell* next_ready = nullptr;
   TimerNode* timers = nullptr;  // armed for this actor
   RecipePtr recipe;
-  std::unique_ptr<Family> family;
+  std::unique_ptr<Annex> annex;
+  std::atomic<std::uint64_t> parent{0};  // ActorId bits, for the path
   std::atomic<std::uint32_t> handled{0};
   std::atomic<std::uint32_t> rejected{0};
   std::atomic<std::uint32_t> failures{0};
+  bool keyed = false;  // messages wait in annex->latest
 
   [[nodiscard]] bool has_message() const noexcept {
     // A suspended or ending actor looks at system messages only.
-    return !system.empty() || (phase == Phase::running && (!urgent.empty() || !normal.empty()));
+    return !system.empty() || (phase == Phase::running && (!urgent.empty() || !normal.empty() || keyed));
   }
   [[nodiscard]] Recipe& plan() const noexcept { return *recipe; }
-  Family& kin() {
-    if (family == nullptr) family = std::make_unique<Family>();
-    return *family;
+  Annex& open_annex() {
+    if (annex == nullptr) annex = std::make_unique<Annex>();
+    return *annex;
   }
 };
 
 /// The largest part of what an idle actor costs, its own state excluded (benchmark row `actor-memory`).
-static_assert(sizeof(Cell) <= 136);
+static_assert(sizeof(Cell) <= 144);
 
 /// Adds to a counter that only the cell's own worker writes and any thread may read: no locked instruction.
 template <class T>

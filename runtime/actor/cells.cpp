@@ -44,7 +44,9 @@ Result<ActorId> Worker::reserve_slot(const MailboxOptions& mailbox, std::uint32_
   }
   Cell& fresh = used_cell(slot);
   const std::uint32_t generation = fresh.generation.load(std::memory_order_relaxed) + 1;
-  fresh.max_count.store(mailbox.messages, std::memory_order_relaxed);
+  // With keep_latest every message takes the slow path: to the fast one such a mailbox is always full.
+  const bool keyed = mailbox.when_full == WhenFull::keep_latest;
+  fresh.max_count.store(keyed ? 0 : mailbox.messages, std::memory_order_relaxed);
   fresh.max_bytes.store(mailbox.bytes, std::memory_order_relaxed);
   fresh.when_full.store(mailbox.when_full, std::memory_order_relaxed);
   fresh.name.store(name, std::memory_order_relaxed);
@@ -62,6 +64,44 @@ void Worker::release_slot(std::uint32_t slot) noexcept {
   gone.generation.store(gone.generation.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   free_slots_.push_back(slot);
   reserving_.clear(std::memory_order_release);
+}
+
+void Worker::record_time(std::uint32_t slot, Duration took) {
+  const std::size_t chunk = chunk_of(slot);
+  std::atomic<HandlerTimesCell*>* times = times_[chunk].load(std::memory_order_relaxed);
+  if (times == nullptr) {
+    times = new std::atomic<HandlerTimesCell*>[kFirstChunk << chunk] {};
+    times_[chunk].store(times, std::memory_order_release);
+  }
+  std::atomic<HandlerTimesCell*>& mine = times[slot - kFirstChunk * ((1U << chunk) - 1)];
+  HandlerTimesCell* counts = mine.load(std::memory_order_relaxed);
+  if (counts == nullptr) {
+    counts = new HandlerTimesCell{};
+    mine.store(counts, std::memory_order_release);
+  }
+  add_by_owner((*counts)[HandlerTimes::bucket_of(took)], 1U);
+}
+
+HandlerTimesCell* Worker::times_of(std::uint32_t slot) noexcept {
+  const std::size_t chunk = chunk_of(slot);
+  if (chunk >= kChunks) return nullptr;
+  std::atomic<HandlerTimesCell*>* times = times_[chunk].load(std::memory_order_acquire);
+  return times == nullptr ? nullptr : times[slot - kFirstChunk * ((1U << chunk) - 1)].load(std::memory_order_acquire);
+}
+
+void Worker::forget_times(std::uint32_t slot) noexcept {
+  HandlerTimesCell* counts = times_of(slot);
+  if (counts == nullptr) return;
+  for (auto& count : *counts) count.store(0, std::memory_order_relaxed);
+}
+
+HandlerTimes Worker::handler_times(ActorId id) noexcept {
+  HandlerTimes read;
+  const HandlerTimesCell* counts = times_of(id.slot());
+  const Cell* seen = cell(id.slot());
+  if (counts == nullptr || seen == nullptr) return read;
+  for (std::size_t i = 0; i < read.counts.size(); ++i) read.counts[i] = (*counts)[i].load(std::memory_order_relaxed);
+  return seen->generation.load(std::memory_order_acquire) == id.generation() ? read : HandlerTimes{};
 }
 
 void Worker::describe(std::vector<ActorStatus>& all) {

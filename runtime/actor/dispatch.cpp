@@ -19,34 +19,43 @@ Worker::Handle Worker::find_handler(const Cell& cell, Message& message) noexcept
   return table ? type.any : nullptr;
 }
 
-Result<void> Worker::timed_turn(Cell& cell, Message& message, Handle act) {
+template <class Body>
+Result<void> Worker::timed_turn(Cell& cell, Message& message, Body&& body) {
+  if (message.trace == 0) {  // here begins what it causes
+    const auto node = static_cast<std::uint64_t>(type_id_of(system_.directory.own_node()));
+    message.trace = node << 32 | std::uint64_t{index_ + 1} << 24 | (++traces_ & 0xffffff);
+  }
   const MonoTime began = system_.platform.clock.now();
-  Result<void> handled = turn(cell, &message, [&] { return act(*cell.actor, message); });
-  const Duration took = system_.platform.clock.now() - began;
+  Result<void> handled = turn(cell, &message, std::forward<Body>(body));
+  timed(cell, message, system_.platform.clock.now() - began, handled);
+  return handled;
+}
+
+void Worker::timed(Cell& cell, const Message& message, Duration took, Result<void>& handled) {
+  if (system_.times_handlers.load(std::memory_order_relaxed)) record_time(cell.id.slot(), took);
   if (system_.observer != nullptr) {
     system_.observer->on_handled({message.type_name(), message.sender, message.receiver, message.correlation,
                                   message.trace, took, handled.ok()});
   }
   const Duration budget = cell.plan().options().handler_budget;
-  if (handled && cell.timed && took > budget) {
-    const auto micros = [](Duration span) {
-      return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(span).count());
-    };
-    handled = Error{ErrorCode::timeout, "it took " + micros(took) + " us, its budget is " + micros(budget) + " us"};
-  }
-  return handled;
+  if (!handled || !cell.timed || took <= budget) return;
+  const auto micros = [](Duration span) {
+    return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(span).count());
+  };
+  handled = Error{ErrorCode::timeout, "it took " + micros(took) + " us, its budget is " + micros(budget) + " us"};
 }
 
 void Worker::handle(Cell& cell, Message& message) {
   const Handle act = find_handler(cell, message);
-  const Result<void> handled = act == nullptr ? Result<void>{ErrorCode::rejected}
-                               : cell.timed || system_.observer != nullptr
-                                   ? timed_turn(cell, message, act)
-                                   : turn(cell, &message, [&] { return act(*cell.actor, message); });
+  const auto body = [&] { return act(*cell.actor, message); };
+  const Result<void> handled = act == nullptr   ? Result<void>{ErrorCode::rejected}
+                               : is_timed(cell) ? timed_turn(cell, message, body)
+                                                : turn(cell, &message, body);
   if (handled) [[likely]] {
     add_by_owner(cell.handled, 1U);
     return;
   }
+  if (message_kept_) take_back(cell, message);
   const ErrorCode code = handled.error().code;
   const bool at_fault_itself = code == ErrorCode::rejected || code == ErrorCode::malformed;
   // Where the handler has answered, or settled, already, the second word does not count.
@@ -69,10 +78,11 @@ void Worker::handle_reply(Cell& cell, Message& message) {
     return;
   }
   reply_waiting_ = std::move(question.waiting);
-  auto ran = turn(cell, &message, [&]() -> Result<void> {
+  const auto body = [&]() -> Result<void> {
     question.function(&message);
     return {};
-  });
+  };
+  const Result<void> ran = is_timed(cell) ? timed_turn(cell, message, body) : turn(cell, &message, body);
   reply_waiting_ = {};
   if (!ran) fail(cell, Error{ran.error().code, "while handling a reply: " + ran.error().detail});
 }

@@ -16,8 +16,9 @@ enum class DeadLetterReason : std::uint8_t {
   stopped,         ///< Was waiting in the mailbox of an actor that stopped.
   late_reply,      ///< The question had its outcome already.
   handler_failed,  ///< Was being handled when the actor failed.
+  replaced,        ///< A newer message of its key took its place: WhenFull::keep_latest.
 };
-inline constexpr std::size_t kDeadLetterReasons = 6;
+inline constexpr std::size_t kDeadLetterReasons = 7;
 [[nodiscard]] std::string_view to_string(DeadLetterReason reason) noexcept;
 
 /// One message that did not reach a handler, or killed it. `type` is borrowed for the call, and empty where it is
@@ -29,13 +30,13 @@ struct DeadLetter {
   ActorId receiver;
 };
 
-/// One message that was handled.
+/// One message that was handled; a reply, too, by the function that waited for it.
 struct Handled {
   std::string_view type;
   ActorId sender;
   ActorId receiver;
   std::uint64_t correlation = 0;  ///< Of a question or a delivery; 0 otherwise.
-  std::uint64_t trace = 0;        ///< The same for a message and everything that it caused, on this node.
+  std::uint64_t trace = 0;        ///< The same for a message and everything that it caused, here and on linked nodes.
   Duration took{};
   bool ok = true;
 };

@@ -13,6 +13,14 @@ enum class WhenFull : std::uint8_t {
   reject,       ///< The sender gets ErrorCode::full, and keeps what it wanted to send.
   drop_newest,  ///< The new message goes to the dead letters.
   drop_oldest,  ///< The oldest one goes to the dead letters, the new one is taken.
+  /// At most one tell or publication of a key waits: a newer one takes its place in the line, and the older one goes to
+  /// the dead letters. One more key than there is room for is rejected. The key is the type and the topic, or the type
+  /// and what the actor class says: `static std::string_view key(const Position& p)`, or a number or an enumerator.
+  /// What is urgent, asked or delivered has no key, and goes first.
+  keep_latest,
+  /// Tables that were told or published go to the durable lane "mailbox.<name>" and come back from there in order, as
+  /// deliveries, when there is room. The actor has a name, the node a store. Anything else is rejected.
+  spill,
 };
 
 struct MailboxOptions {

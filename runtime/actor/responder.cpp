@@ -12,7 +12,7 @@ struct Responder::State {
   ActorId asker;  // nobody: a plain tell
   ActorId asked;
   std::uint64_t correlation;
-  std::atomic<bool> answered;
+  mutable std::atomic<bool> answered;
 
   State(System& node, const Message& question)
       : system(&node),
@@ -57,6 +57,10 @@ void Responder::reply(const AnyTable& answer) const { send(any_message(MessageKi
 
 void Responder::refuse(ErrorCode code) const {
   const_cast<State*>(reinterpret_cast<const State*>(state_.bytes().data()))->refuse(code);
+}
+
+void Responder::withdraw() const noexcept {
+  reinterpret_cast<const State*>(state_.bytes().data())->answered.store(true, std::memory_order_release);
 }
 
 void Responder::send(MessagePtr answer) const {

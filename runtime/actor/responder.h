@@ -24,6 +24,8 @@ class Responder {
   }
   /// The asker gets `code` in place of an answer.
   void refuse(ErrorCode code) const;
+  /// Internal: the question will be handled again, with another responder. This one and its copies are inert.
+  void withdraw() const noexcept;
 
  private:
   struct State;

@@ -1,12 +1,13 @@
 #include "runtime/actor/system.h"
 
+#include "runtime/actor/spill.h"
 #include "runtime/actor/worker.h"
 
 namespace pannier {
 
 std::string_view to_string(DeadLetterReason reason) noexcept {
   static constexpr std::array<std::string_view, kDeadLetterReasons> kNames = {
-      "no such actor", "mailbox full", "unhandled", "stopped", "late reply", "handler failed"};
+      "no such actor", "mailbox full", "unhandled", "stopped", "late reply", "handler failed", "replaced"};
   return kNames[static_cast<std::size_t>(reason)];
 }
 
@@ -46,6 +47,11 @@ Result<ActorId> System::reserve(const SpawnOptions& options, std::uint32_t any) 
     return Error{ErrorCode::invalid_argument, "There is no worker " + std::to_string(index) + "."};
   }
   std::uint32_t name = 0;
+  if (options.mailbox.when_full == WhenFull::spill &&
+      (options.name.empty() || options.name.size() + spill_lane("").size() > limits::kLaneNameBytes || !queue)) {
+    return Error{ErrorCode::invalid_argument,
+                 "A mailbox that spills needs an actor with a name of at most 56 characters, and a node with a store."};
+  }
   if (!options.name.empty()) {
     const auto ref = directory.name(options.name);
     if (!ref) return ref.error();
@@ -87,6 +93,17 @@ std::string System::describe(ActorId id) {
     if (name != 0) return directory.entry(ActorId::named(name - 1)).name.actor;
   }
   return "#" + std::to_string(id.worker()) + "." + std::to_string(id.slot()) + "." + std::to_string(id.generation());
+}
+
+std::string System::path(ActorId id) {
+  std::string path;
+  for (std::size_t depth = 0; id && id != root && depth < limits::kPathDepth; ++depth) {
+    path = "/" + describe(id) + path;
+    Cell* cell = id.is_named() || id.worker() >= workers.size() ? nullptr : workers[id.worker()]->cell(id.slot());
+    if (cell == nullptr || cell->generation.load(std::memory_order_acquire) != id.generation()) break;
+    id = ActorId::from_bits(cell->parent.load(std::memory_order_relaxed));
+  }
+  return path.empty() ? describe(id) : path;
 }
 
 }  // namespace pannier

@@ -26,6 +26,8 @@ struct System {
   Platform platform;
   Directory directory;
   Observer* observer = nullptr;
+  std::atomic<bool> times_handlers{false};
+  std::atomic<bool> watched{false};  ///< One of the two: turns are timed.
   std::vector<std::unique_ptr<Worker>> workers;
   ActorId root;    ///< Supervises what the program and the runtime start at the top.
   ActorId router;  ///< Topics and links.
@@ -56,6 +58,8 @@ struct System {
   void report(const DeadLetter& letter) noexcept;
   /// "name" or "#worker.slot.generation", for people.
   [[nodiscard]] std::string describe(ActorId id);
+  /// "/boss/courier": the names from the top down to a living actor of this node, for people.
+  [[nodiscard]] std::string path(ActorId id);
 };
 
 }  // namespace pannier

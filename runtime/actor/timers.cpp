@@ -17,6 +17,7 @@ struct TimerNode {
   std::uint32_t generation = 1;
   std::uint32_t slot = 0;
   bool in_heap = false;
+  bool question = false;
 };
 
 Timers::~Timers() {
@@ -57,6 +58,18 @@ TimerId Timers::arm(Cell& owner, MonoTime due, Duration period, Function functio
   return id_of(*node);
 }
 
+TimerId Timers::arm_question(Cell& owner, MonoTime due, Function function, Waiting waiting) {
+  const TimerId id = arm(owner, due, Duration::zero(), std::move(function), std::move(waiting));
+  find(id)->question = true;
+  ++questions_;
+  return id;
+}
+
+bool Timers::is_question(TimerId id) const noexcept {
+  const Node* node = find(id);
+  return node != nullptr && node->question;
+}
+
 void Timers::link(Cell& owner, Node& node) noexcept {
   node.owner = &owner;
   node.previous = nullptr;
@@ -71,6 +84,7 @@ void Timers::kill(Node& node) noexcept {
   node.owner = nullptr;
   ++node.generation;
   --armed_;
+  if (std::exchange(node.question, false)) --questions_;
   if (node.in_heap) {
     ++dead_;
   } else {
@@ -117,6 +131,7 @@ void Timers::rearm(Fired fired, MonoTime due) {
 }
 
 void Timers::push(Entry entry) {
+  if (entry.due == kNever) return;  // it ends by its answer, or by cancel
   entry.node->in_heap = true;
   std::size_t index = heap_.size();
   heap_.push_back(entry);

@@ -51,6 +51,9 @@ class Timers {
 
   /// `owner` may be cancelled as a whole by cancel_all. A period of zero: once.
   TimerId arm(Cell& owner, MonoTime due, Duration period, Function function, Waiting waiting = {});
+  /// A question in flight, of which the callback is told the reply or the deadline.
+  TimerId arm_question(Cell& owner, MonoTime due, Function function, Waiting waiting);
+  [[nodiscard]] bool is_question(TimerId id) const noexcept;
   /// False when it has fired (a periodic one: was cancelled) before.
   bool cancel(TimerId id) noexcept;
   void cancel_all(Cell& owner) noexcept;
@@ -63,6 +66,7 @@ class Timers {
 
   [[nodiscard]] MonoTime next_due() const noexcept { return heap_.empty() ? kNever : heap_.front().due; }
   [[nodiscard]] std::size_t armed() const noexcept { return armed_; }
+  [[nodiscard]] std::size_t questions() const noexcept { return questions_; }
 
  private:
   using Node = TimerNode;
@@ -89,7 +93,8 @@ class Timers {
   std::vector<Node*> free_;
   std::uint64_t order_ = 0;
   std::size_t armed_ = 0;
-  std::size_t dead_ = 0;  // entries of the heap whose node is dead
+  std::size_t questions_ = 0;  // of those
+  std::size_t dead_ = 0;       // entries of the heap whose node is dead
 };
 
 }  // namespace pannier

@@ -4,14 +4,6 @@
 
 namespace pannier {
 
-namespace {
-
-bool is_system(const Message& message) noexcept {
-  return message.reserved || message.kind >= MessageKind::start || message.kind == MessageKind::reply;
-}
-
-}  // namespace
-
 Worker::Worker(System& system, std::uint32_t index, Wakeup& wakeup) : system_(system), index_(index), wakeup_(wakeup) {}
 
 Worker::~Worker() {
@@ -24,10 +16,13 @@ Worker::~Worker() {
   for (std::size_t k = 0; k < kChunks; ++k) {
     Cell* chunk = chunks_[k].load(std::memory_order_relaxed);
     if (chunk == nullptr) continue;
+    std::atomic<HandlerTimesCell*>* times = times_[k].load(std::memory_order_relaxed);
     for (std::uint32_t i = 0; i < kFirstChunk << k; ++i) {
       timers_.cancel_all(chunk[i]);
       destroy_actor(chunk[i]);
+      if (times != nullptr) delete times[i].load(std::memory_order_relaxed);
     }
+    delete[] times;
     delete[] chunk;
   }
 }
@@ -85,22 +80,7 @@ Result<void> Worker::deliver(Cell& cell, MessagePtr& message) {
     const std::size_t bytes = cell.local_bytes.load(std::memory_order_relaxed) + message->payload_bytes();
     if (count >= cell.max_count.load(std::memory_order_relaxed) ||
         bytes > cell.max_bytes.load(std::memory_order_relaxed)) [[unlikely]] {
-      switch (cell.when_full.load(std::memory_order_relaxed)) {
-        case WhenFull::reject: return ErrorCode::full;
-        case WhenFull::drop_newest:
-          discard(*message, DeadLetterReason::mailbox_full, ErrorCode::full);
-          message.reset();
-          return {};
-        case WhenFull::drop_oldest: {
-          MessagePtr oldest = cell.normal.pop();
-          if (oldest == nullptr) oldest = cell.urgent.pop();
-          if (oldest == nullptr) return ErrorCode::full;  // one message larger than the whole bound
-          add_by_owner(cell.local_count, -1U);
-          add_by_owner(cell.local_bytes, static_cast<std::uint32_t>(-oldest->payload_bytes()));
-          discard(*oldest, DeadLetterReason::mailbox_full, ErrorCode::full);
-          break;
-        }
-      }
+      if (auto placed = overflow(cell, message); !placed || message == nullptr) return placed;
     }
   }
   enqueue(cell, std::move(message));
@@ -111,8 +91,7 @@ void Worker::enqueue(Cell& cell, MessagePtr message) noexcept {
   if (is_system(*message)) {
     cell.system.push(std::move(message));
   } else {
-    add_by_owner(cell.local_count, 1U);
-    add_by_owner(cell.local_bytes, static_cast<std::uint32_t>(message->payload_bytes()));
+    count_in(cell, *message);
     (message->urgency == Urgency::urgent ? cell.urgent : cell.normal).push(std::move(message));
   }
   make_ready(cell);
@@ -139,10 +118,14 @@ Result<void> Worker::reserve_room(ActorId target, const Message& message) noexce
       found->remote_count.fetch_add(1, std::memory_order_relaxed) + found->local_count.load(std::memory_order_relaxed);
   const std::uint64_t held = std::uint64_t{found->remote_bytes.fetch_add(bytes, std::memory_order_relaxed)} +
                              found->local_bytes.load(std::memory_order_relaxed) + bytes;
-  // With the other policies the receiving worker decides; what is on the way there is bounded by twice the mailbox.
-  const std::uint32_t slack = found->when_full.load(std::memory_order_relaxed) == WhenFull::reject ? 1 : 2;
-  if (count < slack * found->max_count.load(std::memory_order_relaxed) &&
-      held <= std::uint64_t{slack} * found->max_bytes.load(std::memory_order_relaxed)) {
+  const WhenFull policy = found->when_full.load(std::memory_order_relaxed);
+  // With the other policies the receiving worker decides; what is on the way there is bounded by twice the mailbox, or
+  // by the usual mailbox where only the receiver knows the bound.
+  const std::uint32_t slack = policy == WhenFull::reject ? 1 : 2;
+  if (policy >= WhenFull::keep_latest) {
+    if (count < limits::kMailboxMessages && held <= limits::kMailboxBytes) return {};
+  } else if (count < slack * found->max_count.load(std::memory_order_relaxed) &&
+             held <= std::uint64_t{slack} * found->max_bytes.load(std::memory_order_relaxed)) {
     return {};
   }
   found->remote_count.fetch_sub(1, std::memory_order_relaxed);
@@ -245,7 +228,7 @@ void Worker::fire_timers() {
       if (!ran) fail(owner, ran.error());
     }
     // From now, not from when it was due: after a long sleep a periodic timer fires once, not once a missed period.
-    if (fired.period != Duration::zero()) timers_.rearm(std::move(fired), now_ + fired.period);
+    if (fired.period != Duration::zero()) timers_.rearm(std::move(fired), later(now_, fired.period));
   }
 }
 
@@ -271,9 +254,9 @@ void Worker::run_cell(Cell& cell, std::size_t& budget) {
     if (cell.phase != Phase::running) break;
     MessagePtr message = cell.urgent.pop();
     if (message == nullptr) message = cell.normal.pop();
+    if (message == nullptr) message = pop_keyed(cell);
     if (message == nullptr) break;
-    add_by_owner(cell.local_count, -1U);
-    add_by_owner(cell.local_bytes, static_cast<std::uint32_t>(-message->payload_bytes()));
+    count_out(cell, *message);
     handle(cell, *message);
     if (std::exchange(message_kept_, false)) [[unlikely]]
       static_cast<void>(message.release());

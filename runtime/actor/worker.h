@@ -10,6 +10,7 @@
 
 #include "platform/loop.h"
 #include "runtime/actor/cell.h"
+#include "runtime/actor/handler_times.h"
 #include "runtime/actor/system.h"
 #include "runtime/actor/timers.h"
 
@@ -62,6 +63,12 @@ class Worker final : public Loop {
     message_kept_ = true;
     return MessagePtr{message_};
   }
+  [[nodiscard]] bool keeps_message() const noexcept { return message_kept_; }
+  /// Sets the message of the current turn aside, or puts back what was set aside: see ActorBase::stash.
+  [[nodiscard]] Result<void> stash(Cell& cell);
+  void unstash(Cell& cell);
+  /// Into a mailbox of this worker, past its bounds: for what another bound holds.
+  void place(Cell& cell, MessagePtr message) noexcept { enqueue(cell, std::move(message)); }
   void stop_actor(ActorId id);
   void watch(ActorId watcher, ActorId watched);
 
@@ -74,6 +81,8 @@ class Worker final : public Loop {
   [[nodiscard]] Result<void> reserve_room(ActorId target, const Message& message) noexcept;
   /// Adds the living actors of this worker.
   void describe(std::vector<ActorStatus>& all);
+  /// What was timed of the actor's turns, if anything was.
+  [[nodiscard]] HandlerTimes handler_times(ActorId id) noexcept;
   void push_inbound(Message* first, Message* last) noexcept;
   [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
   [[nodiscard]] std::uint64_t handled() const noexcept { return handled_.load(std::memory_order_relaxed); }
@@ -90,6 +99,17 @@ class Worker final : public Loop {
   /// A cell whose slot was given out before.
   [[nodiscard]] Cell& used_cell(std::uint32_t slot) noexcept;
   [[nodiscard]] Cell* living(ActorId id) noexcept;
+  [[nodiscard]] static bool is_system(const Message& message) noexcept {
+    return message.reserved || message.kind >= MessageKind::start || message.kind == MessageKind::reply;
+  }
+  static void count_in(Cell& cell, const Message& message) noexcept {
+    add_by_owner(cell.local_count, 1U);
+    add_by_owner(cell.local_bytes, static_cast<std::uint32_t>(message.payload_bytes()));
+  }
+  static void count_out(Cell& cell, const Message& message) noexcept {
+    add_by_owner(cell.local_count, -1U);
+    add_by_owner(cell.local_bytes, static_cast<std::uint32_t>(-message.payload_bytes()));
+  }
   void enqueue(Cell& cell, MessagePtr message) noexcept;
   /// Takes the message on success only.
   [[nodiscard]] Result<void> deliver(Cell& cell, MessagePtr& message);
@@ -103,8 +123,34 @@ class Worker final : public Loop {
   void handle(Cell& cell, Message& message);
   using Handle = Result<void> (*)(ActorBase&, Message&);
   [[nodiscard]] static Handle find_handler(const Cell& cell, Message& message) noexcept;
-  [[nodiscard]] Result<void> timed_turn(Cell& cell, Message& message, Handle act);
+  template <class Body>
+  [[nodiscard]] Result<void> timed_turn(Cell& cell, Message& message, Body&& body);
+  void timed(Cell& cell, const Message& message, Duration took, Result<void>& handled);
+  [[nodiscard]] bool is_timed(const Cell& cell) const noexcept {
+    return cell.timed || system_.watched.load(std::memory_order_relaxed);
+  }
+  void record_time(std::uint32_t slot, Duration took);
+  void forget_times(std::uint32_t slot) noexcept;
+  [[nodiscard]] HandlerTimesCell* times_of(std::uint32_t slot) noexcept;
   void handle_reply(Cell& cell, Message& message);
+
+  // mailbox.cpp: policies of a full mailbox, and the stash
+  /// Decides on a message for which the fast path sees no room. Where it takes the message, that is null after.
+  [[nodiscard]] Result<void> overflow(Cell& cell, MessagePtr& message);
+  [[nodiscard]] Result<void> drop_oldest(Cell& cell, std::size_t bytes);
+  [[nodiscard]] Result<void> keep_latest(Cell& cell, MessagePtr& message);
+  [[nodiscard]] Result<void> spill(Cell& cell, MessagePtr& message);
+  /// Against the bounds that the actor was spawned with, whatever the fast path sees.
+  [[nodiscard]] static bool has_room(const Cell& cell, std::size_t more_bytes) noexcept;
+  void open_mailbox(Cell& cell);
+  [[nodiscard]] MessagePtr pop_keyed(Cell& cell) { return cell.keyed ? take_keyed(cell) : nullptr; }
+  [[nodiscard]] MessagePtr take_keyed(Cell& cell);
+  /// The message of a failed turn, which had been stashed, is not handled again.
+  void take_back(Cell& cell, const Message& message) noexcept;
+  /// What was delivered is given back to its lane by other means.
+  void forget_deliveries(Cell& cell);
+  void drain_mailbox(Cell& cell);
+
   void settle_failed(const Message& delivery, const Error& error);
   void dead_letter(const Message& message, DeadLetterReason reason) noexcept;
   /// A message that will not be handled: its asker is told, its lane has it back, it is counted.
@@ -117,14 +163,25 @@ class Worker final : public Loop {
   void handle_system(Cell& cell, MessagePtr message);
   void start(Cell& cell, RecipePtr recipe);
   void build(Cell& cell);
-  void begin_end(Cell& cell, bool restart, bool failed);
-  void stop_next_child(Cell& cell);
+  void begin_end(Cell& cell, bool hold, bool failed);
   void finish_end(Cell& cell);
   void destroy_actor(Cell& cell) noexcept;
-  void drop_deliveries(Cell& cell) noexcept;
+  void tell_supervisor(const Cell& cell, MessageKind what);
+
+  // supervision.cpp: what a supervisor does about its children
   void child_failed(Cell& cell, ActorId child, Error error);
+  /// Restarts the children from `first` on, together.
+  void regroup(Cell& cell, std::size_t first, Duration delay);
+  void regroup_next(Cell& cell);
+  void regroup_begin(Cell& cell);
+  void child_halted(Cell& cell, ActorId child);
+  void child_begun(Cell& cell, ActorId child);
   void child_down(Cell& cell, Message& message);
-  void forget_child(Cell& cell, ActorId child) noexcept;
+  void stop_next_child(Cell& cell);
+  /// How long `child` may take for what it was sent; `more`: on top, since it waits for a child of its own.
+  void arm_stop_limit(Cell& cell, const Child& child, Duration more);
+  void child_delayed(Cell& cell, ActorId child, Duration at_most);
+  void forget_child(Cell& cell, ActorId child);
 
   /// Chunk k holds 64 << k cells, so that a handheld pays for few and a desktop can have millions, and no cell moves.
   static constexpr std::uint32_t kFirstChunk = 64;
@@ -156,6 +213,10 @@ class Worker final : public Loop {
   std::vector<std::uint32_t> free_slots_;
   std::atomic<std::uint32_t> slots_used_{0};
   std::array<std::atomic<Cell*>, kChunks> chunks_{};
+  /// Beside each chunk of cells, once one of them was timed: the histograms of its actors. They stay, so that another
+  /// thread may read them.
+  std::array<std::atomic<std::atomic<HandlerTimesCell*>*>, kChunks> times_{};
+  std::uint64_t traces_ = 0;
 
   alignas(64) std::atomic<Message*> inbound_{nullptr};
   alignas(64) std::atomic<std::uint64_t> handled_{0};

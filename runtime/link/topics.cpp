@@ -27,12 +27,10 @@ Result<void> check(std::string_view text, bool wildcards) {
     return wrong("1 to " + std::to_string(limits::kTopicBytes) + " bytes.");
   }
   std::size_t levels = 0;
+  std::string_view rest = text;
   for (bool more = true; more;) {
-    const std::string_view level = take_level(text, more);
-    if (++levels > limits::kTopicLevels) {
-      return Error{ErrorCode::invalid_argument,
-                   "A topic has at most " + std::to_string(limits::kTopicLevels) + " levels."};
-    }
+    const std::string_view level = take_level(rest, more);
+    if (++levels > limits::kTopicLevels) return wrong(std::to_string(limits::kTopicLevels) + " levels at most.");
     if (level.find('\0') != std::string_view::npos) return wrong("no zero bytes.");
     if (level.find_first_of("+#") == std::string_view::npos) continue;
     if (!wildcards) return wrong("'+' and '#' are for subscriptions.");

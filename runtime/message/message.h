@@ -27,7 +27,11 @@ enum class MessageKind : std::uint8_t {
   adopt,     ///< System: the receiver supervises one more child. Payload: Child.
   watch,     ///< System: tell `sender` when the receiver has ended.
   stop,      ///< System: end the actor, children first.
-  restart,   ///< System, supervisor to child: drop the state, build it anew from the recipe.
+  halt,      ///< System, supervisor to child: drop the state, children first, and wait for `begin`.
+  begin,     ///< System, supervisor to child: build the state anew from the recipe.
+  halted,    ///< System, child to supervisor: the state has gone.
+  begun,     ///< System, child to supervisor: the state is there.
+  delayed,   ///< System, child to supervisor: its end waits for a child of its own. Payload: Duration, at most.
   failed,    ///< System, child to supervisor: decide.
   down,      ///< System: a child or a watched actor has ended. Payload: Down.
 };
@@ -183,6 +187,16 @@ class MessageQueue {
   }
 
   [[nodiscard]] bool empty() const noexcept { return last_ == nullptr; }
+  /// Puts all of `earlier` in front, in their order.
+  void prepend(MessageQueue& earlier) noexcept {
+    if (earlier.last_ == nullptr) return;
+    if (last_ == nullptr) {
+      last_ = std::exchange(earlier.last_, nullptr);
+    } else {
+      std::swap(last_->next, earlier.last_->next);
+      earlier.last_ = nullptr;
+    }
+  }
   void push(MessagePtr message) noexcept {
     Message* raw = message.release();
     raw->next = last_ == nullptr ? raw : std::exchange(last_->next, raw);

@@ -41,7 +41,8 @@ void Inbox::describe(QueueStatus& status) const {
                               stream == nullptr ? decltype(Stream::loads){} : stream->loads,
                               lane->in_hands,
                               false,
-                              lane->consumers.size()});
+                              lane->consumers.size(),
+                              stream == nullptr || stream->exact});
   }
 }
 

@@ -367,7 +367,7 @@ void Outbox::describe(QueueStatus& status) const {
     const Stream* kept = store_.stream(stream->id);
     status.streams.push_back({Box::outbox, stream->node, stream->lane->name,
                               kept == nullptr ? std::array<Load, kRowStates>{} : kept->loads, stream->in_flight.size(),
-                              routes_.find(stream->node)->second.up});
+                              routes_.find(stream->node)->second.up, 0, kept == nullptr || kept->exact});
   }
 }
 

@@ -97,6 +97,7 @@ struct StreamStatus {
   std::uint64_t in_flight = 0;
   bool link_up = false;
   std::size_t consumers = 0;  ///< Inbox: actors that consume it.
+  bool exact = true;          ///< False while `loads` are still being counted after an unclean end.
 
   [[nodiscard]] const Load& operator[](RowState state) const noexcept { return loads[static_cast<std::size_t>(state)]; }
 };

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,19 +16,33 @@ namespace pannier::testing {
 
 using testkit::SimNode;
 
-/// What happened, in order, as a test reads it.
+/// What happened, in order, as a test reads it. Any thread may write.
 struct Script {
-  void note(std::string line) { lines.push_back(std::move(line)); }
-  [[nodiscard]] std::string text() const {
+  void note(std::string line) {
+    const std::lock_guard hold{mutex};
+    lines.push_back(std::move(line));
+  }
+  [[nodiscard]] std::string text() {
+    const std::lock_guard hold{mutex};
     std::string all;
     for (const std::string& line : lines) all += (all.empty() ? "" : "; ") + line;
     return all;
   }
   std::string take() {
     std::string all = text();
+    const std::lock_guard hold{mutex};
     lines.clear();
     return all;
   }
+  /// The same, where the order says nothing: sorted.
+  std::string take_sorted() {
+    {
+      const std::lock_guard hold{mutex};
+      std::sort(lines.begin(), lines.end());
+    }
+    return take();
+  }
+  std::mutex mutex;
   std::vector<std::string> lines;
 };
 

@@ -4,9 +4,8 @@
 
 #include <string>
 
-#include "platform/sim/simulator.h"
 #include "runtime/actor/actor.h"
-#include "tests/runtime/script.h"
+#include "tests/runtime/shell.h"
 
 namespace pannier::testing {
 namespace {
@@ -36,8 +35,8 @@ struct Relay : Actor<Relay, Question, Begin> {
     const MonoTime asked = now();
     ask<int>(local(next_), Question{1}, patience_).then([this, asked, done](Result<int> answer) {
       const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now() - asked).count();
-      script_->lines.push_back(system().describe(self().id()) + " after " + std::to_string(waited) +
-                               " ms: " + (answer ? std::to_string(*answer) : answer.error().text()));
+      script_->note(system().describe(self().id()) + " after " + std::to_string(waited) +
+                    " ms: " + (answer ? std::to_string(*answer) : answer.error().text()));
       if (answer) done(*answer);
     });
   }
@@ -55,31 +54,27 @@ struct Silent : Actor<Silent, Question> {
 };
 
 TEST_CASE("a question that comes back to an actor that waits for it is refused at once, with the way it took") {
-  sim::Simulator simulator{1};
-  SimNode node{simulator, "here"};
   Script script;
-  const auto a = *node->spawn<Relay>(SpawnOptions{.name = "a"}, &script, std::string{"b"}, Duration{10s});
-  REQUIRE(node->spawn<Relay>(SpawnOptions{.name = "b"}, &script, std::string{"c"}, Duration{10s}));
-  REQUIRE(node->spawn<Relay>(SpawnOptions{.name = "c"}, &script, std::string{"a"}, Duration{10s}));
-  REQUIRE(node->tell(a, Begin{}));
-  simulator.run_for(1ms);
-  CHECK(script.text() ==
+  Shell shell;
+  const auto a = *shell->spawn<Relay>(SpawnOptions{.name = "a"}, &script, std::string{"b"}, Duration{10s});
+  REQUIRE(shell->spawn<Relay>(SpawnOptions{.name = "b"}, &script, std::string{"c"}, Duration{10s}));
+  REQUIRE(shell->spawn<Relay>(SpawnOptions{.name = "c"}, &script, std::string{"a"}, Duration{10s}));
+  REQUIRE(shell->tell(a, Begin{}));
+  shell.run_for(1ms);
+  CHECK(script.take() ==
         "c after 0 ms: rejected: the question comes back to one who waits for it: a -> b -> c -> a; "
         "b after 0 ms: failed; a after 0 ms: failed");
 }
 
 TEST_CASE("a question asked on behalf of another one does not outlive it") {
-  sim::Simulator simulator{1};
-  SimNode node{simulator, "here"};
   Script script;
-  const auto a = *node->spawn<Relay>(SpawnOptions{.name = "a"}, &script, std::string{"b"}, Duration{100ms});
-  REQUIRE(node->spawn<Relay>(SpawnOptions{.name = "b"}, &script, std::string{"silent"}, Duration{10s}));
-  REQUIRE(node->spawn<Silent>(SpawnOptions{.name = "silent"}));
-  REQUIRE(node->tell(a, Begin{}));
-  simulator.run_for(1s);
-  CHECK(script.lines.size() == 2);
-  CHECK(script.text().find("b after 100 ms: timeout") != std::string::npos);
-  CHECK(script.text().find("a after 100 ms: timeout") != std::string::npos);
+  Shell shell;
+  const auto a = *shell->spawn<Relay>(SpawnOptions{.name = "a"}, &script, std::string{"b"}, Duration{100ms});
+  REQUIRE(shell->spawn<Relay>(SpawnOptions{.name = "b"}, &script, std::string{"silent"}, Duration{10s}));
+  REQUIRE(shell->spawn<Silent>(SpawnOptions{.name = "silent"}));
+  REQUIRE(shell->tell(a, Begin{}));
+  shell.run_for(1s);
+  CHECK(script.take_sorted() == "a after 100 ms: timeout; b after 100 ms: timeout");
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "runtime/link/router_messages.h"
-#include "tests/runtime/script.h"
+#include "tests/runtime/shell.h"
 
 namespace pannier::testing {
 namespace {
@@ -30,41 +30,37 @@ struct Watcher : Actor<Watcher, Position> {
 };
 
 TEST_CASE("a native value that is published is shared by its subscribers, not copied for each") {
-  sim::Simulator simulator{1};
-  SimNode node{simulator, "here"};
   Script script;
-  for (int i = 0; i < 3; ++i) REQUIRE(node->spawn<Watcher>(SpawnOptions{}, &script));
-  const auto hand = *node->spawn<Hand>();
-  simulator.run_for(1ms);
-  let(simulator, *node, hand,
-      [](Hand& self) { CHECK(self.publish("fleet/7/position", Position{std::make_shared<int>(42)})); });
+  Shell shell;
+  for (int i = 0; i < 3; ++i) REQUIRE(shell->spawn<Watcher>(SpawnOptions{}, &script));
+  const auto hand = *shell->spawn<Hand>();
+  shell.run_for(1ms);
+  shell.let(hand, [](Hand& self) { CHECK(self.publish("fleet/7/position", Position{std::make_shared<int>(42)})); });
   CHECK(script.take() ==
         "fleet/7/position 42 shared by 1; fleet/7/position 42 shared by 1; fleet/7/position 42 shared by 1");
 }
 
 TEST_CASE("a late subscriber gets the last native value, where the publisher keeps it") {
-  sim::Simulator simulator{1};
-  SimNode node{simulator, "here"};
   Script script;
-  const auto hand = *node->spawn<Hand>();
-  let(simulator, *node, hand, [](Hand& self) {
+  Shell shell;
+  const auto hand = *shell->spawn<Hand>();
+  shell.let(hand, [](Hand& self) {
     CHECK(self.publish("fleet/7/position", Position{std::make_shared<int>(42)}, {.keep_last = true}));
   });
-  REQUIRE(node->spawn<Watcher>(SpawnOptions{}, &script));
-  simulator.run_for(1ms);
+  REQUIRE(shell->spawn<Watcher>(SpawnOptions{}, &script));
+  shell.run_for(1ms);
   CHECK(script.take() == "fleet/7/position 42 shared by 1");
 }
 
 TEST_CASE("bytes that claim to be a native value are rejected, not taken for one") {
-  sim::Simulator simulator{1};
-  SimNode node{simulator, "here"};
   Script script;
-  const auto watcher = *node->spawn<Watcher>(SpawnOptions{}, &script);
+  Shell shell;
+  const auto watcher = *shell->spawn<Watcher>(SpawnOptions{}, &script);
   const std::array<std::byte, 16> bytes{};
-  REQUIRE(node->tell(watcher, AnyTable{type_info<Position>().id, nullptr, BlockRef::copy_of(bytes)}));
-  simulator.run_for(1ms);
+  REQUIRE(shell->tell(watcher, AnyTable{type_info<Position>().id, nullptr, BlockRef::copy_of(bytes)}));
+  shell.run_for(1ms);
   CHECK(script.take().empty());
-  CHECK(node->dead_letters(DeadLetterReason::unhandled) == 1);
+  CHECK(shell->dead_letters(DeadLetterReason::unhandled) == 1);
 }
 
 }  // namespace

@@ -2,12 +2,13 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <map>
 #include <vector>
 
 #include "platform/sim/seeded_entropy.h"
 #include "runtime/actor/cell.h"
-#include "tests/runtime/script.h"
+#include "tests/runtime/shell.h"
 
 namespace pannier::testing {
 namespace {
@@ -45,6 +46,17 @@ TEST_CASE("timers fire in the order of their deadlines, equal ones in the order 
   CHECK(clock.timers.next_due() == MonoTime{30ms});
   CHECK(clock.at(1s) == std::vector<int>{3});
   CHECK(clock.timers.next_due() == kNever);
+}
+
+TEST_CASE("a timer that is further off than any clock reaches does not fire, and may be cancelled") {
+  CHECK(later(MonoTime{5s}, Duration::max()) == kNever);
+  CHECK(later(MonoTime{5s}, Duration::max() - 6s) == MonoTime{Duration::max() - 1s});
+  Clockwork clock;
+  const TimerId never = clock.timers.arm(clock.cell, kNever, Duration::zero(), [](Message*) {});
+  CHECK(clock.timers.next_due() == kNever);
+  CHECK(clock.at(Duration::max()).empty());
+  CHECK(clock.timers.cancel(never));
+  CHECK_FALSE(clock.timers.cancel(never));
 }
 
 TEST_CASE("a cancelled timer does not fire, and nobody wakes for it") {
@@ -138,28 +150,27 @@ TEST_CASE("the timers of one owner end together; a captured object may use the t
 }
 
 TEST_CASE("an actor that always arms a timer for now does not stop its worker") {
-  sim::Simulator simulator{1};
-  SimNode node{simulator, "here"};
   struct Restless : Actor<Restless> {
-    explicit Restless(int* turns) : turns_(turns) {}
+    explicit Restless(std::atomic<int>* turns) : turns_(turns) {}
     void on_start() { again(); }
     void again() {
       ++*turns_;
       after(Duration::zero(), &Restless::again);
     }
-    int* turns_;
+    std::atomic<int>* turns_;
   };
   struct Other : Actor<Other, int> {
-    explicit Other(int* heard) : heard_(heard) {}
+    explicit Other(std::atomic<int>* heard) : heard_(heard) {}
     void on(const int& value) { *heard_ = value; }
-    int* heard_;
+    std::atomic<int>* heard_;
   };
-  int turns = 0;
-  int heard = 0;
-  REQUIRE(node->spawn<Restless>(SpawnOptions{}, &turns));
-  const auto other = *node->spawn<Other>(SpawnOptions{}, &heard);
-  REQUIRE(node->tell(other, 5));
-  CHECK(simulator.run_until([&] { return heard == 5 && turns > 10; }, 1s));
+  std::atomic<int> turns{0};
+  std::atomic<int> heard{0};
+  Shell shell;
+  REQUIRE(shell->spawn<Restless>(SpawnOptions{}, &turns));
+  const auto other = *shell->spawn<Other>(SpawnOptions{}, &heard);
+  REQUIRE(shell->tell(other, 5));
+  CHECK(shell.run_until([&] { return heard == 5 && turns > 10; }, 1s));
 }
 
 }  // namespace

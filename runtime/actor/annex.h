@@ -1,0 +1,64 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "platform/clock.h"
+#include "runtime/actor/keyed_line.h"
+#include "runtime/actor/options.h"
+#include "runtime/actor/timers.h"
+#include "runtime/message/message.h"
+
+namespace pannier {
+
+struct Child {
+  Child(ActorId child, Restart when, Duration limit) noexcept
+      : id(child),
+        stop_limit(std::chrono::ceil<StopLimit>(std::clamp(limit, Duration::zero(), Duration{kLongest}))),
+        restart(when) {}
+
+  using StopLimit = std::chrono::duration<std::uint32_t, std::milli>;
+  static constexpr std::chrono::hours kLongest{1000};  // fits StopLimit
+
+  ActorId id;
+  StopLimit stop_limit;
+  Restart restart;
+};
+
+/// Children that restart together, as indices into their list: halted from the last to the first, then begun from the
+/// first to the last.
+struct Regroup {
+  enum class Step : std::uint8_t { none, pausing, halting, beginning };
+  Step step = Step::none;
+  std::size_t first = 0;  // the oldest one that restarts
+  std::size_t awaited = 0;
+  TimerId timer{};  // the pause before, or the limit of the one that is awaited
+};
+
+/// The way of a full mailbox to the disk: see spill.h.
+struct Spill {
+  ActorId spiller;
+  bool active = true;         // something older is, or may be, in the lane: what comes goes there as well
+  std::uint32_t waiting = 0;  // in the spiller's mailbox
+};
+
+/// What few actors have. It stands outside the cell and is made when it is first needed.
+struct Annex {
+  std::deque<Child> children;  // in the order of their start
+  std::vector<ActorId> watchers;
+  std::vector<MonoTime> restarts;  // those within the period
+  Regroup regroup;
+  TimerId stop_timer{};
+  MonoTime announced{};  // until when its supervisor knows that its end may take
+
+  MessageQueue stash;
+  MessagePtr just_stashed;  // while its turn may still go on
+  std::unique_ptr<KeyedLine> latest;
+  std::unique_ptr<Spill> spill;
+};
+
+}  // namespace pannier

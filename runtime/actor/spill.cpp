@@ -1,0 +1,143 @@
+#include "runtime/actor/spill.h"
+
+#include <utility>
+
+#include "runtime/actor/actor.h"
+#include "runtime/actor/worker.h"
+#include "runtime/queue/queue_messages.h"
+
+namespace pannier {
+
+namespace {
+
+/// Spilled messages that are in the mailbox at once, on top of its own bound.
+constexpr std::uint32_t kWindow = 64;
+constexpr Duration kLookAgain = std::chrono::seconds{1};
+constexpr Duration kPatience = std::chrono::seconds{10};
+
+/// Behind everything that came before it.
+struct LooksEmpty {};
+
+/// What is told to the target while something older is in the lane goes to the lane as well: that keeps the order. The
+/// detour ends once the queue says that all of the lane is in our hands; what is in our hands is in the target's
+/// mailbox before the next message can be.
+struct Spiller : Actor<Spiller, Down, LooksEmpty> {
+  Spiller(ActorId target, std::string lane) : target_(target), lane_(std::move(lane)) {}
+
+  void on_start() {
+    watch(Ref{target_});
+    static_cast<void>(consume_lane(lane_, {.window = kWindow}).ok());
+    keep_looking();  // an earlier life of the target may have left something
+    look_if_active();
+  }
+  void on(const Down&) { stop(); }
+  void on(const LooksEmpty&) {
+    Spill* state = spill();
+    if (state == nullptr || wrote_since_ || state->waiting > 0) return;
+    state->active = false;
+    Cell& cell = *target();
+    cell.max_count.store(cell.plan().options().mailbox.messages, std::memory_order_relaxed);
+  }
+
+  Result<void> intercept(Message& message) {
+    if (message.kind == MessageKind::delivery) {
+      bring_back();
+    } else if (message.type == type_info<Down>().id) {
+      on(Down{});
+    } else if (message.type == type_info<LooksEmpty>().id) {
+      on(LooksEmpty{});
+    } else {
+      put_away(message);
+    }
+    return {};
+  }
+
+ private:
+  [[nodiscard]] Cell* target() const noexcept {
+    Cell* cell = worker().cell(target_.slot());
+    return cell->generation.load(std::memory_order_relaxed) == target_.generation() ? cell : nullptr;
+  }
+  [[nodiscard]] Spill* spill() const noexcept {
+    const Cell* cell = target();
+    return cell == nullptr || cell->annex == nullptr ? nullptr : cell->annex->spill.get();
+  }
+
+  void put_away(const Message& message) {
+    if (Spill* state = spill()) --state->waiting;
+    wrote_since_ = true;
+    keep_looking();
+    enqueue(lane_, label(), AnyTable{message.type, message.info, message.block})
+        .then([this, type = message.type_name(), sender = message.sender](const Result<Receipt>& kept) {
+          if (!kept) system().report({DeadLetterReason::mailbox_full, type, sender, target_});
+        });
+  }
+
+  void bring_back() {
+    Cell* cell = target();
+    if (cell == nullptr) return;  // its end is on the way to us; the lane has this back when we end
+    MessagePtr message = worker().keep_message();
+    message->receiver = target_;
+    worker().place(*cell, std::move(message));
+    if (to_come_ > 0) --to_come_;
+    const std::uint32_t waiting = cell->local_count.load(std::memory_order_relaxed);
+    if (to_come_ == 0 && waiting <= cell->plan().options().mailbox.messages / 2) look_if_active();
+  }
+
+  /// In case that no message comes by that would make it look. No timer is armed while memory is enough.
+  void keep_looking() {
+    if (std::exchange(keeps_looking_, true)) return;
+    after(kLookAgain, [this] {
+      keeps_looking_ = false;
+      const Spill* state = spill();
+      if (state == nullptr || !state->active) return;
+      keep_looking();
+      look_if_active();
+    });
+  }
+
+  /// Asks the queue whether anything is left in the lane.
+  void look_if_active() {
+    const Spill* state = spill();
+    if (looking_ || state == nullptr || !state->active) return;
+    looking_ = true;
+    wrote_since_ = false;
+    ask<QueueStatus>(LocalRef{system().queue}, Inspect{}, kPatience).then([this](const Result<QueueStatus>& status) {
+      looking_ = false;
+      if (!status) return;
+      to_come_ = 0;
+      for (const StreamStatus& stream : status->streams) {
+        if (stream.box != Box::inbox || stream.lane != lane_) continue;
+        to_come_ = stream.exact ? stream[RowState::ready].messages - stream.in_flight : 1;  // at least
+      }
+      if (to_come_ == 0) static_cast<void>(tell(LocalRef{self().id()}, LooksEmpty{}).ok());
+    });
+  }
+
+  ActorId target_;
+  std::string lane_;
+  std::uint64_t to_come_ = 0;  // rows of the lane that are not in our hands, as the queue said last
+  bool looking_ = false;
+  bool keeps_looking_ = false;
+  bool wrote_since_ = false;
+};
+
+}  // namespace
+
+std::string spill_lane(std::string_view actor) { return "mailbox." + std::string{actor}; }
+
+ActorId start_spiller(Worker& worker, ActorId target, std::string lane) {
+  SpawnOptions options;
+  options.worker = worker.index();
+  System& system = worker.system();
+  const auto id = system.reserve(options);
+  if (!id) return {};
+  MessagePtr start = detail::start_message<Spiller>(options, target, std::move(lane));
+  recipe_of(*start)->parent = system.root;
+  start->receiver = *id;
+  worker.send_reserved(
+      native_message(MessageKind::adopt, system.root, Child{*id, options.restart, options.stop_limit}));
+  worker.send_reserved(std::move(start));
+  return *id;
+}
+
+}  // namespace pannier

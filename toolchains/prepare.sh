@@ -3,13 +3,15 @@
 # target, in FOLDER/src. What is ready already stays as it is.
 #
 # They come from the directory that PANNIER_SOURCES names, where it is set, or else from the distribution's archive by
-# apt, with lists and state of its own under FOLDER/apt: the system's own source list is neither read nor changed.
+# apt, with lists and state of its own under FOLDER/apt: the system's own source list is neither read nor changed. What
+# was fetched is kept for other checkouts (XDG_CACHE_HOME, ~/.cache), so that a second build needs no network.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "${1:?usage: prepare.sh FOLDER}"
 folder=$(cd "$1" && pwd)
 pins=$here/sources.txt
 mirror=${PANNIER_MIRROR:-http://deb.debian.org}
+archives=${XDG_CACHE_HOME:-${HOME:-$folder}/.cache}/pannier/sources-$(sha256sum <"$pins" | cut -c1-16)
 
 fail() {
   echo "prepare.sh: $*" >&2
@@ -31,6 +33,11 @@ copy_sources() {
     correct "$sum" "$PANNIER_SOURCES/$file" || fail "$PANNIER_SOURCES/$file is not what toolchains/sources.txt pins"
     cp "$PANNIER_SOURCES/$file" .
   done
+}
+
+# Whether all files are here already.
+complete() {
+  pinned | while read -r sum file _; do correct "$sum" "$file" || exit 1; done
 }
 
 apt_get() {
@@ -71,8 +78,8 @@ END
 unpack() {
   rm -rf "$folder/src/$1"
   mkdir -p "$folder/src/$1"
-  tar -xf "$(ls "$folder/archives/$1"_*.orig.tar.*)" -C "$folder/src/$1" --strip-components=1
-  tar -xf "$(ls "$folder/archives/$1"_*.debian.tar.*)" -C "$folder/src/$1"
+  tar -xf "$(ls "$archives/$1"_*.orig.tar.*)" -C "$folder/src/$1" --strip-components=1
+  tar -xf "$(ls "$archives/$1"_*.debian.tar.*)" -C "$folder/src/$1"
   cd "$folder/src/$1"
   grep -v -e '^#' -e '^$' debian/patches/series | while read -r patch _; do
     patch --quiet -p1 <"debian/patches/$patch" || fail "$1: $patch does not apply"
@@ -86,9 +93,11 @@ ready=$folder/src/ready
 now=$(cat "$pins" "$here/dependencies/sqlite_options.txt" "$here/dependencies/text_stream.hpp" "$0" | sha256sum)
 if [ "$(cat "$ready" 2>/dev/null)" = "$now" ]; then exit 0; fi
 
-mkdir -p "$folder/archives"
-cd "$folder/archives"
-if [ -n "${PANNIER_SOURCES:-}" ]; then copy_sources; else fetch_sources; fi
+mkdir -p "$archives"
+cd "$archives"
+exec 8>"$archives/lock"
+flock 8
+if [ -n "${PANNIER_SOURCES:-}" ]; then copy_sources; else complete || fetch_sources; fi
 
 echo "unpacking the sources of libzmq, libsodium, SQLite and FlatBuffers"
 rm -rf "$folder/src"
@@ -96,7 +105,7 @@ log=$folder/prepare.log
 for name in zeromq3 libsodium sqlite3 flatbuffers; do unpack "$name" >>"$log" 2>&1; done
 
 mkdir -p "$folder/src/headers"
-cd "$folder/archives"
+cd "$archives"
 for package in *.deb; do dpkg-deb -x "$package" "$folder/src/headers"; done
 
 # Our stand-in for its string streams: see there.

@@ -23,8 +23,12 @@ function(pannier_add_test)
   pannier_options(${target})
   add_test(NAME ${arg_NAME} COMMAND ${target})
   set_tests_properties(${arg_NAME} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
-  # What has a label, to be built alone.
-  foreach(label IN LISTS arg_LABELS)
+  pannier_built_with(${target} ${arg_LABELS})
+endfunction()
+
+# pannier_built_with(<target> <label>...): what has a label can be built alone, as tests_<label>.
+function(pannier_built_with target)
+  foreach(label IN LISTS ARGN)
     if(NOT TARGET tests_${label})
       add_custom_target(tests_${label})
     endif()

@@ -129,6 +129,8 @@ inline constexpr std::size_t kSqlStatements = 256;
 inline constexpr std::size_t kSqlBytes = 1024 * 1024;
 /// Instructions of SQLite's machine that one statement of the application takes at most: seconds.
 inline constexpr std::uint64_t kSqlInstructions = 50'000'000;
+/// Damaged files that are kept beside a store; at the bound one that is damaged again is refused.
+inline constexpr std::uint32_t kDamagedFiles = 9;
 inline constexpr std::uint64_t kLaneMessages = 10'000'000;
 inline constexpr std::uint64_t kLaneBytes = 512ULL * 1024 * 1024;
 

@@ -208,15 +208,16 @@ class Worker final : public Loop {
   };
   std::vector<Across> across_;
   bool across_any_ = false;
+  std::uint64_t traces_ = 0;
 
-  std::atomic_flag reserving_ = ATOMIC_FLAG_INIT;
+  // What the senders of other workers read, apart from what changes with each message.
+  alignas(64) std::atomic_flag reserving_ = ATOMIC_FLAG_INIT;
   std::vector<std::uint32_t> free_slots_;
   std::atomic<std::uint32_t> slots_used_{0};
   std::array<std::atomic<Cell*>, kChunks> chunks_{};
   /// Beside each chunk of cells, once one of them was timed: the histograms of its actors. They stay, so that another
   /// thread may read them.
   std::array<std::atomic<std::atomic<HandlerTimesCell*>*>, kChunks> times_{};
-  std::uint64_t traces_ = 0;
 
   alignas(64) std::atomic<Message*> inbound_{nullptr};
   alignas(64) std::atomic<std::uint64_t> handled_{0};

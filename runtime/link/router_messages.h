@@ -37,8 +37,7 @@ struct Ended {
   ActorId actor;
 };
 
-// --- Between queue and router
-// -----------------------------------------------------------------------------------------
+// --- Between queue and router ---------------------------------------------------------------------------------------
 
 /// A stored row on its way to another node; the key stands in `key`, the bytes are shared with whoever keeps them.
 struct OutgoingRow {

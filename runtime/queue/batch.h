@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "runtime/message/any_table.h"
+#include "runtime/message/pool_allocator.h"
 #include "runtime/queue/row.h"
 
 namespace pannier {
@@ -44,6 +45,8 @@ class Batch {
     BlockRef value;  // null: erase
   };
 
+  using Messages = std::vector<Enqueue, PoolAllocator<Enqueue>>;
+
   /// `address` is "lane" of this node or "node/lane". Messages of one key keep their order within their lane.
   Batch& enqueue(std::string_view address, std::string_view key, const AnyTable& payload, EnqueueOptions options = {});
   Batch& put_state(std::string_view key, const AnyTable& value);
@@ -58,12 +61,12 @@ class Batch {
   }
 
   [[nodiscard]] bool empty() const noexcept { return messages_.empty() && state_.empty() && sql_.empty(); }
-  [[nodiscard]] const std::vector<Enqueue>& messages() const noexcept { return messages_; }
+  [[nodiscard]] const Messages& messages() const noexcept { return messages_; }
   [[nodiscard]] const std::vector<StateChange>& state() const noexcept { return state_; }
   [[nodiscard]] const std::vector<SqlStatement>& sql() const noexcept { return sql_; }
 
  private:
-  std::vector<Enqueue> messages_;
+  Messages messages_;
   std::vector<StateChange> state_;
   std::vector<SqlStatement> sql_;
 };

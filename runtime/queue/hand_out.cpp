@@ -41,8 +41,7 @@ bool Inbox::feed() {
   return more_;
 }
 
-// --- Rows into memory
-// --------------------------------------------------------------------------------------------------
+// --- Rows into memory -----------------------------------------------------------------------------------------------
 
 bool Inbox::prepare(InboxLane& lane) {
   if (lane.id == StreamId{}) return false;
@@ -108,8 +107,7 @@ void Inbox::load_some(InboxLane& lane) {
   if (done && read < limit && lane.has_room()) lane.committed = lane.loaded;  // read to the end
 }
 
-// --- Whose turn it is
-// ---------------------------------------------------------------------------------------------
+// --- Whose turn it is -----------------------------------------------------------------------------------------------
 
 /// Calls `each` for the rows that may be handed out, in order, until it answers false. What must not be is given up.
 template <class Each>
@@ -206,8 +204,7 @@ bool Inbox::on_trial() {
   return true;
 }
 
-// --- Into somebody's hands
-// ----------------------------------------------------------------------------------------------
+// --- Into somebody's hands ------------------------------------------------------------------------------------------
 
 bool Inbox::give(InboxLane& lane, HeldRow& row) {
   for (LaneClaimer& claimer : lane.claimers) {

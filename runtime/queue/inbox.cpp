@@ -11,8 +11,7 @@ constexpr Sequence kUnknown = ~Sequence{0};
 constexpr std::string_view kEndedProcess = "the process ended while it was in a handler's hands";
 }  // namespace
 
-// --- What one lane holds
-// ---------------------------------------------------------------------------------------------------------------
+// --- What one lane holds --------------------------------------------------------------------------------------------
 
 void InboxLane::hold(HeldRow row) {
   loaded = row.sequence;
@@ -53,8 +52,7 @@ std::uint32_t InboxLane::max_attempts() const noexcept {
   return most;
 }
 
-// --- Lanes
-// ---------------------------------------------------------------------------------------------------------------
+// --- Lanes ----------------------------------------------------------------------------------------------------------
 
 void Inbox::start(ServicePort& port) {
   port_ = &port;
@@ -156,8 +154,7 @@ Load Inbox::load_of(std::string_view lane) const noexcept {
   return load += (*stream)[RowState::delayed];
 }
 
-// --- In
-// ----------------------------------------------------------------------------------------------------------------
+// --- In -------------------------------------------------------------------------------------------------------------
 
 Result<void> Inbox::put(StreamId stream, const LaneOptions& options, const NewRow& row) {
   InboxLane* target = &lane(stream, options.name);
@@ -211,8 +208,7 @@ void Inbox::parked_changed(std::string_view name) {
   found->second->dirty = true;
 }
 
-// --- Who takes them
-// -----------------------------------------------------------------------------------------------------------
+// --- Who takes them -------------------------------------------------------------------------------------------------
 
 Result<void> Inbox::consume(ActorId consumer, const Consume& request) {
   auto known = known_lane(request.lane);

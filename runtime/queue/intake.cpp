@@ -183,8 +183,7 @@ StoreTime Intake::expiry_of(const LaneOptions& lane, Duration asked) const noexc
   return lives > Duration::zero() ? store_clock_.now() + std::min(lives, limits::kLongestWait) : kNoMoment;
 }
 
-// --- Idempotency tokens
-// --------------------------------------------------------------------------------------------------
+// --- Idempotency tokens ---------------------------------------------------------------------------------------------
 
 Result<bool> Intake::known(StreamId stream, const std::string& token, Receipt& receipt) {
   const auto earlier = store_.token(stream, token, store_clock_.now());

@@ -7,8 +7,7 @@
 
 namespace pannier {
 
-// --- Reads
-// ---------------------------------------------------------------------------------------------------------------
+// --- Reads ----------------------------------------------------------------------------------------------------------
 
 Row MemoryStore::row_of(StreamId stream, RowState state, Sequence sequence, const KeptRow& kept) noexcept {
   return {.stream = stream,
@@ -121,8 +120,7 @@ Result<void> MemoryStore::query(const SqlStatement& /*statement*/, const SqlVisi
   return Error{ErrorCode::unsupported, "A store in memory knows no SQL; give the node an SQLite store."};
 }
 
-// --- Claims
-// --------------------------------------------------------------------------------------------------------------
+// --- Claims ---------------------------------------------------------------------------------------------------------
 
 bool MemoryStore::claim(StreamId stream, Sequence sequence) noexcept {
   return claims_.size() < limits::kClaims && claims_.emplace(stream, sequence).second;

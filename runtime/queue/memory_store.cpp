@@ -53,12 +53,16 @@ Result<void> MemoryStore::begin_part() {
   if (Result<void> ready = check_change(); !ready) return ready;
   if (part_) return fail({ErrorCode::invalid_argument, "begin_part within a part: end it first."});
   part_ = undo_.size();
+  rows_put_before_part_ = counters_.rows_put;
   return {};
 }
 
 Result<void> MemoryStore::end_part(bool keep) {
   if (Result<void> ready = check_change(); !ready) return ready;
-  if (part_ && !keep) undo_to(*part_);
+  if (part_ && !keep) {
+    undo_to(*part_);
+    counters_.rows_put = rows_put_before_part_;
+  }
   part_.reset();
   return {};
 }

@@ -130,6 +130,7 @@ class MemoryStore final : public Store {
   std::vector<std::function<void()>> undo_;  ///< Last change last.
   std::optional<std::size_t> part_;          ///< Changes before the part that is open.
   std::uint64_t rows_put_before_ = 0;
+  std::uint64_t rows_put_before_part_ = 0;
   Counters counters_;
 };
 

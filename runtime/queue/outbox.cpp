@@ -52,8 +52,7 @@ Load Outbox::load_of(std::string_view node, std::string_view lane) const noexcep
   return load += (*stream)[RowState::delayed];
 }
 
-// --- In
-// ----------------------------------------------------------------------------------------------------------------
+// --- In -------------------------------------------------------------------------------------------------------------
 
 Result<void> Outbox::put(StreamId id, std::string_view node, const LaneOptions& lane, const NewRow& row) {
   OutStream* target = &stream(id, node, lane.name);
@@ -108,8 +107,7 @@ void Outbox::grew(std::string_view node, std::string_view lane) {
   routes_.find(node)->second.dirty = true;
 }
 
-// --- Out
-// ---------------------------------------------------------------------------------------------------------------
+// --- Out ------------------------------------------------------------------------------------------------------------
 
 void Outbox::link_up(std::string_view node) {
   Route& route = routes_[std::string{node}];
@@ -267,8 +265,7 @@ void Outbox::send_row(Route& route, OutStream& stream, OutgoingRow row) {
   send_(std::move(row));
 }
 
-// --- Acknowledged
-// ------------------------------------------------------------------------------------------------------
+// --- Acknowledged ---------------------------------------------------------------------------------------------------
 
 void Outbox::acknowledged(const StreamAck& ack) {
   const auto found = streams_.find({ack.node, ack.lane});
@@ -346,8 +343,7 @@ Result<void> Outbox::stage_erasures() {
   return {};
 }
 
-// --- For people
-// --------------------------------------------------------------------------------------------------------
+// --- For people -----------------------------------------------------------------------------------------------------
 
 std::string Outbox::why_waiting(const Stream& of, const Row& row) const {
   const auto found = streams_.find({of.node, of.lane});

@@ -114,8 +114,7 @@ Result<void> Queue::handle(Message& message) {
   return {};
 }
 
-// --- In
-// ----------------------------------------------------------------------------------------------------------------
+// --- In -------------------------------------------------------------------------------------------------------------
 
 void Queue::take(Commit& commit, Message& question) {
   auto receipt = [&]() -> Result<Receipt> {
@@ -242,8 +241,7 @@ void Queue::take(Settle& settle) {
   port_->after(kSettleAgain, [this, again = std::move(settle)]() mutable { take(again); });
 }
 
-// --- The commit
-// ----------------------------------------------------------------------------------------------------------
+// --- The commit -----------------------------------------------------------------------------------------------------
 
 bool Queue::may_wait(MonoTime now) {
   const Duration wait = group_.hurried() ? options_.commit_delay : std::max(limits::kLazyCommit, options_.commit_delay);

@@ -93,8 +93,7 @@ Result<void> Queue::commit_now() {
   return group_.failures() == failures ? Result<void>{} : ErrorCode::storage_io;
 }
 
-// --- What a person decides
-// ---------------------------------------------------------------------------------------------
+// --- What a person decides ------------------------------------------------------------------------------------------
 
 Result<MessagePtr> Queue::answer(const Redrive& request) {
   commit();
@@ -118,8 +117,7 @@ Result<MessagePtr> Queue::answer(const ForgetReader& request) {
   return reply_of(Done{});
 }
 
-// --- Where is it, and why does it wait?
-// -----------------------------------------------------------------------------------
+// --- Where is it, and why does it wait? -----------------------------------------------------------------------------
 
 RowStatus Queue::status_of(const Stream& stream, const Row& row, std::uint64_t position) const {
   const StoreTime now = clock_.now();

@@ -22,8 +22,7 @@ void Readers::load(InboxLane& lane, const Cursor& cursor) {
   begin(*slot, cursor.sequence);
 }
 
-// --- Who reads
-// ----------------------------------------------------------------------------------------------------------
+// --- Who reads ------------------------------------------------------------------------------------------------------
 
 Result<Sequence> Readers::oldest_ready(const InboxLane& lane) {
   Sequence oldest = ~Sequence{0};
@@ -114,8 +113,7 @@ void Readers::let_go(Reader& reader) {
   reader.loaded = reader.staged;
 }
 
-// --- Out
-// ----------------------------------------------------------------------------------------------------------------
+// --- Out ------------------------------------------------------------------------------------------------------------
 
 void Readers::changed(InboxLane& lane) noexcept {
   for (auto& [name, reader] : readers_) {
@@ -177,8 +175,7 @@ bool Readers::hand_out(Reader& reader, Held& held) {
   return true;
 }
 
-// --- Settled
-// ------------------------------------------------------------------------------------------------------------
+// --- Settled --------------------------------------------------------------------------------------------------------
 
 Readers::Held* Readers::find(Reader& reader, Sequence sequence) noexcept {
   const auto at = std::find_if(reader.held.begin(), reader.held.end(),
@@ -265,8 +262,7 @@ void Readers::again(Reader& reader, Held& held, Duration delay) {
   });
 }
 
-// --- What is let go
-// -------------------------------------------------------------------------------------------------------
+// --- What is let go -------------------------------------------------------------------------------------------------
 
 Result<void> Readers::before_trim(InboxLane& lane, Unread& unread) {
   for (const auto& [name, reader] : readers_) {

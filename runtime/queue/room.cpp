@@ -49,8 +49,7 @@ Result<void> Room::make(StreamId stream, const LaneOptions& lane, std::string_vi
   return {};
 }
 
-// --- The latest of each key
-// ---------------------------------------------------------------------------------------------
+// --- The latest of each key -----------------------------------------------------------------------------------------
 
 void Room::note_latest(StreamId stream, std::string_view key, Sequence sequence) {
   const auto known = latest_.find(stream);
@@ -87,8 +86,7 @@ Result<void> Room::replace(StreamId id, std::string_view key) {
   return {};
 }
 
-// --- Eviction
-// -----------------------------------------------------------------------------------------------------------
+// --- Eviction -------------------------------------------------------------------------------------------------------
 
 Result<bool> Room::erase(const Stream& stream, Sequence sequence) {
   if (!boxes_.withdraw(stream, sequence)) return false;
@@ -125,8 +123,7 @@ Result<bool> Room::evict(StreamId id, Enough&& enough) {
   return true;
 }
 
-// --- The node's own quota
-// -----------------------------------------------------------------------------------------------
+// --- The node's own quota -------------------------------------------------------------------------------------------
 
 std::uint64_t Room::all_bytes() const {
   std::uint64_t sum = 0;

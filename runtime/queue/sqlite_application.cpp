@@ -24,16 +24,7 @@ bool starts_with(std::string_view text, std::string_view prefix) noexcept {
   return text.size() >= prefix.size() && same(text.substr(0, prefix.size()), prefix);
 }
 
-/// A table of the store, or a name that is kept for one, or a window of SQLite's own on it.
-bool of_the_store(const char* name) noexcept {
-  if (name == nullptr) return false;
-  static constexpr std::array<std::string_view, 16> kTables = {
-      "meta",       "streams", "loads",   "rows",   "parked", "delayed", "kept",        "damaged",
-      "watermarks", "state",   "cursors", "tokens", "clock",  "origins", "delayed_due", "tokens_expire"};
-  return std::any_of(kTables.begin(), kTables.end(), [&](std::string_view table) { return same(name, table); }) ||
-         starts_with(name, "pannier_") || starts_with(name, "pragma_") || starts_with(name, "dbstat") ||
-         starts_with(name, "sqlite_stmt") || starts_with(name, "sqlite_dbpage");
-}
+bool of_the_store(const char* name) noexcept { return name != nullptr && is_store_table(name); }
 
 bool has_rollback(std::string_view sql) noexcept {
   constexpr std::string_view kWord = "rollback";
@@ -79,6 +70,15 @@ std::size_t size_of(const SqlStatement& statement) noexcept {
 }
 
 }  // namespace
+
+bool is_store_table(std::string_view name) noexcept {
+  static constexpr std::array<std::string_view, 17> kTables = {
+      "meta",       "twin",  "streams", "loads",  "rows",  "parked",  "delayed",     "kept",         "damaged",
+      "watermarks", "state", "cursors", "tokens", "clock", "origins", "delayed_due", "tokens_expire"};
+  return std::any_of(kTables.begin(), kTables.end(), [&](std::string_view table) { return same(name, table); }) ||
+         starts_with(name, "pannier_") || starts_with(name, "pragma_") || starts_with(name, "dbstat") ||
+         starts_with(name, "sqlite_stmt") || starts_with(name, "sqlite_dbpage");
+}
 
 void ApplicationSql::attach(sqlite3* database) noexcept {
   database_ = database;

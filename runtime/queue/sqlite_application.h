@@ -5,12 +5,16 @@
 #include <cstdint>
 #include <list>
 #include <string>
+#include <string_view>
 
 #include "platform/result.h"
 #include "runtime/queue/sqlite_handle.h"
 #include "runtime/queue/store.h"
 
 namespace pannier {
+
+/// True for a table or index of the store, a name that is kept for one, and a window of SQLite's own on it.
+[[nodiscard]] bool is_store_table(std::string_view name) noexcept;
 
 /// The application's SQL on the store's connection: its own tables and these alone, as SQLite's authorizer has it for
 /// statements that come through here; one statement at a time; no transactions, pragmas, attached files, virtual or

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace pannier {
 
@@ -15,13 +16,13 @@ namespace pannier {
 class VfsFile {
  public:
   VfsFile(sqlite3_vfs* vfs, const std::string& path)
-      : vfs_(vfs), name_(static_cast<std::size_t>(vfs->mxPathname) + 2, '\0'), memory_(sqlite3_malloc(vfs->szOsFile)) {
-    named_ = memory_ != nullptr && vfs_->xFullPathname(vfs_, path.c_str(), vfs_->mxPathname, name_.data()) == SQLITE_OK;
+      : vfs_(vfs),
+        name_(static_cast<std::size_t>(vfs->mxPathname) + 2, '\0'),
+        // Not SQLite's: whether a file is there shall not depend on what it has left.
+        memory_(static_cast<std::size_t>(vfs->szOsFile) / sizeof(std::max_align_t) + 1) {
+    named_ = vfs_->xFullPathname(vfs_, path.c_str(), vfs_->mxPathname, name_.data()) == SQLITE_OK;
   }
-  ~VfsFile() {
-    close();
-    sqlite3_free(memory_);
-  }
+  ~VfsFile() { close(); }
   VfsFile(const VfsFile&) = delete;
   VfsFile& operator=(const VfsFile&) = delete;
 
@@ -29,7 +30,7 @@ class VfsFile {
   [[nodiscard]] bool open(int flags) {
     if (!named_) return false;
     close();
-    file_ = static_cast<sqlite3_file*>(memory_);
+    file_ = reinterpret_cast<sqlite3_file*>(memory_.data());
     file_->pMethods = nullptr;
     int out_flags = 0;
     if (vfs_->xOpen(vfs_, name_.c_str(), file_, flags, &out_flags) == SQLITE_OK) return true;
@@ -45,8 +46,12 @@ class VfsFile {
     int found = 0;  // For the POSIX VFS an empty file does not exist.
     return named_ && vfs_->xAccess(vfs_, name_.c_str(), SQLITE_ACCESS_EXISTS, &found) == SQLITE_OK && found != 0;
   }
-  void remove() noexcept {
-    if (named_) static_cast<void>(vfs_->xDelete(vfs_, name_.c_str(), 0));
+  void remove() noexcept { static_cast<void>(remove(false)); }
+  /// `sync_folder`: it shall not be back after a power cut. True where it is gone.
+  [[nodiscard]] bool remove(bool sync_folder) noexcept {
+    if (!named_) return false;
+    const int rc = vfs_->xDelete(vfs_, name_.c_str(), sync_folder ? 1 : 0);
+    return rc == SQLITE_OK || rc == SQLITE_IOERR_DELETE_NOENT;
   }
 
   // Of an open file
@@ -62,12 +67,22 @@ class VfsFile {
   [[nodiscard]] bool write(std::span<const std::byte> bytes, std::int64_t offset) {
     return file_->pMethods->xWrite(file_, bytes.data(), static_cast<int>(bytes.size()), offset) == SQLITE_OK;
   }
+  /// SQLITE_OK, SQLITE_FULL or another error.
+  [[nodiscard]] int write_all(std::span<const std::byte> bytes, std::int64_t offset) {
+    return file_->pMethods->xWrite(file_, bytes.data(), static_cast<int>(bytes.size()), offset);
+  }
+  [[nodiscard]] bool truncate(std::int64_t size) { return file_->pMethods->xTruncate(file_, size) == SQLITE_OK; }
+  /// Of a file opened as a database: keeps everybody else out until it is closed. False where somebody else has it.
+  [[nodiscard]] bool lock() {
+    return file_->pMethods->xLock(file_, SQLITE_LOCK_SHARED) == SQLITE_OK &&
+           file_->pMethods->xLock(file_, SQLITE_LOCK_EXCLUSIVE) == SQLITE_OK;
+  }
   [[nodiscard]] bool sync() { return file_->pMethods->xSync(file_, SQLITE_SYNC_NORMAL) == SQLITE_OK; }
 
  private:
   sqlite3_vfs* vfs_;
   std::string name_;
-  void* memory_;
+  std::vector<std::max_align_t> memory_;
   sqlite3_file* file_ = nullptr;
   bool named_ = false;
 };

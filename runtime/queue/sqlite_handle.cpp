@@ -102,7 +102,9 @@ void Statement::reset() noexcept {
 }
 
 std::string_view Statement::text(int column) const noexcept {
-  const void* at = sqlite3_column_text(get(), column);
+  // sqlite3_column_text() would allocate, for a zero behind a text, and give nothing where it cannot.
+  const bool is_text = sqlite3_column_type(get(), column) == SQLITE_TEXT;
+  const void* at = is_text ? sqlite3_column_blob(get(), column) : sqlite3_column_text(get(), column);
   const auto size = static_cast<std::size_t>(sqlite3_column_bytes(get(), column));
   return at == nullptr ? std::string_view{} : std::string_view{static_cast<const char*>(at), size};
 }
@@ -138,6 +140,8 @@ Error Connection::error(int rc, std::string_view doing) const {
     if (text != sqlite3_errstr(rc)) problem.append(" (").append(text).append(")");
   }
   const ErrorCode code = code_of(rc, system_error);
+  const bool damage = (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB;
+  if (damage && on_damage_) on_damage_();
   if (code == ErrorCode::corrupt && (rc & 0xff) == SQLITE_NOTADB) problem = "not a Pannier store (not a database)";
   return store_error(code, path_, problem);
 }
@@ -160,7 +164,9 @@ Result<std::string> Connection::text(std::string sql) {
   const int rc = read.step();
   if (rc == SQLITE_DONE) return std::string{};
   if (rc != SQLITE_ROW) return error(rc, "read");
-  return std::string(read.text(0));
+  std::string found(read.text(0));
+  if (sqlite3_errcode(handle_.get()) == SQLITE_NOMEM) return error(SQLITE_NOMEM, "read");
+  return found;
 }
 
 Result<void> Connection::set(const std::string& pragma, const std::string& value, std::string_view expected) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -27,6 +28,9 @@ class Statement {
   }
   void bind(int index, double value) noexcept {
     if (prepared()) keep(sqlite3_bind_double(get(), index, value));
+  }
+  void bind(int index, const sqlite3_value* value) noexcept {
+    if (prepared()) keep(sqlite3_bind_value(get(), index, value));
   }
   void bind_null(int index) noexcept {
     if (prepared()) keep(sqlite3_bind_null(get(), index));
@@ -103,6 +107,9 @@ class Connection {
   [[nodiscard]] sqlite3* get() const noexcept { return handle_.get(); }
   [[nodiscard]] bool read_only() const noexcept { return sqlite3_db_readonly(handle_.get(), "main") == 1; }
 
+  /// Called where an error says that the file is damaged.
+  void on_damage(std::function<void()> tell) { on_damage_ = std::move(tell); }
+
   /// What `rc` means to a caller, with one line: the file, what was done, SQLite's text and what to do.
   [[nodiscard]] Error error(int rc, std::string_view doing) const;
 
@@ -113,6 +120,7 @@ class Connection {
   Connection(sqlite3* handle, std::string path) : handle_(handle), path_(std::move(path)) {}
   std::unique_ptr<sqlite3, Close> handle_;
   std::string path_;
+  std::function<void()> on_damage_;
 };
 
 /// One line about a store's file: "Store <path>: <problem>; <what to do for an error of this code>."

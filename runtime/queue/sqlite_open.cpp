@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/queue/sqlite_salvage.h"
 #include "runtime/queue/sqlite_store_impl.h"
 
 namespace pannier {
@@ -14,25 +15,49 @@ constexpr std::size_t kCountRows = 4096;
 using sqlite_schema::position;
 using sqlite_schema::sequence_of;
 
-Result<void> SqliteStore::open() {
+void SqliteStore::check_log() {
   if (const std::string found = vfs_->witness().check(options_.path); !found.empty()) {
     ++counters_.broken_syncs;
     findings_.push_back("Store " + options_.path + ": " + found +
                         ", less than the disk had reported as synced: messages that were acknowledged may be lost; "
                         "check the disk and its write cache, and what was done to the files.");
   }
+}
+
+Result<void> SqliteStore::open() {
+  const bool again = incarnation_ != 0;  // After a failure: a running node's file is not replaced under it.
+  const Result<bool> wanted = again ? Result<bool>(false) : sqlite_salvage::is_wanted(*vfs_, options_.path);
+  if (!wanted) return wanted.error();
+  if (!*wanted) {
+    Result<void> opened = open_file();
+    if (opened || again || !sqlite_salvage::is_damage(*vfs_, options_.path, opened.error())) return opened;
+  }
+  const Result<sqlite_salvage::Salvaged> salvaged = sqlite_salvage::run(options_, *vfs_);
+  if (!salvaged) return salvaged.error();
+  if (!salvaged->line.empty()) findings_.push_back(salvaged->line);
+  counters_.corrupt_rows += salvaged->damaged_rows;
+  return open_file();
+}
+
+Result<void> SqliteStore::open_file() {
+  check_log();
   Result<Connection> connection = sqlite_schema::open(options_, *vfs_);
   if (!connection) return connection.error();
   Result<std::unique_ptr<SqliteSession>> session = SqliteSession::create(std::move(*connection));
   if (!session) return session.error();
   session_ = std::move(*session);
+  const bool first = incarnation_ == 0;
   Result<void> loaded = load_meta();
   if (loaded) loaded = load_streams(clean_);
   if (loaded) loaded = load_tokens();
+  if (loaded && first) loaded = check_records();
   if (!loaded) {
     session_.reset();
+    if (first) incarnation_ = next_ = leased_ = 0;
+    if (first) loads_.clear();
     return loaded;
   }
+  session_->connection.on_damage([this] { sqlite_salvage::note_damage(*vfs_, options_.path); });
   if (!reserve_held_) reserve_held_ = hold_reserve();
   if (claims_ == nullptr) claims_ = std::make_unique<SqliteClaims>(*vfs_, options_.path + "-claims", incarnation_);
   return {};
@@ -52,6 +77,9 @@ Result<void> SqliteStore::load_meta() {
   if (incarnation_ != 0 && incarnation_ != incarnation) {
     return store_error(ErrorCode::corrupt, options_.path, "another file took its place while the node ran");
   }
+  Result<sqlite_twin::Roots> roots = sqlite_twin::roots_of(session_->connection);
+  if (!roots) return roots.error();
+  roots_ = *roots;
   incarnation_ = incarnation;
   leased_ = lease;
   clean_ = clean;
@@ -108,6 +136,15 @@ Result<void> SqliteStore::load_tokens() {
   if (!count) return count.error();
   tokens_ = static_cast<std::size_t>(*count);
   return {};
+}
+
+Result<void> SqliteStore::check_records() {
+  if (const auto marks = watermarks(); !marks) return marks.error();
+  if (const auto clock = anchor(); !clock) return clock.error();
+  const Result<std::int64_t> pages = session_->connection.integer("PRAGMA page_count");
+  if (!pages) return pages.error();
+  if (static_cast<std::uint64_t>(*pages) * sqlite_schema::kPageBytes > options_.quick_check_bytes) return {};
+  return read_state("", [](std::string_view, std::span<const std::byte>) { return true; });
 }
 
 Result<bool> SqliteStore::count_rows(std::size_t limit) {

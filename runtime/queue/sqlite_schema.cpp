@@ -4,6 +4,7 @@
 #include <string>
 
 #include "runtime/queue/mutants.h"
+#include "runtime/queue/sqlite_twin.h"
 
 namespace pannier::sqlite_schema {
 namespace {
@@ -102,7 +103,9 @@ Result<void> check(Connection& database, const SqliteOptions& options) {
   const Result<std::int64_t> pages = database.integer("PRAGMA page_count");
   if (!pages) return pages.error();
   const bool whole = static_cast<std::uint64_t>(*pages) * kPageBytes <= options.quick_check_bytes;
-  const char* const everything[] = {"PRAGMA quick_check(1)"};
+  // The indexes, too, where an entry that is gone would be a message that is never due.
+  const char* const everything[] = {"PRAGMA quick_check(1)", "PRAGMA integrity_check(delayed)",
+                                    "PRAGMA integrity_check(tokens)"};
   const char* const small_tables[] = {"PRAGMA quick_check(meta)", "PRAGMA quick_check(streams)",
                                       "PRAGMA quick_check(watermarks)", "PRAGMA quick_check(loads)",
                                       "PRAGMA quick_check(cursors)"};
@@ -118,7 +121,7 @@ Result<void> check(Connection& database, const SqliteOptions& options) {
 }  // namespace
 
 std::string make_tables(std::uint64_t incarnation, Sequence lease) {
-  return kTables + ("PRAGMA application_id=" + std::to_string(kApplicationId)) +
+  return std::string(kTables) + sqlite_twin::kCreate + "PRAGMA application_id=" + std::to_string(kApplicationId) +
          ";PRAGMA user_version=" + std::to_string(kVersion) + ";INSERT INTO meta VALUES (1, " +
          std::to_string(static_cast<std::int64_t>(incarnation)) + ", " +
          std::to_string(static_cast<std::int64_t>(lease)) + ", 0, " +
@@ -127,8 +130,8 @@ std::string make_tables(std::uint64_t incarnation, Sequence lease) {
 
 Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs) {
   // SQLite deletes the log of an empty or missing database without a word, and acknowledged messages with it.
-  if (vfs.size_of(options.path).value_or(0) == 0 && vfs.size_of(options.path + "-wal").value_or(0) > 0) {
-    return store_error(ErrorCode::corrupt, options.path, "missing, empty or not readable, but its -wal file is there");
+  if (vfs.size_of(options.path) == 0 && vfs.size_of(options.path + "-wal").value_or(1) > 0) {
+    return store_error(ErrorCode::corrupt, options.path, "missing or empty, but its -wal file is there");
   }
   Result<Connection> database = Connection::open(options.path, vfs.name());
   if (!database) return database;
@@ -144,6 +147,7 @@ Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs) {
     made = database->execute(("BEGIN IMMEDIATE;" + make_tables(options.entropy.next_u64(), 1) + "COMMIT;").c_str());
   }
   if (*version == 1) made = migrate_from_1(*database, options.path);
+  if (*version == kVersion) made = database->execute(sqlite_twin::kCreate);  // Early files had none.
   if (!made) return made.error();
   if (Result<void> sound = check(*database, options); !sound) return sound.error();
   return database;

@@ -4,6 +4,7 @@
 
 #include "runtime/queue/sqlite_functions.h"
 #include "runtime/queue/sqlite_schema.h"
+#include "runtime/queue/sqlite_twin.h"
 
 namespace pannier {
 namespace {
@@ -37,6 +38,7 @@ Result<std::unique_ptr<SqliteSession>> SqliteSession::create(Connection opened) 
   s.page_count = statement("PRAGMA page_count");
   s.free_pages = statement("PRAGMA freelist_count");
   s.set_meta = statement("UPDATE meta SET sequence_lease=?1, clean=?2, crc=?3 WHERE id=1");
+  s.put_twin = statement(sqlite_twin::kPut);
   for (std::size_t i = 0; i < kRowStates; ++i) {
     const std::string table = kRowTables[i];
     const bool has_due = static_cast<RowState>(i) == RowState::delayed;
@@ -101,8 +103,8 @@ Result<std::unique_ptr<SqliteSession>> SqliteSession::create(Connection opened) 
 
   // Between them these name every table and column.
   for (Statement* each :
-       {&s.set_meta, &s.put_stream, &s.put_loads, &s.put_watermark, &s.put_state, &s.put_cursor, &s.put_anchor,
-        &s.add_token, &s.is_damaged, &s.put_origin, &s.read[0], &s.read[1], &s.read[2], &s.read[3]}) {
+       {&s.set_meta, &s.put_twin, &s.put_stream, &s.put_loads, &s.put_watermark, &s.put_state, &s.put_cursor,
+        &s.put_anchor, &s.add_token, &s.is_damaged, &s.put_origin, &s.read[0], &s.read[1], &s.read[2], &s.read[3]}) {
     if (const int rc = each->prepare(); rc != SQLITE_OK) return s.connection.error(rc, "prepare a statement");
   }
   return made;

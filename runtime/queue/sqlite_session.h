@@ -41,6 +41,7 @@ struct SqliteSession {
   Statement page_count;
   Statement free_pages;
   Statement set_meta;  ///< lease, clean, crc
+  Statement put_twin;  ///< version, incarnation, lease, roots, crc
 
   // A row is given and taken as position, head, payload; of the delayed ones with due behind.
   PerState put;

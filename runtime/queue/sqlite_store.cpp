@@ -18,12 +18,21 @@ int SqliteStore::write_meta(Sequence lease, bool clean) {
   return session_->set_meta.run();
 }
 
+int SqliteStore::write_twin(Sequence lease) {
+  return sqlite_twin::write(session_->put_twin, {sqlite_schema::kVersion, incarnation_, lease, roots_});
+}
+
 Result<void> SqliteStore::raise_lease() {
   const Sequence lease = std::min(next_ + options_.sequence_block, store_checks::kMaxSequence + 1);
   vfs_->transaction_begins();
-  if (const int rc = write_meta(lease, false); rc != SQLITE_OK) {
+  int rc = session_->begin.run();
+  if (rc == SQLITE_OK) rc = write_meta(lease, false);
+  if (rc == SQLITE_OK) rc = write_twin(lease);
+  if (rc == SQLITE_OK) rc = session_->commit.run();
+  if (rc != SQLITE_OK) {
     Error error = session_->connection.error(rc, "lease sequence numbers");
     vfs_->void_transaction();
+    if (!session_->connection.autocommit()) session_->rollback.run();
     return error;
   }
   vfs_->witness().committed();
@@ -61,6 +70,7 @@ Result<void> SqliteStore::begin() {
   if (low || clean_) {
     const Sequence lease = low ? std::min(leased_ + options_.sequence_block, store_checks::kMaxSequence + 1) : leased_;
     int rc = write_meta(lease, false);
+    if (low && rc == SQLITE_OK) rc = write_twin(lease);
     // The page of the lease is written anyway: what the streams hold goes along, for a start after an unclean end.
     for (const Stream& stream : loads_.all()) {
       if (low && rc == SQLITE_OK) rc = write_loads(stream);
@@ -100,6 +110,7 @@ Result<void> SqliteStore::commit(Durability durability) {
     clean_ = false;
   }
   loads_.commit();
+  part_.reset();
   open_ = false;
   ++counters_.commits;
   return {};

@@ -18,8 +18,8 @@ struct SqliteOptions {
   /// Cap on the database file, the log not included; 0 for none. A file that is larger already opens, and
   /// drains.
   std::uint64_t max_bytes = 0;
-  /// A file up to this size is checked whole at open (SQLite's quick_check); of a larger one the small
-  /// tables. 64 MiB take about 0.1 s from the page cache of a desktop, seconds from a slow card.
+  /// A file up to this size is checked whole at open; of a larger one the small tables (docs/storage.md, Damage). 64
+  /// MiB take about 0.1 s from the page cache of a desktop, seconds from a slow card.
   std::uint64_t quick_check_bytes = std::uint64_t{64} * 1024 * 1024;
   /// Pages of 4096 bytes in the log before they are moved to the database (docs/storage.md, Cost).
   std::uint32_t checkpoint_pages = 256;
@@ -34,11 +34,12 @@ struct SqliteOptions {
 };
 
 /// Opens or makes the store of docs/storage.md in one SQLite file, which it holds alone until it is
-/// destroyed. On an error nothing of an existing file was changed and nothing is held.
+/// destroyed. A damaged file is put aside and what is sound in it goes on in a new one; findings() tells. On an error
+/// nothing of an existing file was changed and nothing is held.
 ///
 /// not_found, permission: the path. in_use: another process, or another store of this one, holds the file.
-/// corrupt: it is damaged, or not a Pannier store. unsupported: a newer version, or an SQLite that does not
-/// take a setting. storage_io, storage_full: the disk. Each names the file and says what to do.
+/// corrupt: it is not a Pannier store, or damaged beyond a salvage. unsupported: a newer version, or an SQLite that
+/// does not take a setting. storage_io, storage_full: the disk. Each names the file and says what to do.
 ///
 /// The store and every call to it belong to one thread; it may be opened on another.
 [[nodiscard]] Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options);

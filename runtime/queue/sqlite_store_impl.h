@@ -15,6 +15,7 @@
 #include "runtime/queue/sqlite_schema.h"
 #include "runtime/queue/sqlite_session.h"
 #include "runtime/queue/sqlite_store.h"
+#include "runtime/queue/sqlite_twin.h"
 #include "runtime/queue/sqlite_vfs.h"
 
 namespace pannier {
@@ -90,11 +91,17 @@ class SqliteStore final : public Store {
     std::int64_t position = 0;
   };
 
+  /// Opens the file as it is.
+  [[nodiscard]] Result<void> open_file();
+  void check_log();
   [[nodiscard]] Result<void> load_meta();
+  /// corrupt: what duplicates are told by, or the clock or the application's state, does not hold.
+  [[nodiscard]] Result<void> check_records();
   [[nodiscard]] Result<void> load_streams(bool clean);
   [[nodiscard]] Result<void> load_tokens();
   [[nodiscard]] Result<bool> count_rows(std::size_t limit);
   [[nodiscard]] int write_meta(Sequence lease, bool clean);
+  [[nodiscard]] int write_twin(Sequence lease);
   void close() noexcept;
   [[nodiscard]] int write_loads(const Stream& stream);
   [[nodiscard]] Result<void> check_room();
@@ -127,6 +134,7 @@ class SqliteStore final : public Store {
   std::uint64_t incarnation_ = 0;
   std::vector<std::string> findings_;
 
+  sqlite_twin::Roots roots_;
   Sequence next_ = 0;                  ///< The next number to be given out; 0 until the first lease.
   Sequence leased_ = 0;                ///< Committed: no number at or above it may be given out.
   bool clean_ = false;                 ///< The file says that it was closed in an orderly way: not once it is changed.

@@ -39,11 +39,15 @@ struct CountingVfs::Methods {
       ours->vfs->log_ = nullptr;
       ours->vfs->log_unsynced_ = false;
     }
-    return base(file)->pMethods->xClose(base(file));
+    const int written = ours->vfs->gather_.flush();
+    const int closed = base(file)->pMethods->xClose(base(file));
+    return written == SQLITE_OK ? closed : written;
   }
   static int read(sqlite3_file* file, void* to, int size, sqlite3_int64 offset) {
-    const int rc = base(file)->pMethods->xRead(base(file), to, size, offset);
     File* ours = File::of(file);
+    const int written = ours->vfs->gather_.flush_before_read(base(file), offset, static_cast<std::size_t>(size));
+    if (written != SQLITE_OK) return written;
+    const int rc = base(file)->pMethods->xRead(base(file), to, size, offset);
     if (ours->is_log && rc == SQLITE_OK) {
       ours->vfs->witness_->log_read({static_cast<const std::byte*>(to), static_cast<std::size_t>(size)}, offset);
     }
@@ -51,20 +55,23 @@ struct CountingVfs::Methods {
   }
   static int write(sqlite3_file* file, const void* from, int size, sqlite3_int64 offset) {
     File* ours = File::of(file);
+    const std::span bytes{static_cast<const std::byte*>(from), static_cast<std::size_t>(size)};
     if (ours->is_log) {
-      ours->vfs->witness_->log_written({static_cast<const std::byte*>(from), static_cast<std::size_t>(size)}, offset);
+      ours->vfs->witness_->log_written(bytes, offset);
       if (offset > 0 && ours->vfs->first_frame_ < 0) ours->vfs->first_frame_ = offset;
       ours->vfs->frames_are_last_ = offset >= kLogHeaderBytes;
     }
     ours->vfs->bytes_written_ += static_cast<std::uint64_t>(size);
-    return base(file)->pMethods->xWrite(base(file), from, size, offset);
+    return ours->vfs->gather_.write(ours->base(), bytes, offset);
   }
   static int truncate(sqlite3_file* file, sqlite3_int64 size) {
+    if (const int written = File::of(file)->vfs->gather_.flush(); written != SQLITE_OK) return written;
     return base(file)->pMethods->xTruncate(base(file), size);
   }
   static int sync(sqlite3_file* file, int flags) {
     File* ours = File::of(file);
     CountingVfs* vfs = ours->vfs;
+    if (const int written = vfs->gather_.flush(); written != SQLITE_OK) return written;
     if (ours->is_log && vfs->leave_out_ && vfs->frames_are_last_) {
       // A checkpoint within the same commit syncs the log again, and then in earnest.
       vfs->leave_out_ = false;
@@ -80,6 +87,7 @@ struct CountingVfs::Methods {
     return rc;
   }
   static int file_size(sqlite3_file* file, sqlite3_int64* size) {
+    if (const int written = File::of(file)->vfs->gather_.flush(); written != SQLITE_OK) return written;
     return base(file)->pMethods->xFileSize(base(file), size);
   }
   static int lock(sqlite3_file* file, int level) { return base(file)->pMethods->xLock(base(file), level); }
@@ -180,7 +188,8 @@ std::optional<std::int64_t> CountingVfs::size_of(const std::string& path) {
   // Opened as a database file whatever it is: only then does the POSIX VFS look after locks held by this
   // process.
   VfsFile file(base_, path);
-  if (!file.exists() || !file.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB)) return std::nullopt;
+  if (!file.exists()) return 0;
+  if (!file.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB)) return std::nullopt;
   return file.size();
 }
 
@@ -232,6 +241,7 @@ void CountingVfs::release_room(const std::string& path) noexcept { VfsFile(base_
 
 int CountingVfs::sync_log() noexcept {
   if (log_ == nullptr || !log_unsynced_) return SQLITE_OK;
+  if (const int written = gather_.flush(); written != SQLITE_OK) return written;
   ++syncs_;
   const int rc = log_->pMethods->xSync(log_, SQLITE_SYNC_NORMAL);
   if (rc == SQLITE_OK) {
@@ -243,6 +253,7 @@ int CountingVfs::sync_log() noexcept {
 
 void CountingVfs::void_transaction() noexcept {
   if (log_ == nullptr || first_frame_ < 0 || is_mutant(Mutant::failed_group_stays)) return;
+  gather_.drop(log_);
   static constexpr std::array<std::byte, 24> kZeros{};  // The header of a frame.
   static_cast<void>(log_->pMethods->xWrite(log_, kZeros.data(), static_cast<int>(kZeros.size()), first_frame_));
 }

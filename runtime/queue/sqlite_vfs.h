@@ -10,6 +10,7 @@
 #include <string>
 
 #include "platform/result.h"
+#include "runtime/queue/sqlite_gather.h"
 #include "runtime/queue/sqlite_witness.h"
 
 namespace pannier {
@@ -25,9 +26,9 @@ class SideFile {
 };
 
 /// A layer over SQLite's own way to the files (or over one that a test registered): counts what is written
-/// and synced where SQLite does it, and knows where in the log a transaction began. Registered under a name
-/// of its own while it lives, never the default, so that SQLite elsewhere in the process is not touched. It
-/// must outlive every connection opened through it. One thread, that of its store.
+/// and synced where SQLite does it, gathers writes, and knows where in the log a transaction began. Registered
+/// under a name of its own while it lives, never the default, so that SQLite elsewhere in the process is not
+/// touched. It must outlive every connection opened through it. One thread, that of its store.
 ///
 /// Its files offer neither shared memory nor memory mapping (io methods of version 1), so that SQLite cannot
 /// use either even where a pragma failed to forbid it.
@@ -39,6 +40,9 @@ class CountingVfs {
   CountingVfs(const CountingVfs&) = delete;
   CountingVfs& operator=(const CountingVfs&) = delete;
 
+  /// What it is a layer over.
+  [[nodiscard]] sqlite3_vfs* base() const noexcept { return base_; }
+
   /// For sqlite3_open_v2. Lives as long as this.
   [[nodiscard]] const char* name() const noexcept { return name_.c_str(); }
 
@@ -47,7 +51,7 @@ class CountingVfs {
 
   [[nodiscard]] LogWitness& witness() noexcept { return *witness_; }
 
-  /// Bytes of the file at `path` (absolute or relative), nothing where there is none or it cannot be opened.
+  /// Bytes of the file at `path` (absolute or relative), 0 where there is none, nothing where it cannot be opened.
   [[nodiscard]] std::optional<std::int64_t> size_of(const std::string& path);
 
   /// Makes sure that a file of `bytes` zeros stands at `path`, written and synced, so that deleting it gives
@@ -83,6 +87,7 @@ class CountingVfs {
   sqlite3_vfs vfs_{};
   sqlite3_vfs* base_ = nullptr;
   std::string name_;
+  WriteGather gather_;
   std::uint64_t bytes_written_ = 0;
   std::uint64_t syncs_ = 0;
   std::int64_t first_frame_ = -1;

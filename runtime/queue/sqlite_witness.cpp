@@ -6,47 +6,23 @@
 
 #include "runtime/queue/crc32c.h"
 #include "runtime/queue/mutants.h"
+#include "runtime/queue/sqlite_log.h"
 
 namespace pannier {
 namespace {
 
-// SQLite's log (sqlite.org/fileformat2.html, 4): a header, then frames of a header and a page each. Big-endian.
-constexpr std::size_t kLogHeader = 32;
-constexpr std::size_t kFrameHeader = 24;
-constexpr std::size_t kPage = 4096;
+using sqlite_log::big;
+using sqlite_log::Chain;
+using sqlite_log::kFrameHeader;
+using sqlite_log::kPage;
+using sqlite_log::little;
+constexpr std::size_t kLogHeader = sqlite_log::kHeader;
 constexpr std::array<char, 8> kMagic = {'P', 'A', 'N', 'N', 'W', 'I', 'T', '1'};
 
-std::uint32_t big(std::span<const std::byte> bytes, std::size_t at) noexcept {
-  std::uint32_t value = 0;
-  for (std::size_t i = 0; i < 4; ++i) value = value << 8U | std::to_integer<std::uint32_t>(bytes[at + i]);
-  return value;
-}
-std::uint32_t little(std::span<const std::byte> bytes, std::size_t at) noexcept {
-  std::uint32_t value = 0;
-  for (std::size_t i = 4; i-- > 0;) value = value << 8U | std::to_integer<std::uint32_t>(bytes[at + i]);
-  return value;
-}
 template <class T>
 void put_little(std::span<std::byte> bytes, std::size_t at, T value) noexcept {
   for (std::size_t i = 0; i < sizeof(T); ++i) bytes[at + i] = static_cast<std::byte>(value >> (8 * i) & 0xFFU);
 }
-
-/// The log's own checksum, over words of the byte order that its magic number names.
-struct Chain {
-  std::uint32_t first = 0;
-  std::uint32_t second = 0;
-  bool big_endian = false;
-
-  void add(std::span<const std::byte> bytes) noexcept {
-    for (std::size_t at = 0; at + 8 <= bytes.size(); at += 8) {
-      first += (big_endian ? big(bytes, at) : little(bytes, at)) + second;
-      second += (big_endian ? big(bytes, at + 4) : little(bytes, at + 4)) + first;
-    }
-  }
-  [[nodiscard]] bool is(std::span<const std::byte> bytes, std::size_t at) const noexcept {
-    return big(bytes, at) == first && big(bytes, at + 4) == second;
-  }
-};
 
 std::array<std::byte, 8> eight(std::span<const std::byte> bytes, std::size_t at) noexcept {
   std::array<std::byte, 8> copy{};

@@ -49,7 +49,7 @@ class Store {
   virtual void rollback() noexcept = 0;
 
   /// From here to end_part the changes are a part of the transaction, which can be given up without the rest of it (a
-  /// savepoint). Parts do not nest. Where the transaction ends with an error the part ends with it.
+  /// savepoint). Parts do not nest. Where the transaction ends with an error the part ends with it; a commit keeps it.
   [[nodiscard]] virtual Result<void> begin_part() = 0;
   /// Keeps the part, or takes its changes back: streams that it made are gone, numbers that it drew stay drawn.
   /// Harmless without a part.

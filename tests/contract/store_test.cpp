@@ -1,5 +1,6 @@
 #include "testkit/faulty_store.h"
 #include "tests/contract/store_contract.h"
+#include "tests/contract/store_parts_contract.h"
 #include "tests/contract/store_records_contract.h"
 #include "tests/contract/store_states_contract.h"
 #include "tests/support/fixtures.h"
@@ -34,5 +35,6 @@ TYPE_TO_STRING(pannier::testing::FaultySqliteFixture);
 TEST_CASE_TEMPLATE_INVOKE(store_contract, PANNIER_ALL_STORES);
 TEST_CASE_TEMPLATE_INVOKE(store_states_contract, PANNIER_ALL_STORES);
 TEST_CASE_TEMPLATE_INVOKE(store_records_contract, PANNIER_ALL_STORES);
+TEST_CASE_TEMPLATE_INVOKE(store_parts_contract, PANNIER_ALL_STORES);
 TEST_CASE_TEMPLATE_INVOKE(store_persistence_contract, pannier::testing::SqliteStoreFixture,
                           pannier::testing::SimulatedDiskFixture);

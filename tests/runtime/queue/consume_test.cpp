@@ -164,8 +164,7 @@ TEST_CASE("a message that expires while it waits for its next attempt is gone") 
   CHECK(bench.load(RowState::ready) == 0);
 }
 
-// --- Pulls
-// --------------------------------------------------------------------------------------------------------------
+// --- Pulls ----------------------------------------------------------------------------------------------------------
 
 /// Pulls as the test says, and notes what it got.
 struct Puller {

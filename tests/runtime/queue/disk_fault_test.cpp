@@ -1,8 +1,11 @@
 // The store on a disk that fails: at each point of a script where something reaches for the disk, a fault begins there,
-// and at the end the power fails. What was acknowledged must be there; what was reported as failed must not come back.
+// and at the end the power fails. What was acknowledged must be there. What was reported as failed must not come back,
+// but for one group of those that failed since the disk last synced one: power that fails then may leave its bytes, and
+// not those that took it out of the log (docs/storage.md).
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <doctest/doctest.h>
 
@@ -59,7 +62,7 @@ std::string run(std::uint64_t seed, std::uint64_t at, Fault fault, Tally& tally,
     if (index == at) begin(disk, fault);
   });
   StoreModel model;
-  StoreModel with_last_failed;  // What may be found if the power fails right after a group that failed.
+  std::vector<StoreModel> with_one_failed;  // Of those since the last group that did not fail.
   std::unique_ptr<Store> store;
   for (int i = 0; i < 12; ++i) {
     if (i == 6) store.reset();
@@ -79,11 +82,12 @@ std::string run(std::uint64_t seed, std::uint64_t at, Fault fault, Tally& tally,
     if (done) done = store->commit(Durability::fsynced);
     if (done) {
       model = after;
+      with_one_failed.clear();
     } else {
       store->rollback();
       ++tally.failed_groups;
+      with_one_failed.push_back(after);
     }
-    with_last_failed = after;
   }
   heal(disk);
   ++tally.runs;
@@ -102,7 +106,10 @@ std::string run(std::uint64_t seed, std::uint64_t at, Fault fault, Tally& tally,
   Result<std::unique_ptr<Store>> opened = open_sqlite_store(options);
   if (!opened) return "after the power cut: " + opened.error().text();
   const std::string found = dump(**opened);
-  if (found == model.dump() || found == with_last_failed.dump()) return {};
+  if (found == model.dump()) return {};
+  for (const StoreModel& possible : with_one_failed) {
+    if (found == possible.dump()) return {};
+  }
   return "after the power cut, found:\n" + found + "acknowledged:\n" + model.dump();
 }
 

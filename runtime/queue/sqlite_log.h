@@ -1,0 +1,44 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+/// SQLite's log as bytes (sqlite.org/fileformat2.html, 4): a header, then frames of a header and a page each,
+/// big-endian.
+namespace pannier::sqlite_log {
+
+inline constexpr std::size_t kHeader = 32;
+inline constexpr std::size_t kFrameHeader = 24;
+inline constexpr std::size_t kPage = 4096;
+
+[[nodiscard]] inline std::uint32_t big(std::span<const std::byte> bytes, std::size_t at) noexcept {
+  std::uint32_t value = 0;
+  for (std::size_t i = 0; i < 4; ++i) value = value << 8U | std::to_integer<std::uint32_t>(bytes[at + i]);
+  return value;
+}
+[[nodiscard]] inline std::uint32_t little(std::span<const std::byte> bytes, std::size_t at) noexcept {
+  std::uint32_t value = 0;
+  for (std::size_t i = 4; i-- > 0;) value = value << 8U | std::to_integer<std::uint32_t>(bytes[at + i]);
+  return value;
+}
+
+/// The log's own checksum, over words of the byte order that its magic number names.
+struct Chain {
+  std::uint32_t first = 0;
+  std::uint32_t second = 0;
+  bool big_endian = false;
+
+  void add(std::span<const std::byte> bytes) noexcept {
+    for (std::size_t at = 0; at + 8 <= bytes.size(); at += 8) {
+      first += (big_endian ? big(bytes, at) : little(bytes, at)) + second;
+      second += (big_endian ? big(bytes, at + 4) : little(bytes, at + 4)) + first;
+    }
+  }
+  [[nodiscard]] bool is(std::span<const std::byte> bytes, std::size_t at) const noexcept {
+    return big(bytes, at) == first && big(bytes, at + 4) == second;
+  }
+};
+
+}  // namespace pannier::sqlite_log

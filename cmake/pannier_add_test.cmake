@@ -1,4 +1,4 @@
-# pannier_add_test(NAME <name> SOURCES <a.cpp>... LABELS <unit|contract|sim|system|tidy>... [LIBS <target>...]
+# pannier_add_test(NAME <name> SOURCES <a.cpp>... LABELS <unit|contract|sim|system|tidy|device>... [LIBS <target>...]
 #                  [DEFINITIONS <NAME=value>...] [TIMEOUT <seconds>])
 #
 # A doctest program `test_<name>`, run by CTest as <name>. doctest's main is in tests/support/main.cpp.
@@ -12,6 +12,10 @@ function(pannier_add_test)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
+  # An emulated processor is about ten times slower (toolchains/emulated.sh).
+  if(CMAKE_CROSSCOMPILING_EMULATOR)
+    math(EXPR arg_TIMEOUT "${arg_TIMEOUT} * 10")
+  endif()
   set(target test_${arg_NAME})
   add_executable(${target} ${arg_SOURCES})
   target_link_libraries(${target} PRIVATE pannier_test_main pannier ${arg_LIBS})
@@ -19,4 +23,15 @@ function(pannier_add_test)
   pannier_options(${target})
   add_test(NAME ${arg_NAME} COMMAND ${target})
   set_tests_properties(${arg_NAME} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+  pannier_built_with(${target} ${arg_LABELS})
+endfunction()
+
+# pannier_built_with(<target> <label>...): what has a label can be built alone, as tests_<label>.
+function(pannier_built_with target)
+  foreach(label IN LISTS ARGN)
+    if(NOT TARGET tests_${label})
+      add_custom_target(tests_${label})
+    endif()
+    add_dependencies(tests_${label} ${target})
+  endforeach()
 endfunction()

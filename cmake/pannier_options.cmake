@@ -15,8 +15,18 @@ function(pannier_options target)
   endif()
   # Under sanitizers gcc 12 takes the absent parts of std::variant and std::optional for uninitialised reads, and
   # FlatBuffers' tables, which are views of a buffer, for objects of one byte.
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_FLAGS MATCHES "-fsanitize")
+  set(flags "${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_MINSIZEREL}")
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND flags MATCHES "-fsanitize")
     target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized -Wno-stringop-overread)
+  endif()
+  # Objects that also hold machine code: who links the library need not optimise at link time, and ./dev size reads
+  # them.
+  if(CMAKE_INTERPROCEDURAL_OPTIMIZATION AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${target} PRIVATE -ffat-lto-objects)
+  endif()
+  # Tests count in 64 bits and index what fits into memory; on 32 bits a cast at each place would say nothing.
+  if(CMAKE_SIZEOF_VOID_P EQUAL 4 AND CMAKE_CURRENT_SOURCE_DIR MATCHES "^${PROJECT_SOURCE_DIR}/tests")
+    target_compile_options(${target} PRIVATE -Wno-conversion)
   endif()
   target_link_options(${target} PRIVATE -Wl,--gc-sections)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)

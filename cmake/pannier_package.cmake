@@ -11,6 +11,9 @@ install(FILES ${pannier_packaging}/tmpfiles.conf DESTINATION lib/tmpfiles.d RENA
 install(FILES ${pannier_packaging}/node.toml DESTINATION share/pannier COMPONENT device EXCLUDE_FROM_ALL)
 install(FILES LICENSE docs/cli.md docs/operations.md ${pannier_packaging}/copyright DESTINATION share/doc/pannier
   COMPONENT device EXCLUDE_FROM_ALL)
+if(PANNIER_SDK)
+  install(DIRECTORY ${PANNIER_SDK}/share/licences DESTINATION share/doc/pannier COMPONENT device EXCLUDE_FROM_ALL)
+endif()
 install(PROGRAMS ${pannier_packaging}/setup-service DESTINATION . COMPONENT device_setup EXCLUDE_FROM_ALL)
 
 # Debian's name of the machine, from the toolchain file's.

@@ -78,8 +78,8 @@ if [ ! -e "$clean" ]; then
   rm -rf "$base"
 fi
 root=$(mktemp -d "$work/root.XXXXXX")
-chmod 755 "$root"
 tar -C "$root" -xf "$clean"
+chmod 755 "$root"  # The archive's own root may be closed to others, as mktemp made it.
 cp "$deb" "$archive" "$root/root"
 
 inside() {

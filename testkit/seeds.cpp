@@ -17,7 +17,8 @@ std::optional<std::uint64_t> number_from(const char* variable) {
 
 std::vector<std::uint64_t> seeds(std::uint64_t count) {
   const auto first = number_from("PANNIER_SIM_SEED");
-  std::vector<std::uint64_t> all(number_from("PANNIER_SIM_SEEDS").value_or(first ? 1 : count));
+  const std::uint64_t wanted = number_from("PANNIER_SIM_SEEDS").value_or(first ? 1 : count);
+  std::vector<std::uint64_t> all(static_cast<std::size_t>(wanted));
   std::iota(all.begin(), all.end(), first.value_or(1));
   return all;
 }

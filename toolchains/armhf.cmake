@@ -9,5 +9,7 @@ set(CMAKE_FIND_ROOT_PATH /usr/${PANNIER_TRIPLE})
 set(CMAKE_CROSSCOMPILING_EMULATOR qemu-arm -L /usr/${PANNIER_TRIPLE})
 
 # Files beyond 2 GB and times beyond 2038 need to be asked for on this architecture.
-set(PANNIER_FLAGS "-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64")
+# gcc notes that it passes some arguments otherwise than before version 7: nothing here was built by an older one.
+set(PANNIER_FLAGS "-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -Wno-psabi")
+set(PANNIER_LINK_FLAGS "")
 include(${CMAKE_CURRENT_LIST_DIR}/device.cmake)

@@ -48,8 +48,8 @@ struct PublishCommand : ClientOptions {
 
 struct SubscribeCommand : ClientOptions {
   std::string filter;
-  std::uint64_t count = 0;    ///< 0: until interrupted.
-  std::uint32_t wait_ms = 0;  ///< End when nothing came for so long; 0: never.
+  std::uint64_t count = 0;            ///< 0: until interrupted.
+  std::chrono::milliseconds wait{0};  ///< End when nothing came for so long; 0: never.
 };
 [[nodiscard]] int run_subscribe(const SubscribeCommand& command);
 
@@ -61,8 +61,8 @@ struct AskCommand : ClientOptions {
 struct EnqueueCommand : ClientOptions {
   std::string lane;
   std::string key;
-  std::uint64_t delay_ms = 0;
-  std::uint64_t expires_in_ms = 0;  ///< 0: as the lane says.
+  std::chrono::milliseconds delay{0};
+  std::chrono::milliseconds expires_in{0};  ///< 0: as the lane says.
   std::string token;
   std::string durability;  ///< memory, committed, fsynced; empty: as the lane says.
 };
@@ -71,9 +71,9 @@ struct EnqueueCommand : ClientOptions {
 struct ConsumeCommand : ClientOptions {
   std::string lane;
   std::uint64_t count = 0;
-  std::uint32_t wait_ms = 0;
+  std::chrono::milliseconds wait{0};
   std::string exec;
-  std::uint32_t lease_ms = 0;
+  std::chrono::milliseconds lease{30'000};
 };
 [[nodiscard]] int run_consume(const ConsumeCommand& command);
 

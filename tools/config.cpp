@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <initializer_list>
 
 #include "platform/files.h"
@@ -19,8 +18,8 @@ namespace {
 constexpr std::uint64_t kConfigBytes = 1024 * 1024;
 
 std::string beside(const std::string& config, const std::string& path) {
-  const std::filesystem::path given{path};
-  return given.is_absolute() ? path : (std::filesystem::path{config}.parent_path() / given).string();
+  if (path.starts_with('/')) return path;
+  return config.substr(0, config.rfind('/') + 1) + path;  // Nothing where there is no slash.
 }
 
 void read_name(ConfigReader& reader, std::string_view what, std::string& place, std::size_t max_bytes) {

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <filesystem>
 
 #include "platform/posix/process.h"
 #include "runtime/node.h"

@@ -38,11 +38,11 @@ Result<Payloads> Payloads::open(const PayloadOptions& options) {
 }
 
 Result<AnyTable> Payloads::read() const {
-  if (options_.has_raw) {
+  if (options_.raw) {
     if (!options_.type.empty() || !options_.json.empty()) {
       return Error{ErrorCode::invalid_argument, "give --raw, or --schema, --type and JSON, not both"};
     }
-    const auto bytes = options_.raw == "-" ? all_of_stdin() : Result<std::string>{options_.raw};
+    const auto bytes = options_.raw == "-" ? all_of_stdin() : Result<std::string>{*options_.raw};
     if (!bytes) return bytes.error();
     // Room for the tables around it: of the raw bytes, and of the request.
     if (bytes->size() > limits::kPayloadBytes - 2048) {

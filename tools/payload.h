@@ -12,11 +12,10 @@ namespace pannier::tools {
 
 /// How a command line gives a payload, and how it wants payloads shown.
 struct PayloadOptions {
-  std::string schema;  ///< Path of a .fbs file.
-  std::string type;    ///< Full name of a table in it.
-  std::string json;    ///< "-": from stdin.
-  std::string raw;     ///< "-": from stdin. Given at all: has_raw.
-  bool has_raw = false;
+  std::string schema;              ///< Path of a .fbs file.
+  std::string type;                ///< Full name of a table in it.
+  std::string json;                ///< "-": from stdin.
+  std::optional<std::string> raw;  ///< "-": from stdin.
 };
 
 /// Payloads between the command line and tables.

@@ -13,16 +13,15 @@ using std::chrono::milliseconds;
 
 /// One claim waits at the node for so long; a node that is gone is noticed after it.
 constexpr milliseconds kClaimWait{5000};
-constexpr milliseconds kDefaultLease{30'000};
 /// Between the end of a script's time and the end of the lease.
 constexpr milliseconds kLeaseReserve{5000};
 
 std::string text_of(const flatbuffers::String* text) { return text == nullptr ? std::string{} : text->str(); }
 
-int too_few(std::uint64_t seen, std::uint64_t count, std::uint32_t wait_ms) {
+int too_few(std::uint64_t seen, std::uint64_t count, milliseconds wait) {
   if (count == 0) return 0;
-  return fail(kExitRefused, "nothing more came within " + std::to_string(wait_ms) + " ms: " + std::to_string(seen) +
-                                " of " + std::to_string(count));
+  return fail(kExitRefused, "nothing more came within " + std::to_string(wait.count()) +
+                                " ms: " + std::to_string(seen) + " of " + std::to_string(count));
 }
 
 Result<void> settle(Client& client, const ConsumeCommand& command, std::uint64_t handle, Outcome outcome,
@@ -54,8 +53,7 @@ Result<bool> take(Client& client, const Payloads& payloads, const ConsumeCommand
       return Error{ErrorCode::invalid_argument,
                    "a message of type " + shown.type + " cannot be given to the command: name its --schema"};
     }
-    const milliseconds limit = command.lease_ms == 0 ? kDefaultLease : milliseconds{command.lease_ms};
-    const auto ended = run_script({command.exec, shown.text, command.lane, key, shown.type, limit});
+    const auto ended = run_script({command.exec, shown.text, command.lane, key, shown.type, command.lease});
     if (!ended) return ended.error();
     failure = *ended;
   } else if (command.json) {
@@ -86,7 +84,7 @@ int run_subscribe(const SubscribeCommand& command) {
   std::uint64_t seen = 0;
   bool open = true;
   while (open && (command.count == 0 || seen < command.count)) {
-    const milliseconds wait = command.wait_ms == 0 ? milliseconds{3'600'000} : milliseconds{command.wait_ms};
+    const milliseconds wait = command.wait.count() == 0 ? milliseconds{3'600'000} : command.wait;
     const auto got = client->next(
         [&](std::string_view topic, const AnyTable& payload) {
           ++seen;
@@ -100,7 +98,7 @@ int run_subscribe(const SubscribeCommand& command) {
           }
         },
         wait);
-    if (!got && command.wait_ms != 0) return too_few(seen, command.count, command.wait_ms);
+    if (!got && command.wait.count() != 0) return too_few(seen, command.count, command.wait);
   }
   return 0;
 }
@@ -111,12 +109,12 @@ int run_consume(const ConsumeCommand& command) {
   auto client = Client::connect(command.target);
   if (!client) return fail_with(client.error());
 
-  const milliseconds lease = (command.lease_ms == 0 ? kDefaultLease : milliseconds{command.lease_ms}) + kLeaseReserve;
+  const milliseconds lease = command.lease + kLeaseReserve;
   std::uint64_t done = 0;
   milliseconds waited{0};
   while (command.count == 0 || done < command.count) {
     milliseconds wait = kClaimWait;
-    if (command.wait_ms != 0) wait = std::min(wait, milliseconds{command.wait_ms} - waited);
+    if (command.wait.count() != 0) wait = std::min(wait, command.wait - waited);
     const auto request = build<Claim>([&](flatbuffers::FlatBufferBuilder& builder) {
       return CreateClaimDirect(builder, command.lane.c_str(), static_cast<std::uint32_t>(wait.count()),
                                static_cast<std::uint32_t>(lease.count()));
@@ -125,8 +123,7 @@ int run_consume(const ConsumeCommand& command) {
     if (!claimed) return fail_with(claimed.error());
     if ((*claimed)->handle() == 0) {
       waited += wait;
-      if (command.wait_ms != 0 && waited.count() >= command.wait_ms)
-        return too_few(done, command.count, command.wait_ms);
+      if (command.wait.count() != 0 && waited >= command.wait) return too_few(done, command.count, command.wait);
       continue;
     }
     waited = milliseconds{0};

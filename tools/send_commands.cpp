@@ -139,7 +139,8 @@ int run_enqueue(const EnqueueCommand& command) {
     const auto token = builder.CreateString(command.token);
     const std::array<std::string_view, 4> durabilities = {"", "memory", "committed", "fsynced"};
     const auto durability = std::find(durabilities.begin(), durabilities.end(), command.durability);
-    return CreateEnqueue(builder, address, key, type, data, command.delay_ms, command.expires_in_ms, token,
+    return CreateEnqueue(builder, address, key, type, data, static_cast<std::uint64_t>(command.delay.count()),
+                         static_cast<std::uint64_t>(command.expires_in.count()), token,
                          static_cast<std::uint8_t>(durability - durabilities.begin()));
   });
   const auto receipt = ready.client->ask<Enqueued>(request, command.target.timeout);

@@ -5,14 +5,17 @@
 
 namespace pannier::sim {
 
+// Files are in memory: an offset into one fits. The platform's offsets have 64 bits on every machine.
+static std::size_t index(std::uint64_t offset) { return static_cast<std::size_t>(offset); }
+
 // --- Files -------------------------------------------------------------------------------------------------
 
 Result<std::size_t> Disk::File::read(std::span<std::byte> out, std::uint64_t offset) {
   if (!disk_.power_ || life_ != disk_.life_ || take(disk_.failing_reads_)) return ErrorCode::storage_io;
   const std::string& content = inode_->seen;
   if (offset >= content.size()) return std::size_t{0};
-  const std::size_t size = std::min<std::size_t>(out.size(), content.size() - offset);
-  std::memcpy(out.data(), content.data() + offset, size);
+  const std::size_t size = std::min(out.size(), content.size() - index(offset));
+  std::memcpy(out.data(), content.data() + index(offset), size);
   return size;
 }
 
@@ -111,11 +114,12 @@ std::uint64_t Disk::bytes_used() const noexcept {
 
 void Disk::apply(const Change& change, std::string& content) {
   if (!change.is_write) {
-    content.resize(change.offset);
+    content.resize(index(change.offset));
     return;
   }
-  if (content.size() < change.offset + change.bytes.size()) content.resize(change.offset + change.bytes.size());
-  std::memcpy(content.data() + change.offset, change.bytes.data(), change.bytes.size());
+  const std::size_t from = index(change.offset);
+  content.resize(std::max(content.size(), from + change.bytes.size()));
+  std::memcpy(content.data() + from, change.bytes.data(), change.bytes.size());
 }
 
 void Disk::apply_sectors(const Change& change, std::string& content, SeededEntropy& dice) {
@@ -128,7 +132,7 @@ void Disk::apply_sectors(const Change& change, std::string& content, SeededEntro
     const std::uint64_t to = std::min(end, (from / kSectorBytes + 1) * kSectorBytes);
     if (dice.chance(0.5)) {
       const std::size_t before = content.size();
-      apply({0, true, from, change.bytes.substr(from - change.offset, to - from)}, content);
+      apply({0, true, from, change.bytes.substr(index(from - change.offset), index(to - from))}, content);
       // The size may have reached the disk before the bytes between have: zeros, or what was there before.
       if (before < from && dice.chance(0.25)) {
         for (std::size_t i = before; i < from; ++i) content[i] = static_cast<char>(dice.below(256));
@@ -244,14 +248,13 @@ Result<void> Disk::flip_bit(const std::string& name, std::uint64_t offset, unsig
   const auto found = entries_.find(name);
   if (found == entries_.end() || offset >= found->second->seen.size()) return ErrorCode::not_found;
   const auto flip = [&](std::string& content) {
-    if (offset < content.size()) content[offset] = static_cast<char>(content[offset] ^ static_cast<char>(1U << bit));
+    if (offset < content.size()) content[index(offset)] ^= static_cast<char>(1U << bit);
   };
   flip(found->second->seen);
   flip(found->second->synced);
   for (Change& change : found->second->unsynced) {
     if (change.is_write && offset >= change.offset && offset - change.offset < change.bytes.size()) {
-      change.bytes[offset - change.offset] =
-          static_cast<char>(change.bytes[offset - change.offset] ^ static_cast<char>(1U << bit));
+      change.bytes[index(offset - change.offset)] ^= static_cast<char>(1U << bit);
     }
   }
   return {};

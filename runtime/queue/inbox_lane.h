@@ -73,7 +73,7 @@ struct InboxLane {
   std::deque<HeldRow> held = {};  ///< In order.
   std::size_t held_bytes = 0;
   std::vector<LaneConsumer> consumers = {};
-  std::deque<LaneClaimer> claimers = {};
+  std::vector<LaneClaimer> claimers = {};
   std::uint64_t turns = 0;
   Sequence loaded = 0;     ///< Everything up to here was held once.
   Sequence committed = 0;  ///< The newest row on disk; ~0: unknown.

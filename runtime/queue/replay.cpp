@@ -248,7 +248,7 @@ void Readers::settled(Reader& reader, const Word& word, const Result<void>& fate
   }
   if (held != nullptr) held->state = Held::State::done;
   reader.cursor = std::max(reader.cursor, word.through);
-  while (!reader.held.empty() && reader.held.front().sequence <= reader.cursor) reader.held.pop_front();
+  std::erase_if(reader.held, [&](const Held& each) { return each.sequence <= reader.cursor; });
 }
 
 void Readers::again(Reader& reader, Held& held, Duration delay) {

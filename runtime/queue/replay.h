@@ -1,6 +1,6 @@
 #pragma once
 
-#include <deque>
+#include <vector>
 #include <map>
 #include <memory>
 #include <optional>
@@ -76,7 +76,7 @@ class Readers {
     Sequence staged = 0;     // or in the open group
     std::uint64_t life = 0;  // another one each time that it begins anew
     Sequence loaded = 0;     // everything up to here was held once
-    std::deque<Held> held = {};
+    std::vector<Held> held = {};
     bool dirty = false;
     std::uint64_t passed_over = 0;
     std::uint64_t gaps = 0;

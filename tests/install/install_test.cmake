@@ -17,8 +17,14 @@ file(RENAME ${prefix} ${work}/moved)
 set(prefix ${work}/moved)
 
 # By find_package.
-run(${CMAKE_COMMAND} -S ${consumer} -B ${work}/cmake -G ${generator} -D CMAKE_CXX_COMPILER=${compiler}
-    "-DCMAKE_CXX_FLAGS=${flags}" -D CMAKE_PREFIX_PATH=${prefix})
+if(toolchain)
+  # For a device, as docs/devices.md has it; pkg-config below knows no toolchain file.
+  set(how --toolchain ${toolchain})
+  string(APPEND flags " -static -I${sdk}/include -L${sdk}/lib")
+else()
+  set(how -D CMAKE_CXX_COMPILER=${compiler} "-DCMAKE_CXX_FLAGS=${flags}")
+endif()
+run(${CMAKE_COMMAND} -S ${consumer} -B ${work}/cmake -G ${generator} ${how} -D CMAKE_PREFIX_PATH=${prefix})
 run(${CMAKE_COMMAND} --build ${work}/cmake)
 run(${CMAKE_CTEST_COMMAND} --test-dir ${work}/cmake --output-on-failure --no-tests=error)
 

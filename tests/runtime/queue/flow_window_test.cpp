@@ -40,7 +40,7 @@ TEST_CASE("late acknowledgements of one round shrink the window once") {
   CHECK(window.bytes() == before - before / 4);
 }
 
-TEST_CASE("while rows of a higher lane come by, lower lanes have a frame's worth on their way, and for a second after") {
+TEST_CASE("while rows of a higher lane come by, and for a second after, lower ones have a frame's worth on their way") {
   FlowWindow window;
   MonoTime now{10s};
   for (int row = 0; row < 4096; ++row) window.acknowledged(kRow, 1ms, now += 1ms);

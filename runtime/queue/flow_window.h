@@ -13,8 +13,8 @@ namespace pannier {
 /// that a row which must go now does not stand behind seconds of others in buffers that nobody can reach into: the
 /// window grows while acknowledgements come as soon as they ever did, and shrinks once they come later by more than a
 /// target (LEDBAT, RFC 6817, with its target of 100 ms, and multiplicative decrease). For as long as rows of higher
-/// lanes come by, lower ones have a frame's worth on their way: the far end commits what arrives together, and an urgent
-/// row waits for the commit that it meets. A value; one thread.
+/// lanes come by, lower ones have a frame's worth on their way: the far end commits what arrives together, and an
+/// urgent row waits for the commit that it meets. A value; one thread.
 class FlowWindow {
  public:
   static constexpr std::size_t kLeast = limits::kFrameTargetBytes;

@@ -66,13 +66,14 @@ class Damages {
     CHECK(content_of(*again) == is);
   }
 
-  void say() const {
-    MESSAGE(tally_.damages << " damages, " << tally_.salvages << " salvages, "
-                           << 100.0 * static_cast<double>(tally_.rows_left) / static_cast<double>(tally_.rows)
-                           << "% of the messages left, at least " << tally_.least_left << " of "
-                           << was_.payloads.size());
+  /// What came of all of them, in one line.
+  [[nodiscard]] std::string summary() const {
+    const auto percent = static_cast<int>(100 * tally_.rows_left / tally_.rows);
     CHECK(tally_.salvages > 0);
     CHECK(tally_.least_left < was_.payloads.size());
+    return std::to_string(tally_.damages) + " damages, " + std::to_string(tally_.salvages) + " salvages, " +
+           std::to_string(percent) + "% of the messages left, at least " + std::to_string(tally_.least_left) + " of " +
+           std::to_string(was_.payloads.size());
   }
 
  private:
@@ -119,11 +120,12 @@ TEST_CASE("a damaged page, whichever: the node starts, says so, has what was sou
     save(path, file);
     damages.look(options, [&] { CHECK(load(path + "-damaged1") == file); });
   }
-  damages.say();
+  MESSAGE(damages.summary());
 }
 
 TEST_CASE("any page damaged in any way, on a simulated disk") {
-  run_seeds(1, "any page damaged in any way*", [](std::uint64_t seed) -> std::string {
+  std::string said;
+  run_seeds(1, "any page damaged in any way*", [&said](std::uint64_t seed) -> std::string {
     sim::SeededEntropy dice(seed);
     sim::Disk first(seed);
     const auto options = [&](const sim::SqliteDisk& vfs) {
@@ -143,9 +145,10 @@ TEST_CASE("any page damaged in any way, on a simulated disk") {
         damages.look(options(damaged), [&] { CHECK(read_file(disk, "node.db-damaged1") == file); });
       }
     }
-    damages.say();
+    said = damages.summary();
     return {};
   });
+  MESSAGE(said);
 }
 
 TEST_CASE("a power cut at any point of a salvage, and of the one after it: it is done again, with the same outcome") {

@@ -13,19 +13,20 @@ namespace pannier {
 /// that a row which must go now does not stand behind seconds of others in buffers that nobody can reach into: the
 /// window grows while acknowledgements come as soon as they ever did, and shrinks once they come later by more than a
 /// target (LEDBAT, RFC 6817, with its target of 100 ms, and multiplicative decrease). For as long as rows of higher
-/// lanes come by, lower ones have a frame's worth on their way: the far end commits what arrives together, and an
-/// urgent row waits for the commit that it meets. A value; one thread.
+/// lanes come by, lower ones have little on their way: the far end commits what arrives together, and an urgent row
+/// waits for the commit that it meets. A value; one thread.
 class FlowWindow {
  public:
   static constexpr std::size_t kLeast = limits::kFrameTargetBytes;
   static constexpr std::size_t kMost = limits::kOutboxWindowBytes;
   static constexpr Duration kTarget = std::chrono::milliseconds{100};
   static constexpr Duration kYields = std::chrono::seconds{1};
+  static constexpr Duration kNear = std::chrono::milliseconds{5};
 
   [[nodiscard]] std::size_t bytes() const noexcept { return window_; }
   /// For rows of a lane of that priority.
   [[nodiscard]] std::size_t bytes(std::uint32_t priority, MonoTime now) const noexcept {
-    return priority < passed_by_ && now < passed_ + kYields ? kLeast : window_;
+    return priority < passed_by_ && now < passed_ + kYields ? yielding() : window_;
   }
 
   /// A row of a lane of that priority went by waiting rows of lower ones.
@@ -47,6 +48,9 @@ class FlowWindow {
   }
 
  private:
+  /// Where an acknowledgement takes little more than the far end's commit, a few rows keep it busy; else a frame.
+  [[nodiscard]] std::size_t yielding() const noexcept { return least_delay_ < kNear ? kLeast / 8 : kLeast; }
+
   std::size_t window_ = 2 * kLeast;
   Duration least_delay_ = Duration::max();
   MonoTime shrunk_{};

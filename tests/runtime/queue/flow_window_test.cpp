@@ -40,10 +40,10 @@ TEST_CASE("late acknowledgements of one round shrink the window once") {
   CHECK(window.bytes() == before - before / 4);
 }
 
-TEST_CASE("while rows of a higher lane come by, and for a second after, lower ones have a frame's worth on their way") {
+TEST_CASE("while rows of a higher lane come by, and for a second after, lower ones have little on their way") {
   FlowWindow window;
   MonoTime now{10s};
-  for (int row = 0; row < 4096; ++row) window.acknowledged(kRow, 1ms, now += 1ms);
+  for (int row = 0; row < 4096; ++row) window.acknowledged(kRow, 20ms, now += 1ms);
   window.passed(7, now);
   CHECK(window.bytes(6, now) == FlowWindow::kLeast);
   CHECK(window.bytes(7, now) == FlowWindow::kMost);
@@ -53,6 +53,9 @@ TEST_CASE("while rows of a higher lane come by, and for a second after, lower on
   CHECK(window.bytes(6, now + 1s) == FlowWindow::kLeast);
   window.passed(3, now + 2s);
   CHECK(window.bytes(6, now + 2s) == FlowWindow::kMost);
+
+  window.acknowledged(kRow, 1ms, now + 2s);  // as near as that a few rows are enough
+  CHECK(window.bytes(2, now + 2s) == FlowWindow::kLeast / 8);
 }
 
 }  // namespace

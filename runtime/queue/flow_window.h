@@ -23,7 +23,6 @@ class FlowWindow {
   static constexpr Duration kYields = std::chrono::seconds{1};
   static constexpr Duration kNear = std::chrono::milliseconds{5};
 
-  [[nodiscard]] std::size_t bytes() const noexcept { return window_; }
   /// For rows of a lane of that priority.
   [[nodiscard]] std::size_t bytes(std::uint32_t priority, MonoTime now) const noexcept {
     return priority < passed_by_ && now < passed_ + kYields ? yielding() : window_;

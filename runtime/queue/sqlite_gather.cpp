@@ -24,6 +24,8 @@ int WriteGather::flush_before_read(sqlite3_file* file, sqlite3_int64 offset, std
   return apart ? SQLITE_OK : flush();
 }
 
+int WriteGather::flush(sqlite3_file* file) noexcept { return file == file_ ? flush() : SQLITE_OK; }
+
 int WriteGather::flush() noexcept {
   if (size_ == 0) return SQLITE_OK;
   const int rc = file_->pMethods->xWrite(file_, held_.get(), static_cast<int>(size_), offset_);

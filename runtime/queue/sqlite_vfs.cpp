@@ -39,7 +39,7 @@ struct CountingVfs::Methods {
       ours->vfs->log_ = nullptr;
       ours->vfs->log_unsynced_ = false;
     }
-    const int written = ours->vfs->gather_.flush();
+    const int written = ours->vfs->gather_.flush(ours->base());
     const int closed = base(file)->pMethods->xClose(base(file));
     return written == SQLITE_OK ? closed : written;
   }
@@ -65,13 +65,13 @@ struct CountingVfs::Methods {
     return ours->vfs->gather_.write(ours->base(), bytes, offset);
   }
   static int truncate(sqlite3_file* file, sqlite3_int64 size) {
-    if (const int written = File::of(file)->vfs->gather_.flush(); written != SQLITE_OK) return written;
+    if (const int written = File::of(file)->vfs->gather_.flush(base(file)); written != SQLITE_OK) return written;
     return base(file)->pMethods->xTruncate(base(file), size);
   }
   static int sync(sqlite3_file* file, int flags) {
     File* ours = File::of(file);
     CountingVfs* vfs = ours->vfs;
-    if (const int written = vfs->gather_.flush(); written != SQLITE_OK) return written;
+    if (const int written = vfs->gather_.flush(ours->base()); written != SQLITE_OK) return written;
     if (ours->is_log && vfs->leave_out_ && vfs->frames_are_last_) {
       // A checkpoint within the same commit syncs the log again, and then in earnest.
       vfs->leave_out_ = false;
@@ -87,7 +87,7 @@ struct CountingVfs::Methods {
     return rc;
   }
   static int file_size(sqlite3_file* file, sqlite3_int64* size) {
-    if (const int written = File::of(file)->vfs->gather_.flush(); written != SQLITE_OK) return written;
+    if (const int written = File::of(file)->vfs->gather_.flush(base(file)); written != SQLITE_OK) return written;
     return base(file)->pMethods->xFileSize(base(file), size);
   }
   static int lock(sqlite3_file* file, int level) { return base(file)->pMethods->xLock(base(file), level); }
@@ -241,7 +241,7 @@ void CountingVfs::release_room(const std::string& path) noexcept { VfsFile(base_
 
 int CountingVfs::sync_log() noexcept {
   if (log_ == nullptr || !log_unsynced_) return SQLITE_OK;
-  if (const int written = gather_.flush(); written != SQLITE_OK) return written;
+  if (const int written = gather_.flush(log_); written != SQLITE_OK) return written;
   ++syncs_;
   const int rc = log_->pMethods->xSync(log_, SQLITE_SYNC_NORMAL);
   if (rc == SQLITE_OK) {

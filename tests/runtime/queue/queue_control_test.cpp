@@ -122,6 +122,11 @@ struct Uplink {
     let(simulator, **tablet, hand,
         [=](Hand& self) { self.enqueue(address, "", make<Number>(value), options).forget(); });
   }
+  void enqueue_many(const std::string& address, int count) {
+    let(simulator, **tablet, hand, [=](Hand& self) {
+      for (int value = 0; value < count; ++value) self.enqueue(address, "", make<Number>(value)).forget();
+    });
+  }
   void narrow(std::uint64_t bytes_per_second) {
     sim::PathOptions options;
     options.bytes_per_second = bytes_per_second;
@@ -186,6 +191,28 @@ TEST_CASE("an urgent message overtakes a backlog on a slow link, and the backlog
   const auto bulk = std::count(uplink.arrived.begin(), uplink.arrived.end(), "bulk");
   CHECK(bulk > 0);
   CHECK(bulk * 2 < static_cast<std::ptrdiff_t>(uplink.arrived.size()));
+}
+
+TEST_CASE("while urgent messages come by, each meets little of a backlog that goes the same way") {
+  Uplink uplink{{{.name = "urgent", .priority = 9}, {.name = "bulk"}}};
+  uplink.consume("urgent");
+  uplink.consume("bulk");
+  uplink.narrow(256 * 1024);
+  uplink.simulator.run_for(2s);
+  for (int group = 0; group < 100; ++group) uplink.enqueue_many("hub/bulk", 500);
+  uplink.simulator.run_for(2s);  // the window of the backlog is as wide as the link takes
+  std::ptrdiff_t most = 0;
+  for (int value = 0; value < 20; ++value) {
+    uplink.arrived.clear();
+    uplink.enqueue("hub/urgent", value);
+    uplink.simulator.run_for(500ms);
+    const auto urgent = std::find(uplink.arrived.begin(), uplink.arrived.end(), "urgent");
+    REQUIRE(urgent != uplink.arrived.end());
+    CHECK(urgent + 1 != uplink.arrived.end());                              // the backlog goes on behind it
+    if (value > 0) most = std::max(most, urgent - uplink.arrived.begin());  // the first meets the whole window
+  }
+  MESSAGE(most << " rows of the backlog before an urgent one at most");
+  CHECK(most < 500);  // one frame of them
 }
 
 }  // namespace

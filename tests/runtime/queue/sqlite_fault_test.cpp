@@ -1,4 +1,7 @@
+#include <sqlite3.h>
+
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -7,6 +10,7 @@
 #include "platform/sim/disk.h"
 #include "platform/sim/seeded_entropy.h"
 #include "runtime/queue/sim/sqlite_disk.h"
+#include "runtime/queue/sqlite_gather.h"
 #include "runtime/queue/sqlite_store.h"
 #include "tests/contract/store_contract.h"
 
@@ -54,6 +58,45 @@ std::uint64_t size_of(sim::Disk& disk, const std::string& name) {
 }
 
 }  // namespace
+
+TEST_CASE("a commit of many rows goes to the disk in few writes") {
+  Bench bench;
+  const StreamId stream = make_stream(*bench.store);
+  const std::uint64_t before = bench.disk.operations();
+  const std::uint64_t bytes = bench.store->counters().bytes_written;
+  put_rows(*bench.store, stream, 2000);
+  const std::uint64_t operations = bench.disk.operations() - before;
+  CHECK(bench.store->counters().bytes_written - bytes > std::uint64_t{20} * 4120);
+  CHECK(operations < 10);  // A call for each page and one for its header would be more than forty.
+}
+
+TEST_CASE("what is held back for one file is neither written nor lost by what is done to another") {
+  struct File {
+    sqlite3_file head{};
+    std::string content;
+    int answer = SQLITE_OK;
+  };
+  static constexpr sqlite3_io_methods kMethods = [] {
+    sqlite3_io_methods methods{};
+    methods.xWrite = [](sqlite3_file* file, const void* from, int size, sqlite3_int64) {
+      auto* ours = reinterpret_cast<File*>(file);
+      ours->content.append(static_cast<const char*>(from), static_cast<std::size_t>(size));
+      return ours->answer;
+    };
+    return methods;
+  }();
+  File database{{&kMethods}, {}, SQLITE_IOERR};
+  File log{{&kMethods}, {}};
+  WriteGather gather;
+  const auto bytes = std::as_bytes(std::span{"page", 4});
+  CHECK(gather.write(&database.head, bytes, 0) == SQLITE_OK);
+  CHECK(gather.write(&database.head, bytes, 4) == SQLITE_OK);
+  CHECK(gather.flush(&log.head) == SQLITE_OK);  // As when it is closed, the answer of which SQLite does not look at.
+  CHECK(database.content.empty());
+  CHECK(gather.flush(&database.head) == SQLITE_IOERR);
+  CHECK(database.content == "pagepage");
+  CHECK(gather.flush(&database.head) == SQLITE_OK);
+}
 
 TEST_CASE("a group whose fsync failed is not stored, not acknowledged, and does not come back") {
   // One failure hits the commit; more of them also the checkpoint of the close that follows, which then

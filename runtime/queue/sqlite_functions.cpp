@@ -25,9 +25,7 @@ void give(sqlite3_context* context, const std::string& head) noexcept {
 
 void tally(sqlite3_context* context, int /*count*/, sqlite3_value** values) {
   auto* tally = static_cast<Tally*>(sqlite3_user_data(context));
-  tally->load += {1, static_cast<std::uint64_t>(sqlite3_value_int64(values[1]))};
-  Row row;
-  if (sqlite_row::decode(blob_of(values[0]), row) && row.origin != 0) tally->origins.push_back(row.origin);
+  tally->add(blob_of(values[0]), static_cast<std::size_t>(sqlite3_value_int64(values[1])));
   sqlite3_result_int(context, 1);
 }
 
@@ -63,6 +61,12 @@ void head_of_version_1(sqlite3_context* context, int /*count*/, sqlite3_value** 
 }
 
 }  // namespace
+
+void Tally::add(std::span<const std::byte> head, std::size_t payload_bytes) {
+  load += {1, payload_bytes};
+  Row row;
+  if (sqlite_row::decode(head, row) && row.origin != 0) origins.push_back(row.origin);
+}
 
 int add(sqlite3* database, Tally& tally_to) noexcept {
   constexpr int kFlags = SQLITE_UTF8 | SQLITE_DIRECTONLY;  // Not from a view or trigger that somebody put into a file.

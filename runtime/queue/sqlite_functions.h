@@ -2,6 +2,8 @@
 
 #include <sqlite3.h>
 
+#include <cstddef>
+#include <span>
 #include <vector>
 
 #include "runtime/queue/row.h"
@@ -12,6 +14,8 @@ namespace pannier::sqlite_functions {
 struct Tally {
   Load load;
   std::vector<Sequence> origins;  ///< Of rows that have one.
+
+  void add(std::span<const std::byte> head, std::size_t payload_bytes);
 };
 
 /// Gives the connection functions for the store's own statements, so that one statement does what would take a read and

@@ -34,6 +34,11 @@ class SqliteLoads {
   const Stream& add(Box box, std::string_view node, std::string_view lane);
   void set(StreamId stream, const std::array<Load, kRowStates>& loads, bool exact);
 
+  /// Its loads are not to be trusted any more: they are counted anew.
+  void recount(StreamId stream) {
+    if (find(stream) != nullptr) set(stream, find(stream)->loads, false);
+  }
+
   void put(StreamId stream, RowState state, Sequence sequence, const Load& load) {
     change(stream, state, sequence, load, true);
   }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/queue/sqlite_row_source.h"
 #include "runtime/queue/sqlite_salvage.h"
 #include "runtime/queue/sqlite_store_impl.h"
 
@@ -43,7 +44,7 @@ Result<void> SqliteStore::open_file() {
   check_log();
   Result<Connection> connection = sqlite_schema::open(options_, *vfs_);
   if (!connection) return connection.error();
-  Result<std::unique_ptr<SqliteSession>> session = SqliteSession::create(std::move(*connection));
+  Result<std::unique_ptr<SqliteSession>> session = SqliteSession::create(std::move(*connection), options_.batch_bytes);
   if (!session) return session.error();
   session_ = std::move(*session);
   const bool first = incarnation_ == 0;
@@ -83,7 +84,7 @@ Result<void> SqliteStore::load_meta() {
   incarnation_ = incarnation;
   leased_ = lease;
   clean_ = clean;
-  if (next_ == 0) next_ = lease;  // Reopened, it goes on within its own lease.
+  if (next_ == 0) next_ = first_ = lease;  // Reopened, it goes on within its own lease.
   return {};
 }
 
@@ -149,19 +150,23 @@ Result<void> SqliteStore::check_records() {
 
 Result<bool> SqliteStore::count_rows(std::size_t limit) {
   while (const std::optional<SqliteLoads::Piece> piece = loads_.uncounted()) {
-    Statement& sizes = session_->sizes[static_cast<std::size_t>(piece->state)];
-    const StatementScope scope(sizes);
-    sizes.bind(1, position(piece->stream, piece->after));
-    sizes.bind(2, position(piece->stream, store_checks::kMaxSequence));
-    sizes.bind(3, as_signed(limit));
+    RowSource source(*session_, piece->state, position(piece->stream, piece->after),
+                     position(piece->stream, store_checks::kMaxSequence), RowSource::What::sizes);
     Load load;
     Sequence through = piece->after;
-    int rc = sizes.step();
-    for (; rc == SQLITE_ROW; rc = sizes.step()) {
-      through = sequence_of(sizes.integer(0));
-      load += {1, as_unsigned(sizes.integer(1))};
+    int rc = SQLITE_ROW;
+    while (rc == SQLITE_ROW && load.messages < limit) {
+      rc = source.step();
+      if (rc != SQLITE_ROW) break;
+      through = sequence_of(source.row().position);
+      load += {1, source.payload_bytes()};
     }
-    if (rc != SQLITE_DONE) return session_->connection.error(rc, "count");
+    if (rc == SqliteBatches::kBroken) {
+      source.end();
+      if (Result<void> done = set_aside({}, true); !done) return done.error();
+      return true;
+    }
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) return session_->connection.error(rc, "count");
     const bool more = load.messages == limit;
     loads_.counted(*piece, more ? through : store_checks::kMaxSequence, load);
     if (more) return true;

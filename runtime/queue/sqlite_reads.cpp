@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "runtime/queue/sqlite_row.h"
+#include "runtime/queue/sqlite_row_source.h"
 #include "runtime/queue/sqlite_store_impl.h"
 
 namespace pannier {
@@ -14,41 +15,51 @@ constexpr std::string_view kDamagedCause = "checksum does not hold";
 /// Damaged rows that one read moves aside; the next read meets the others.
 constexpr std::size_t kDamagedBatch = 64;
 
+constexpr std::string_view kMayHaveLeft = "its entry was damaged, and it may have been delivered; redrive it if not";
+
 }  // namespace
 
 // --- Rows -----------------------------------------------------------------------------------------------
 
-int SqliteStore::next_row(Statement& read, RowState state, Row& row, std::vector<Place>& damaged) {
+int SqliteStore::next_row(RowSource& source, Row& row, std::vector<Place>& damaged) {
   while (true) {
-    const int rc = read.step();
+    const int rc = source.step();
     if (rc != SQLITE_ROW) return rc;
-    const std::int64_t at = read.integer(0);
-    const std::span<const std::byte> head = read.blob(1);
-    row.stream = stream_of(at);
-    row.sequence = sequence_of(at);
-    row.state = state;
-    row.payload = read.blob(2);
-    const bool sound = sqlite_row::decode(head, row) && sqlite_row::holds(head, at, row) &&
-                       (state != RowState::delayed || read.integer(3) == stored(row.moment));
+    const StoredRow& stored = source.row();
+    row.stream = stream_of(stored.position);
+    row.sequence = sequence_of(stored.position);
+    row.state = source.state();
+    row.payload = stored.payload;
+    const bool sound = sqlite_row::decode(stored.head, row) && sqlite_row::holds(stored.head, stored.position, row) &&
+                       source.is_due_at(row.moment);
     if (sound) return SQLITE_ROW;
     ++counters_.corrupt_rows;
-    if (damaged.size() < kDamagedBatch) damaged.push_back({state, at});
+    if (damaged.size() < kDamagedBatch) damaged.push_back({source.state(), stored.position});
   }
 }
 
-Result<void> SqliteStore::visit_rows(Statement& read, RowState state, std::size_t limit, const RowVisitor& visit) {
+Result<void> SqliteStore::visit_rows(RowSource& source, std::size_t limit, const RowVisitor& visit) {
   std::vector<Place> damaged;
-  {
-    const StatementScope scope(read);
-    Row row;
-    for (; limit > 0; --limit) {
-      const int rc = next_row(read, state, row, damaged);
-      if (rc == SQLITE_DONE) break;
-      if (rc != SQLITE_ROW) return session_->connection.error(rc, "read");
-      if (!visit(row)) break;
+  Row row;
+  while (limit > 0) {
+    const int rc = next_row(source, row, damaged);
+    if (rc == SqliteBatches::kBroken) {
+      // Its rows, where they go on, come before what follows.
+      const std::int64_t shown = position(row.stream, row.sequence);
+      source.end();
+      if (Result<void> done = set_aside(damaged, true); !done) return done;
+      damaged.clear();
+      source.begin_behind(shown);
+      continue;
     }
+    if (rc == SQLITE_DONE) break;
+    if (rc != SQLITE_ROW) return session_->connection.error(rc, "read");
+    if (!visit(row)) break;
+    --limit;
   }
-  if (!damaged.empty()) set_aside(damaged);
+  source.end();
+  // Where it fails the rows stay, and are counted again.
+  if (!damaged.empty()) static_cast<void>(set_aside(damaged, false).ok());
   return {};
 }
 
@@ -56,10 +67,8 @@ Result<void> SqliteStore::read(StreamId id, RowState state, Sequence after, std:
                                const RowVisitor& visit) {
   if (Result<void> ready = check_open(); !ready) return ready;
   if (loads_.find(id) == nullptr || after >= store_checks::kMaxSequence) return {};
-  Statement& read = session_->read[static_cast<std::size_t>(state)];
-  read.bind(1, position(id, after));
-  read.bind(2, position(id, store_checks::kMaxSequence));
-  return visit_rows(read, state, limit, visit);
+  RowSource source(*session_, state, position(id, after), position(id, store_checks::kMaxSequence));
+  return visit_rows(source, limit, visit);
 }
 
 Result<bool> SqliteStore::find(Sequence id, const RowVisitor& visit) {
@@ -84,10 +93,8 @@ Result<bool> SqliteStore::find(Sequence id, const RowVisitor& visit) {
     const Stream* stream = loads_.find(stream_of(at));
     for (const RowState state : kAllRowStates) {
       if (stream == nullptr || loads_.empty(*stream, state)) continue;
-      Statement& read = session_->read[static_cast<std::size_t>(state)];
-      read.bind(1, at - 1);
-      read.bind(2, at);
-      if (Result<void> done = visit_rows(read, state, 1, once); !done) return done.error();
+      RowSource source(*session_, state, at - 1, at);
+      if (Result<void> done = visit_rows(source, 1, once); !done) return done.error();
       if (found) return true;
     }
   }
@@ -96,8 +103,8 @@ Result<bool> SqliteStore::find(Sequence id, const RowVisitor& visit) {
 
 Result<void> SqliteStore::read_due(StoreTime now, std::size_t limit, const RowVisitor& visit) {
   if (Result<void> ready = check_open(); !ready) return ready;
-  session_->due.bind(1, stored(now));
-  return visit_rows(session_->due, RowState::delayed, limit, visit);
+  RowSource source(session_->due, now);
+  return visit_rows(source, limit, visit);
 }
 
 Result<std::optional<StoreTime>> SqliteStore::next_due() {
@@ -111,33 +118,82 @@ Result<std::optional<StoreTime>> SqliteStore::next_due() {
 
 // --- Damage ---------------------------------------------------------------------------------------------
 
-void SqliteStore::set_aside(const std::vector<Place>& places) {
-  // In the transaction that is open, or in one of its own. Where it fails the rows stay, and are counted
-  // again.
-  if (failed_) return;
+Result<void> SqliteStore::set_aside(const std::vector<Place>& places, bool broken_batch) {
+  // In the transaction that is open, or in one of its own.
+  if (failed_) return *failed_;
   const bool own = !open_;
-  if (own && !begin()) return;
-  for (const Place& place : places) {
-    if (const int rc = set_aside_one(place); rc != SQLITE_OK) {
-      static_cast<void>(fail(rc, "move a damaged row aside"));
-      break;
-    }
+  if (own) {
+    if (Result<void> begun = begin(); !begun) return begun;
   }
-  if (!own) return;
-  if (!commit(Durability::fsynced)) rollback();
+  int rc = SQLITE_OK;
+  for (const Place& place : places) {
+    if (rc == SQLITE_OK) rc = set_aside_one(place);
+  }
+  if (rc == SQLITE_OK && broken_batch) rc = take_batch_apart();
+  Result<void> done;
+  if (rc != SQLITE_OK) done = fail(rc, "move damaged rows aside");
+  if (!own) return done;
+  if (done) done = commit(Durability::fsynced);
+  if (!done) rollback();
+  return done;
 }
 
 int SqliteStore::set_aside_one(const Place& place) {
-  Statement& copy = session_->copy_damaged[static_cast<std::size_t>(place.state)];
-  copy.bind(1, place.position);
-  if (const int rc = copy.run(); rc != SQLITE_OK) return rc;
+  StoredRow found;
+  int rc =
+      place.state == RowState::ready ? session_->batches.next(place.position - 1, place.position, found) : SQLITE_DONE;
+  if (rc == SQLITE_ROW) {
+    rc = put_damaged(found);
+  } else if (rc == SQLITE_DONE) {
+    Statement& copy = session_->copy_damaged[static_cast<std::size_t>(place.state)];
+    copy.bind(1, place.position);
+    rc = copy.run();
+  }
+  if (rc != SQLITE_OK) return rc;
   Row stand_in;
   stand_in.stream = stream_of(place.position);
   stand_in.sequence = sequence_of(place.position);
   stand_in.cause = kDamagedCause;
   Load removed;
-  const int rc = erase_range(stand_in.stream, place.state, stand_in.sequence, stand_in.sequence, true, removed);
+  rc = erase_range(stand_in.stream, place.state, stand_in.sequence, stand_in.sequence, true, removed);
   return rc == SQLITE_OK ? put_row(RowState::parked, stand_in) : rc;
+}
+
+int SqliteStore::put_damaged(const StoredRow& row) {
+  Statement& put = session_->put_damaged;
+  put.bind(1, row.position);
+  put.bind(2, row.head);
+  put.bind(3, row.payload);
+  return put.run();
+}
+
+int SqliteStore::take_batch_apart() {
+  const std::int64_t at = session_->batches.broken();
+  std::vector<std::byte> bytes;
+  int rc = session_->batches.take_out_broken(bytes);
+  // The whole of it under a number that no row has: what was lost in it can be told by nobody else.
+  if (rc == SQLITE_OK) rc = put_damaged({-at, {}, bytes});
+  SqliteBatch head;
+  const bool told = head.take_head(at, bytes);
+  std::size_t missing = head.rows();
+  SqliteBatch::search(bytes, [&](const StoredRow& found, std::size_t index, bool sound) {
+    if (rc != SQLITE_OK || stream_of(found.position) != stream_of(at) || (told && head.has_left(index))) return;
+    missing -= std::min<std::size_t>(missing, 1);
+    Row row;
+    if (sound) static_cast<void>(sqlite_row::decode(found.head, row));
+    row.stream = stream_of(found.position);
+    row.sequence = sequence_of(found.position);
+    if (sound) row.payload = found.payload;
+    if (!sound || !told) row.cause = sound ? kMayHaveLeft : kDamagedCause;
+    if (!sound) ++counters_.corrupt_rows;
+    sqlite_row::encode(found.position, row, head_);
+    const RowState state = sound && told ? RowState::ready : RowState::parked;
+    rc = put_stored(state, {found.position, std::as_bytes(std::span{head_}), row.payload}, kNoMoment);
+    if ((rc & 0xff) == SQLITE_CONSTRAINT) rc = SQLITE_OK;  // A number that is damage, too.
+  });
+  counters_.corrupt_rows += missing + 1;  // And the entry itself.
+  loads_.recount(stream_of(at));
+  return rc;
 }
 
 // --- Claims ---------------------------------------------------------------------------------------------

@@ -18,8 +18,6 @@ enum Field : std::uint8_t {
 constexpr std::size_t kCrcBytes = 4;
 constexpr std::size_t kFixedBytes = kCrcBytes + 8 + 8 + 1;
 
-std::int64_t count(StoreTime time) noexcept { return time.time_since_epoch().count(); }
-
 /// The part of the checksum that stays while the row is in its place.
 std::uint32_t fixed_part(std::int64_t position, const Row& row) noexcept {
   FieldChecksum sum;
@@ -31,7 +29,7 @@ std::uint32_t fixed_part(std::int64_t position, const Row& row) noexcept {
       .bytes(row.payload);
   // Where neither is there the sum is that of version 1, which a migration keeps.
   if (row.origin != 0 || row.expires_at != kNoMoment) {
-    sum.u64(row.origin).u64(static_cast<std::uint64_t>(count(row.expires_at)));
+    sum.u64(row.origin).u64(static_cast<std::uint64_t>(stored(row.expires_at)));
   }
   return sum.value();
 }
@@ -40,7 +38,7 @@ std::uint32_t fixed_part(std::int64_t position, const Row& row) noexcept {
 std::uint32_t mark_part(std::int64_t position, const Row& row) noexcept {
   FieldChecksum sum;
   sum.u64(static_cast<std::uint64_t>(position)).u32(row.attempts).text(row.cause);
-  if (row.moment != kNoMoment) sum.u64(static_cast<std::uint64_t>(count(row.moment)));
+  if (row.moment != kNoMoment) sum.u64(static_cast<std::uint64_t>(stored(row.moment)));
   return sum.value();
 }
 
@@ -62,8 +60,8 @@ void write(std::uint32_t crc, const Row& row, std::string& head) {
   put(head, static_cast<std::uint64_t>(row.enqueued_at.time_since_epoch().count()), 8);
   put(head, fields, 1);
   if ((fields & kOrigin) != 0) put(head, row.origin, 8);
-  if ((fields & kExpiresAt) != 0) put(head, static_cast<std::uint64_t>(count(row.expires_at)), 8);
-  if ((fields & kMoment) != 0) put(head, static_cast<std::uint64_t>(count(row.moment)), 8);
+  if ((fields & kExpiresAt) != 0) put(head, static_cast<std::uint64_t>(stored(row.expires_at)), 8);
+  if ((fields & kMoment) != 0) put(head, static_cast<std::uint64_t>(stored(row.moment)), 8);
   if ((fields & kAttempts) != 0) put(head, row.attempts, 4);
   if ((fields & kProducer) != 0) {
     put(head, row.producer.size(), 2);
@@ -112,7 +110,7 @@ std::uint32_t crc_of(std::span<const std::byte> head) noexcept {
   return static_cast<std::uint32_t>(Reader(head).integer(kCrcBytes));
 }
 
-StoreTime store_time(std::uint64_t value) noexcept { return StoreTime(Duration(static_cast<std::int64_t>(value))); }
+StoreTime time_of(std::uint64_t value) noexcept { return store_time(as_signed(value)); }
 
 }  // namespace
 
@@ -131,8 +129,8 @@ bool decode(std::span<const std::byte> head, Row& row) noexcept {
   if ((fields & ~kAll) != 0) return false;
   const auto is_there = [&](Field field) { return (fields & field) != 0; };
   row.origin = is_there(kOrigin) ? reader.integer(8) : 0;
-  row.expires_at = is_there(kExpiresAt) ? store_time(reader.integer(8)) : kNoMoment;
-  row.moment = is_there(kMoment) ? store_time(reader.integer(8)) : kNoMoment;
+  row.expires_at = is_there(kExpiresAt) ? time_of(reader.integer(8)) : kNoMoment;
+  row.moment = is_there(kMoment) ? time_of(reader.integer(8)) : kNoMoment;
   row.attempts = is_there(kAttempts) ? static_cast<std::uint32_t>(reader.integer(4)) : 0;
   row.producer = is_there(kProducer) ? reader.text(static_cast<std::size_t>(reader.integer(2))) : std::string_view{};
   row.cause = is_there(kCause) ? reader.text(static_cast<std::size_t>(reader.integer(2))) : std::string_view{};

@@ -7,6 +7,16 @@
 
 #include "runtime/queue/row.h"
 
+namespace pannier {
+
+/// How SQLite stores them: an integer is signed, a time is nanoseconds.
+inline std::int64_t as_signed(std::uint64_t value) noexcept { return static_cast<std::int64_t>(value); }
+inline std::uint64_t as_unsigned(std::int64_t value) noexcept { return static_cast<std::uint64_t>(value); }
+inline std::int64_t stored(StoreTime time) noexcept { return time.time_since_epoch().count(); }
+inline StoreTime store_time(std::int64_t nanoseconds) noexcept { return StoreTime(Duration(nanoseconds)); }
+
+}  // namespace pannier
+
 /// The column `head` of a row as docs/storage.md gives it: all of a row but its position and its payload. Pure
 /// functions; any thread.
 namespace pannier::sqlite_row {

@@ -67,15 +67,40 @@ Result<void> SqliteStore::check_room() {
   return {};
 }
 
+bool SqliteStore::is_fresh(const Row& row) {
+  const auto stream = static_cast<std::size_t>(row.stream);
+  if (highest_.size() <= stream) highest_.resize(stream + 1, first_ - 1);
+  const bool fresh = row.sequence > highest_[stream];
+  highest_[stream] = std::max(highest_[stream], row.sequence);
+  return fresh;
+}
+
+int SqliteStore::put_stored(RowState state, const StoredRow& row, StoreTime moment) {
+  Statement& put = session_->put[static_cast<std::size_t>(state)];
+  put.bind(1, row.position);
+  put.bind(2, row.head);
+  put.bind(3, row.payload);
+  if (state == RowState::delayed) put.bind(4, stored(moment));
+  return put.run();
+}
+
 int SqliteStore::put_row(RowState state, const Row& row) {
   const std::int64_t at = position(row.stream, row.sequence);
   sqlite_row::encode(at, row, head_);
-  Statement& put = session_->put[static_cast<std::size_t>(state)];
-  put.bind(1, at);
-  put.bind(2, std::as_bytes(std::span{head_}));
-  put.bind(3, row.payload);
-  if (state == RowState::delayed) put.bind(4, stored(row.moment));
-  int rc = put.run();
+  const StoredRow made{at, std::as_bytes(std::span{head_}), row.payload};
+  const bool fresh = is_fresh(row);
+  int rc = SQLITE_OK;
+  if (state == RowState::ready && fresh && SqliteBatches::fits(made.head.size(), made.payload.size())) {
+    rc = session_->batches.put(made);
+  } else {
+    StoredRow taken;
+    rc = SQLITE_DONE;
+    if (state == RowState::ready && !fresh) {
+      rc = with_batches([&](SqliteBatches& batches) { return batches.next(at - 1, at, taken); });
+    }
+    if (rc == SQLITE_ROW) return SQLITE_CONSTRAINT;
+    rc = rc == SQLITE_DONE ? put_stored(state, made, row.moment) : rc;
+  }
   if (rc == SQLITE_OK && row.origin != 0) {
     session_->put_origin.bind(1, as_signed(row.origin));
     session_->put_origin.bind(2, at);
@@ -115,13 +140,23 @@ int SqliteStore::erase_range(StreamId stream, RowState state, Sequence first, Se
     if (const int rc = erase_range(stream, state, first, boundary, gone, removed); rc != SQLITE_OK) return rc;
     return erase_range(stream, state, boundary + 1, last, gone, removed);
   }
-  Statement& erase = session_->erase[static_cast<std::size_t>(state)];
-  erase.bind(1, position(stream, first));
-  erase.bind(2, position(stream, last));
   sqlite_functions::Tally& tally = session_->tally;
   tally.load = {};
   tally.origins.clear();
-  int rc = erase.run();
+  int rc = SQLITE_OK;
+  if (state == RowState::ready) {
+    rc = with_batches([&](SqliteBatches& batches) {
+      return batches.erase(position(stream, first), position(stream, last),
+                           [&tally](const StoredRow& row) { tally.add(row.head, row.payload.size()); });
+    });
+  }
+  const bool done = first == last && tally.load.messages > 0;
+  if (rc == SQLITE_OK && !done) {
+    Statement& erase = session_->erase[static_cast<std::size_t>(state)];
+    erase.bind(1, position(stream, first));
+    erase.bind(2, position(stream, last));
+    rc = erase.run();
+  }
   if (rc != SQLITE_OK || tally.load.messages == 0) return rc;
   loads_.take(stream, state, last, tally.load);
   removed += tally.load;

@@ -77,6 +77,16 @@ Result<void> make_note(CountingVfs& vfs, const std::string& path, const Note& no
   return {};
 }
 
+/// Again, page by page: those that the disk cannot read any more are zeros.
+void read_what_can_be(VfsFile& source, std::span<std::byte> bytes, std::int64_t at) noexcept {
+  while (!bytes.empty()) {
+    const std::span<std::byte> page = bytes.first(std::min(bytes.size(), SqliteImage::kPageBytes));
+    if (!source.read(page, at)) std::fill(page.begin(), page.end(), std::byte{0});
+    at += static_cast<std::int64_t>(page.size());
+    bytes = bytes.subspan(page.size());
+  }
+}
+
 /// A copy, on the disk when this returns. Of a file that is not there: an empty one.
 Result<void> copy(sqlite3_vfs* vfs, const std::string& from, const std::string& to, const std::string& path) {
   VfsFile source(vfs, from);
@@ -91,8 +101,7 @@ Result<void> copy(sqlite3_vfs* vfs, const std::string& from, const std::string& 
   for (std::int64_t at = 0; at < *size; at += static_cast<std::int64_t>(buffer.size())) {
     const auto piece = static_cast<std::size_t>(std::min<std::int64_t>(*size - at, buffer.size()));
     const std::span<std::byte> bytes = std::span(buffer).first(piece);
-    // What the disk itself cannot read any more is zeros in the copy.
-    if (!source.read(bytes, at)) std::fill(bytes.begin(), bytes.end(), std::byte{0});
+    if (!source.read(bytes, at)) read_what_can_be(source, bytes, at);
     if (const int rc = target.write_all(bytes, at); rc != SQLITE_OK) return disk_error(rc, path, "put it aside");
   }
   if (!target.sync()) return disk_error(SQLITE_IOERR, path, "put it aside");
@@ -111,7 +120,7 @@ Result<SalvageReport> fill_new_file(const SqliteOptions& options, CountingVfs& v
   const std::uint64_t new_incarnation = options.entropy.next_u64();
   Result<Connection> made = sqlite_schema::open(options, vfs);
   if (!made) return made.error();
-  Result<std::unique_ptr<SqliteSession>> session = SqliteSession::create(std::move(*made));
+  Result<std::unique_ptr<SqliteSession>> session = SqliteSession::create(std::move(*made), options.batch_bytes);
   if (!session) return session.error();
   const SqliteImage image(vfs.base(), aside);
   Result<SalvageReport> report = SqliteSalvage(image, **session, new_incarnation).run();
@@ -120,6 +129,9 @@ Result<SalvageReport> fill_new_file(const SqliteOptions& options, CountingVfs& v
   if (Result<void> copied = copy_application_tables(aside, vfs, **session, *report); !copied) return copied.error();
   return report;
 }
+
+/// Version 1 had no twin and other rows; it would need a reader of its own.
+bool can_salvage(std::int64_t version) noexcept { return version == 2 || version == sqlite_schema::kVersion; }
 
 /// The parts of a database's header that are the same in every store, whatever it holds.
 bool header_as_made(const SqliteImage::Page& page) noexcept {
@@ -158,10 +170,9 @@ bool is_damage(CountingVfs& vfs, const std::string& path, const Error& refused) 
   const bool as_made = readable && header_as_made(first);
   if (twin) {
     // The header was damaged where it differs from what the twin tells; else it is trees and rows.
-    return twin->version == sqlite_schema::kVersion &&
-           (refused.code == ErrorCode::corrupt || !as_made || version != twin->version);
+    return can_salvage(twin->version) && (refused.code == ErrorCode::corrupt || !as_made || version != twin->version);
   }
-  return as_made && version == sqlite_schema::kVersion && refused.code == ErrorCode::corrupt;
+  return as_made && can_salvage(version) && refused.code == ErrorCode::corrupt;
 }
 
 Result<Salvaged> run(const SqliteOptions& options, CountingVfs& vfs) {

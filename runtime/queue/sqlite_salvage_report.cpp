@@ -23,6 +23,7 @@ std::string SalvageReport::text() const {
                      counted(pages, "page", "pages") + " and " + counted(entries, "entry", "entries") +
                      " unreadable and lost";
   const auto say = [&text](const std::string& clause) { text += "; " + clause; };
+  if (missing_rows > 0) say(counted(missing_rows, "message", "messages") + " of them known to have been there");
   if (new_incarnation) {
     say("the identity of this node's store was lost and it has a new one: what waited to be sent is parked, since it "
         "may"

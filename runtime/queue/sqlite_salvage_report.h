@@ -11,6 +11,7 @@ struct SalvageReport {
   std::uint64_t rows = 0;              ///< As they were.
   std::uint64_t damaged_rows = 0;      ///< Put aside; each with a stand-in where its number was sound.
   std::uint64_t parked_rows = 0;       ///< Sound ones that must not go on by themselves.
+  std::uint64_t missing_rows = 0;      ///< Known to have been there, and not found.
   std::uint64_t pages = 0;             ///< Unreadable: what was on them is lost.
   std::uint64_t entries = 0;           ///< Unreadable, on pages that were read.
   std::uint64_t lost_lanes = 0;        ///< Of rows that are there.

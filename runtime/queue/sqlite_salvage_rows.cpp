@@ -15,7 +15,6 @@ using sqlite_schema::sequence_of;
 using sqlite_schema::stream_of;
 
 constexpr std::size_t kTransactionRows = 512;
-constexpr std::size_t kNamesTold = 4;
 constexpr std::string_view kDamagedCause = "checksum does not hold";
 constexpr std::string_view kMayHaveLeft =
     "the file was damaged, and this may have been delivered before; redrive it where it was not";
@@ -24,16 +23,6 @@ constexpr std::string_view kLaneLost = "the file was damaged, and what lane it b
 /// The table of rows in a state.
 constexpr std::array<sqlite_twin::Table, kRowStates> kRowTables = {
     sqlite_twin::Table::rows, sqlite_twin::Table::parked, sqlite_twin::Table::delayed, sqlite_twin::Table::kept};
-
-std::uint64_t as_unsigned(std::int64_t value) noexcept { return static_cast<std::uint64_t>(value); }
-std::int64_t as_signed(std::uint64_t value) noexcept { return static_cast<std::int64_t>(value); }
-StoreTime store_time(std::int64_t value) noexcept { return StoreTime(Duration(value)); }
-
-void note_name(std::vector<std::string>& names, std::optional<std::string_view> name) {
-  const bool reads = name && !name->empty() && name->size() <= limits::kStateKeyBytes &&
-                     std::all_of(name->begin(), name->end(), [](char c) { return c > ' ' && c <= '~'; });
-  if (reads && names.size() < kNamesTold) names.emplace_back(*name);
-}
 
 }  // namespace
 
@@ -164,6 +153,20 @@ void SqliteSalvage::take_rows() {
                           [this, state](const SqliteRecord& record) { take_row(state, record); });
     lost[i] = [this, state](const SqliteRecord& record) { static_cast<void>(take_sound_row(state, record)); };
   }
+  // Ready ones stand in two tables, and an entry tells by its columns of which it is. Version 2 had the one.
+  constexpr auto kReady = static_cast<std::size_t>(RowState::ready);
+  if (roots_[Table::batches] != 0 || roots_[Table::rows] == 0) {
+    const auto missing =
+        trees_.walk(roots_[Table::batches], true, [this](const SqliteRecord& record) { take_batch(record); });
+    gaps[kReady].insert(gaps[kReady].end(), missing.begin(), missing.end());
+  }
+  lost[kReady] = [this](const SqliteRecord& record) {
+    if (record.columns() == 2) {
+      take_batch(record);
+    } else {
+      static_cast<void>(take_sound_row(RowState::ready, record));
+    }
+  };
   trees_.lost_leaves([&](std::int64_t number) -> const SqliteTrees::Visit* {
     const SqliteTrees::Visit* owner = nullptr;
     for (std::size_t i = 0; i < kRowStates; ++i) {
@@ -175,6 +178,11 @@ void SqliteSalvage::take_rows() {
     }
     return owner;
   });
+  // Rows of batches tell by themselves what they are.
+  trees_.lost_overflow([this](std::span<const std::byte> bytes) { take_found_rows(bytes); });
+  std::size_t missing = 0;
+  for (const auto& [position, batch] : incomplete_) missing += batch.rows();
+  report_.missing_rows = missing - std::min(missing, found_in_incomplete_);
 }
 
 void SqliteSalvage::take_row(RowState state, const SqliteRecord& record) {
@@ -185,23 +193,58 @@ void SqliteSalvage::take_row(RowState state, const SqliteRecord& record) {
 }
 
 bool SqliteSalvage::take_sound_row(RowState state, const SqliteRecord& record) {
-  const std::int64_t at = record.rowid();
   const auto head = record.blob(1);
   const auto payload = record.blob(2);
-  if (record.columns() != (state == RowState::delayed ? 4U : 3U) || at <= 0 || !head || !payload) return false;
+  if (record.columns() != (state == RowState::delayed ? 4U : 3U) || !head || !payload) return false;
+  return take_stored(state, {record.rowid(), *head, *payload}, false);
+}
+
+void SqliteSalvage::take_batch(const SqliteRecord& record) {
+  const auto bytes = record.blob(1);
+  if (!bytes) return;
+  SqliteBatch batch;
+  if (batch.parse(record.rowid(), *bytes)) {
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      if (batch.has_left(i)) continue;
+      const StoredRow row = batch.row(i);
+      if (!take_stored(RowState::ready, row, false)) put_aside(row.position, row.head, row.payload);
+    }
+    return;
+  }
+  if (!batch.take_head(record.rowid(), *bytes)) {
+    take_found_rows(*bytes);
+    return;
+  }
+  incomplete_.insert_or_assign(record.rowid(), std::move(batch));
+  take_found_rows(*bytes);
+}
+
+/// Rows of batches that are not whole. Whether one still waits, the head of its batch tells, where that is left.
+void SqliteSalvage::take_found_rows(std::span<const std::byte> bytes) {
+  SqliteBatch::search(bytes, [this](const StoredRow& row, std::size_t index, bool sound) {
+    auto of = incomplete_.upper_bound(row.position);
+    const bool told = of != incomplete_.begin() && row.position <= (--of)->second.last();
+    if (told && of->second.has_left(index)) return;
+    if (!sound || !take_stored(RowState::ready, row, !told)) put_aside(row.position, row.head, row.payload);
+    if (told) ++found_in_incomplete_;
+  });
+}
+
+bool SqliteSalvage::take_stored(RowState state, const StoredRow& stored, bool may_have_left) {
+  const std::int64_t at = stored.position;
   Row row;
   row.stream = stream_of(at);
   row.sequence = sequence_of(at);
-  row.payload = *payload;
-  if (!sqlite_row::decode(*head, row) || !sqlite_row::holds(*head, at, row)) return false;
+  row.payload = stored.payload;
+  if (at <= 0 || !sqlite_row::decode(stored.head, row) || !sqlite_row::holds(stored.head, at, row)) return false;
   const bool has_moment = state == RowState::delayed || state == RowState::kept;
   if (!has_moment && row.moment != kNoMoment) return false;  // Of another table.
   if (state == RowState::kept) latest_ = std::max(latest_, row.moment);
   lease_ = std::max({lease_, row.sequence + 1, row.origin + 1});
   if (!streams_.contains(row.stream)) stand_in_for(row.stream);
   const bool homeless = stand_ins_.contains(row.stream);
-  const bool may_have_left =
-      report_.new_incarnation && state == RowState::ready && streams_.at(row.stream) == Box::outbox;
+  may_have_left =
+      may_have_left || (report_.new_incarnation && state == RowState::ready && streams_.at(row.stream) == Box::outbox);
   if (homeless || may_have_left) {
     row.cause = homeless ? kLaneLost : kMayHaveLeft;
     row.moment = kNoMoment;
@@ -246,129 +289,11 @@ void SqliteSalvage::put_aside(std::int64_t at, std::span<const std::byte> head, 
 void SqliteSalvage::take_damaged(const SqliteRecord& record) {
   const auto head = record.blob(1);
   const auto payload = record.blob(2);
-  if (record.rowid() <= 0 || !head || !payload) return;
+  if (record.rowid() == 0 || !head || !payload) return;
   put_damaged_.bind(1, record.rowid());
   put_damaged_.bind(2, *head);
   put_damaged_.bind(3, *payload);
   write(put_damaged_);
-}
-
-// --- Records --------------------------------------------------------------------------------------------------
-
-bool SqliteSalvage::keep_watermark(const SqliteRecord& record) {
-  const auto producer = record.text(0);
-  const auto incarnation = record.integer(1);
-  const auto lane = record.text(2);
-  const auto sequence = record.integer(3);
-  const auto crc = record.integer(4);
-  if (record.columns() != 5 || !producer || !incarnation || !lane || !sequence || !crc) return false;
-  const Watermark mark{std::string(*producer), as_unsigned(*incarnation), std::string(*lane), as_unsigned(*sequence)};
-  if (*crc != std::int64_t{sqlite_schema::watermark_checksum(mark)}) return false;
-  Statement& put = raise_watermark_;
-  put.bind(1, *producer);
-  put.bind(2, *incarnation);
-  put.bind(3, *lane);
-  put.bind(4, *sequence);
-  put.bind(5, *crc);
-  write(put);
-  return true;
-}
-
-void SqliteSalvage::take_watermark(const SqliteRecord& record) {
-  if (keep_watermark(record)) return;
-  ++report_.lost_watermarks;
-  note_name(report_.producers, record.text(0));
-}
-
-bool SqliteSalvage::keep_state(const SqliteRecord& record) {
-  const auto key = record.text(0);
-  const auto value = record.blob(1);
-  const auto crc = record.integer(2);
-  if (record.columns() != 3 || !key || !value || !crc) return false;
-  if (*crc != std::int64_t{sqlite_schema::state_checksum(*key, *value)}) return false;
-  to_.put_state.bind(1, *key);
-  to_.put_state.bind(2, *value);
-  to_.put_state.bind(3, *crc);
-  write(to_.put_state);
-  return true;
-}
-
-void SqliteSalvage::take_state(const SqliteRecord& record) {
-  if (keep_state(record)) return;
-  ++report_.lost_state;
-  note_name(report_.keys, record.text(0));
-}
-
-bool SqliteSalvage::keep_cursor(const SqliteRecord& record) {
-  const auto stream = record.integer(0);
-  const auto reader = record.text(1);
-  const auto sequence = record.integer(2);
-  const auto crc = record.integer(3);
-  if (record.columns() != 4 || !stream || !reader || !sequence || !crc) return false;
-  const Cursor cursor{static_cast<StreamId>(*stream), std::string(*reader), as_unsigned(*sequence)};
-  if (*crc != std::int64_t{sqlite_schema::cursor_checksum(cursor)}) return false;
-  to_.put_cursor.bind(1, *stream);
-  to_.put_cursor.bind(2, *reader);
-  to_.put_cursor.bind(3, *sequence);
-  to_.put_cursor.bind(4, *crc);
-  write(to_.put_cursor);
-  return true;
-}
-
-void SqliteSalvage::take_cursor(const SqliteRecord& record) {
-  if (!keep_cursor(record)) ++report_.lost_records;
-}
-
-bool SqliteSalvage::keep_token(const SqliteRecord& record) {
-  const auto stream = record.integer(0);
-  const auto token = record.text(1);
-  const auto sequence = record.integer(2);
-  const auto expires_at = record.integer(3);
-  const auto crc = record.integer(4);
-  if (record.columns() != 5 || !stream || !token || !sequence || !expires_at || !crc) return false;
-  if (*crc != std::int64_t{sqlite_schema::token_checksum(static_cast<StreamId>(*stream), *token, as_unsigned(*sequence),
-                                                         *expires_at)}) {
-    return false;
-  }
-  latest_ = std::max(latest_, store_time(*expires_at) - limits::kTokenMemory);
-  lease_ = std::max(lease_, as_unsigned(*sequence) + 1);
-  Statement& put = to_.add_token;
-  put.bind(1, *stream);
-  put.bind(2, *token);
-  put.bind(3, *sequence);
-  put.bind(4, *expires_at);
-  put.bind(5, *crc);
-  write(put);
-  return true;
-}
-
-void SqliteSalvage::take_token(const SqliteRecord& record) {
-  if (!keep_token(record)) ++report_.lost_records;
-}
-
-void SqliteSalvage::take_clock(const SqliteRecord& record) {
-  ++clock_entries_;
-  const auto store = record.integer(1);
-  const auto mono = record.integer(2);
-  const auto wall = record.integer(3);
-  const auto boot = record.integer(4);
-  const auto crc = record.integer(5);
-  if (!store || !mono || !wall || !boot || !crc) return;
-  const ClockAnchor anchor{store_time(*store), MonoTime(Duration(*mono)), WallTime(Duration(*wall)),
-                           as_unsigned(*boot)};
-  if (*crc != std::int64_t{sqlite_schema::anchor_checksum(anchor)}) return;
-  put_clock(anchor);
-  clock_found_ = true;
-}
-
-void SqliteSalvage::put_clock(const ClockAnchor& anchor) {
-  Statement& put = to_.put_anchor;
-  put.bind(1, std::int64_t{anchor.store.time_since_epoch().count()});
-  put.bind(2, std::int64_t{anchor.mono.time_since_epoch().count()});
-  put.bind(3, std::int64_t{anchor.wall.time_since_epoch().count()});
-  put.bind(4, as_signed(anchor.boot));
-  put.bind(5, std::int64_t{sqlite_schema::anchor_checksum(anchor)});
-  write(put);
 }
 
 // --- The end --------------------------------------------------------------------------------------------------

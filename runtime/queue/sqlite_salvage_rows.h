@@ -41,6 +41,10 @@ class SqliteSalvage {
   void take_stream(const SqliteRecord& record);
   void take_row(RowState state, const SqliteRecord& record);
   [[nodiscard]] bool take_sound_row(RowState state, const SqliteRecord& record);
+  /// False where it does not hold. `may_have_left`: whether it still waits is lost.
+  [[nodiscard]] bool take_stored(RowState state, const StoredRow& stored, bool may_have_left);
+  void take_batch(const SqliteRecord& record);
+  void take_found_rows(std::span<const std::byte> bytes);
   void take_damaged(const SqliteRecord& record);
   void take_watermark(const SqliteRecord& record);
   void take_state(const SqliteRecord& record);
@@ -76,6 +80,8 @@ class SqliteSalvage {
   std::set<StreamId> stand_ins_;
   std::optional<std::uint64_t> incarnation_;
   Sequence lease_ = 1;
+  std::map<std::int64_t, SqliteBatch> incomplete_;  ///< By position: heads of batches that are not whole.
+  std::size_t found_in_incomplete_ = 0;
   StoreTime latest_{};  ///< A moment that has passed.
   std::uint64_t clock_holes_ = 0;
   std::uint64_t clock_entries_ = 0;

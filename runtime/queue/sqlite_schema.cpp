@@ -121,7 +121,8 @@ Result<void> check(Connection& database, const SqliteOptions& options) {
 }  // namespace
 
 std::string make_tables(std::uint64_t incarnation, Sequence lease) {
-  return std::string(kTables) + sqlite_twin::kCreate + "PRAGMA application_id=" + std::to_string(kApplicationId) +
+  return std::string(kTables) + kCreateBatches + sqlite_twin::kCreate +
+         "PRAGMA application_id=" + std::to_string(kApplicationId) +
          ";PRAGMA user_version=" + std::to_string(kVersion) + ";INSERT INTO meta VALUES (1, " +
          std::to_string(static_cast<std::int64_t>(incarnation)) + ", " +
          std::to_string(static_cast<std::int64_t>(lease)) + ", 0, " +
@@ -147,7 +148,7 @@ Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs) {
     made = database->execute(("BEGIN IMMEDIATE;" + make_tables(options.entropy.next_u64(), 1) + "COMMIT;").c_str());
   }
   if (*version == 1) made = migrate_from_1(*database, options.path);
-  if (*version == kVersion) made = database->execute(sqlite_twin::kCreate);  // Early files had none.
+  if (*version == 2) made = migrate_from_2(*database);
   if (!made) return made.error();
   if (Result<void> sound = check(*database, options); !sound) return sound.error();
   return database;

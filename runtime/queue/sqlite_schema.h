@@ -16,7 +16,7 @@
 namespace pannier::sqlite_schema {
 
 inline constexpr std::int64_t kApplicationId = 0x50414E4E;  // "PANN"
-inline constexpr std::int64_t kVersion = 2;
+inline constexpr std::int64_t kVersion = 3;
 inline constexpr std::int64_t kPageBytes = 4096;
 
 /// The tables of rows, by RowState.
@@ -25,8 +25,11 @@ inline constexpr std::array<const char*, kRowStates> kRowTables = {"rows", "park
 /// The tables of a new file, with its first entry, as statements of SQL without a transaction around them.
 [[nodiscard]] std::string make_tables(std::uint64_t incarnation, Sequence lease);
 
-/// One transaction that makes a file of version 1 one of version 2 (sqlite_migrate.cpp).
+/// One transaction that makes a file of an older version one of this (sqlite_migrate.cpp).
 [[nodiscard]] Result<void> migrate_from_1(Connection& database, const std::string& path);
+[[nodiscard]] Result<void> migrate_from_2(Connection& database);
+inline constexpr const char* kCreateBatches =
+    "CREATE TABLE batches (position INTEGER PRIMARY KEY, rows BLOB NOT NULL) STRICT;";
 
 /// Opens the file, refuses what is not ours before anything is written, makes the tables of a new one, sets
 /// and reads back every setting, and checks the structure.

@@ -18,8 +18,8 @@ std::string columns(std::size_t state) {
 
 }  // namespace
 
-Result<std::unique_ptr<SqliteSession>> SqliteSession::create(Connection opened) {
-  auto made = std::make_unique<SqliteSession>(std::move(opened));
+Result<std::unique_ptr<SqliteSession>> SqliteSession::create(Connection opened, std::size_t batch_bytes) {
+  auto made = std::make_unique<SqliteSession>(std::move(opened), batch_bytes);
   SqliteSession& s = *made;
   if (const int rc = sqlite_functions::add(s.connection.get(), s.tally); rc != SQLITE_OK) {
     return s.connection.error(rc, "add a function");
@@ -52,7 +52,7 @@ Result<std::unique_ptr<SqliteSession>> SqliteSession::create(Connection opened) 
     s.read[i] =
         statement("SELECT " + columns(i) + " FROM " + table + " WHERE position>?1 AND position<=?2 ORDER BY position");
     s.sizes[i] = statement("SELECT position, length(payload), head FROM " + table +
-                           " WHERE position>?1 AND position<=?2 ORDER BY position LIMIT ?3");
+                           " WHERE position>?1 AND position<=?2 ORDER BY position");
     s.copy_damaged[i] =
         statement("INSERT OR REPLACE INTO damaged SELECT position, head, payload FROM " + table + " WHERE position=?1");
     for (std::size_t from = 0; from < kRowStates; ++from) {
@@ -70,6 +70,7 @@ Result<std::unique_ptr<SqliteSession>> SqliteSession::create(Connection opened) 
   s.put_origin = statement("INSERT OR REPLACE INTO origins (origin, position) VALUES (?1, ?2)");
   s.erase_origin = statement("DELETE FROM origins WHERE origin=?1");
   s.origin = statement("SELECT position FROM origins WHERE origin=?1");
+  s.put_damaged = statement("INSERT OR REPLACE INTO damaged (position, head, payload) VALUES (?1, ?2, ?3)");
   s.is_damaged = statement("SELECT 1 FROM damaged WHERE position=?1");
   s.erase_damaged = statement("DELETE FROM damaged WHERE position=?1");
 

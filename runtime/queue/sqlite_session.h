@@ -7,6 +7,7 @@
 #include "platform/result.h"
 #include "runtime/queue/row.h"
 #include "runtime/queue/sqlite_application.h"
+#include "runtime/queue/sqlite_batches.h"
 #include "runtime/queue/sqlite_functions.h"
 #include "runtime/queue/sqlite_handle.h"
 
@@ -15,10 +16,11 @@ namespace pannier {
 /// The open database with its statements, each prepared when it is first used: what is thrown away and made anew when
 /// a file has to be reopened. Arrays of statements go by table of rows, as RowState counts.
 struct SqliteSession {
-  /// Takes the connection. corrupt where a table or column is missing.
-  [[nodiscard]] static Result<std::unique_ptr<SqliteSession>> create(Connection connection);
+  /// Takes the connection. corrupt where a table or column is missing. `batch_bytes`: SqliteOptions.
+  [[nodiscard]] static Result<std::unique_ptr<SqliteSession>> create(Connection connection, std::size_t batch_bytes);
 
-  explicit SqliteSession(Connection opened) : connection(std::move(opened)) {}
+  SqliteSession(Connection opened, std::size_t batch_bytes)
+      : connection(std::move(opened)), batches(connection, put[0], batch_bytes) {}
   ~SqliteSession() { application.clear(); }
   SqliteSession(const SqliteSession&) = delete;
   SqliteSession& operator=(const SqliteSession&) = delete;
@@ -45,10 +47,11 @@ struct SqliteSession {
 
   // A row is given and taken as position, head, payload; of the delayed ones with due behind.
   PerState put;
-  PerState erase;   ///< from, through; tallied
-  PerState remark;  ///< position, attempts, cause, moment
-  PerState read;    ///< above, through -> rows
-  PerState sizes;   ///< above, through, limit -> position, length(payload), head
+  PerState erase;         ///< from, through; tallied
+  PerState remark;        ///< position, attempts, cause, moment
+  PerState read;          ///< above, through -> rows
+  PerState sizes;         ///< above, through -> position, length(payload), head
+  SqliteBatches batches;  ///< Ready rows that are in no row of put[0].
   /// [from][to]: position, attempts, cause, moment. Copies; the row is then erased by its own statement.
   std::array<PerState, kRowStates> move;
   Statement keep;           ///< from, through, moment: copies of rows into kept
@@ -58,6 +61,7 @@ struct SqliteSession {
   Statement erase_origin;   ///< origin
   Statement origin;         ///< origin -> position
   PerState copy_damaged;    ///< position
+  Statement put_damaged;    ///< position, head, payload
   Statement is_damaged;     ///< position -> 1
   Statement erase_damaged;  ///< position
 

@@ -93,6 +93,7 @@ Result<void> SqliteStore::begin() {
 
 Result<void> SqliteStore::commit(Durability durability) {
   if (Result<void> ready = check_change(); !ready) return ready;
+  if (const int rc = session_->batches.flush(); rc != SQLITE_OK) return fail(rc, "put");
   vfs_->leave_out_commit_sync(durability != Durability::fsynced);
   int rc = session_->commit.run();
   vfs_->leave_out_commit_sync(false);
@@ -126,7 +127,9 @@ void SqliteStore::rollback() noexcept {
 Result<void> SqliteStore::begin_part() {
   if (Result<void> ready = check_change(); !ready) return ready;
   if (part_) return fail({ErrorCode::invalid_argument, "begin_part within a part: end it first."});
-  if (const int rc = session_->begin_part.run(); rc != SQLITE_OK) return fail(rc, "begin a part");
+  int rc = session_->batches.flush();  // What stands before the part is not given up with it.
+  if (rc == SQLITE_OK) rc = session_->begin_part.run();
+  if (rc != SQLITE_OK) return fail(rc, "begin a part");
   loads_.begin_part();
   part_ = {tokens_, counters_.rows_put};
   return {};
@@ -138,6 +141,7 @@ Result<void> SqliteStore::end_part(bool keep) {
   int rc = keep ? SQLITE_OK : session_->undo_part.run();
   if (rc == SQLITE_OK) rc = session_->end_part.run();
   if (rc != SQLITE_OK) return fail(rc, "end a part");
+  if (!keep) session_->batches.forget();
   loads_.end_part(keep);
   if (!keep) {
     tokens_ = part_->tokens;
@@ -150,6 +154,7 @@ Result<void> SqliteStore::end_part(bool keep) {
 void SqliteStore::roll_back_changes() noexcept {
   // SQLite ends a transaction by itself on some errors; a ROLLBACK then would be an error of its own.
   if (session_ && !session_->connection.autocommit()) session_->rollback.run();
+  if (session_) session_->batches.forget();
   loads_.rollback();
   tokens_ = tokens_before_;
   counters_.rows_put = rows_put_before_;

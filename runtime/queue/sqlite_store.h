@@ -27,6 +27,9 @@ struct SqliteOptions {
   /// find room to remove rows; new messages are refused until it can be held again. Should exceed twice the
   /// log and the largest group. 0 for none: then a full disk may refuse removals, too.
   std::uint64_t reserve_bytes = std::uint64_t{2} * 1024 * 1024;
+  /// Ready rows of one stream that are put in one transaction and make so many bytes together share an entry of the
+  /// file; fewer have one each (docs/storage.md, Batch). Smaller only in tests.
+  std::size_t batch_bytes = 4096;
   /// Sequence numbers leased at once, at least 2. Smaller only in tests.
   Sequence sequence_block = store_checks::kSequenceBlock;
   /// A VFS registered with SQLite to write through, for tests; empty for the system's.

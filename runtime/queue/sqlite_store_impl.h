@@ -12,6 +12,7 @@
 
 #include "runtime/queue/sqlite_claims.h"
 #include "runtime/queue/sqlite_loads.h"
+#include "runtime/queue/sqlite_row.h"
 #include "runtime/queue/sqlite_schema.h"
 #include "runtime/queue/sqlite_session.h"
 #include "runtime/queue/sqlite_store.h"
@@ -90,6 +91,7 @@ class SqliteStore final : public Store {
     RowState state{};
     std::int64_t position = 0;
   };
+  class RowSource;
 
   /// Opens the file as it is.
   [[nodiscard]] Result<void> open_file();
@@ -115,17 +117,38 @@ class SqliteStore final : public Store {
   void roll_back_changes() noexcept;
   void reopen() noexcept;
 
+  /// Moves a row out of its batch. SQLITE_ROW, SQLITE_DONE where it is in none, or an error.
+  [[nodiscard]] int mark_batched(std::int64_t position, const Mark& mark);
+  /// Copies rows of batches to those that are kept.
+  [[nodiscard]] int keep_batched(std::int64_t after, std::int64_t last, StoreTime moment);
   [[nodiscard]] int put_row(RowState state, const Row& row);
+  /// A row whose head is made.
+  [[nodiscard]] int put_stored(RowState state, const StoredRow& row, StoreTime moment);
+  /// Whether no row of its stream had this number or a higher one.
+  [[nodiscard]] bool is_fresh(const Row& row);
   /// Removes a range of rows in one state and adds what they were to `removed`. `gone`: for good, so that nobody asks
   /// for them by their origin any more. SQLITE_OK or an error.
   [[nodiscard]] int erase_range(StreamId stream, RowState state, Sequence first, Sequence last, bool gone,
                                 Load& removed);
-  /// The next row of a read that holds; SQLITE_ROW, SQLITE_DONE or an error. What does not hold is noted in `damaged`.
-  [[nodiscard]] int next_row(Statement& read, RowState state, Row& row, std::vector<Place>& damaged);
-  /// Visits what `read` gives, at most `limit` rows, and moves aside what does not hold.
-  [[nodiscard]] Result<void> visit_rows(Statement& read, RowState state, std::size_t limit, const RowVisitor& visit);
-  void set_aside(const std::vector<Place>& places);
+  /// The next row that holds; SQLITE_ROW, SQLITE_DONE or an error. What does not hold is noted in `damaged`.
+  [[nodiscard]] int next_row(RowSource& source, Row& row, std::vector<Place>& damaged);
+  /// Visits what `source` gives, at most `limit` rows, and moves aside what does not hold.
+  [[nodiscard]] Result<void> visit_rows(RowSource& source, std::size_t limit, const RowVisitor& visit);
+  /// `broken_batch`: and what stands in the entry that the batches call broken.
+  [[nodiscard]] Result<void> set_aside(const std::vector<Place>& places, bool broken_batch);
   [[nodiscard]] int set_aside_one(const Place& place);
+  [[nodiscard]] int put_damaged(const StoredRow& row);
+  [[nodiscard]] int take_batch_apart();
+  /// Runs what answers kBroken until it does not, in a transaction.
+  template <class Use>
+  [[nodiscard]] int with_batches(Use&& use) {
+    int rc = use(session_->batches);
+    while (rc == SqliteBatches::kBroken) {
+      rc = take_batch_apart();
+      if (rc == SQLITE_OK) rc = use(session_->batches);
+    }
+    return rc;
+  }
 
   SqliteOptions options_;
   std::unique_ptr<CountingVfs> vfs_;
@@ -141,6 +164,8 @@ class SqliteStore final : public Store {
   std::optional<Sequence> new_lease_;  ///< Written in the open transaction.
 
   SqliteLoads loads_;
+  Sequence first_ = 0;             ///< No number at or above it was in the file when it was opened.
+  std::vector<Sequence> highest_;  ///< The highest number that was put since, by stream.
   std::size_t tokens_ = 0;
   std::size_t tokens_before_ = 0;
 
@@ -159,11 +184,5 @@ class SqliteStore final : public Store {
   std::optional<Part> part_;  ///< What was counted before the part that is open.
   Counters counters_;
 };
-
-inline std::int64_t as_signed(std::uint64_t value) noexcept { return static_cast<std::int64_t>(value); }
-inline std::uint64_t as_unsigned(std::int64_t value) noexcept { return static_cast<std::uint64_t>(value); }
-/// Nanoseconds, as they are stored.
-inline std::int64_t stored(StoreTime time) noexcept { return time.time_since_epoch().count(); }
-inline StoreTime store_time(std::int64_t nanoseconds) noexcept { return StoreTime(Duration(nanoseconds)); }
 
 }  // namespace pannier

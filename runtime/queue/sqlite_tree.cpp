@@ -24,6 +24,7 @@ constexpr unsigned kMaxDepth = 20;
 constexpr std::size_t kMaxPayload = limits::kSqlBytes + 65536;
 constexpr std::size_t kUsable = SqliteImage::kPageBytes;
 constexpr std::size_t kMaxGaps = 1024;
+constexpr std::size_t kMaxChain = 65536;  // More than a batch has.
 
 std::size_t big16(std::span<const std::byte> bytes, std::size_t at) noexcept {
   return std::to_integer<std::size_t>(bytes[at]) << 8U | std::to_integer<std::size_t>(bytes[at + 1]);
@@ -87,7 +88,8 @@ struct SqliteTrees::Cells {
   }
 };
 
-SqliteTrees::SqliteTrees(const SqliteImage& image) : image_(image), seen_(std::size_t{image.pages()} + 1) {
+SqliteTrees::SqliteTrees(const SqliteImage& image)
+    : image_(image), seen_(std::size_t{image.pages()} + 1), chained_(seen_.size()) {
   read_free_list();
 }
 
@@ -99,7 +101,8 @@ bool SqliteTrees::mark(std::uint32_t page) {
 
 void SqliteTrees::read_free_list() {
   SqliteImage::Page page{};
-  if (!image_.read(1, page)) return;
+  // A page of zeros would be an empty list.
+  if (!image_.read(1, page) || big(page, 0) != 0x53514c69 /* "SQLi" */ || big(page, 28) == 0) return;
   std::uint32_t left = big(page, 36);
   for (std::uint32_t trunk = big(page, 32); trunk != 0; trunk = big(page, 0)) {
     if (left == 0 || !mark(trunk) || !image_.read(trunk, page)) return;
@@ -187,7 +190,13 @@ bool SqliteTrees::read_payload(const Cells& cells, std::size_t cell, std::int64_
   payload_.assign(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(local));
   SqliteImage::Page page{};
   for (std::uint32_t next = local < size ? big(bytes, local) : 0; payload_.size() < size; next = big(page, 0)) {
-    if (!image_.read(next, page)) return false;
+    if (!image_.read(next, page)) {
+      // What follows is lost with it. Zeros in its place: what stands before may still be of use to somebody.
+      ++unreadable_pages_;
+      payload_.resize(size);
+      return true;
+    }
+    chained_[next] = true;
     const std::size_t piece = std::min(size - payload_.size(), kUsable - 4);
     payload_.insert(payload_.end(), page.begin() + 4, page.begin() + 4 + static_cast<std::ptrdiff_t>(piece));
   }
@@ -205,6 +214,31 @@ void SqliteTrees::lost_leaves(const Owner& owner) {
     if (visit == nullptr) continue;
     seen_[number] = true;
     visit_cells(cells, *visit);
+  }
+}
+
+void SqliteTrees::lost_overflow(const std::function<void(std::span<const std::byte>)>& visit) {
+  if (!free_list_sound_) return;
+  const auto lost = [this](std::uint32_t number) {
+    return number >= 2 && number < seen_.size() && !seen_[number] && !chained_[number];
+  };
+  SqliteImage::Page page{};
+  // A page of a tree begins with its kind, which as the number of a page is beyond the file.
+  const auto load = [&](std::uint32_t number) {
+    return lost(number) && image_.read(number, page) && big(page, 0) < seen_.size();
+  };
+  std::vector<bool> led_to(seen_.size());
+  for (std::uint32_t number = 2; number < seen_.size(); ++number) {
+    if (load(number)) led_to[big(page, 0)] = true;
+  }
+  for (std::uint32_t first = 2; first < seen_.size(); ++first) {
+    if (led_to[first]) continue;
+    payload_.clear();
+    for (std::uint32_t next = first; payload_.size() < kMaxChain && load(next); next = big(page, 0)) {
+      chained_[next] = true;
+      payload_.insert(payload_.end(), page.begin() + 4, page.end());
+    }
+    if (!payload_.empty()) visit(payload_);
   }
 }
 

@@ -40,6 +40,8 @@ class SqliteTrees {
   /// says whose the rows of a leaf are, by the number of one of them; null: it stays unread.
   using Owner = std::function<const Visit*(std::int64_t rowid)>;
   void lost_leaves(const Owner& owner);
+  /// And chains of overflow pages that no entry leads to; what stood in each, borrowed for the visit.
+  void lost_overflow(const std::function<void(std::span<const std::byte>)>& visit);
   /// And pages of trees without row numbers. Which tree an entry is of, its content has to tell.
   void lost_index_pages(const Visit& visit);
   /// Before any walk: the entry of each table that has the one entry number 1 on one page, whatever leads there.
@@ -66,6 +68,7 @@ class SqliteTrees {
 
   const SqliteImage& image_;
   std::vector<bool> seen_;
+  std::vector<bool> chained_;  ///< Overflow pages that an entry led to.
   bool free_list_sound_ = false;
   std::uint64_t unreadable_pages_ = 0;
   std::uint64_t unreadable_entries_ = 0;

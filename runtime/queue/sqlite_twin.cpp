@@ -10,6 +10,7 @@ namespace pannier::sqlite_twin {
 namespace {
 
 constexpr std::size_t kRootBytes = 4;
+constexpr std::size_t kTablesOfVersion2 = 12;  // No batches.
 
 std::uint32_t checksum(std::int64_t version, std::uint64_t incarnation, Sequence lease,
                        std::span<const std::byte> roots) noexcept {
@@ -52,7 +53,8 @@ std::optional<Twin> decode(const SqliteRecord& record) {
   const auto crc = record.integer(5);
   if (record.rowid() != 1 || record.columns() != 6 || !version || !incarnation || !lease || !roots || !crc) return {};
   Twin twin{*version, static_cast<std::uint64_t>(*incarnation), static_cast<Sequence>(*lease), {}};
-  if (roots->size() != kTables.size() * kRootBytes) return {};
+  const std::size_t tables = twin.version < 3 ? kTablesOfVersion2 : kTables.size();
+  if (roots->size() != tables * kRootBytes) return {};
   if (*crc != std::int64_t{checksum(twin.version, twin.incarnation, twin.lease, *roots)}) return {};
   for (std::size_t i = 0; i < roots->size(); ++i) {
     twin.roots.pages[i / kRootBytes] |= std::to_integer<std::uint32_t>((*roots)[i]) << (8 * (i % kRootBytes));

@@ -29,10 +29,11 @@ enum class Table : std::uint8_t {
   cursors,
   tokens,
   clock,
+  batches,
 };
-inline constexpr std::array<const char*, 12> kTables = {"meta",    "streams", "rows",    "parked",
-                                                        "delayed", "kept",    "damaged", "watermarks",
-                                                        "state",   "cursors", "tokens",  "clock"};
+inline constexpr std::array<const char*, 13> kTables = {"meta",   "streams", "rows",       "parked", "delayed",
+                                                        "kept",   "damaged", "watermarks", "state",  "cursors",
+                                                        "tokens", "clock",   "batches"};
 /// The first page of each; 0: not known.
 struct Roots {
   std::array<std::uint32_t, kTables.size()> pages{};

@@ -58,8 +58,12 @@ class FeatureModel {
 
   void start() {
     disk_.restore_power();
-    auto opened = open_sqlite_store(
-        {.path = "node.db", .entropy = dice_, .checkpoint_pages = 8, .reserve_bytes = 65536, .vfs = vfs_.name()});
+    auto opened = open_sqlite_store({.path = "node.db",
+                                     .entropy = dice_,
+                                     .checkpoint_pages = 8,
+                                     .reserve_bytes = 65536,
+                                     .batch_bytes = 1,
+                                     .vfs = vfs_.name()});
     INFO((opened ? std::string() : opened.error().text()));
     REQUIRE(opened.ok());
     store_ = std::move(*opened);

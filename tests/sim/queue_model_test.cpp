@@ -75,15 +75,19 @@ class QueueModel {
 
   void start() {
     disk_.restore_power();
-    auto opened = open_sqlite_store(
-        {.path = "node.db", .entropy = dice_, .checkpoint_pages = 8, .reserve_bytes = 65536, .vfs = vfs_.name()});
+    auto opened = open_sqlite_store({.path = "node.db",
+                                     .entropy = dice_,
+                                     .checkpoint_pages = 8,
+                                     .reserve_bytes = 65536,
+                                     .batch_bytes = 1,
+                                     .vfs = vfs_.name()});
     INFO((opened ? std::string() : opened.error().text()));
     REQUIRE(opened.ok());
     store_ = std::move(*opened);
     CHECK(store_->findings().empty());
-    node_ = std::make_unique<SimNode>(
-        simulator_, nullptr, NodeOptions{.name = "node", .lanes = {{.name = "jobs", .max_messages = kMost}}},
-        testkit::Machine{.store = store_.get()});
+    node_ = std::make_unique<SimNode>(simulator_, nullptr,
+                                      NodeOptions{.name = "node", .lanes = {{.name = "jobs", .max_messages = kMost}}},
+                                      testkit::Machine{.store = store_.get()});
     hand_ = *(*node_)->spawn<Hand>();
     REQUIRE((*node_)->spawn<Holder>(SpawnOptions{}, &hands_));
     simulator_.run_for(10ms);

@@ -158,6 +158,7 @@ class Host {
                                        .entropy = entropy_,
                                        .checkpoint_pages = 16,
                                        .reserve_bytes = 65536,
+                                       .batch_bytes = 1,
                                        .vfs = vfs_->name()});
       INFO((opened ? std::string() : opened.error().text()));
       REQUIRE(opened.ok());

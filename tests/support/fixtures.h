@@ -77,7 +77,7 @@ class SqliteStoreFixture {
   std::unique_ptr<Store> store_;
 };
 
-/// The same on a simulated disk.
+/// The same on a simulated disk, with batches of as little as there is.
 class SimulatedDiskFixture {
  public:
   SimulatedDiskFixture() { reopen(); }
@@ -85,7 +85,7 @@ class SimulatedDiskFixture {
   [[nodiscard]] Store& store() { return *store_; }
   void reopen() {
     store_.reset();
-    auto opened = open_sqlite_store({.path = "node.db", .entropy = entropy_, .vfs = vfs_.name()});
+    auto opened = open_sqlite_store({.path = "node.db", .entropy = entropy_, .batch_bytes = 1, .vfs = vfs_.name()});
     INFO((opened ? std::string() : opened.error().text()));
     REQUIRE(opened.ok());
     store_ = std::move(*opened);

@@ -14,6 +14,9 @@
 /// What a store must hold, as plain maps: random groups of changes are made to both and the two are compared as text.
 namespace pannier::testing {
 
+/// SqliteOptions::batch_bytes for a run of a script: in every other one rows share entries however few they are.
+inline std::size_t batch_bytes_of(std::uint64_t seed) { return seed % 2 == 0 ? 4096 : 1; }
+
 struct StoreChange {
   enum class Kind : std::uint8_t { put, erase, erase_through, keep_through, mark, watermark, state, erase_state };
   Kind kind{};
@@ -48,17 +51,18 @@ class StoreModel {
     StoreModel now = *this;  // so that a group may change what it has put
     for (std::uint64_t count = 1 + dice.below(8); count > 0; --count) {
       StoreChange change;
-      change.stream = dice.below(std::size(kStreams));
+      const bool goes_on = !group.empty() && group.back().kind == Kind::put && dice.chance(0.5);
+      change.stream = goes_on ? group.back().stream : dice.below(std::size(kStreams));
       change.sequence = now.any_row(change.stream, dice);
       const std::uint64_t die = dice.below(now.rows_.size() > 40 ? 20 : 14);
-      change.kind = die < 7    ? Kind::put
-                    : die < 9  ? Kind::mark
-                    : die < 11 ? Kind::watermark
-                    : die < 12 ? Kind::state
-                    : die < 13 ? Kind::erase_state
-                    : die < 17 ? Kind::erase
-                    : die < 18 ? Kind::keep_through
-                               : Kind::erase_through;
+      change.kind = goes_on || die < 7 ? Kind::put
+                    : die < 9          ? Kind::mark
+                    : die < 11         ? Kind::watermark
+                    : die < 12         ? Kind::state
+                    : die < 13         ? Kind::erase_state
+                    : die < 17         ? Kind::erase
+                    : die < 18         ? Kind::keep_through
+                                       : Kind::erase_through;
       if (change.kind == Kind::mark && change.sequence == 0) change.kind = Kind::put;
       if (change.kind == Kind::put) {
         change.sequence = next();

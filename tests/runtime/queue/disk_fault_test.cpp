@@ -56,6 +56,7 @@ std::string run(std::uint64_t seed, std::uint64_t at, Fault fault, Tally& tally,
                               .entropy = dice,
                               .checkpoint_pages = 4,
                               .reserve_bytes = 16384,
+                              .batch_bytes = batch_bytes_of(seed),
                               .sequence_block = 32,
                               .vfs = vfs.name()};
   disk.on_operation([&](std::uint64_t index) {

@@ -34,6 +34,7 @@ void run(std::uint64_t seed, double lies, bool keeps_the_note, std::array<Tally,
                         .entropy = dice,
                         .checkpoint_pages = 1U << dice.below(6),
                         .reserve_bytes = 16384,
+                        .batch_bytes = batch_bytes_of(seed),
                         .sequence_block = 32,
                         .vfs = vfs.name()};
   StoreModel model;

@@ -75,6 +75,7 @@ std::string run(std::uint64_t seed, std::uint64_t from, std::uint64_t count, Tal
                               .entropy = dice,
                               .checkpoint_pages = 4,
                               .reserve_bytes = 16384,
+                              .batch_bytes = batch_bytes_of(seed),
                               .sequence_block = 32,
                               .vfs = vfs.name()};
   StoreModel model;

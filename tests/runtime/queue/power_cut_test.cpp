@@ -56,6 +56,7 @@ class PowerCuts {
             .entropy = dice_,
             .checkpoint_pages = checkpoint_pages_,
             .reserve_bytes = 16384,
+            .batch_bytes = batch_bytes_of(seed_),
             .sequence_block = 32,
             .vfs = vfs.name()};
   }

@@ -24,6 +24,7 @@ inline constexpr std::size_t kPage = 4096;
 struct Content {
   std::map<Sequence, std::string> payloads;
   std::map<Sequence, RowState> states;
+  std::map<Sequence, std::string> causes;
   std::map<std::string, Sequence> watermarks;
   std::map<std::string, std::string> state;
   std::map<std::int64_t, std::string> application;
@@ -41,6 +42,7 @@ inline Content content_of(Store& store) {
         if (row.cause == "checksum does not hold") return;  // A stand-in.
         CHECK(content.payloads.emplace(row.id(), contract::text_of(row.payload)).second);
         content.states[row.id()] = row.state;
+        content.causes[row.id()] = row.cause;
       });
     }
   }

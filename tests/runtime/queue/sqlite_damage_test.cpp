@@ -41,10 +41,10 @@ TEST_CASE("versions and formats that are not ours are refused and left as they a
   };
 
   SUBCASE("a newer version") {
-    change("PRAGMA user_version=3; DROP TABLE twin");
+    change("PRAGMA user_version=4; DROP TABLE twin");
     const Error error = refusal(options);
     CHECK(error.code == ErrorCode::unsupported);
-    CHECK(error.detail.find("version 3") != std::string::npos);
+    CHECK(error.detail.find("version 4") != std::string::npos);
     CHECK(load(path) == content);
   }
   SUBCASE("a version that never was") {

@@ -9,8 +9,8 @@
 #include "tests/runtime/queue/sqlite_support.h"
 #include "tests/support/fixtures.h"
 
-// tests/data/storage-v1*.db were written by the last revision that had version 1; the README beside them says what is
-// in them.
+// tests/data/storage-v*.db were written by the last revision that had their version; the README beside them says what
+// is in them.
 
 namespace {
 
@@ -53,7 +53,7 @@ std::vector<Kept> rows_of(Store& store, StreamId stream) {
 
 }  // namespace
 
-TEST_CASE("a file of version 1 becomes one of version 2 with all that it holds") {
+TEST_CASE("a file of version 1 becomes one of this version with all that it holds") {
   TempFolder folder;
   const std::string path = folder.file("node.db");
   sim::SeededEntropy random(1);
@@ -106,4 +106,73 @@ TEST_CASE("a node that was killed with version 1 has what is in the log") {
                                                      {RowState::ready, "order-1", "logged 4", 0, "", ""},
                                                      {RowState::parked, "order-1", "logged 1", 4, "", "gave up"}});
   CHECK(store->watermarks()->front().sequence == 12);
+}
+
+TEST_CASE("a file of version 2 becomes one of this version with all that it holds") {
+  TempFolder folder;
+  const std::string path = folder.file("node.db");
+  sim::SeededEntropy random(1);
+  save(path, data("storage-v2.db"));
+  for (int start = 0; start < 2; ++start) {
+    const std::unique_ptr<Store> store = open_or_fail({.path = path, .entropy = random});
+    CHECK(store->incarnation() == 1884871951439679575ULL);
+    CHECK(store->findings().empty());
+    const StreamId orders = *store->stream(Box::outbox, "hub", "orders");
+    const StreamId inbox = *store->stream(Box::inbox, "", "orders");
+    std::vector<std::string> found;
+    for (const StreamId stream : {orders, inbox}) {
+      for (const RowState state : kAllRowStates) {
+        each_row(*store, stream, state, [&](const Row& row) {
+          found.push_back(std::to_string(static_cast<int>(state)) + " " + std::string(row.key) + " " +
+                          text_of(row.payload) + " " + std::to_string(row.attempts) + " " +
+                          std::to_string(row.moment.time_since_epoch() / std::chrono::seconds(1)) + " " +
+                          std::string(row.producer) + std::string(row.cause));
+        });
+      }
+    }
+    CHECK(found == std::vector<std::string>{"0 order-1 payload 0 0 0 ", "0 order-2 payload 1 2 0 unreachable",
+                                            "1  payload 2 5 0 handler failed", "2 order-3 payload 3 0 100 ",
+                                            "0 order-8 payload 5 0 0 ", "0 order-9 payload 4 0 0 tablet-3",
+                                            "3 order-7 payload 6 0 50 tablet-3"});
+    bool moved = false;
+    CHECK(*store->find(5, [&](const Row& row) { return moved = row.key == "order-9"; }));
+    CHECK(moved);
+    CHECK(store->watermarks()->front().sequence == 41);
+    CHECK(store->cursors()->front().sequence == 7);
+    CHECK(*store->token(orders, "token-1", at_ms(0)) == 1);
+    CHECK((*store->anchor())->boot == 9);
+    const std::vector<Sequence> more = put_rows(*store, orders, 50);  // Enough to share an entry.
+    CHECK(read_sequences(*store, orders).size() == 52);
+    transact(*store, [&] {
+      for (const Sequence row : more) REQUIRE(store->erase(orders, row).ok());
+    });
+  }
+}
+
+TEST_CASE("a node that was killed with version 2 has what is in the log") {
+  TempFolder folder;
+  const std::string path = folder.file("node.db");
+  sim::SeededEntropy random(1);
+  save(path, data("storage-v2-log.db"));
+  save(path + "-wal", data("storage-v2-log.db-wal"));
+  const std::unique_ptr<Store> store = open_or_fail({.path = path, .entropy = random});
+  CHECK(store->incarnation() == 13383431742290777482ULL);
+  const StreamId orders = *store->stream(Box::outbox, "hub", "orders");
+  CHECK(rows_of(*store, orders) == std::vector<Kept>{{RowState::ready, "order-1", "logged 2", 0, "", ""},
+                                                     {RowState::ready, "order-1", "logged 3", 0, "", ""},
+                                                     {RowState::ready, "order-1", "logged 4", 0, "", ""},
+                                                     {RowState::parked, "order-1", "logged 1", 4, "", "gave up"}});
+}
+
+TEST_CASE("a damaged file of version 2 is salvaged into one of this version") {
+  TempFolder folder;
+  const std::string path = folder.file("node.db");
+  sim::SeededEntropy random(1);
+  std::string file = data("storage-v2.db");
+  file.replace(0, 100, 100, '\0');  // Its header.
+  save(path, file);
+  const std::unique_ptr<Store> store = open_or_fail({.path = path, .entropy = random});
+  REQUIRE(store->findings().size() == 1);
+  CHECK(store->findings()[0].find("7 messages salvaged, 0 damaged ones put aside, 0 pages") != std::string::npos);
+  CHECK(store->incarnation() == 1884871951439679575ULL);
 }

@@ -71,7 +71,7 @@ void spawn_producers(Node& node, const Work& work, Tally& tally, AtEnd at_end);
 // --- The rows, each in a file named for it ---------------------------------------------------------------------------
 
 [[nodiscard]] Answer enqueue_fsynced(const Call& call);
-[[nodiscard]] Answer enqueue_one_at_a_time(const Call& call);
+[[nodiscard]] Answer enqueue_one_at_a_time(const Call& call, std::uint32_t workers);
 /// Bytes or fsyncs a message, from its enqueue to its end.
 [[nodiscard]] Answer flash(const Call& call);
 [[nodiscard]] Answer backlog_growth(const Call& call);

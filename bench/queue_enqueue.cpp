@@ -5,8 +5,9 @@
 namespace pannier::bench {
 namespace {
 
-Answer enqueue(const Call& call, const Work& work) {
-  posix::Process process{LogLevel::error};
+/// `workers`: as Process has them; 0: the store, the sockets and the actors apart.
+Answer enqueue(const Call& call, const Work& work, std::uint32_t workers = 0) {
+  posix::Process process{LogLevel::error, workers};
   const auto store = open_store(process, call.folder, fresh("enqueue"));
   Tally tally;
   {
@@ -29,10 +30,10 @@ Answer enqueue_fsynced(const Call& call) {
   return enqueue(call, {.address = "jobs", .warm_up = call.times(1e5), .count = call.times(1e6)});
 }
 
-Answer enqueue_one_at_a_time(const Call& call) {
+Answer enqueue_one_at_a_time(const Call& call, std::uint32_t workers) {
   return enqueue(
-      call,
-      {.address = "jobs", .warm_up = call.times(500), .count = call.times(5e3), .producers = 1, .outstanding = 1});
+      call, {.address = "jobs", .warm_up = call.times(500), .count = call.times(5e3), .producers = 1, .outstanding = 1},
+      workers);
 }
 
 }  // namespace pannier::bench

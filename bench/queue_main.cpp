@@ -8,7 +8,8 @@ namespace {
 
 Answer measure(const Call& call) {
   if (call.row == "enqueue/fsynced") return enqueue_fsynced(call);
-  if (call.row == "enqueue/one-at-a-time") return enqueue_one_at_a_time(call);
+  if (call.row == "enqueue/one-at-a-time") return enqueue_one_at_a_time(call, 0);
+  if (call.row == "enqueue/one-thread") return enqueue_one_at_a_time(call, 1);
   if (call.row.starts_with("end-to-end/")) return end_to_end(call);
   if (call.row.starts_with("flash/")) return flash(call);
   if (call.row == "backlog/growth") return backlog_growth(call);

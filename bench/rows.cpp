@@ -24,6 +24,7 @@ const std::vector<Row>& rows() {
       {"compile/20-handlers-memory", "MB", false, {"ours", "compile"}, {{"caf 0.17.6", "compile", 2}}},
       {"enqueue/fsynced", "msg/s", true, queue, {sqlite, sqlite_rows}},
       {"enqueue/one-at-a-time", "msg/s", true, queue, {sqlite, sqlite_rows}},
+      {"enqueue/one-thread", "msg/s", true, queue, {sqlite, sqlite_rows}},
       {"end-to-end/fsynced", "msg/s", true, queue, {mosquitto}},
       {"end-to-end/plaintext", "msg/s", true, queue, {mosquitto}},
       {"end-to-end/handled", "msg/s", true, queue, {mosquitto}},

@@ -105,7 +105,9 @@ double inserts(const Call& call, std::uint64_t warm_up, std::uint64_t count, std
 }
 
 double measure(const Call& call) {
-  if (call.row == "enqueue/one-at-a-time") return inserts(call, call.times(500), call.times(5e3), 1);
+  if (call.row == "enqueue/one-at-a-time" || call.row == "enqueue/one-thread") {
+    return inserts(call, call.times(500), call.times(5e3), 1);
+  }
   if (call.row == "enqueue/fsynced") {
     return inserts(call, call.times(1e5), call.times(1e6),
                    static_cast<std::uint64_t>(std::max(1LL, std::llround(call.match))));

@@ -14,8 +14,9 @@ namespace pannier {
 
 /// The ready rows that are kept several in one entry, in the table `batches`. An entry of many rows has pages of its
 /// own in the file, and SQLite frees those without writing them, while a row of the table `rows` shares its page with
-/// others, which is written once more for each group that leaves it: a third of the flash for a message, and a tenth
-/// of the processor's time. What comes alone, is large, or comes back stands in `rows`.
+/// others, which is written once more as they leave: more than half of the flash for a message, and half of the
+/// processor's time (docs/decisions/0013-rows-in-batches.md). What comes alone, is large, or comes back stands in
+/// `rows`.
 ///
 /// Belongs to one connection and its transaction: what was changed is with SQLite after flush(), and given up by
 /// forget(). Results are SQLite's codes. One thread.

@@ -11,11 +11,9 @@
 
 #include <doctest/doctest.h>
 
-#include "platform/sim/disk.h"
 #include "platform/sim/simulator.h"
 #include "runtime/queue/queue_control.h"
-#include "runtime/queue/sim/sqlite_disk.h"
-#include "runtime/queue/sqlite_store.h"
+#include "tests/sim/crashing_store.h"
 #include "tests/sim/desk.h"
 #include "tests/support/campaign.h"
 
@@ -27,7 +25,7 @@ using namespace std::chrono_literals;
 class FeatureModel {
  public:
   explicit FeatureModel(std::uint64_t seed)
-      : simulator_(seed), dice_(simulator_.entropy().next()), disk_(simulator_.entropy().next()), vfs_(disk_) {
+      : simulator_(seed), dice_(simulator_.entropy().next()), store_(simulator_.entropy().next(), dice_) {
     start();
   }
   ~FeatureModel() { desk_.held.clear(); }
@@ -57,17 +55,7 @@ class FeatureModel {
   static constexpr std::size_t kKept = 8;
 
   void start() {
-    disk_.restore_power();
-    auto opened = open_sqlite_store({.path = "node.db",
-                                     .entropy = dice_,
-                                     .checkpoint_pages = 8,
-                                     .reserve_bytes = 65536,
-                                     .batch_bytes = 1,
-                                     .vfs = vfs_.name()});
-    INFO((opened ? std::string() : opened.error().text()));
-    REQUIRE(opened.ok());
-    store_ = std::move(*opened);
-    CHECK(store_->findings().empty());
+    store_.open();
     node_ = std::make_unique<SimNode>(
         simulator_, nullptr,
         NodeOptions{.name = "node",
@@ -84,14 +72,10 @@ class FeatureModel {
 
   void crash() {
     ++done["crash"];
-    if (dice_.chance(0.3)) {
-      disk_.kill_process();
-    } else {
-      disk_.cut_power(sim::kLosses[dice_.below(std::size(sim::kLosses))]);
-    }
+    store_.crash();
     desk_.held.clear();
     node_.reset();
-    store_.reset();
+    store_.close();
     just_crashed_ = true;
     start();
   }
@@ -294,10 +278,10 @@ class FeatureModel {
   }
   template <class See>
   void each_row(const std::string& lane, See&& see) {
-    for (const Stream& stream : *store_->streams()) {
+    for (const Stream& stream : *store_.get()->streams()) {
       if (stream.lane != lane) continue;
       for (const RowState state : kAllRowStates) {
-        REQUIRE(store_->read(stream.id, state, 0, 1000, [&](const Row& row) {
+        REQUIRE(store_.get()->read(stream.id, state, 0, 1000, [&](const Row& row) {
           see(row, flatbuffers::GetRoot<Number>(BlockRef::copy_of(row.payload).bytes().data())->value());
           return true;
         }));
@@ -353,10 +337,8 @@ class FeatureModel {
 
   sim::Simulator simulator_;
   sim::SeededEntropy dice_;
-  sim::Disk disk_;
-  sim::SqliteDisk vfs_;
   Desk desk_;
-  std::unique_ptr<Store> store_;
+  CrashingStore store_;
   std::unique_ptr<SimNode> node_;
   ActorRef<Hand> hand_;
 

@@ -8,11 +8,9 @@
 
 #include <doctest/doctest.h>
 
-#include "platform/sim/disk.h"
 #include "platform/sim/simulator.h"
-#include "runtime/queue/sim/sqlite_disk.h"
-#include "runtime/queue/sqlite_store.h"
 #include "tests/runtime/script.h"
+#include "tests/sim/crashing_store.h"
 #include "tests/support/campaign.h"
 
 namespace pannier::testing {
@@ -47,7 +45,7 @@ struct Message {
 class QueueModel {
  public:
   explicit QueueModel(std::uint64_t seed)
-      : simulator_(seed), dice_(simulator_.entropy().next()), disk_(simulator_.entropy().next()), vfs_(disk_) {
+      : simulator_(seed), dice_(simulator_.entropy().next()), store_(simulator_.entropy().next(), dice_) {
     start();
   }
 
@@ -74,17 +72,7 @@ class QueueModel {
   static constexpr std::uint64_t kMost = 30;
 
   void start() {
-    disk_.restore_power();
-    auto opened = open_sqlite_store({.path = "node.db",
-                                     .entropy = dice_,
-                                     .checkpoint_pages = 8,
-                                     .reserve_bytes = 65536,
-                                     .batch_bytes = 1,
-                                     .vfs = vfs_.name()});
-    INFO((opened ? std::string() : opened.error().text()));
-    REQUIRE(opened.ok());
-    store_ = std::move(*opened);
-    CHECK(store_->findings().empty());
+    store_.open();
     node_ = std::make_unique<SimNode>(simulator_, nullptr,
                                       NodeOptions{.name = "node", .lanes = {{.name = "jobs", .max_messages = kMost}}},
                                       testkit::Machine{.store = store_.get()});
@@ -96,15 +84,11 @@ class QueueModel {
   /// The node dies between two operations: all of them were answered.
   void crash() {
     ++crashes_;
-    if (dice_.chance(0.3)) {
-      disk_.kill_process();
-    } else {
-      disk_.cut_power(sim::kLosses[dice_.below(std::size(sim::kLosses))]);
-    }
+    store_.crash();
     hands_.held.clear();
     hands_.came.clear();
     node_.reset();
-    store_.reset();
+    store_.close();
     start();
   }
 
@@ -185,18 +169,18 @@ class QueueModel {
   void compare(const std::string& when) {
     const auto say = [&](const std::string& what) { wrong_ += when + ": " + what + "\n"; };
     std::map<std::string, std::int64_t> state;
-    REQUIRE(store_->read_state("s/", [&](std::string_view key, std::span<const std::byte> value) {
+    REQUIRE(store_.get()->read_state("s/", [&](std::string_view key, std::span<const std::byte> value) {
       state[std::string(key)] = flatbuffers::GetRoot<Number>(value.data())->value();
       return true;
     }));
     if (state != state_) say("the state differs");
 
-    const auto streams = store_->streams();
+    const auto streams = store_.get()->streams();
     REQUIRE(streams);
     for (const RowState kind : {RowState::ready, RowState::parked}) {
       std::vector<std::int64_t> found;
       for (const Stream& stream : *streams) {
-        REQUIRE(store_->read(stream.id, kind, 0, 1000, [&](const Row& row) {
+        REQUIRE(store_.get()->read(stream.id, kind, 0, 1000, [&](const Row& row) {
           found.push_back(flatbuffers::GetRoot<Number>(BlockRef::copy_of(row.payload).bytes().data())->value());
           return true;
         }));
@@ -235,10 +219,8 @@ class QueueModel {
 
   sim::Simulator simulator_;
   sim::SeededEntropy dice_;
-  sim::Disk disk_;
-  sim::SqliteDisk vfs_;
   Hands hands_;
-  std::unique_ptr<Store> store_;
+  CrashingStore store_;
   std::unique_ptr<SimNode> node_;
   ActorRef<Hand> hand_;
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -247,5 +248,44 @@ inline std::string dump(Store& store) {
   for (const std::string& finding : store.findings()) text += finding + "\n";
   return text;
 }
+
+/// What a store that may fail has acknowledged, and so what may be found in it.
+class StoreLedger {
+ public:
+  /// Makes a drawn group in the store. False: it failed, and was rolled back.
+  bool one_group(Store& store, sim::SeededEntropy& dice) {
+    const StoreGroup group = model_.draw(dice, [&] { return store.next_sequence().value_or(0); });
+    StoreModel after = model_;
+    after.apply(group);
+    Result<void> done = store.begin();
+    if (done) done = perform(store, group);
+    if (done) done = store.commit(Durability::fsynced);
+    if (!done) {
+      store.rollback();
+      with_one_failed_.push_back(after);
+      return false;
+    }
+    model_ = after;
+    with_one_failed_.clear();
+    return true;
+  }
+  /// What is wrong with a store that works: it holds what was acknowledged, and nothing else.
+  [[nodiscard]] std::string wrong_in(Store& store) const {
+    const std::string found = dump(store);
+    return found == model_.dump() ? "" : "while it runs, found:\n" + found + "acknowledged:\n" + model_.dump();
+  }
+  /// As wrong_in, after a power cut: of the groups that failed since the last one that did not, one may be there.
+  [[nodiscard]] std::string wrong_after_cut(Store& store) const {
+    const std::string found = dump(store);
+    const bool possible = std::any_of(with_one_failed_.begin(), with_one_failed_.end(),
+                                      [&](const StoreModel& each) { return found == each.dump(); });
+    if (possible || found == model_.dump()) return {};
+    return "after the power cut, found:\n" + found + "acknowledged:\n" + model_.dump();
+  }
+
+ private:
+  StoreModel model_;
+  std::vector<StoreModel> with_one_failed_;
+};
 
 }  // namespace pannier::testing

@@ -62,8 +62,7 @@ std::string run(std::uint64_t seed, std::uint64_t at, Fault fault, Tally& tally,
   disk.on_operation([&](std::uint64_t index) {
     if (index == at) begin(disk, fault);
   });
-  StoreModel model;
-  std::vector<StoreModel> with_one_failed;  // Of those since the last group that did not fail.
+  StoreLedger ledger;
   std::unique_ptr<Store> store;
   for (int i = 0; i < 12; ++i) {
     if (i == 6) store.reset();
@@ -75,29 +74,14 @@ std::string run(std::uint64_t seed, std::uint64_t at, Fault fault, Tally& tally,
       }
       store = std::move(*opened);
     }
-    const StoreGroup group = model.draw(dice, [&] { return store->next_sequence().value_or(0); });
-    StoreModel after = model;
-    after.apply(group);
-    Result<void> done = store->begin();
-    if (done) done = perform(*store, group);
-    if (done) done = store->commit(Durability::fsynced);
-    if (done) {
-      model = after;
-      with_one_failed.clear();
-    } else {
-      store->rollback();
-      ++tally.failed_groups;
-      with_one_failed.push_back(after);
-    }
+    if (!ledger.one_group(*store, dice)) ++tally.failed_groups;
   }
   heal(disk);
   ++tally.runs;
   if (last != nullptr) *last = disk.operations();
   if (store != nullptr && store->begin().ok()) {  // It goes on by itself, and shows what was acknowledged.
     store->rollback();
-    if (const std::string found = dump(*store); found != model.dump()) {
-      return "while it runs, found:\n" + found + "acknowledged:\n" + model.dump();
-    }
+    if (std::string wrong = ledger.wrong_in(*store); !wrong.empty()) return wrong;
   }
   const bool clean_stop = dice.chance(0.3);
   if (clean_stop) store.reset();
@@ -106,12 +90,7 @@ std::string run(std::uint64_t seed, std::uint64_t at, Fault fault, Tally& tally,
   disk.restore_power();
   Result<std::unique_ptr<Store>> opened = open_sqlite_store(options);
   if (!opened) return "after the power cut: " + opened.error().text();
-  const std::string found = dump(**opened);
-  if (found == model.dump()) return {};
-  for (const StoreModel& possible : with_one_failed) {
-    if (found == possible.dump()) return {};
-  }
-  return "after the power cut, found:\n" + found + "acknowledged:\n" + model.dump();
+  return ledger.wrong_after_cut(**opened);
 }
 
 }  // namespace

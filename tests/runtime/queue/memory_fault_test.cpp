@@ -78,8 +78,7 @@ std::string run(std::uint64_t seed, std::uint64_t from, std::uint64_t count, Tal
                               .batch_bytes = batch_bytes_of(seed),
                               .sequence_block = 32,
                               .vfs = vfs.name()};
-  StoreModel model;
-  StoreModel with_last_failed;
+  StoreLedger ledger;
   std::unique_ptr<Store> store;
   memory.fail(from, count);
   for (int i = 0; i < 8; ++i) {
@@ -93,19 +92,7 @@ std::string run(std::uint64_t seed, std::uint64_t from, std::uint64_t count, Tal
       }
       store = std::move(*opened);
     }
-    const StoreGroup group = model.draw(dice, [&] { return store->next_sequence().value_or(0); });
-    StoreModel after = model;
-    after.apply(group);
-    Result<void> done = store->begin();
-    if (done) done = perform(*store, group);
-    if (done) done = store->commit(Durability::fsynced);
-    if (done) {
-      model = after;
-    } else {
-      store->rollback();
-      ++tally.failed_groups;
-    }
-    with_last_failed = after;
+    if (!ledger.one_group(*store, dice)) ++tally.failed_groups;
     static_cast<void>(dump(*store));  // What is read meanwhile may fail, and change nothing.
   }
   *last = memory.allocations;
@@ -119,17 +106,13 @@ std::string run(std::uint64_t seed, std::uint64_t from, std::uint64_t count, Tal
   }
   if (const Result<void> begun = store->begin(); !begun) return "does not go on: " + begun.error().text();
   store->rollback();
-  if (const std::string found = dump(*store); found != model.dump()) {
-    return "while it runs, found:\n" + found + "acknowledged:\n" + model.dump();
-  }
+  if (std::string wrong = ledger.wrong_in(*store); !wrong.empty()) return wrong;
   disk.cut_power(sim::Loss::all);
   store.reset();
   disk.restore_power();
   Result<std::unique_ptr<Store>> opened = open_sqlite_store(options);
   if (!opened) return "after the power cut: " + opened.error().text();
-  const std::string found = dump(**opened);
-  if (found == model.dump() || found == with_last_failed.dump()) return {};
-  return "after the power cut, found:\n" + found + "acknowledged:\n" + model.dump();
+  return ledger.wrong_after_cut(**opened);
 }
 
 }  // namespace

@@ -18,6 +18,12 @@
 /// Where the tests of actors run: each of them on one worker and on several, in the simulator and on threads.
 namespace pannier::testing {
 
+/// For actors that are to share one worker, wherever the test runs: what happens between them has an order.
+inline SpawnOptions on_first_worker(SpawnOptions options = {}) {
+  options.worker = 0;
+  return options;
+}
+
 /// Drives loops, on time that the test owns. Time moves only when nobody has anything left to do.
 class Drive {
  public:

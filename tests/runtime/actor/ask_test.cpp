@@ -157,11 +157,9 @@ TEST_CASE("a question that has its outcome cannot be taken back any more") {
 
 TEST_CASE("a question to a full mailbox is full, at once") {
   Temple temple;
-  SpawnOptions options{.mailbox = {.messages = 1}};
-  options.worker = 0;
+  SpawnOptions options = on_first_worker({.mailbox = {.messages = 1}});
   const auto small = *temple.shell->spawn<Oracle>(options);
-  SpawnOptions beside;
-  beside.worker = 0;
+  SpawnOptions beside = on_first_worker();
   const auto hand = *temple.shell->spawn<Hand>(beside);
   temple.shell.let(hand, [&](Hand& self) {
     for (int i = 0; i < 2; ++i) {

@@ -23,11 +23,9 @@ struct Reader : Actor<Reader, Note> {
 /// A reader with a small mailbox, and a hand on the same worker that tells it things before it can read any.
 struct Desk {
   explicit Desk(MailboxOptions mailbox, Shell::Setup setup = {}) : shell(std::move(setup)) {
-    SpawnOptions options{.name = "reader", .mailbox = std::move(mailbox)};
-    options.worker = 0;
+    SpawnOptions options = on_first_worker({.name = "reader", .mailbox = std::move(mailbox)});
     reader = *shell->spawn<Reader>(options, &script);
-    SpawnOptions beside;
-    beside.worker = 0;
+    SpawnOptions beside = on_first_worker();
     hand = *shell->spawn<Hand>(beside);
     shell.run_for(1ms);
   }
@@ -112,11 +110,9 @@ struct Map : Actor<Map, Position, Note, int> {
 
 struct MapRoom {
   explicit MapRoom(std::uint32_t messages) {
-    SpawnOptions options{.mailbox = {.messages = messages, .when_full = WhenFull::keep_latest}};
-    options.worker = 0;
+    SpawnOptions options = on_first_worker({.mailbox = {.messages = messages, .when_full = WhenFull::keep_latest}});
     map = *shell->spawn<Map>(options, &script);
-    SpawnOptions beside;
-    beside.worker = 0;
+    SpawnOptions beside = on_first_worker();
     hand = *shell->spawn<Hand>(beside);
     shell.run_for(1ms);
   }
@@ -244,8 +240,7 @@ TEST_CASE("an actor with a full mailbox does not keep its neighbour from its tur
     Script* script_;
     int* handled_;
   };
-  SpawnOptions options;
-  options.worker = 0;
+  SpawnOptions options = on_first_worker();
   int greedy_handled = 0;
   int seen_at_turn = -1;
   const auto greedy = *shell->spawn<Counted>(options, &script, &greedy_handled);

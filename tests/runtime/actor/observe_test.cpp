@@ -161,10 +161,8 @@ TEST_CASE("a handler that overruns its time budget fails its actor, which is sta
 
 TEST_CASE("the living actors can be listed, with what they have done and what waits for them") {
   Shell shell;
-  SpawnOptions beside;
-  beside.worker = 0;
-  SpawnOptions options{.name = "worker"};
-  options.worker = 0;
+  SpawnOptions beside = on_first_worker();
+  SpawnOptions options = on_first_worker({.name = "worker"});
   const auto worker = *shell->spawn<Worker>(options, &shell);
   const auto hand = *shell->spawn<Hand>(beside);
   for (int i = 0; i < 3; ++i) REQUIRE(shell->tell(worker, Work{}));

@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <string>
 
+#include "platform/sim/disk.h"
 #include "runtime/actor/worker.h"
 #include "runtime/queue/memory_store.h"
+#include "runtime/queue/sim/sqlite_disk.h"
+#include "runtime/queue/sqlite_store.h"
 #include "tests/runtime/shell.h"
 
 namespace pannier::testing {
@@ -40,11 +43,10 @@ struct EarlyReader : Actor<EarlyReader, Note> {
 /// A reader with room for two, and a hand beside it.
 struct Desk {
   Desk() {
-    SpawnOptions options{.name = "reader", .mailbox = {.messages = 2, .when_full = WhenFull::spill}};
-    options.worker = 0;
+    SpawnOptions options =
+        on_first_worker({.name = "reader", .mailbox = {.messages = 2, .when_full = WhenFull::spill}});
     reader = *shell->spawn<Reader>(options, &script);
-    SpawnOptions beside;
-    beside.worker = 0;
+    SpawnOptions beside = on_first_worker();
     hand = *shell->spawn<Hand>(beside);
     shell.run_for(1ms);
   }
@@ -138,11 +140,9 @@ TEST_CASE("what the lane has no room for goes to the dead letters") {
   LaneOptions lane{.name = "mailbox.reader"};
   lane.max_messages = 3;
   Shell shell{{.options = {.name = "here", .lanes = {lane}}, .store = &store}};
-  SpawnOptions options{.name = "reader", .mailbox = {.messages = 2, .when_full = WhenFull::spill}};
-  options.worker = 0;
+  SpawnOptions options = on_first_worker({.name = "reader", .mailbox = {.messages = 2, .when_full = WhenFull::spill}});
   const auto reader = *shell->spawn<Reader>(options, &script);
-  SpawnOptions beside;
-  beside.worker = 0;
+  SpawnOptions beside = on_first_worker();
   const auto hand = *shell->spawn<Hand>(beside);
   shell.run_for(1ms);
   shell.let(hand, [&](Hand& self) {
@@ -158,18 +158,50 @@ TEST_CASE("what an earlier life has left on the disk is read by the next actor o
   MemoryStore store{entropy};
   Script script;
   Shell shell{{.store = &store}};
-  SpawnOptions beside;
-  beside.worker = 0;
+  SpawnOptions beside = on_first_worker();
   const auto hand = *shell->spawn<Hand>(beside);
   shell.let(hand, [](Hand& self) {
     for (const char* text : {"left", "over"}) self.enqueue("mailbox.reader", "", note(text)).forget();
   });
   shell.run_for(1s);
-  SpawnOptions options{.name = "reader", .mailbox = {.messages = 20, .when_full = WhenFull::spill}};
-  options.worker = 0;
+  SpawnOptions options = on_first_worker({.name = "reader", .mailbox = {.messages = 20, .when_full = WhenFull::spill}});
   REQUIRE(shell->spawn<EarlyReader>(options, &script, hand));
   shell.run_for(5s);
   CHECK(script.take() == "left; over; new");
+}
+
+TEST_CASE("what an earlier life has left is read first also while nobody knows yet how much it is") {
+  constexpr int kLeft = 9000;  // more than one step counts
+  sim::SeededEntropy entropy{7};
+  sim::Disk disk{7};
+  const sim::SqliteDisk vfs{disk};
+  // As if the file were too large to be counted at once.
+  const SqliteOptions options{.path = "node.db", .entropy = entropy, .quick_check_bytes = 0, .vfs = vfs.name()};
+  auto store = open_sqlite_store(options);
+  REQUIRE(store.ok());
+  {
+    Shell shell{{.store = store->get()}};
+    const auto hand = *shell->spawn<Hand>(on_first_worker());
+    shell.let(hand, [](Hand& self) {
+      for (int i = 0; i < kLeft; ++i) self.enqueue("mailbox.reader", "", note(std::to_string(i))).forget();
+    });
+    shell.run_for(1s);
+    disk.kill_process();
+  }
+  store->reset();
+  store = open_sqlite_store(options);
+  REQUIRE(store.ok());
+  REQUIRE_FALSE((*store)->streams()->front().exact);
+  Script script;
+  Shell shell{{.store = store->get()}};
+  const auto hand = *shell->spawn<Hand>(on_first_worker());
+  const SpawnOptions reader =
+      on_first_worker({.name = "reader", .mailbox = {.messages = 20, .when_full = WhenFull::spill}});
+  REQUIRE(shell->spawn<EarlyReader>(reader, &script, hand));
+  shell.run_for(5min);
+  const std::string seen = script.take();
+  CHECK(seen.ends_with("; 8999; new"));
+  CHECK(seen.starts_with("0; 1; 2; "));
 }
 
 TEST_CASE("only an actor with a name, on a node with a store, can spill") {

@@ -71,8 +71,7 @@ struct Boss : Actor<Boss, Down> {
 struct Office {
   explicit Office(Supervision rules = {}, Restart restart = Restart::transient) : Office(rules, restart, restart) {}
   Office(Supervision rules, Restart restart, Restart restart_of_c) {
-    SpawnOptions options{.name = "boss", .children = rules};
-    options.worker = 0;
+    SpawnOptions options = on_first_worker({.name = "boss", .children = rules});
     REQUIRE(shell->spawn<Boss>(options, &script, restart, restart_of_c, shell.workers()));
     CHECK(after(10ms) == "a starts; b starts; boss starts; c starts");
   }
@@ -208,8 +207,7 @@ TEST_CASE("who watches an actor hears of its end once, on whatever worker; of on
   };
   Script script;
   Shell shell;
-  SpawnOptions first;
-  first.worker = 0;
+  SpawnOptions first = on_first_worker();
   SpawnOptions second;
   second.worker = shell.workers() - 1;
   const auto child = *shell->spawn<Child>(first, &script, "child");
@@ -243,8 +241,7 @@ TEST_CASE("a child that does not stop within its limit is named, and the others 
   if (shell.workers() == 1) return;  // nobody is left to name it
   SpawnOptions stuck{.name = "stuck", .stop_limit = 3s};
   stuck.worker = 1;
-  SpawnOptions well{.name = "well"};
-  well.worker = 0;
+  SpawnOptions well = on_first_worker({.name = "well"});
   REQUIRE(shell->spawn<Child>(well, &script, "well"));
   REQUIRE(shell->spawn<Child>(stuck, &script, "stuck"));
   shell.run_for(1ms);

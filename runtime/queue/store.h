@@ -63,7 +63,7 @@ class Store {
   // ------------------------------------------------------------------------------
   /// Adds a row in the state that it names. `row.sequence` comes from next_sequence. invalid_argument: no such
   /// stream, a position that is taken, or a part longer than limits.h allows (a longer cause is cut).
-  /// storage_full: at the cap.
+  /// storage_full: at the cap; a later change or the commit may be the one that says so.
   [[nodiscard]] virtual Result<void> put(const Row& row) = 0;
   /// In any state. Removing what is not there is no error: an acknowledgement may come twice.
   [[nodiscard]] virtual Result<void> erase(StreamId stream, Sequence sequence) = 0;

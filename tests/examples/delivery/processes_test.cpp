@@ -44,7 +44,8 @@ TEST_CASE("a killed child is gone at once and can be started again on its files"
   auto child =
       Process::start(shell("echo life >> " + lives + "; [ $(wc -l < " + lives + ") -gt 1 ] || exec sleep 1000"));
   REQUIRE(child);
-  while (!std::ifstream(lives).is_open()) std::this_thread::yield();
+  // Not only the file: the shell makes it before it writes the line that tells the second life from the first.
+  for (std::string line; !std::getline(std::ifstream(lives), line);) std::this_thread::yield();
   CHECK(!child->restart());  // it still runs
   child->kill_now();
   CHECK(!child->running());

@@ -11,8 +11,10 @@
 namespace pannier {
 namespace {
 
-// The head: crc, how many rows, the position of the last, and a bit for each that says whether it has left.
+// The head: crc, how many rows, whether it was compacted, the position of the last row, and a bit for each that says
+// whether it has left.
 constexpr std::size_t kCountAt = 4;
+constexpr std::size_t kCompactedAt = 6;
 constexpr std::size_t kLastAt = 8;
 constexpr std::size_t kGoneAt = 16;
 constexpr std::size_t kHeadBytes = kGoneAt + SqliteBatch::kRows / 8;
@@ -165,8 +167,11 @@ void SqliteBatch::compact() {
   for (std::size_t i = 0; i < size(); ++i) {
     if (!has_left(i)) static_cast<void>(left.add(row(i)));
   }
+  put(left.bytes_, kCompactedAt, 1, 2);
   *this = std::move(left);
 }
+
+bool SqliteBatch::was_compacted() const noexcept { return little16(bytes_, kCompactedAt) != 0; }
 
 std::span<const std::byte> SqliteBatch::bytes() noexcept {
   put(bytes_, 0, checksum(position_, bytes_), 4);

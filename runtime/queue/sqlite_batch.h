@@ -50,6 +50,8 @@ class SqliteBatch {
   [[nodiscard]] std::size_t row_bytes() const noexcept { return row_bytes_; }
   /// Leaves out what has left. Its position stays, the indexes of its rows change.
   void compact();
+  /// Whether that was ever done: then an index that was read elsewhere says nothing.
+  [[nodiscard]] bool was_compacted() const noexcept;
   /// As they are to be written, checksum included. Borrowed until the batch is changed.
   [[nodiscard]] std::span<const std::byte> bytes() noexcept;
 

@@ -155,10 +155,13 @@ void SqliteSalvage::take_rows() {
   }
   // Ready ones stand in two tables, and an entry tells by its columns of which it is. Version 2 had the one.
   constexpr auto kReady = static_cast<std::size_t>(RowState::ready);
+  bool batches_whole = true;
   if (roots_[Table::batches] != 0 || roots_[Table::rows] == 0) {
+    const std::uint64_t unreadable = trees_.unreadable_entries();
     const auto missing =
         trees_.walk(roots_[Table::batches], true, [this](const SqliteRecord& record) { take_batch(record); });
     gaps[kReady].insert(gaps[kReady].end(), missing.begin(), missing.end());
+    batches_whole = missing.empty() && incomplete_.empty() && trees_.unreadable_entries() == unreadable;
   }
   lost[kReady] = [this](const SqliteRecord& record) {
     if (record.columns() == 2) {
@@ -178,8 +181,9 @@ void SqliteSalvage::take_rows() {
     }
     return owner;
   });
-  // Rows of batches tell by themselves what they are.
-  trees_.lost_overflow([this](std::span<const std::byte> bytes) { take_found_rows(bytes); });
+  // Rows of batches tell by themselves what they are. Where none is missing such a page is something else.
+  if (batches_whole) return;
+  trees_.lost_overflow([this](std::span<const std::byte> bytes) { take_found_rows(bytes, false); });
   std::size_t missing = 0;
   for (const auto& [position, batch] : incomplete_) missing += batch.rows();
   report_.missing_rows = missing - std::min(missing, found_in_incomplete_);
@@ -212,18 +216,20 @@ void SqliteSalvage::take_batch(const SqliteRecord& record) {
     return;
   }
   if (!batch.take_head(record.rowid(), *bytes)) {
-    take_found_rows(*bytes);
+    take_found_rows(*bytes, true);
     return;
   }
   incomplete_.insert_or_assign(record.rowid(), std::move(batch));
-  take_found_rows(*bytes);
+  take_found_rows(*bytes, true);
 }
 
 /// Rows of batches that are not whole. Whether one still waits, the head of its batch tells, where that is left.
-void SqliteSalvage::take_found_rows(std::span<const std::byte> bytes) {
-  SqliteBatch::search(bytes, [this](const StoredRow& row, std::size_t index, bool sound) {
+/// `in_place`: below the entry of that batch. Elsewhere it may be how the batch was before it was compacted.
+void SqliteSalvage::take_found_rows(std::span<const std::byte> bytes, bool in_place) {
+  SqliteBatch::search(bytes, [this, in_place](const StoredRow& row, std::size_t index, bool sound) {
     auto of = incomplete_.upper_bound(row.position);
-    const bool told = of != incomplete_.begin() && row.position <= (--of)->second.last();
+    const bool told =
+        of != incomplete_.begin() && row.position <= (--of)->second.last() && (in_place || !of->second.was_compacted());
     if (told && of->second.has_left(index)) return;
     if (!sound || !take_stored(RowState::ready, row, !told)) put_aside(row.position, row.head, row.payload);
     if (told) ++found_in_incomplete_;

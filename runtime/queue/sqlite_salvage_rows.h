@@ -44,7 +44,7 @@ class SqliteSalvage {
   /// False where it does not hold. `may_have_left`: whether it still waits is lost.
   [[nodiscard]] bool take_stored(RowState state, const StoredRow& stored, bool may_have_left);
   void take_batch(const SqliteRecord& record);
-  void take_found_rows(std::span<const std::byte> bytes);
+  void take_found_rows(std::span<const std::byte> bytes, bool in_place);
   void take_damaged(const SqliteRecord& record);
   void take_watermark(const SqliteRecord& record);
   void take_state(const SqliteRecord& record);

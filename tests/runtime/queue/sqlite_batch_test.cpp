@@ -86,11 +86,13 @@ TEST_CASE("what has left a batch is left out when it is written anew, and the re
   }
   const auto before = payloads_of(batch);
   const std::size_t size = batch.bytes().size();
+  CHECK_FALSE(batch.was_compacted());
   batch.compact();
   CHECK(batch.bytes().size() < size / 4);
   CHECK(payloads_of(batch) == before);
   SqliteBatch read;
   REQUIRE(read.parse(kFirst, batch.bytes()));
+  CHECK(read.was_compacted());
   CHECK(payloads_of(read) == before);
 }
 

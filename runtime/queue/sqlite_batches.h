@@ -14,8 +14,8 @@ namespace pannier {
 
 /// The ready rows that are kept several in one entry, in the table `batches`. An entry of many rows has pages of its
 /// own in the file, and SQLite frees those without writing them, while a row of the table `rows` shares its page with
-/// others, which is written once more as they leave: more than half of the flash for a message, and half of the
-/// processor's time (docs/decisions/0013-rows-in-batches.md). What comes alone, is large, or comes back stands in
+/// others, which is written once more as they leave: two fifths of the flash for a message, and half of the store's
+/// time (docs/decisions/0013-rows-in-batches.md). What comes alone, is large, or comes back stands in
 /// `rows`.
 ///
 /// Belongs to one connection and its transaction: what was changed is with SQLite after flush(), and given up by
@@ -63,7 +63,9 @@ class SqliteBatches {
   [[nodiscard]] int seek(std::int64_t after, std::int64_t last, Loaded*& found);
   /// The entry at this position.
   [[nodiscard]] int load(std::int64_t position, Loaded*& found);
+  /// One to load another batch into; what was changed in it is with SQLite.
   [[nodiscard]] int room(Loaded*& free);
+  /// Runs a statement that takes two positions and gives one.
   [[nodiscard]] int query(Statement& statement, std::int64_t from, std::int64_t to, std::int64_t& position);
 
   Statement& put_row_;

@@ -34,7 +34,8 @@ class SqliteLoads {
   const Stream& add(Box box, std::string_view node, std::string_view lane);
   void set(StreamId stream, const std::array<Load, kRowStates>& loads, bool exact);
 
-  /// Its loads are not to be trusted any more: they are counted anew.
+  /// Its loads are not to be trusted any more: they are counted anew. A rollback brings back what was in doubt, and the
+  /// count, which meets it, begins once more.
   void recount(StreamId stream) {
     if (find(stream) != nullptr) set(stream, find(stream)->loads, false);
   }

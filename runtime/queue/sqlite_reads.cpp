@@ -7,15 +7,14 @@
 namespace pannier {
 namespace {
 
+using sqlite_row::kDamagedCause;
+using sqlite_row::kMayHaveLeft;
 using sqlite_schema::position;
 using sqlite_schema::sequence_of;
 using sqlite_schema::stream_of;
 
-constexpr std::string_view kDamagedCause = "checksum does not hold";
 /// Damaged rows that one read moves aside; the next read meets the others.
 constexpr std::size_t kDamagedBatch = 64;
-
-constexpr std::string_view kMayHaveLeft = "its entry was damaged, and it may have been delivered; redrive it if not";
 
 }  // namespace
 
@@ -139,17 +138,13 @@ Result<void> SqliteStore::set_aside(const std::vector<Place>& places, bool broke
 }
 
 int SqliteStore::set_aside_one(const Place& place) {
-  StoredRow found;
-  int rc =
-      place.state == RowState::ready ? session_->batches.next(place.position - 1, place.position, found) : SQLITE_DONE;
-  if (rc == SQLITE_ROW) {
-    rc = put_damaged(found);
-  } else if (rc == SQLITE_DONE) {
-    Statement& copy = session_->copy_damaged[static_cast<std::size_t>(place.state)];
-    copy.bind(1, place.position);
-    rc = copy.run();
+  int rc = SQLITE_OK;
+  {
+    RowSource source(*session_, place.state, place.position - 1, place.position);
+    rc = source.step();
+    if (rc == SQLITE_ROW) rc = put_damaged(source.row());
   }
-  if (rc != SQLITE_OK) return rc;
+  if (rc != SQLITE_OK) return rc == SQLITE_DONE ? SQLITE_OK : rc;  // It is gone meanwhile.
   Row stand_in;
   stand_in.stream = stream_of(place.position);
   stand_in.sequence = sequence_of(place.position);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "runtime/queue/row.h"
 
@@ -16,6 +17,13 @@ inline std::int64_t stored(StoreTime time) noexcept { return time.time_since_epo
 inline StoreTime store_time(std::int64_t nanoseconds) noexcept { return StoreTime(Duration(nanoseconds)); }
 
 }  // namespace pannier
+
+/// Causes that people read (docs/storage.md, States and Damage).
+namespace pannier::sqlite_row {
+inline constexpr std::string_view kDamagedCause = "checksum does not hold";
+inline constexpr std::string_view kMayHaveLeft =
+    "the file was damaged, and this may have been delivered before; redrive it where it was not";
+}  // namespace pannier::sqlite_row
 
 /// The column `head` of a row as docs/storage.md gives it: all of a row but its position and its payload. Pure
 /// functions; any thread.

@@ -67,7 +67,7 @@ Result<void> SqliteStore::check_room() {
   return {};
 }
 
-bool SqliteStore::is_fresh(const Row& row) {
+bool SqliteStore::note_number(const Row& row) {
   const auto stream = static_cast<std::size_t>(row.stream);
   if (highest_.size() <= stream) highest_.resize(stream + 1, first_ - 1);
   const bool fresh = row.sequence > highest_[stream];
@@ -88,7 +88,7 @@ int SqliteStore::put_row(RowState state, const Row& row) {
   const std::int64_t at = position(row.stream, row.sequence);
   sqlite_row::encode(at, row, head_);
   const StoredRow made{at, std::as_bytes(std::span{head_}), row.payload};
-  const bool fresh = is_fresh(row);
+  const bool fresh = note_number(row);
   int rc = SQLITE_OK;
   if (state == RowState::ready && fresh && SqliteBatches::fits(made.head.size(), made.payload.size())) {
     rc = session_->batches.put(made);

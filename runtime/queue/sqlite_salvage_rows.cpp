@@ -10,14 +10,13 @@
 namespace pannier {
 namespace {
 
+using sqlite_row::kDamagedCause;
+using sqlite_row::kMayHaveLeft;
 using sqlite_schema::position;
 using sqlite_schema::sequence_of;
 using sqlite_schema::stream_of;
 
 constexpr std::size_t kTransactionRows = 512;
-constexpr std::string_view kDamagedCause = "checksum does not hold";
-constexpr std::string_view kMayHaveLeft =
-    "the file was damaged, and this may have been delivered before; redrive it where it was not";
 constexpr std::string_view kLaneLost = "the file was damaged, and what lane it belongs to was lost";
 
 /// The table of rows in a state.
@@ -28,7 +27,6 @@ constexpr std::array<sqlite_twin::Table, kRowStates> kRowTables = {
 
 SqliteSalvage::SqliteSalvage(const SqliteImage& from, SqliteSession& to, std::uint64_t new_incarnation)
     : image_(from), trees_(from), to_(to), new_incarnation_(new_incarnation) {
-  put_damaged_ = to.connection.statement("INSERT INTO damaged (position, head, payload) VALUES (?1, ?2, ?3)");
   raise_watermark_ = to.connection.statement(
       "INSERT INTO watermarks (producer, incarnation, lane, sequence, crc) VALUES (?1, ?2, ?3, ?4, ?5)"
       " ON CONFLICT DO UPDATE SET sequence=excluded.sequence, crc=excluded.crc WHERE excluded.sequence>sequence");
@@ -281,10 +279,10 @@ void SqliteSalvage::put(RowState state, const Row& row) {
 void SqliteSalvage::put_aside(std::int64_t at, std::span<const std::byte> head, std::span<const std::byte> payload) {
   ++report_.damaged_rows;
   if (at <= 0 || sequence_of(at) == 0 || !streams_.contains(stream_of(at))) return;  // Its number is damaged, too.
-  put_damaged_.bind(1, at);
-  put_damaged_.bind(2, head);
-  put_damaged_.bind(3, payload);
-  write(put_damaged_);
+  to_.put_damaged.bind(1, at);
+  to_.put_damaged.bind(2, head);
+  to_.put_damaged.bind(3, payload);
+  write(to_.put_damaged);
   Row stand_in;
   stand_in.stream = stream_of(at);
   stand_in.sequence = sequence_of(at);
@@ -296,10 +294,10 @@ void SqliteSalvage::take_damaged(const SqliteRecord& record) {
   const auto head = record.blob(1);
   const auto payload = record.blob(2);
   if (record.rowid() == 0 || !head || !payload) return;
-  put_damaged_.bind(1, record.rowid());
-  put_damaged_.bind(2, *head);
-  put_damaged_.bind(3, *payload);
-  write(put_damaged_);
+  to_.put_damaged.bind(1, record.rowid());
+  to_.put_damaged.bind(2, *head);
+  to_.put_damaged.bind(3, *payload);
+  write(to_.put_damaged);
 }
 
 // --- The end --------------------------------------------------------------------------------------------------

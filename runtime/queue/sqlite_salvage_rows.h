@@ -71,7 +71,6 @@ class SqliteSalvage {
   SqliteTrees trees_;
   SqliteSession& to_;
   std::uint64_t new_incarnation_;
-  Statement put_damaged_;      ///< position, head, payload
   Statement raise_watermark_;  ///< as the session's put_watermark; never to a lower one
   Statement name_file_;        ///< incarnation, lease, crc
   std::optional<sqlite_twin::Twin> twin_;

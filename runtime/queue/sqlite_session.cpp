@@ -53,8 +53,6 @@ Result<std::unique_ptr<SqliteSession>> SqliteSession::create(Connection opened, 
         statement("SELECT " + columns(i) + " FROM " + table + " WHERE position>?1 AND position<=?2 ORDER BY position");
     s.sizes[i] = statement("SELECT position, length(payload), head FROM " + table +
                            " WHERE position>?1 AND position<=?2 ORDER BY position");
-    s.copy_damaged[i] =
-        statement("INSERT OR REPLACE INTO damaged SELECT position, head, payload FROM " + table + " WHERE position=?1");
     for (std::size_t from = 0; from < kRowStates; ++from) {
       if (from == i) continue;
       s.move[from][i] = statement(into + "SELECT position, pannier_remark(head, position, ?2, ?3, ?4), payload" +

@@ -60,7 +60,6 @@ struct SqliteSession {
   Statement put_origin;     ///< origin, position
   Statement erase_origin;   ///< origin
   Statement origin;         ///< origin -> position
-  PerState copy_damaged;    ///< position
   Statement put_damaged;    ///< position, head, payload
   Statement is_damaged;     ///< position -> 1
   Statement erase_damaged;  ///< position

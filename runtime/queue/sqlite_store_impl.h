@@ -124,8 +124,8 @@ class SqliteStore final : public Store {
   [[nodiscard]] int put_row(RowState state, const Row& row);
   /// A row whose head is made.
   [[nodiscard]] int put_stored(RowState state, const StoredRow& row, StoreTime moment);
-  /// Whether no row of its stream had this number or a higher one.
-  [[nodiscard]] bool is_fresh(const Row& row);
+  /// Notes its number, and says whether it is above all that its stream ever had.
+  [[nodiscard]] bool note_number(const Row& row);
   /// Removes a range of rows in one state and adds what they were to `removed`. `gone`: for good, so that nobody asks
   /// for them by their origin any more. SQLITE_OK or an error.
   [[nodiscard]] int erase_range(StreamId stream, RowState state, Sequence first, Sequence last, bool gone,
@@ -138,6 +138,7 @@ class SqliteStore final : public Store {
   [[nodiscard]] Result<void> set_aside(const std::vector<Place>& places, bool broken_batch);
   [[nodiscard]] int set_aside_one(const Place& place);
   [[nodiscard]] int put_damaged(const StoredRow& row);
+  /// The entry that the batches call broken: what holds in it goes on, what does not is put aside. In a transaction.
   [[nodiscard]] int take_batch_apart();
   /// Runs what answers kBroken until it does not, in a transaction.
   template <class Use>

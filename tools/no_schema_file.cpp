@@ -12,8 +12,9 @@ SchemaFile& SchemaFile::operator=(SchemaFile&&) noexcept = default;
 SchemaFile::~SchemaFile() = default;
 
 Result<SchemaFile> SchemaFile::load(const std::string& path) {
-  return Error{ErrorCode::unsupported, path + ": this pannier was built for a device, without schemas: use --raw, or "
-                                              "run a full one elsewhere with --connect to this node"};
+  return Error{ErrorCode::unsupported, path +
+                                           ": this pannier was built for a device, without schemas: use --raw, or "
+                                           "run a full one elsewhere with --connect to this node"};
 }
 
 Result<AnyTable> SchemaFile::from_json(std::string_view, const std::string&) const { return ErrorCode::unsupported; }

@@ -39,8 +39,8 @@ const std::vector<OnlyHere>& headers() {
   static const std::vector<OnlyHere> kHeaders = {
       {{"zmq"}, {"transports/zmq/", "tests/transports/zmq/", "bench/"}, "ZeroMQ stays in transports/zmq"},
       {{"sqlite3"},
-       {"runtime/queue/sqlite_", "runtime/queue/sim/sqlite_", "tests/runtime/queue/", "bench/"},
-       "SQLite stays in runtime/queue/sqlite_*"},
+       {"runtime/queue/sqlite", "runtime/queue/sim/sqlite_", "tests/runtime/queue/", "bench/"},
+       "SQLite stays in runtime/queue/sqlite/"},
       {{"sodium"},
        {"transports/zmq/", "platform/posix/", "tools/", "tests/transports/zmq/"},
        "cryptography stays in transports/zmq and platform/posix"},

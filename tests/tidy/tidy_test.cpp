@@ -57,7 +57,7 @@ TEST_CASE("headers that belong to a few folders stay there") {
   CHECK(check_only_here_headers({"runtime/a.h", "#include <thread>\n#include <mutex>\n#include <random>\n"}).size() ==
         3);
   CHECK(check_only_here_headers({"platform/posix/a.cpp", "#include <thread>\n#include <sys/epoll.h>\n"}).empty());
-  CHECK(check_only_here_headers({"runtime/queue/sqlite_store.cpp", "#include <sqlite3.h>\n"}).empty());
+  CHECK(check_only_here_headers({"runtime/queue/sqlite/store.cpp", "#include <sqlite3.h>\n"}).empty());
 }
 
 TEST_CASE("clocks, sleep and randomness come in from outside") {

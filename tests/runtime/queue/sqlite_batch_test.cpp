@@ -7,8 +7,8 @@
 #include <doctest/doctest.h>
 
 #include "platform/sim/seeded_entropy.h"
-#include "runtime/queue/sqlite_batch.h"
-#include "runtime/queue/sqlite_row.h"
+#include "runtime/queue/sqlite/batch.h"
+#include "runtime/queue/sqlite/row.h"
 #include "tests/contract/store_support.h"
 #include "tests/support/campaign.h"
 

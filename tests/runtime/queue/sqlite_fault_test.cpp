@@ -10,7 +10,7 @@
 #include "platform/sim/disk.h"
 #include "platform/sim/seeded_entropy.h"
 #include "runtime/queue/sim/sqlite_disk.h"
-#include "runtime/queue/sqlite_gather.h"
+#include "runtime/queue/sqlite/gather.h"
 #include "runtime/queue/sqlite_store.h"
 #include "tests/contract/store_contract.h"
 

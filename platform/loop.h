@@ -16,7 +16,7 @@ class Loop {
   /// Always from the same thread, or with a happens-before edge between two calls.
   virtual MonoTime step(MonoTime now) = 0;
 
-  /// The driver's thread only. True when another thread has brought work for the next step; costs one load. A loop that
+  /// Any thread. True when another thread has brought work for the next step; costs one load. A loop that
   /// cannot tell says false, and is woken as ever.
   [[nodiscard]] virtual bool pending() const noexcept { return false; }
 

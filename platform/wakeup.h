@@ -13,6 +13,10 @@ class Wakeup {
   /// Any thread. Never blocks, never fails.
   virtual void notify() noexcept = 0;
 
+  /// As notify(), by a loop at the end of a step that leaves it nothing to do: where this loop sleeps, the thread that
+  /// is in the caller's step may drive it next, which spares it the wake-up of another thread.
+  virtual void hand_over() noexcept { notify(); }
+
   /// The owner's thread only. Returns after a notification, or at `deadline` (kNever: only then); may return early.
   virtual void wait_until(MonoTime deadline) noexcept = 0;
 

@@ -76,8 +76,8 @@ Result<void> Node::start(NodeOptions options) {
       if (!listening) return listening.error();
       listening_.push_back(std::move(*listening));
     }
+    system_->workers[0]->add_hook(*router);
   }
-  system_->workers[0]->add_hook(*router);
   auto router_port = spawn_service<ServicePort>(0, static_cast<Service*>(router.get()));
   if (!router_port) return router_port.error();
   system_->router = *router_port;

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "platform/posix/event_wakeup.h"
-#include "platform/posix/loop_thread.h"
+#include "platform/posix/loop_threads.h"
 #include "platform/posix/system_clock.h"
 #include "platform/posix/system_entropy.h"
 #include "runtime/link/router_messages.h"
@@ -123,7 +123,7 @@ struct Client::State {
   std::unique_ptr<zmq::ZmqTransport> transport;
   Mailbox mailbox;
   std::unique_ptr<Node> node;
-  std::unique_ptr<posix::LoopThread> thread;
+  std::unique_ptr<posix::LoopThreads> thread;
   LocalRef agent;
 };
 
@@ -172,7 +172,7 @@ Result<Client> Client::connect(const Target& target) {
     mailbox->stopped = true;
     mailbox->changed.notify_one();
   });
-  state->thread = std::make_unique<posix::LoopThread>(*state->node->loops().front(), state->clock, "client");
+  state->thread = std::make_unique<posix::LoopThreads>(state->node->loops(), state->clock);
 
   Client client{std::move(state)};
   auto pong = client.ask<Pong>(make<Ping>(), target.timeout);

@@ -23,6 +23,8 @@ class EventWakeup final : public Wakeup {
   void wait_until(MonoTime deadline) noexcept override;
   [[nodiscard]] bool notified_only() const noexcept override { return true; }
 
+  /// Whether a notification waits for the next wait.
+  [[nodiscard]] bool notified() const noexcept { return state_.load(std::memory_order_relaxed) == State::notified; }
   /// Owner's thread. Announces a sleep on fd(). False: a notification is here already, do not sleep.
   /// Either way disarm() must follow.
   [[nodiscard]] bool arm() noexcept;

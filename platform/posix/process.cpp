@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -22,18 +23,20 @@ ServiceManager open_service_manager(Log& log) {
   return {};
 }
 
+std::size_t workers_for(std::uint32_t wanted) noexcept {
+  if (wanted != 0) return wanted;
+  const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  return cores == 1 ? 1 : 2 + (cores - 1);
+}
+
 }  // namespace
 
 Process::Process(LogLevel log_level, std::uint32_t workers)
-    : log_(log_level), service_manager_(open_service_manager(log_)) {
-  const std::uint32_t cores = std::max(1U, std::thread::hardware_concurrency());
-  if (workers == 0) workers = cores == 1 ? 1 : 2 + (cores - 1);
-  for (std::uint32_t i = 0; i < workers; ++i) wakeups_.push_back(std::make_unique<EventWakeup>());
-}
+    : log_(log_level), service_manager_(open_service_manager(log_)), threads_(workers_for(workers), clock_) {}
 
 std::vector<Wakeup*> Process::wakeups(Wakeup* sockets) {
   std::vector<Wakeup*> all;
-  for (const auto& wakeup : wakeups_) all.push_back(wakeup.get());
+  for (std::size_t i = 0; i < threads_.places(); ++i) all.push_back(&threads_.place(i));
   if (sockets != nullptr) all.front() = sockets;
   return all;
 }
@@ -60,36 +63,26 @@ void Process::wait_for_end() {
   // Half the time, as sd_watchdog_enabled(3) asks; looked at more often while a loop owes an answer, so that one that
   // gets through at last is not killed for it.
   for (Duration pause = watchdog / 2; !signals_.wait_for(pause);) {
-    const LoopThread* stuck = probe.stuck();
-    if (stuck == nullptr) {
+    const std::optional<std::size_t> stuck = probe.stuck();
+    if (!stuck) {
       tell("that the node is alive", service_manager_.alive());
       if (complained) tell("its state", service_manager_.status(status_));
       probe.ask();
     } else if (!complained) {
-      const std::string line = stuck->name() + " makes no progress: the watchdog will end the process";
+      const std::string line =
+          "worker" + std::to_string(*stuck) + " makes no progress: the watchdog will end the process";
       log_.write(LogLevel::error, line);
       tell("its state", service_manager_.status(line));
     }
-    complained = stuck != nullptr;
+    complained = stuck.has_value();
     pause = complained ? watchdog / 8 : watchdog / 2;
   }
 }
 
-void Process::start(std::span<Loop* const> loops) {
-  for (std::size_t i = 0; i < loops.size(); ++i) {
-    threads_.push_back(std::make_unique<LoopThread>(*loops[i], clock_, "worker" + std::to_string(i)));
-  }
-}
-
 void Process::join() {
-  for (const auto& thread : threads_) thread->request_stop();
-  for (const auto& thread : threads_) {
-    if (!thread->join(kStopLimit)) {
-      log_.write(LogLevel::error, "a worker is stuck in a handler: the process ends without it");
-      ::_exit(70);
-    }
-  }
-  threads_.clear();
+  if (threads_.join(kStopLimit)) return;
+  log_.write(LogLevel::error, "a worker is stuck in a handler: the process ends without it");
+  ::_exit(70);
 }
 
 }  // namespace pannier::posix

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,8 +8,7 @@
 
 #include "platform/loop.h"
 #include "platform/platform.h"
-#include "platform/posix/event_wakeup.h"
-#include "platform/posix/loop_thread.h"
+#include "platform/posix/loop_threads.h"
 #include "platform/posix/service_manager.h"
 #include "platform/posix/signals.h"
 #include "platform/posix/stderr_log.h"
@@ -36,8 +34,8 @@ class Process {
   /// becomes the first worker's.
   [[nodiscard]] std::vector<Wakeup*> wakeups(Wakeup* sockets = nullptr);
 
-  /// Runs `node` until it has stopped: by itself, or after SIGINT or SIGTERM. Returns the exit status for main: 0, or
-  /// Node::kExitFailed where its top supervisor gave up. A service manager is told when the node runs and when it
+  /// Once. Runs `node` until it has stopped: by itself, or after SIGINT or SIGTERM. Returns the exit status for main:
+  /// 0, or Node::kExitFailed where its top supervisor gave up. A service manager is told when the node runs and when it
   /// begins to end, and, where it watches, that each loop still makes progress. Without one there is no periodic
   /// wake-up.
   template <class Node>
@@ -51,7 +49,7 @@ class Process {
  private:
   template <class Stop, class Stopped>
   void run_loops(std::span<Loop* const> loops, Stop&& stop, Stopped&& stopped) {
-    start(loops);
+    threads_.start(loops);
     tell("that the node runs", service_manager_.ready());
     wait_for_end();
     tell("that the node stops", service_manager_.stopping());
@@ -67,7 +65,6 @@ class Process {
   void wait_for_end();
   /// Of one thing that the service manager should know: logs that it could not be told.
   void tell(std::string_view what, const Result<void>& told);
-  void start(std::span<Loop* const> loops);
   void join();
 
   /// Actors bound their own stops; this is for what is stuck in a handler.
@@ -79,8 +76,7 @@ class Process {
   StderrLog log_;
   ServiceManager service_manager_;
   std::string status_;
-  std::vector<std::unique_ptr<EventWakeup>> wakeups_;
-  std::vector<std::unique_ptr<LoopThread>> threads_;
+  LoopThreads threads_;
 };
 
 }  // namespace pannier::posix

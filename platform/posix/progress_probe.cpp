@@ -2,22 +2,19 @@
 
 namespace pannier::posix {
 
-ProgressProbe::ProgressProbe(std::span<const std::unique_ptr<LoopThread>> threads)
-    : threads_(threads), steps_(threads.size()) {
-  ask();
-}
+ProgressProbe::ProgressProbe(LoopThreads& threads) : threads_(threads), steps_(threads.size()) { ask(); }
 
-const LoopThread* ProgressProbe::stuck() const noexcept {
+std::optional<std::size_t> ProgressProbe::stuck() const noexcept {
   for (std::size_t i = 0; i < steps_.size(); ++i) {
-    if (threads_[i]->steps() == steps_[i]) return threads_[i].get();
+    if (threads_.steps(i) == steps_[i]) return i;
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 void ProgressProbe::ask() noexcept {
   for (std::size_t i = 0; i < steps_.size(); ++i) {
-    steps_[i] = threads_[i]->steps();
-    threads_[i]->wake();
+    steps_[i] = threads_.steps(i);
+    threads_.wake(i);
   }
 }
 

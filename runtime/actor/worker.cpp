@@ -143,23 +143,24 @@ void Worker::send_across(MessagePtr message, std::uint32_t worker) {
   across_any_ = true;
 }
 
-void Worker::flush_across() {
+void Worker::flush_across(bool last) {
   if (!across_any_) return;
   across_any_ = false;
   for (std::uint32_t worker = 0; worker < across_.size(); ++worker) {
     Across& batch = across_[worker];
     if (batch.first == nullptr) continue;
-    system_.workers[worker]->push_inbound(batch.first, batch.last);
+    system_.workers[worker]->push_inbound(batch.first, batch.last, last);
     batch = {};
   }
 }
 
-void Worker::push_inbound(Message* first, Message* last) noexcept {
+void Worker::push_inbound(Message* first, Message* last, bool hand_over) noexcept {
   Message* head = inbound_.load(std::memory_order_relaxed);
   do {
     last->next = head;
   } while (!inbound_.compare_exchange_weak(head, first, std::memory_order_release, std::memory_order_relaxed));
-  if (head == nullptr) wakeup_.notify();
+  if (head != nullptr) return;  // whoever put that there has told
+  hand_over ? wakeup_.hand_over() : wakeup_.notify();
 }
 
 void Worker::take_inbound() {
@@ -209,8 +210,9 @@ MonoTime Worker::step(MonoTime now) {
   fire_timers();
   run_ready();
   for (StepHook* hook : hooks_) more = hook->after_actors(now) || more;
-  flush_across();
-  return more || ready_head_ != nullptr ? now : timers_.next_due();
+  more = more || ready_head_ != nullptr;
+  flush_across(!more);
+  return more ? now : timers_.next_due();
 }
 
 void Worker::fire_timers() {
@@ -239,8 +241,8 @@ void Worker::run_ready() {
     ready_head_ = cell.next_ready;
     cell.ready = false;
     run_cell(cell, budget);
-    flush_across();
     make_ready(cell);
+    if (ready_head_ != nullptr || !hooks_.empty()) flush_across();  // else this was the last: step() does
   }
 }
 

@@ -83,7 +83,8 @@ class Worker final : public Loop {
   void describe(std::vector<ActorStatus>& all);
   /// What was timed of the actor's turns, if anything was.
   [[nodiscard]] HandlerTimes handler_times(ActorId id) noexcept;
-  void push_inbound(Message* first, Message* last) noexcept;
+  /// `hand_over`: by another worker that has nothing else to do, as Wakeup has it.
+  void push_inbound(Message* first, Message* last, bool hand_over = false) noexcept;
   [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
   [[nodiscard]] std::uint64_t handled() const noexcept { return handled_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t steps() const noexcept { return steps_.load(std::memory_order_relaxed); }
@@ -119,7 +120,7 @@ class Worker final : public Loop {
   void fire_timers();
   void run_ready();
   void run_cell(Cell& cell, std::size_t& budget);
-  void flush_across();
+  void flush_across(bool last = false);
   void handle(Cell& cell, Message& message);
   using Handle = Result<void> (*)(ActorBase&, Message&);
   [[nodiscard]] static Handle find_handler(const Cell& cell, Message& message) noexcept;

@@ -17,7 +17,6 @@
 #include "platform/files.h"
 #include "platform/posix/event_wakeup.h"
 #include "platform/posix/local_socket.h"
-#include "platform/posix/loop_thread.h"
 #include "platform/posix/signals.h"
 #include "platform/posix/stderr_log.h"
 #include "platform/posix/system_clock.h"
@@ -150,124 +149,6 @@ TEST_CASE("nobody serves a socket file that is not there") {
   const Folder folder;
   CHECK(!local_socket_is_served(folder.file("none.sock")));
   CHECK(!local_socket_is_served(std::string(200, 'x')));
-}
-
-/// Counts up to a number when notified, and then sleeps for ever.
-class Counter final : public Loop {
- public:
-  MonoTime step(MonoTime now) override {
-    ++steps;
-    if (count < wanted.load()) {
-      ++count;
-      return now;
-    }
-    done.notify();
-    return kNever;
-  }
-  Wakeup& wakeup() noexcept override { return wakeup_; }
-
-  std::atomic<int> wanted{0};
-  int count = 0;  ///< The loop's thread alone, until it is joined.
-  int steps = 0;
-  EventWakeup done;
-
- private:
-  EventWakeup wakeup_;
-};
-
-TEST_CASE("a loop thread steps while there is work, sleeps without, and stops when asked") {
-  Counter counter;
-  const SystemClock clock;
-  LoopThread thread{counter, clock, "a-name-longer-than-the-kernel-keeps"};
-  counter.done.wait_until(kNever);
-  counter.wanted.store(100);
-  counter.wakeup().notify();
-  counter.done.wait_until(kNever);
-  REQUIRE(thread.join(seconds{60}));
-  REQUIRE(thread.join(seconds{0}));
-  CHECK(counter.count == 100);
-  // 100 to count, one to find nothing at the start and one at the end; early returns of a wait add a few.
-  CHECK(counter.steps < 110);
-}
-
-/// A place to sleep where each sleep lasts as long as the script says, on a clock that goes on with each look at it.
-class ScriptedSleep final : public Wakeup, public Clock {
- public:
-  explicit ScriptedSleep(std::vector<Duration> lengths) : lengths_(std::move(lengths)) {}
-
-  void notify() noexcept override { stop_.notify(); }
-  void wait_until(MonoTime) noexcept override {
-    if (looks_before.size() == lengths_.size()) {
-      through.notify();
-      stop_.wait_until(kNever);
-      return;
-    }
-    now_ += lengths_[looks_before.size()];
-    looks_before.push_back(looks_);
-    looks_ = 0;
-  }
-  bool look() const noexcept {
-    ++looks_;
-    return false;
-  }
-  [[nodiscard]] bool notified_only() const noexcept override { return true; }
-  [[nodiscard]] MonoTime now() const noexcept override { return now_ += std::chrono::microseconds{1}; }
-  [[nodiscard]] WallTime wall_now() const noexcept override { return {}; }
-  [[nodiscard]] std::uint64_t boot() const noexcept override { return 0; }
-
-  std::vector<int> looks_before;  ///< For work, before each sleep.
-  EventWakeup through;
-
- private:
-  std::vector<Duration> lengths_;
-  EventWakeup stop_;
-  mutable MonoTime now_{};
-  mutable int looks_ = 0;
-};
-
-TEST_CASE("a loop thread looks out for the next notification only after a short sleep") {
-  struct Idle final : Loop {
-    explicit Idle(ScriptedSleep& place) : place_(place) {}
-    MonoTime step(MonoTime) override { return kNever; }
-    [[nodiscard]] bool pending() const noexcept override { return place_.look(); }
-    Wakeup& wakeup() noexcept override { return place_; }
-    ScriptedSleep& place_;
-  };
-  const auto looks = [](Duration spin) {
-    ScriptedSleep sleep{{std::chrono::microseconds{100}, seconds{1}, seconds{1}, std::chrono::microseconds{100}}};
-    Idle idle{sleep};
-    LoopThread thread{idle, sleep, "idle", spin};
-    sleep.through.wait_until(kNever);
-    CHECK(thread.join(seconds{60}));
-    return sleep.looks_before;
-  };
-  const std::vector<int> seen = looks(std::chrono::microseconds{20});
-  REQUIRE(seen.size() == 4);
-  CHECK(seen[0] == 0);  // nothing is known yet
-  CHECK(seen[1] > 0);   // woken soon: it may come again
-  CHECK(seen[2] == 0);  // woken late: it would be in vain
-  CHECK(seen[3] == 0);
-  CHECK(looks(Duration::zero()) == std::vector<int>{0, 0, 0, 0});
-}
-
-TEST_CASE("joining a loop that is stuck in a step gives up at its limit") {
-  struct Stuck final : Loop {
-    MonoTime step(MonoTime) override {
-      entered.notify();
-      gate.wait_until(kNever);
-      return kNever;
-    }
-    Wakeup& wakeup() noexcept override { return flag; }
-    EventWakeup entered;
-    EventWakeup gate;
-    EventWakeup flag;
-  } stuck;
-  const SystemClock clock;
-  LoopThread thread{stuck, clock, "stuck"};
-  stuck.entered.wait_until(kNever);
-  CHECK(!thread.join(std::chrono::milliseconds{1}));
-  stuck.gate.notify();
-  CHECK(thread.join(seconds{60}));
 }
 
 TEST_CASE("a stop signal waits for whoever waits for it") {

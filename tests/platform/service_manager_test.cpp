@@ -166,17 +166,15 @@ struct Deaf final : Loop {
 TEST_CASE("a loop that sleeps though it was notified is found stuck") {
   Deaf loop;
   const SystemClock clock;
-  std::vector<std::unique_ptr<LoopThread>> threads;
-  threads.push_back(std::make_unique<LoopThread>(loop, clock, "deaf"));
+  Loop* const loops[] = {&loop};
+  LoopThreads threads{loops, clock};
   loop.place.asleep.wait_until(kNever);
 
   ProgressProbe probe{threads};  // wakes it
-  while (probe.stuck() != nullptr) loop.place.asleep.wait_until(kNever);
+  while (probe.stuck()) loop.place.asleep.wait_until(kNever);
   loop.place.hears.store(false);
   probe.ask();
-  const LoopThread* stuck = probe.stuck();
-  REQUIRE(stuck != nullptr);
-  CHECK(stuck->name() == "deaf");
+  CHECK(probe.stuck() == 0);
   loop.place.hears.store(true);
 }
 

@@ -1,6 +1,6 @@
 #include "tests/runtime/shell.h"
 
-#include "platform/posix/loop_thread.h"
+#include "platform/posix/loop_threads.h"
 #include "transports/inproc/inproc_transport.h"
 
 namespace pannier::testing {
@@ -48,7 +48,8 @@ class ThreadedDrive final : public Drive, public Clock {
     return made;
   }
   void add(Loop& loop) override {
-    threads_.push_back(std::make_unique<posix::LoopThread>(loop, *this, "worker", Duration::zero()));
+    Loop* const one[] = {&loop};
+    threads_.push_back(std::make_unique<posix::LoopThreads>(one, *this, Duration::zero()));
   }
   void hang(Loop& loop) override {
     const std::lock_guard hold{mutex_};
@@ -130,7 +131,7 @@ class ThreadedDrive final : public Drive, public Clock {
   std::condition_variable changed_;
   std::atomic<std::int64_t> now_ns_{Duration{std::chrono::seconds{1000}}.count()};
   std::vector<Bed*> beds_;
-  std::vector<std::unique_ptr<posix::LoopThread>> threads_;
+  std::vector<std::unique_ptr<posix::LoopThreads>> threads_;
 };
 
 class LockedEntropy final : public Entropy {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "platform/posix/event_wakeup.h"
-#include "platform/posix/loop_thread.h"
+#include "platform/posix/loop_threads.h"
 #include "platform/posix/system_clock.h"
 #include "platform/posix/system_entropy.h"
 #include "testkit/recorded_log.h"
@@ -55,17 +55,13 @@ TEST_CASE("a node under load on four threads stops whole, a thousand times") {
     testkit::RecordedLog log;
     std::atomic<std::uint64_t> handled{0};
     posix::EventWakeup stopped;
-    std::vector<std::unique_ptr<posix::EventWakeup>> wakeups;
+    posix::LoopThreads threads{4, clock};
     NodeParts parts{{clock, entropy, log}, {}, nullptr, nullptr};
-    for (int i = 0; i < 4; ++i) {
-      wakeups.push_back(std::make_unique<posix::EventWakeup>());
-      parts.wakeups.push_back(wakeups.back().get());
-    }
+    for (std::size_t i = 0; i < 4; ++i) parts.wakeups.push_back(&threads.place(i));
     auto node = Node::create({.name = "here"}, std::move(parts));
     REQUIRE(node);
     (*node)->on_stopped([&] { stopped.notify(); });
-    std::vector<std::unique_ptr<posix::LoopThread>> threads;
-    for (Loop* loop : (*node)->loops()) threads.push_back(std::make_unique<posix::LoopThread>(*loop, clock, "worker"));
+    threads.start((*node)->loops());
     std::vector<ActorRef<Player>> players;
     for (std::uint32_t i = 0; i < 8; ++i) {
       SpawnOptions options;
@@ -82,9 +78,8 @@ TEST_CASE("a node under load on four threads stops whole, a thousand times") {
     const MonoTime limit = clock.now() + 30s;
     while (!(*node)->stopped() && clock.now() < limit) stopped.wait_until(limit);
     REQUIRE((*node)->stopped());
-    for (auto& thread : threads) REQUIRE(thread->join(10s));
+    REQUIRE(threads.join(10s));
     CHECK_FALSE((*node)->failed());
-    threads.clear();
     node->reset();
   }
 }

@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 #include "platform/posix/event_wakeup.h"
-#include "platform/posix/loop_thread.h"
+#include "platform/posix/loop_threads.h"
 #include "platform/posix/system_clock.h"
 #include "transports/inproc/inproc_transport.h"
 
@@ -54,12 +54,11 @@ TEST_CASE("two threads answer each other until they have counted to the end") {
   PingPong device{exchange};
   REQUIRE(hub.listen().ok());
   device.dial();
-  posix::LoopThread hub_thread{hub, clock, "hub"};
-  posix::LoopThread device_thread{device, clock, "device"};
+  Loop* const loops[] = {&hub, &device};
+  posix::LoopThreads threads{loops, clock};
   hub.done.wait_until(kNever);
   device.done.wait_until(kNever);
-  REQUIRE(hub_thread.join(std::chrono::seconds{60}));
-  REQUIRE(device_thread.join(std::chrono::seconds{60}));
+  REQUIRE(threads.join(std::chrono::seconds{60}));
   CHECK(hub.last + device.last == 2 * kRounds - 1);
 }
 

@@ -19,6 +19,7 @@ enum class Mutant {
   effect_apart,             ///< An effect and the end of its message are two transactions.
   keys_not_ordered,         ///< A message is handed out while an older one of its key is not done.
   note_not_taken_back,      ///< The note about a log outlives the log.
+  pages_not_noted,          ///< What checkpoints write to the database is not noted.
 };
 
 #ifndef PANNIER_MUTANT

@@ -24,6 +24,11 @@ inline constexpr std::size_t kPage = 4096;
   return value;
 }
 
+template <class T>
+void put_little(std::span<std::byte> bytes, std::size_t at, T value) noexcept {
+  for (std::size_t i = 0; i < sizeof(T); ++i) bytes[at + i] = static_cast<std::byte>(value >> (8 * i) & 0xFFU);
+}
+
 /// The log's own checksum, over words of the byte order that its magic number names.
 struct Chain {
   std::uint32_t first = 0;

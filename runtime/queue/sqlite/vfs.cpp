@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "runtime/queue/mutants.h"
+#include "runtime/queue/sqlite/log.h"
 
 namespace pannier {
 
@@ -22,6 +23,7 @@ struct CountingVfs::File {
   sqlite3_file head;
   CountingVfs* vfs;
   bool is_log;
+  bool is_database;
 
   static File* of(sqlite3_file* file) noexcept { return reinterpret_cast<File*>(file); }
   [[nodiscard]] sqlite3_file* base() noexcept { return reinterpret_cast<sqlite3_file*>(this + 1); }
@@ -57,9 +59,13 @@ struct CountingVfs::Methods {
     File* ours = File::of(file);
     const std::span bytes{static_cast<const std::byte*>(from), static_cast<std::size_t>(size)};
     if (ours->is_log) {
-      ours->vfs->witness_->log_written(bytes, offset);
+      if (!ours->vfs->witness_->log_written(bytes, offset)) return SQLITE_IOERR_WRITE;
       if (offset > 0 && ours->vfs->first_frame_ < 0) ours->vfs->first_frame_ = offset;
       ours->vfs->frames_are_last_ = offset >= kLogHeaderBytes;
+    }
+    // Before there is a log, while a file is made, a rollback journal may take a page back.
+    if (ours->is_database && ours->vfs->log_ != nullptr && bytes.size() == sqlite_log::kPage) {
+      ours->vfs->witness_->page_written(static_cast<std::uint32_t>(offset / size) + 1, bytes);
     }
     ours->vfs->bytes_written_ += static_cast<std::uint64_t>(size);
     return ours->vfs->gather_.write(ours->base(), bytes, offset);
@@ -84,6 +90,7 @@ struct CountingVfs::Methods {
       vfs->log_unsynced_ = false;
       vfs->witness_->log_synced();
     }
+    if (ours->is_database && rc == SQLITE_OK) vfs->witness_->database_synced();
     return rc;
   }
   static int file_size(sqlite3_file* file, sqlite3_int64* size) {
@@ -122,6 +129,7 @@ struct CountingVfs::Methods {
     File* ours = new (file) File{};
     ours->vfs = self(vfs);
     ours->is_log = (flags & SQLITE_OPEN_WAL) != 0;
+    ours->is_database = (flags & SQLITE_OPEN_MAIN_DB) != 0;
     ours->base()->pMethods = nullptr;
     const int rc = base(vfs)->xOpen(base(vfs), name, ours->base(), flags, out_flags);
     // A base that failed may still want its close called: it says so by its methods.
@@ -154,7 +162,7 @@ Result<std::unique_ptr<CountingVfs>> CountingVfs::create(const std::string& base
   std::unique_ptr<CountingVfs> made(new CountingVfs);
   made->base_ = sqlite3_vfs_find(base.empty() ? nullptr : base.c_str());
   if (made->base_ == nullptr) return Error{ErrorCode::not_found, "SQLite has no VFS named " + base + "."};
-  made->witness_ = std::make_unique<LogWitness>(made->base_);
+  made->witness_ = std::make_unique<Witness>(made->base_);
   // A number, not an address: a name must not be taken again while a connection of an older one closes
   // elsewhere.
   static std::atomic<std::uint64_t> number{0};

@@ -49,7 +49,7 @@ class CountingVfs {
   [[nodiscard]] std::uint64_t bytes_written() const noexcept { return bytes_written_ + witness_->bytes_written(); }
   [[nodiscard]] std::uint64_t syncs() const noexcept { return syncs_; }
 
-  [[nodiscard]] LogWitness& witness() noexcept { return *witness_; }
+  [[nodiscard]] Witness& witness() noexcept { return *witness_; }
 
   /// Bytes of the file at `path` (absolute or relative), 0 where there is none, nothing where it cannot be opened.
   [[nodiscard]] std::optional<std::int64_t> size_of(const std::string& path);
@@ -95,7 +95,7 @@ class CountingVfs {
   bool frames_are_last_ = false;  ///< The last write to the log was no header.
   bool log_unsynced_ = false;
   sqlite3_file* log_ = nullptr;  ///< The base's open log, or null.
-  std::unique_ptr<LogWitness> witness_;
+  std::unique_ptr<Witness> witness_;
 };
 
 }  // namespace pannier

@@ -8,20 +8,21 @@
 #include <string>
 
 #include "runtime/queue/sqlite/file.h"
+#include "runtime/queue/sqlite/page_sums.h"
 
 namespace pannier {
 
-/// Notices a disk that reports what it has not done. After each commit that was synced it writes to a small file of its
-/// own, without a sync, how far the log is known to be on the disk. An honest disk holds that much of the log whenever
-/// it holds the note, whatever came in between, so that finding less of the log than the note says is proof: the disk
-/// lied, or somebody took the log away (docs/storage.md, Witness).
+/// Notices a disk that reports what it has not done. A small file of its own tells, without a sync, what is known to be
+/// on the disk: how far the log, noted after each commit that was synced; and what stands on pages of the database,
+/// noted when a checkpoint has synced it. An honest disk holds that much whenever it holds the notes, whatever came in
+/// between, so that finding less is proof: the disk lied, or somebody took a file away (docs/storage.md, Lying disk).
 ///
-/// Fed by the layer of files (vfs.h), which sees what goes to the log. One thread, that of its store.
-class LogWitness {
+/// Fed by the layer of files (vfs.h), which sees what is written. One thread, that of its store.
+class Witness {
  public:
-  explicit LogWitness(sqlite3_vfs* base) : base_(base) {}
+  explicit Witness(sqlite3_vfs* base) : base_(base) {}
 
-  /// Before SQLite opens the database at `path`: what the note says and the log does not hold, as a clause for people;
+  /// Before SQLite opens the database at `path`: what the notes say and the files do not hold, as a clause for people;
   /// empty where nothing is missing. Starts to witness this file.
   [[nodiscard]] std::string check(const std::string& path);
 
@@ -29,12 +30,19 @@ class LogWitness {
   /// What was written so far and not committed will not be.
   void transaction_begins() noexcept { pending_ = false; }
   void log_read(std::span<const std::byte> bytes, std::int64_t offset) noexcept;
-  void log_written(std::span<const std::byte> bytes, std::int64_t offset) noexcept;
+  /// Before they are written. False: what is noted would become wrong by it, and cannot be changed; they must not be.
+  [[nodiscard]] bool log_written(std::span<const std::byte> bytes, std::int64_t offset) noexcept;
   void log_synced() noexcept { synced_ = true; }
   /// A transaction was committed. Takes note of it where it was synced. Does what it can.
   void committed() noexcept;
-  /// The log is about to be deleted. Takes the note back, and syncs that. False where it cannot: the log must stay.
+  /// The log is about to be deleted. Takes the note of it back, and syncs that. False where it cannot: the log must
+  /// stay.
   [[nodiscard]] bool forget() noexcept;
+
+  // --- What happens to the database, while there is a log
+  void page_written(std::uint32_t page, std::span<const std::byte> content) noexcept { pages_.written(page, content); }
+  /// All that was written is on the disk. Takes note of it. Does what it can.
+  void database_synced() noexcept;
 
   [[nodiscard]] std::uint64_t bytes_written() const noexcept { return bytes_written_; }
 
@@ -45,13 +53,17 @@ class LogWitness {
     std::int64_t end = 0;            ///< Of the last commit, in bytes.
     std::array<std::byte, 8> sum{};  ///< The chain of checksums there.
   };
-  static constexpr std::size_t kBytes = 44;
-  using Note = std::array<std::byte, kBytes>;
+  using Note = std::array<std::byte, 44>;
+  static constexpr std::int64_t kPagesAt = 64;
 
   [[nodiscard]] static Note encode(const Point& point) noexcept;
   [[nodiscard]] static bool decode(const Note& note, Point& point) noexcept;
-  [[nodiscard]] std::string missing(const Point& told, const std::string& log);
-  [[nodiscard]] bool write(const Note& note) noexcept;
+  [[nodiscard]] std::string missing(const Point* told, const std::string& log);
+  void forsake() noexcept;
+  [[nodiscard]] std::string lost_pages(const std::string& path);
+  [[nodiscard]] bool write(std::span<const std::byte> bytes, std::int64_t offset) noexcept;
+  [[nodiscard]] bool write_pages(PageSums::Beside beside) noexcept;
+  [[nodiscard]] LogNumber number() const noexcept;
 
   sqlite3_vfs* base_;
   std::unique_ptr<VfsFile> file_;
@@ -60,6 +72,8 @@ class LogWitness {
   bool pending_ = false;  ///< A commit was written to the log since the transaction began.
   bool synced_ = false;   ///< And all of it was synced.
   bool there_ = false;    ///< The file exists.
+  PageSums pages_;
+  bool pages_end_log_ = false;  ///< The file may hold a list that takes this log for ended.
   std::uint64_t bytes_written_ = 0;
 };
 

@@ -203,7 +203,9 @@ TEST_CASE("damage that a large file's start did not look for is met while it run
   bench.damage_closed(
       [&](std::string& file) { file[(pages_with(file, written_payload(rows[50])).front() - 1) * kPage] = 77; });
   bench.open();
-  CHECK(bench.store->findings().empty());
+  // That a page is not what was written last is told, and not taken for damage: it may as well be an older one.
+  CHECK(bench.told("pages that were written to its database last are not there"));
+  CHECK_FALSE(bench.told("salvaged"));
   std::size_t seen = 0;
   const auto count = [&seen](const Row&) { return ++seen > 0; };
   CHECK(bench.store->read(orders, RowState::ready, 0, 1000, count).error().code == ErrorCode::corrupt);

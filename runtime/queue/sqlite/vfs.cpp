@@ -63,9 +63,13 @@ struct CountingVfs::Methods {
       if (offset > 0 && ours->vfs->first_frame_ < 0) ours->vfs->first_frame_ = offset;
       ours->vfs->frames_are_last_ = offset >= kLogHeaderBytes;
     }
-    // Before there is a log, while a file is made, a rollback journal may take a page back.
-    if (ours->is_database && ours->vfs->log_ != nullptr && bytes.size() == sqlite_log::kPage) {
-      ours->vfs->witness_->page_written(static_cast<std::uint32_t>(offset / size) + 1, bytes);
+    if (ours->is_database && bytes.size() == sqlite_log::kPage) {
+      const auto page = static_cast<std::uint32_t>(offset / size) + 1;
+      if (ours->vfs->log_ != nullptr) {
+        ours->vfs->witness_->page_written(page, bytes);
+      } else if (!ours->vfs->witness_->page_written_past_log(page)) {
+        return SQLITE_IOERR_WRITE;
+      }
     }
     ours->vfs->bytes_written_ += static_cast<std::uint64_t>(size);
     return ours->vfs->gather_.write(ours->base(), bytes, offset);

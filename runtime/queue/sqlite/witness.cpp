@@ -83,6 +83,7 @@ std::string Witness::check(const std::string& path) {
   const bool tells = file_->read(note, 0) && decode(note, told);
   if (std::vector<std::byte> pages(PageSums::kBytes); file_->read(pages, kPagesAt)) {
     pages_.take(pages);
+    pages_end_log_ = true;
   } else if (file_->size().value_or(kPagesAt + 1) > kPagesAt) {
     forsake();
   }
@@ -116,7 +117,6 @@ std::string Witness::missing(const Point* told, const std::string& log) {
 
   log_read(header, 0);
   const LogNumber found = number();
-  pages_end_log_ = pages_.log().run == found.run;
   if (!pages_.is_true_beside(&found)) pages_.clear();
   const auto frame = std::span(buffer).last(kFrameHeader + kPage);
   std::int64_t end = kLogHeader;
@@ -180,8 +180,7 @@ bool Witness::log_written(std::span<const std::byte> bytes, std::int64_t offset)
     return true;
   }
   // After a crash a log goes on that a checkpoint had taken to the database as a whole.
-  if (pages_end_log_ && !(write_pages(PageSums::Beside::this_only) && file_->sync())) return false;
-  pages_end_log_ = false;
+  if (!reopen_pages()) return false;
   if (bytes.size() == kFrameHeader) {
     // Only the frame that ends a transaction has a size of the database.
     pending_ = big(bytes, 4) != 0;
@@ -190,6 +189,18 @@ bool Witness::log_written(std::span<const std::byte> bytes, std::int64_t offset)
     now_.sum = eight(bytes, 16);
   }
   return true;
+}
+
+/// What changes now may be listed.
+bool Witness::reopen_pages() noexcept {
+  if (pages_end_log_ && !(write_pages(PageSums::Beside::this_only) && file_->sync())) return false;
+  pages_end_log_ = false;
+  return true;
+}
+
+bool Witness::page_written_past_log(std::uint32_t page) noexcept {
+  pages_.forget(page);
+  return reopen_pages();
 }
 
 void Witness::committed() noexcept {

@@ -39,8 +39,12 @@ class Witness {
   /// stay.
   [[nodiscard]] bool forget() noexcept;
 
-  // --- What happens to the database, while there is a log
+  // --- What happens to the database
+  /// A checkpoint writes it.
   void page_written(std::uint32_t page, std::span<const std::byte> content) noexcept { pages_.written(page, content); }
+  /// It is written past the log, where a rollback journal may take it back: a new file, or one that is made to have a
+  /// log again. Before it is. False: as log_written().
+  [[nodiscard]] bool page_written_past_log(std::uint32_t page) noexcept;
   /// All that was written is on the disk. Takes note of it. Does what it can.
   void database_synced() noexcept;
 
@@ -63,6 +67,7 @@ class Witness {
   [[nodiscard]] std::string lost_pages(const std::string& path);
   [[nodiscard]] bool write(std::span<const std::byte> bytes, std::int64_t offset) noexcept;
   [[nodiscard]] bool write_pages(PageSums::Beside beside) noexcept;
+  [[nodiscard]] bool reopen_pages() noexcept;
   [[nodiscard]] LogNumber number() const noexcept;
 
   sqlite3_vfs* base_;
@@ -73,7 +78,7 @@ class Witness {
   bool synced_ = false;   ///< And all of it was synced.
   bool there_ = false;    ///< The file exists.
   PageSums pages_;
-  bool pages_end_log_ = false;  ///< The file may hold a list that takes this log for ended.
+  bool pages_end_log_ = false;  ///< The file may hold a list that takes this log, or none, for the last word.
   std::uint64_t bytes_written_ = 0;
 };
 

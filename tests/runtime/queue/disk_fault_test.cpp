@@ -64,7 +64,8 @@ std::string run(std::uint64_t seed, std::uint64_t at, Fault fault, Tally& tally,
   });
   StoreLedger ledger;
   std::unique_ptr<Store> store;
-  for (int i = 0; i < 12; ++i) {
+  const std::uint64_t groups = 7 + at % 6;  // The first after a new start may be the last.
+  for (std::uint64_t i = 0; i < groups; ++i) {
     if (i == 6) store.reset();
     if (store == nullptr) {
       Result<std::unique_ptr<Store>> opened = open_sqlite_store(options);
@@ -77,6 +78,7 @@ std::string run(std::uint64_t seed, std::uint64_t at, Fault fault, Tally& tally,
     if (!ledger.one_group(*store, dice)) ++tally.failed_groups;
   }
   heal(disk);
+  disk.on_operation({});
   ++tally.runs;
   if (last != nullptr) *last = disk.operations();
   if (store != nullptr && store->begin().ok()) {  // It goes on by itself, and shows what was acknowledged.
@@ -97,7 +99,7 @@ std::string run(std::uint64_t seed, std::uint64_t at, Fault fault, Tally& tally,
 
 TEST_CASE("a disk that fails at any point, then power that fails: what was acknowledged is there, no more than that") {
   Tally tally;
-  run_seeds(1, "a disk that fails at any point*", [&](std::uint64_t seed) -> std::string {
+  run_seeds(2, "a disk that fails at any point*", [&](std::uint64_t seed) -> std::string {
     std::uint64_t last = 0;
     std::string wrong = run(seed, ~std::uint64_t{0}, Fault::one_sync, tally, &last);
     for (std::uint64_t at = 0; at < last && wrong.empty(); ++at) {

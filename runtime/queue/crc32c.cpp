@@ -1,5 +1,6 @@
 #include "runtime/queue/crc32c.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -98,9 +99,22 @@ std::uint32_t crc32c(std::uint32_t crc, std::span<const std::byte> bytes) noexce
 }
 
 FieldChecksum& FieldChecksum::integer(std::uint64_t value, std::size_t size) noexcept {
-  std::array<std::byte, 8> little{};
-  for (std::size_t i = 0; i < size; ++i) little[i] = static_cast<std::byte>((value >> (8 * i)) & 0xffU);
-  crc_ = crc32c(crc_, std::span{little}.first(size));
+  std::array<std::byte, 8> little;
+  for (std::size_t i = 0; i < little.size(); ++i) little[i] = static_cast<std::byte>((value >> (8 * i)) & 0xffU);
+  return append(std::span{little}.first(size));
+}
+
+FieldChecksum& FieldChecksum::append(std::span<const std::byte> bytes) noexcept {
+  if (size_ + bytes.size() > held_.size()) {
+    crc_ = value();
+    size_ = 0;
+  }
+  if (bytes.size() > held_.size()) {
+    crc_ = crc32c(crc_, bytes);
+  } else {
+    std::copy(bytes.begin(), bytes.end(), held_.begin() + static_cast<std::ptrdiff_t>(size_));
+    size_ += bytes.size();
+  }
   return *this;
 }
 

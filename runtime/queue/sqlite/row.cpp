@@ -1,5 +1,7 @@
 #include "runtime/queue/sqlite/row.h"
 
+#include <array>
+
 #include "runtime/queue/crc32c.h"
 
 namespace pannier::sqlite_row {
@@ -43,7 +45,9 @@ std::uint32_t mark_part(std::int64_t position, const Row& row) noexcept {
 }
 
 void put(std::string& out, std::uint64_t value, std::size_t size) {
-  for (std::size_t i = 0; i < size; ++i) out.push_back(static_cast<char>(static_cast<unsigned char>(value >> (8 * i))));
+  std::array<char, 8> little;
+  for (std::size_t i = 0; i < little.size(); ++i) little[i] = static_cast<char>(value >> (8 * i) & 0xFFU);
+  out.append(little.data(), size);
 }
 
 void write(std::uint32_t crc, const Row& row, std::string& head) {

@@ -63,6 +63,11 @@ code() {
   "$1" -A "$2" | awk '$1 ~ /^\.text/ { sum += $2 } END { print sum + 0 }'
 }
 
+# objects BUILD: those that its programs are made of; a folder that was built before has others as well.
+objects() {
+  ninja -C "$1" -t inputs all | grep '\.cpp\.o$'
+}
+
 for target in $targets; do
   case $target in
     armhf) triple=arm-linux-gnueabihf ;;
@@ -76,15 +81,14 @@ for target in $targets; do
   "$triple-strip" -o "$work/node" "$build/tools/pannier"
   echo "node - $target $(stat -c %s "$work/node")"
   # Linked into one object, which keeps one copy of each template.
-  find "$build/CMakeFiles/pannier.dir/runtime" -name '*.o' >"$work/core"
+  objects "$build" | grep '^CMakeFiles/pannier.dir/runtime/' | sed "s|^|$build/|" >"$work/core"
   # shellcheck disable=SC2046 # a list of files
   "$triple-ld" -r -o "$work/core.o" $(cat "$work/core")
   echo "core_text - $target $(code "$triple-size" "$work/core.o")"
   by_library "$target" "$build/tools/pannier.map"
-  find "$build" -path '*CMakeFiles*' -name '*.cpp.o' ! -path '*pannier_sim*' | while read -r object; do
-    name=${object#"$build"/}
-    name=$(echo "$name" | sed 's|CMakeFiles/[^/]*/||; s|\.o$||')
-    echo "object $name $target $(code "$triple-size" "$object")"
+  objects "$build" | grep -v pannier_sim | while read -r object; do
+    name=$(echo "$object" | sed 's|CMakeFiles/[^/]*/||; s|\.o$||')
+    echo "object $name $target $(code "$triple-size" "$build/$object")"
   done
 done >"$rows"
 

@@ -73,7 +73,6 @@ class Witness {
   sqlite3_vfs* base_;
   std::unique_ptr<VfsFile> file_;
   Point now_;             ///< As the log is being written.
-  Point noted_;           ///< As the file says.
   bool pending_ = false;  ///< A commit was written to the log since the transaction began.
   bool synced_ = false;   ///< And all of it was synced.
   bool there_ = false;    ///< The file exists.

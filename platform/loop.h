@@ -16,8 +16,8 @@ class Loop {
   /// Always from the same thread, or with a happens-before edge between two calls.
   virtual MonoTime step(MonoTime now) = 0;
 
-  /// Any thread. True when another thread has brought work for the next step; costs one load. A loop that
-  /// cannot tell says false, and is woken as ever.
+  /// Any thread. True when another thread has brought work for the next step; costs one load. A loop that cannot tell
+  /// says false, and is woken as ever.
   [[nodiscard]] virtual bool pending() const noexcept { return false; }
 
   /// Where the driver waits between two steps. Lives as long as the loop.

@@ -49,7 +49,7 @@ class LoopThreads::Seat final : public Wakeup {
 
   Loop* loop = nullptr;
   MonoTime due = kNever;      ///< While asleep; under the mutex.
-  Runner* sleeper = nullptr;  ///< The thread that sleeps for it, from here on awake or not; under the mutex.
+  Runner* sleeper = nullptr;  ///< The thread that sleeps or looks for it, until it drives; under the mutex.
   std::atomic<std::uint32_t> steps{0};
 
  private:
@@ -93,15 +93,15 @@ LoopThreads::LoopThreads(std::span<Loop* const> loops, const Clock& clock, Durat
 }
 
 LoopThreads::~LoopThreads() {
-  request_stop();
-  for (const auto& runner : runners_) {
-    if (runner->thread.joinable()) runner->thread.join();
+  while (!join(std::chrono::hours{1})) {
   }
 }
 
 Wakeup& LoopThreads::place(std::size_t i) noexcept { return *seats_[i]; }
 
 void LoopThreads::start(std::span<Loop* const> loops) {
+  runners_.clear();
+  stop_.store(false, std::memory_order_relaxed);
   for (std::size_t i = 0; i < loops.size(); ++i) {
     seats_[i]->loop = loops[i];
     runners_.push_back(std::make_unique<Runner>(*seats_[i]));
@@ -126,8 +126,8 @@ void LoopThreads::run(Runner& runner) noexcept {
     Loop& loop = *seat.loop;
     const MonoTime now = clock_.now();
     const MonoTime due = loop.step(now);
-    seat.steps.store(seat.steps.load(std::memory_order_relaxed) + 1,
-                     std::memory_order_release);  // one writer at a time
+    // One thread at a time writes it.
+    seat.steps.store(seat.steps.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     Seat* const next = std::exchange(runner.next, nullptr);
     if (due <= now) {
       if (next != nullptr) wake_runner(*next);

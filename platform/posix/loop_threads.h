@@ -43,13 +43,15 @@ class LoopThreads {
   LoopThreads(const LoopThreads&) = delete;
   LoopThreads& operator=(const LoopThreads&) = delete;
 
+  /// For how many loops there are places.
   [[nodiscard]] std::size_t places() const noexcept { return seats_.size(); }
   /// Where loop `i` of start() may sleep, valid as long as this object. Notifications count from now on.
   [[nodiscard]] Wakeup& place(std::size_t i) noexcept;
 
-  /// Once. One thread a loop, as many loops as were announced. From here until join() only these threads step them; the
-  /// loops live until join() has said true, or this object has gone. One whose wakeup() is not its place() keeps to the
-  /// thread that it began on, which `top -H` shows as "worker" with the loop's number.
+  /// One thread a loop, as many loops as were announced or fewer. Again only once join() has said true. From here until
+  /// join() only these threads step them; the loops live until join() has said true, or this object has gone. One whose
+  /// wakeup() is not its place() keeps to the thread that it began on, which `top -H` shows as "worker" with the loop's
+  /// number.
   void start(std::span<Loop* const> loops);
 
   /// Any thread. Each loop ends after the step that it is in; what is due then is not done. Returns at once.
@@ -59,6 +61,7 @@ class LoopThreads {
   [[nodiscard]] bool join(Duration limit);
 
   // --- Any thread, of loop `i` after start() ---
+  /// How many loops were started.
   [[nodiscard]] std::size_t size() const noexcept { return runners_.size(); }
   /// Steps that have ended so far, round and round. Stands still while one lasts and while the loop sleeps.
   [[nodiscard]] std::uint32_t steps(std::size_t i) const noexcept;

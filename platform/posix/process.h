@@ -34,7 +34,7 @@ class Process {
   /// becomes the first worker's.
   [[nodiscard]] std::vector<Wakeup*> wakeups(Wakeup* sockets = nullptr);
 
-  /// Once. Runs `node` until it has stopped: by itself, or after SIGINT or SIGTERM. Returns the exit status for main:
+  /// Runs `node` until it has stopped: by itself, or after SIGINT or SIGTERM. Returns the exit status for main:
   /// 0, or Node::kExitFailed where its top supervisor gave up. A service manager is told when the node runs and when it
   /// begins to end, and, where it watches, that each loop still makes progress. Without one there is no periodic
   /// wake-up.

@@ -163,7 +163,7 @@ class Store {
     std::uint64_t bytes_written = 0;  ///< To files, counted where the store writes them; 0 in memory.
     std::uint64_t fsyncs = 0;
     std::uint64_t corrupt_rows = 0;
-    std::uint64_t broken_syncs = 0;  ///< Times that less was found at open than the disk had reported as synced.
+    std::uint64_t broken_syncs = 0;  ///< Times that an open found less, or other, than was reported as synced.
   };
   [[nodiscard]] virtual Counters counters() const noexcept = 0;
 };

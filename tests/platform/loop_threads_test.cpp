@@ -140,6 +140,23 @@ TEST_CASE("joining a loop that is stuck in a step gives up at its limit") {
   CHECK(threads.join(seconds{60}));
 }
 
+TEST_CASE("the same threads' places serve one set of loops after another") {
+  const SystemClock clock;
+  LoopThreads threads{2, clock};
+  for (int round = 0; round < 3; ++round) {
+    Counter counter;
+    Loop* const loops[] = {&counter};
+    threads.start(loops);
+    CHECK(threads.size() == 1);
+    counter.done.wait_until(kNever);
+    counter.wanted.store(10);
+    counter.wakeup().notify();
+    counter.done.wait_until(kNever);
+    REQUIRE(threads.join(seconds{60}));
+    CHECK(counter.count == 10);
+  }
+}
+
 /// Passes tokens on to other loops. In a step it takes those that are there; what is on its way is the sum of all.
 class Passer final : public Loop {
  public:

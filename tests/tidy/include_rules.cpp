@@ -39,7 +39,7 @@ const std::vector<OnlyHere>& headers() {
   static const std::vector<OnlyHere> kHeaders = {
       {{"zmq"}, {"transports/zmq/", "tests/transports/zmq/", "bench/"}, "ZeroMQ stays in transports/zmq"},
       {{"sqlite3"},
-       {"runtime/queue/sqlite", "runtime/queue/sim/sqlite_", "tests/runtime/queue/", "bench/"},
+       {"runtime/queue/sqlite/", "runtime/queue/sim/sqlite_", "tests/runtime/queue/", "bench/"},
        "SQLite stays in runtime/queue/sqlite/"},
       {{"sodium"},
        {"transports/zmq/", "platform/posix/", "tools/", "tests/transports/zmq/"},

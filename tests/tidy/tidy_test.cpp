@@ -53,6 +53,7 @@ TEST_CASE("headers that belong to a few folders stay there") {
 
   CHECK(check_only_here_headers({"runtime/a.cpp", "#include <zmq.hpp>\n"}).size() == 1);
   CHECK(check_only_here_headers({"runtime/queue/outbox.cpp", "#include <sqlite3.h>\n"}).size() == 1);
+  CHECK(check_only_here_headers({"runtime/queue/sqlite_store.h", "#include <sqlite3.h>\n"}).size() == 1);
   CHECK(check_only_here_headers({"runtime/a.cpp", "  #include <sys/socket.h>\n#include <unistd.h>\n"}).size() == 2);
   CHECK(check_only_here_headers({"runtime/a.h", "#include <thread>\n#include <mutex>\n#include <random>\n"}).size() ==
         3);

@@ -160,7 +160,7 @@ std::string Witness::lost_pages(const std::string& path) {
   }
   if (lost == 0) return {};
   return std::to_string(lost) + " of the " + std::to_string(known.size()) +
-         " pages that were written to its database last are not there, the first is page " + first;
+         " pages that were written to its database last are not as they were written, the first is page " + first;
 }
 
 // --- While it runs -----------------------------------------------------------------------------------------

@@ -204,7 +204,7 @@ TEST_CASE("damage that a large file's start did not look for is met while it run
       [&](std::string& file) { file[(pages_with(file, written_payload(rows[50])).front() - 1) * kPage] = 77; });
   bench.open();
   // That a page is not what was written last is told, and not taken for damage: it may as well be an older one.
-  CHECK(bench.told("pages that were written to its database last are not there"));
+  CHECK(bench.told("pages that were written to its database last are not as they were written"));
   CHECK_FALSE(bench.told("salvaged"));
   std::size_t seen = 0;
   const auto count = [&seen](const Row&) { return ++seen > 0; };

@@ -1,5 +1,6 @@
 #include "runtime/node.h"
 
+#include "platform/concat.h"
 #include "runtime/actor/worker.h"
 #include "runtime/link/router.h"
 #include "runtime/queue/queue.h"
@@ -23,7 +24,7 @@ SpawnOptions service_options(std::uint32_t worker) {
 Result<std::unique_ptr<Node>> Node::create(NodeOptions options, NodeParts parts) {
   if (!valid_name(options.name, limits::kNodeNameBytes)) {
     return Error{ErrorCode::invalid_argument,
-                 "'" + options.name + "' is no node name: 1 to 64 characters of a-z 0-9 . _ -"};
+                 concat({"'", options.name, "' is no node name: 1 to 64 characters of a-z 0-9 . _ -"})};
   }
   if (parts.wakeups.empty() || parts.wakeups.size() > limits::kWorkers) {
     return Error{ErrorCode::invalid_argument, "A node needs 1 to 64 places to sleep, one a worker."};

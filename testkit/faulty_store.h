@@ -144,13 +144,13 @@ class FaultyStore final : public Store {
     return change([&] { return real_->execute(statement); });
   }
   [[nodiscard]] Result<void> read(StreamId stream, RowState state, Sequence after, std::size_t limit,
-                                  const RowVisitor& visit) override {
+                                  RowVisitor visit) override {
     return look([&] { return real_->read(stream, state, after, limit, visit); });
   }
-  [[nodiscard]] Result<bool> find(Sequence id, const RowVisitor& visit) override {
+  [[nodiscard]] Result<bool> find(Sequence id, RowVisitor visit) override {
     return look([&] { return real_->find(id, visit); });
   }
-  [[nodiscard]] Result<void> read_due(StoreTime now, std::size_t limit, const RowVisitor& visit) override {
+  [[nodiscard]] Result<void> read_due(StoreTime now, std::size_t limit, RowVisitor visit) override {
     return look([&] { return real_->read_due(now, limit, visit); });
   }
   [[nodiscard]] Result<std::optional<StoreTime>> next_due() override { return real_->next_due(); }
@@ -163,10 +163,10 @@ class FaultyStore final : public Store {
   [[nodiscard]] Result<Sequence> token(StreamId stream, std::string_view token, StoreTime now) override {
     return real_->token(stream, token, now);
   }
-  [[nodiscard]] Result<void> read_state(std::string_view prefix, const StateVisitor& visit) override {
+  [[nodiscard]] Result<void> read_state(std::string_view prefix, StateVisitor visit) override {
     return real_->read_state(prefix, visit);
   }
-  [[nodiscard]] Result<void> query(const SqlStatement& statement, const SqlVisitor& visit) override {
+  [[nodiscard]] Result<void> query(const SqlStatement& statement, SqlVisitor visit) override {
     return real_->query(statement, visit);
   }
   [[nodiscard]] bool claim(StreamId stream, Sequence sequence) noexcept override {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string_view>
 
+#include "platform/concat.h"
 #include "platform/files.h"
 #include "platform/posix/device.h"
 #include "platform/posix/system_clock.h"
@@ -29,7 +30,7 @@ Error storage_error(const std::string& what, int cause) {
   if (cause == ENOENT || cause == ENOTDIR) code = ErrorCode::not_found;
   if (cause == EACCES || cause == EPERM || cause == EROFS) code = ErrorCode::permission;
   if (cause == ENOSPC || cause == EDQUOT) code = ErrorCode::storage_full;
-  return {code, "Cannot " + what + ": " + std::strerror(cause) + "."};
+  return {code, concat({"Cannot ", what, ": ", std::strerror(cause), "."})};
 }
 
 std::string_view next_field(std::string_view& line) noexcept {
@@ -76,13 +77,13 @@ void read_mount(std::string_view path, FileSystemFacts& facts) {
     }
     facts.type = next_field(line);
     next_field(line);  // the source's name
-    facts.options = "," + std::string{of_mount} + "," + std::string{next_field(line)} + ",";
+    facts.options = concat({",", of_mount, ",", next_field(line), ","});
   }
 }
 
 /// /sys/dev/block/8:1 leads to the device, or to a partition within its folder.
 void read_disk(dev_t device, FileSystemFacts& facts) {
-  const std::string link = "/sys/dev/block/" + std::to_string(major(device)) + ":" + std::to_string(minor(device));
+  const std::string link = concat({"/sys/dev/block/", major(device), ":", minor(device)});
   char resolved[PATH_MAX];
   if (::realpath(link.c_str(), resolved) == nullptr) return;
   std::string path = resolved;

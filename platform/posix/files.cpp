@@ -1,4 +1,5 @@
 #include "platform/files.h"
+#include "platform/concat.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -31,7 +32,7 @@ Error file_error(const char* action, const std::string& path, int cause) {
   if (cause == EACCES || cause == EPERM || cause == EROFS) code = ErrorCode::permission;
   if (cause == EEXIST) code = ErrorCode::in_use;
   if (cause == ENOSPC || cause == EDQUOT) code = ErrorCode::storage_full;
-  return {code, std::string{"Cannot "} + action + " " + path + ": " + std::strerror(cause) + "."};
+  return {code, concat({"Cannot ", action, " ", path, ": ", std::strerror(cause), "."})};
 }
 
 Result<std::string> read_open_file(const Fd& file, const std::string& path, std::uint64_t max_bytes) {
@@ -46,7 +47,7 @@ Result<std::string> read_open_file(const Fd& file, const std::string& path, std:
     if (got == 0) return content;
     if (content.size() + static_cast<std::size_t>(got) > max_bytes) {
       return Error{ErrorCode::invalid_argument,
-                   path + " is larger than the " + std::to_string(max_bytes) + " bytes that are allowed here."};
+                   concat({path, " is larger than the ", max_bytes, " bytes that are allowed here."})};
     }
     content.append(block, static_cast<std::size_t>(got));
   }
@@ -92,7 +93,7 @@ Result<std::string> read_private_file(const std::string& path, std::uint64_t max
   if (::fstat(file.get(), &status) != 0) return file_error("look at", path, errno);
   if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
     return Error{ErrorCode::permission,
-                 path + " holds a secret and is open to other users; run `chmod 600 " + path + "`."};
+                 concat({path, " holds a secret and is open to other users; run `chmod 600 ", path, "`."})};
   }
   return read_open_file(file, path, max_bytes);
 }

@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include "platform/concat.h"
 #include "platform/posix/system_clock.h"
 
 namespace pannier::posix {
@@ -109,7 +110,7 @@ void LoopThreads::start(std::span<Loop* const> loops) {
   running_.store(loops.size(), std::memory_order_relaxed);
   for (std::size_t i = 0; i < loops.size(); ++i) {
     runners_[i]->thread = std::thread{[this, i] {
-      pthread_setname_np(pthread_self(), ("worker" + std::to_string(i)).c_str());
+      pthread_setname_np(pthread_self(), concat({"worker", i}).c_str());
       run(*runners_[i]);
       running_.fetch_sub(1, std::memory_order_acq_rel);
       ended_.notify();

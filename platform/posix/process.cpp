@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "platform/concat.h"
 #include "platform/posix/progress_probe.h"
 
 namespace pannier::posix {
@@ -49,7 +50,7 @@ void Process::set_status(std::string line) {
 }
 
 void Process::tell(std::string_view what, const Result<void>& told) {
-  if (!told) log_.write(LogLevel::warning, "cannot say " + std::string{what} + ": " + told.error().text());
+  if (!told) log_.write(LogLevel::warning, concat({"cannot say ", what, ": ", told.error().text()}));
 }
 
 void Process::wait_for_end() {
@@ -69,8 +70,7 @@ void Process::wait_for_end() {
       if (complained) tell("its state", service_manager_.status(status_));
       probe.ask();
     } else if (!complained) {
-      const std::string line =
-          "worker" + std::to_string(*stuck) + " makes no progress: the watchdog will end the process";
+      const std::string line = concat({"worker", *stuck, " makes no progress: the watchdog will end the process"});
       log_.write(LogLevel::error, line);
       tell("its state", service_manager_.status(line));
     }

@@ -16,6 +16,8 @@
 #include <optional>
 #include <utility>
 
+#include "platform/concat.h"
+
 namespace pannier::posix {
 namespace {
 
@@ -31,7 +33,7 @@ std::optional<std::uint64_t> number(std::string_view text) noexcept {
 
 Error wrong(const char* variable, const char* value) {
   return {ErrorCode::invalid_argument,
-          std::string{variable} + " is '" + value + "', which no service manager sets: the process runs without one."};
+          concat({variable, " is '", value, "', which no service manager sets: the process runs without one."})};
 }
 
 }  // namespace
@@ -68,7 +70,7 @@ Result<ServiceManager> ServiceManager::open(const ServiceEnvironment& environmen
 
   manager.fd_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (manager.fd_ < 0) {
-    return Error{ErrorCode::failed, std::string{"No socket for the service manager: "} + std::strerror(errno) + "."};
+    return Error{ErrorCode::failed, concat({"No socket for the service manager: ", std::strerror(errno), "."})};
   }
   ::setsockopt(manager.fd_, SOL_SOCKET, SO_SNDTIMEO, &kSendLimit, sizeof kSendLimit);
   manager.address_ = std::move(address);
@@ -76,7 +78,7 @@ Result<ServiceManager> ServiceManager::open(const ServiceEnvironment& environmen
 }
 
 Result<void> ServiceManager::status(std::string_view line) {
-  std::string assignment = "STATUS=" + std::string{line};
+  std::string assignment = concat({"STATUS=", line});
   std::replace(assignment.begin(), assignment.end(), '\n', ' ');
   return send(assignment);
 }
@@ -91,8 +93,8 @@ Result<void> ServiceManager::send(std::string_view assignments) const {
   while (::sendto(fd_, assignments.data(), assignments.size(), MSG_NOSIGNAL,
                   reinterpret_cast<const sockaddr*>(&address), size) < 0) {
     if (errno == EINTR) continue;
-    return Error{ErrorCode::unreachable, std::string{"The service manager does not hear "} + std::string{assignments} +
-                                             ": " + std::strerror(errno) + "."};
+    return Error{ErrorCode::unreachable,
+                 concat({"The service manager does not hear ", assignments, ": ", std::strerror(errno), "."})};
   }
   return {};
 }

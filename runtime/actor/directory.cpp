@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "platform/concat.h"
+
 namespace pannier {
 
 bool valid_name(std::string_view name, std::size_t max_bytes) noexcept {
@@ -17,11 +19,11 @@ Result<Ref> Directory::name(std::string_view text) {
   const bool node_fits = slash == std::string_view::npos || valid_name(node, limits::kNodeNameBytes);
   if (!node_fits || !valid_name(actor, limits::kActorNameBytes)) {
     return Error{ErrorCode::invalid_argument,
-                 "'" + std::string{text} + "' is no actor name: write name or node/name, of a-z 0-9 . _ - only."};
+                 concat({"'", text, "' is no actor name: write name or node/name, of a-z 0-9 . _ - only."})};
   }
   const std::string_view foreign = node == own_node_ ? std::string_view{} : node;
 
-  std::string full = std::string{foreign} + "/" + std::string{actor};
+  std::string full = concat({foreign, "/", actor});
   while (adding_.test_and_set(std::memory_order_acquire)) {
   }
   Result<Ref> result{ErrorCode::full};
@@ -40,7 +42,7 @@ Result<Ref> Directory::name(std::string_view text) {
 }
 
 Ref Directory::find(std::string_view actor) {
-  const std::string full = "/" + std::string{actor};
+  const std::string full = concat({"/", actor});
   while (adding_.test_and_set(std::memory_order_acquire)) {
   }
   const auto known = index_.find(full);

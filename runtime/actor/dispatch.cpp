@@ -1,5 +1,6 @@
 // What a worker does with one message: from the actor's table of handlers to the reply, the failure, the dead letter.
 
+#include "platform/concat.h"
 #include "runtime/actor/worker.h"
 #include "runtime/queue/delivery.h"
 
@@ -19,14 +20,13 @@ Worker::Handle Worker::find_handler(const Cell& cell, Message& message) noexcept
   return table ? type.any : nullptr;
 }
 
-template <class Body>
-Result<void> Worker::timed_turn(Cell& cell, Message& message, Body&& body) {
+Result<void> Worker::timed_turn(Cell& cell, Message& message, FunctionRef<Result<void>()> body) {
   if (message.trace == 0) {  // here begins what it causes
     const auto node = static_cast<std::uint64_t>(type_id_of(system_.directory.own_node()));
     message.trace = node << 32 | std::uint64_t{index_ + 1} << 24 | (++traces_ & 0xffffff);
   }
   const MonoTime began = system_.platform.clock.now();
-  Result<void> handled = turn(cell, &message, std::forward<Body>(body));
+  Result<void> handled = turn(cell, &message, body);
   timed(cell, message, system_.platform.clock.now() - began, handled);
   return handled;
 }
@@ -39,10 +39,8 @@ void Worker::timed(Cell& cell, const Message& message, Duration took, Result<voi
   }
   const Duration budget = cell.plan().options().handler_budget;
   if (!handled || !cell.timed || took <= budget) return;
-  const auto micros = [](Duration span) {
-    return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(span).count());
-  };
-  handled = Error{ErrorCode::timeout, "it took " + micros(took) + " us, its budget is " + micros(budget) + " us"};
+  const auto micros = [](Duration span) { return std::chrono::duration_cast<std::chrono::microseconds>(span).count(); };
+  handled = Error{ErrorCode::timeout, concat({"it took ", micros(took), " us, its budget is ", micros(budget), " us"})};
 }
 
 void Worker::handle(Cell& cell, Message& message) {
@@ -66,7 +64,7 @@ void Worker::handle(Cell& cell, Message& message) {
     dead_letter(message, DeadLetterReason::unhandled);
   } else {
     dead_letter(message, DeadLetterReason::handler_failed);
-    fail(cell, Error{code, "while handling " + std::string{message.type_name()} + ": " + handled.error().detail});
+    fail(cell, Error{code, concat({"while handling ", message.type_name(), ": ", handled.error().detail})});
   }
 }
 

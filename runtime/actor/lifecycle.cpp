@@ -1,6 +1,7 @@
 // An actor's life on its worker: start, failure, halt, stop. A restart keeps the address and the mailbox, as in Akka.
 // What its supervisor does about it is in supervision.cpp.
 
+#include "platform/concat.h"
 #include "runtime/actor/worker.h"
 #include "runtime/link/router_messages.h"
 
@@ -92,9 +93,9 @@ void Worker::fail(Cell& cell, Error error) {
   if (cell.phase == Phase::vacant || cell.phase == Phase::suspended) return;
   cell.failures.fetch_add(1, std::memory_order_relaxed);
   cell.end_failed = true;
-  system_.platform.log.write(LogLevel::error, "actor " + system_.path(cell.id) + " (" +
-                                                  std::string{cell.type.load(std::memory_order_relaxed)->name} +
-                                                  ") failed " + error.detail);
+  system_.platform.log.write(
+      LogLevel::error, concat({"actor ", system_.path(cell.id), " (", cell.type.load(std::memory_order_relaxed)->name,
+                               ") failed ", error.detail}));
   if (cell.phase == Phase::ending) return;  // it is going anyway
   cell.phase = Phase::suspended;
   if (cell.id == system_.root) {  // nobody is above
@@ -145,8 +146,8 @@ void Worker::finish_end(Cell& cell) {
       return {};
     });
     if (!stopped) {
-      system_.platform.log.write(
-          LogLevel::error, "actor " + system_.path(cell.id) + " failed while stopping: " + stopped.error().detail);
+      system_.platform.log.write(LogLevel::error, concat({"actor ", system_.path(cell.id),
+                                                          " failed while stopping: ", stopped.error().detail}));
     }
   }
   // Its lanes have back what waits in its mailbox, but not what a spiller has brought: that one goes on.

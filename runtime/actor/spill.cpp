@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "platform/concat.h"
 #include "runtime/actor/actor.h"
 #include "runtime/actor/worker.h"
 #include "runtime/queue/queue_messages.h"
@@ -123,7 +124,7 @@ struct Spiller : Actor<Spiller, Down, LooksEmpty> {
 
 }  // namespace
 
-std::string spill_lane(std::string_view actor) { return "mailbox." + std::string{actor}; }
+std::string spill_lane(std::string_view actor) { return concat({"mailbox.", actor}); }
 
 ActorId start_spiller(Worker& worker, ActorId target, std::string lane) {
   SpawnOptions options;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "platform/concat.h"
 #include "runtime/actor/worker.h"
 
 namespace pannier {
@@ -47,9 +48,8 @@ void Worker::child_failed(Cell& cell, ActorId child, Error error) {
   const Supervision& rules = cell.plan().options().children;
   std::erase_if(annex.restarts, [&](MonoTime at) { return at + rules.period <= now_; });
   if (annex.restarts.size() >= rules.max_restarts) {
-    fail(cell, Error{ErrorCode::failed, "since its child " + system_.describe(child) + " failed more than " +
-                                            std::to_string(rules.max_restarts) + " times in its period, at last " +
-                                            error.detail});
+    fail(cell, Error{ErrorCode::failed, concat({"since its child ", system_.describe(child), " failed more than ",
+                                                rules.max_restarts, " times in its period, at last ", error.detail})});
     return;
   }
   const Duration delay = backoff(rules, annex.restarts.size());
@@ -149,9 +149,9 @@ void Worker::arm_stop_limit(Cell& cell, const Child& child, Duration more) {
   const MonoTime due = now_ + child.stop_limit + more;
   timer = timers_.arm(cell, due, Duration::zero(), [this, &cell, id = child.id, ends](Message*) {
     const bool starts = !ends && cell.annex->regroup.step == Step::beginning;
-    system_.platform.log.write(LogLevel::error, "actor " + system_.path(id) + " did not " +
-                                                    (starts ? "start" : "stop") + " within its limit; its supervisor " +
-                                                    system_.describe(cell.id) + " goes on without it");
+    system_.platform.log.write(LogLevel::error, concat({"actor ", system_.path(id), " did not ",
+                                                        starts ? "start" : "stop", " within its limit; its supervisor ",
+                                                        system_.describe(cell.id), " goes on without it"}));
     if (ends) {
       forget_child(cell, id);
       stop_next_child(cell);

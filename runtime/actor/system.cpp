@@ -1,5 +1,6 @@
 #include "runtime/actor/system.h"
 
+#include "platform/concat.h"
 #include "runtime/actor/spill.h"
 #include "runtime/actor/worker.h"
 
@@ -44,7 +45,7 @@ Result<ActorId> System::reserve(const SpawnOptions& options, std::uint32_t any) 
     index = first_actor_worker + next_worker.fetch_add(1, std::memory_order_relaxed) % share;
   }
   if (index >= workers.size()) {
-    return Error{ErrorCode::invalid_argument, "There is no worker " + std::to_string(index) + "."};
+    return Error{ErrorCode::invalid_argument, concat({"There is no worker ", index, "."})};
   }
   std::uint32_t name = 0;
   if (options.mailbox.when_full == WhenFull::spill &&
@@ -57,7 +58,8 @@ Result<ActorId> System::reserve(const SpawnOptions& options, std::uint32_t any) 
     if (!ref) return ref.error();
     name = ref->id().name_index() + 1;
     if (!directory.entry(ref->id()).name.node.empty()) {
-      return Error{ErrorCode::invalid_argument, "'" + options.name + "' names another node: actors are spawned here."};
+      return Error{ErrorCode::invalid_argument,
+                   concat({"'", options.name, "' names another node: actors are spawned here."})};
     }
   }
   auto id = workers[index]->reserve_slot(options.mailbox, name);
@@ -65,7 +67,7 @@ Result<ActorId> System::reserve(const SpawnOptions& options, std::uint32_t any) 
   std::uint64_t nobody = 0;
   if (!directory.entry(ActorId::named(name - 1)).local.compare_exchange_strong(nobody, id->bits())) {
     workers[index]->release_slot(id->slot());
-    return Error{ErrorCode::in_use, "An actor named '" + options.name + "' is there already."};
+    return Error{ErrorCode::in_use, concat({"An actor named '", options.name, "' is there already."})};
   }
   return id;
 }
@@ -85,20 +87,20 @@ std::string System::describe(ActorId id) {
   if (!id) return "nobody";
   if (id.is_named()) {
     const ActorName& name = directory.entry(id).name;
-    return name.node.empty() ? name.actor : name.node + "/" + name.actor;
+    return name.node.empty() ? name.actor : concat({name.node, "/", name.actor});
   }
   Cell* cell = id.worker() < workers.size() ? workers[id.worker()]->cell(id.slot()) : nullptr;
   if (cell != nullptr && cell->generation.load(std::memory_order_acquire) == id.generation()) {
     const std::uint32_t name = cell->name.load(std::memory_order_relaxed);
     if (name != 0) return directory.entry(ActorId::named(name - 1)).name.actor;
   }
-  return "#" + std::to_string(id.worker()) + "." + std::to_string(id.slot()) + "." + std::to_string(id.generation());
+  return concat({"#", id.worker(), ".", id.slot(), ".", id.generation()});
 }
 
 std::string System::path(ActorId id) {
   std::string path;
   for (std::size_t depth = 0; id && id != root && depth < limits::kPathDepth; ++depth) {
-    path = "/" + describe(id) + path;
+    path = concat({"/", describe(id), path});
     Cell* cell = id.is_named() || id.worker() >= workers.size() ? nullptr : workers[id.worker()]->cell(id.slot());
     if (cell == nullptr || cell->generation.load(std::memory_order_acquire) != id.generation()) break;
     id = ActorId::from_bits(cell->parent.load(std::memory_order_relaxed));

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "platform/function_ref.h"
 #include "platform/loop.h"
 #include "runtime/actor/cell.h"
 #include "runtime/actor/handler_times.h"
@@ -124,8 +125,7 @@ class Worker final : public Loop {
   void handle(Cell& cell, Message& message);
   using Handle = Result<void> (*)(ActorBase&, Message&);
   [[nodiscard]] static Handle find_handler(const Cell& cell, Message& message) noexcept;
-  template <class Body>
-  [[nodiscard]] Result<void> timed_turn(Cell& cell, Message& message, Body&& body);
+  [[nodiscard]] Result<void> timed_turn(Cell& cell, Message& message, FunctionRef<Result<void>()> body);
   void timed(Cell& cell, const Message& message, Duration took, Result<void>& handled);
   [[nodiscard]] bool is_timed(const Cell& cell) const noexcept {
     return cell.timed || system_.watched.load(std::memory_order_relaxed);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "platform/concat.h"
 #include "runtime/message/block.h"
 
 namespace pannier {
@@ -73,7 +74,7 @@ void Links::dial(Link& link) {
   ++counters_.dials;
   const auto channel = transport_.connect(link.dial->address, link.dial->key);
   if (!channel) {
-    port_->log(LogLevel::warning, "link to " + link.node + ": " + channel.error().text());
+    port_->log(LogLevel::warning, concat({"link to ", link.node, ": ", channel.error().text()}));
     dial_later(link);
     return;
   }
@@ -131,11 +132,12 @@ Result<void> Links::heard_hello(Link& link, const wire::Record& hello) {
   const std::string name{hello.first};
   if (!valid_name(name, limits::kNodeNameBytes) || name == own_name_) {
     ++counters_.refused;
-    return Error{ErrorCode::rejected, "the peer's name '" + name + "' is not one that another node may have"};
+    return Error{ErrorCode::rejected, concat({"the peer's name '", name, "' is not one that another node may have"})};
   }
   if ((link.dial != nullptr && name != link.dial->node) || !may_bear(link.peer, name)) {
     ++counters_.refused;
-    return Error{ErrorCode::permission, "the peer calls itself '" + name + "', which its key or address may not bear"};
+    return Error{ErrorCode::permission,
+                 concat({"the peer calls itself '", name, "', which its key or address may not bear"})};
   }
   if (Link* older = to(name); older != nullptr && older != &link) {
     drop(*older, Error{ErrorCode::closed, "replaced by a newer link"});
@@ -148,7 +150,7 @@ Result<void> Links::heard_hello(Link& link, const wire::Record& hello) {
   nodes_[name] = &link;
   ++counters_.ups;
   link.timer = port_->every(limits::kHeartbeatInterval, [this, &link] { beat(link); });
-  port_->log(LogLevel::info, "link to " + name + " is up");
+  port_->log(LogLevel::info, concat({"link to ", name, " is up"}));
   events_.on_link_up(link);
   return {};
 }
@@ -182,12 +184,12 @@ void Links::drop(Link& link, const Error& why) {
   link.out.clear();
   if (std::exchange(link.up, false)) {
     ++counters_.downs;
-    port_->log(LogLevel::info, "link to " + link.node + " is down: " + why.text());
+    port_->log(LogLevel::info, concat({"link to ", link.node, " is down: ", why.text()}));
     if (const auto found = nodes_.find(link.node); found != nodes_.end() && found->second == &link) nodes_.erase(found);
     events_.on_link_down(link);
   } else if (link.failures == 0 || link.dial == nullptr) {  // not once an attempt
-    port_->log(LogLevel::warning,
-               "link " + (link.node.empty() ? std::string{"from a stranger"} : "to " + link.node) + ": " + why.text());
+    const bool stranger = link.node.empty();
+    port_->log(LogLevel::warning, concat({"link ", stranger ? "from a stranger" : "to ", link.node, ": ", why.text()}));
   }
   if (link.dial != nullptr) {
     dial_later(link);

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "platform/function_ref.h"
 #include "runtime/actor/service.h"
 #include "runtime/link/link_options.h"
 #include "runtime/link/transport.h"
@@ -67,8 +68,7 @@ class Links final : public TransportEvents {
   [[nodiscard]] Link* by_id(std::uint64_t id) noexcept;
   /// Ends the link at the end of this step; a dialled one is dialled again.
   void cut(Link& link) { to_cut_.push_back(link.id); }
-  template <class Visit>
-  void each_up(Visit&& visit) {
+  void each_up(FunctionRef<void(Link&)> visit) {
     for (auto& [id, link] : links_) {
       if (link->up) visit(*link);
     }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "platform/concat.h"
+
 namespace pannier {
 
 namespace {
@@ -206,7 +208,7 @@ Result<void> Router::heard_tell(const Link& link, const wire::Record& record) {
   message->trace = record.trace;
   if ((record.flags & wire::kUrgent) != 0) message->urgency = Urgency::urgent;
   if (!record.second.empty()) {
-    const auto sender = system_.directory.name(link.node + "/" + std::string{record.second});
+    const auto sender = system_.directory.name(concat({link.node, "/", record.second}));
     if (sender) message->sender = sender->id();
   }
   if (!receiver || !port_->worker().send(std::move(message))) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "platform/concat.h"
 #include "runtime/limits.h"
 
 namespace pannier {
@@ -65,12 +66,12 @@ void TopicService::keep(std::string_view topic, const Publication& publication) 
   } else if (last_values_.size() < limits::kLastValues) {
     last_values_.emplace(std::string{topic}, publication);
   } else if (counters_.last_values_refused++ == 0) {
-    warn_("more than " + std::to_string(limits::kLastValues) + " topics keep a last value: no more are kept");
+    warn_(concat({"more than ", limits::kLastValues, " topics keep a last value: no more are kept"}));
   }
 }
 
 void TopicService::serve_last_values(std::string_view filter,
-                                     const std::function<void(std::string_view, const Publication&)>& to) {
+                                     FunctionRef<void(std::string_view, const Publication&)> to) {
   for (const auto& [topic, publication] : last_values_) {
     if (topic_matches(filter, topic)) to(topic, publication);
   }
@@ -104,7 +105,7 @@ void TopicService::ended(ActorId actor) {
 
 // --- Links -----------------------------------------------------------------------------------------------------------
 
-void TopicService::change_interest(const std::string& filter, const std::function<void(Interest&)>& change) {
+void TopicService::change_interest(const std::string& filter, FunctionRef<void(Interest&)> change) {
   Interest& interest = interests_[filter];
   const Interest before = interest;
   change(interest);

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "platform/function_ref.h"
 #include "runtime/actor/service.h"
 #include "runtime/link/links.h"
 #include "runtime/link/router_messages.h"
@@ -49,8 +50,8 @@ class TopicService {
   static constexpr SubscriberId kLinkBit = 1ULL << 63;  // an ActorId of an actor never has it
 
   void deliver(ActorId actor, const BlockRef& label, const Publication& publication);
-  void change_interest(const std::string& filter, const std::function<void(Interest&)>& change);
-  void serve_last_values(std::string_view filter, const std::function<void(std::string_view, const Publication&)>& to);
+  void change_interest(const std::string& filter, FunctionRef<void(Interest&)> change);
+  void serve_last_values(std::string_view filter, FunctionRef<void(std::string_view, const Publication&)> to);
   void keep(std::string_view topic, const Publication& publication);
 
   Links* links_;  // null on a node without transport

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "platform/concat.h"
 #include "runtime/limits.h"
 #include "runtime/link/router_messages.h"
 
@@ -21,16 +22,16 @@ std::string_view take_level(std::string_view& text, bool& more) noexcept {
 Result<void> check(std::string_view text, bool wildcards) {
   const auto wrong = [&](std::string_view rule) {
     return Error{ErrorCode::invalid_argument,
-                 "'" + std::string{text} + "' is no topic" + (wildcards ? " filter: " : ": ") + std::string{rule}};
+                 concat({"'", text, "' is no topic", wildcards ? " filter: " : ": ", rule})};
   };
   if (text.empty() || text.size() > limits::kTopicBytes) {
-    return wrong("1 to " + std::to_string(limits::kTopicBytes) + " bytes.");
+    return wrong(concat({"1 to ", limits::kTopicBytes, " bytes."}));
   }
   std::size_t levels = 0;
   std::string_view rest = text;
   for (bool more = true; more;) {
     const std::string_view level = take_level(rest, more);
-    if (++levels > limits::kTopicLevels) return wrong(std::to_string(limits::kTopicLevels) + " levels at most.");
+    if (++levels > limits::kTopicLevels) return wrong(concat({limits::kTopicLevels, " levels at most."}));
     if (level.find('\0') != std::string_view::npos) return wrong("no zero bytes.");
     if (level.find_first_of("+#") == std::string_view::npos) continue;
     if (!wildcards) return wrong("'+' and '#' are for subscriptions.");
@@ -119,12 +120,12 @@ std::size_t TopicTree::remove_all_from(Level& level, SubscriberId subscriber) {
   return removed;
 }
 
-void TopicTree::match(std::string_view topic, const std::function<void(SubscriberId, std::uint64_t)>& visit) const {
+void TopicTree::match(std::string_view topic, FunctionRef<void(SubscriberId, std::uint64_t)> visit) const {
   match_from(root_, topic, false, visit);
 }
 
 void TopicTree::match_from(const Level& level, std::string_view topic, bool at_end,
-                           const std::function<void(SubscriberId, std::uint64_t)>& visit) {
+                           FunctionRef<void(SubscriberId, std::uint64_t)> visit) {
   for (const Entry& entry : level.rest) visit(entry.subscriber, entry.tag);
   if (at_end) {
     for (const Entry& entry : level.here) visit(entry.subscriber, entry.tag);

@@ -1,13 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "platform/function_ref.h"
 #include "platform/result.h"
 
 namespace pannier {
@@ -28,8 +28,7 @@ class TopicTree {
   std::size_t remove_all(SubscriberId subscriber);
 
   /// Calls `visit` for every subscription that matches; a subscriber with several matching filters comes several times.
-  void match(std::string_view topic,
-             const std::function<void(SubscriberId subscriber, std::uint64_t tag)>& visit) const;
+  void match(std::string_view topic, FunctionRef<void(SubscriberId subscriber, std::uint64_t tag)> visit) const;
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
  private:
@@ -54,7 +53,7 @@ class TopicTree {
   static std::size_t remove_from(Level& level, std::string_view filter, SubscriberId subscriber);
   static std::size_t remove_all_from(Level& level, SubscriberId subscriber);
   static void match_from(const Level& level, std::string_view topic, bool at_end,
-                         const std::function<void(SubscriberId, std::uint64_t)>& visit);
+                         FunctionRef<void(SubscriberId, std::uint64_t)> visit);
 
   Level root_;
   std::size_t size_ = 0;

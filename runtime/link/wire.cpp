@@ -4,6 +4,8 @@
 #include <cstring>
 #include <string>
 
+#include "platform/concat.h"
+
 namespace pannier::wire {
 
 namespace {
@@ -79,9 +81,8 @@ Result<FrameReader> FrameReader::open(std::span<const std::byte> frame) {
     return Error{ErrorCode::malformed, "The peer's bytes are no frame of this protocol."};
   }
   if (const auto version = std::to_integer<unsigned>(frame[2]); version != kVersion) {
-    return Error{ErrorCode::unsupported, "The peer speaks protocol version " + std::to_string(version) +
-                                             ", this node version " + std::to_string(kVersion) +
-                                             ": bring the older one up to date."};
+    return Error{ErrorCode::unsupported, concat({"The peer speaks protocol version ", version, ", this node version ",
+                                                 kVersion, ": bring the older one up to date."})};
   }
   if (load<std::uint32_t>(frame.data() + 4) != frame.size()) {
     return Error{ErrorCode::malformed, "A frame's length does not fit its header."};
@@ -104,7 +105,7 @@ Result<Record> FrameReader::next() {
   Record record;
   const auto kind = std::to_integer<std::uint8_t>(at[4]);
   if (kind < static_cast<std::uint8_t>(Kind::hello) || kind > static_cast<std::uint8_t>(Kind::goodbye)) {
-    return Error{ErrorCode::malformed, "A record is of unknown kind " + std::to_string(kind) + "."};
+    return Error{ErrorCode::malformed, concat({"A record is of unknown kind ", kind, "."})};
   }
   record.kind = static_cast<Kind>(kind);
   record.flags = std::to_integer<std::uint8_t>(at[5]);

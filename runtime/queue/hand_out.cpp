@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "platform/concat.h"
 #include "runtime/queue/inbox.h"
 #include "runtime/queue/mutants.h"
 
@@ -51,8 +52,9 @@ bool Inbox::prepare(InboxLane& lane) {
     if (!parked.complete) return false;
     if (parked.first.size() >= limits::kParkedKeys) {
       if (!std::exchange(parked.told, true)) {
-        port_->log(LogLevel::error, "lane " + lane.name() + ": messages of " + std::to_string(limits::kParkedKeys) +
-                                        " keys are parked; nothing is handed out until some are redriven or purged");
+        port_->log(LogLevel::error,
+                   concat({"lane ", lane.name(), ": messages of ", limits::kParkedKeys,
+                           " keys are parked; nothing is handed out until some are redriven or purged"}));
       }
       answer_claimers(lane);
       return false;
@@ -74,7 +76,7 @@ void Inbox::scan_parked(InboxLane& lane) {
     return true;
   });
   if (!read) {
-    port_->log(LogLevel::error, "lane " + lane.name() + ": " + read.error().text());
+    port_->log(LogLevel::error, concat({"lane ", lane.name(), ": ", read.error().text()}));
     lane.dirty = false;
     port_->after(kStoreAgain, [&lane] { lane.dirty = true; });
   } else if (seen < limits::kReadBatchRows) {
@@ -101,7 +103,7 @@ void Inbox::load_some(InboxLane& lane) {
     return lane.has_room();
   });
   if (!done) {
-    port_->log(LogLevel::error, "lane " + lane.name() + ": " + done.error().text());
+    port_->log(LogLevel::error, concat({"lane ", lane.name(), ": ", done.error().text()}));
     port_->after(kStoreAgain, [&lane] { lane.dirty = true; });
   }
   if (done && read < limit && lane.has_room()) lane.committed = lane.loaded;  // read to the end
@@ -110,8 +112,7 @@ void Inbox::load_some(InboxLane& lane) {
 // --- Whose turn it is -----------------------------------------------------------------------------------------------
 
 /// Calls `each` for the rows that may be handed out, in order, until it answers false. What must not be is given up.
-template <class Each>
-void Inbox::for_each_due(InboxLane& lane, Each&& each) {
+void Inbox::for_each_due(InboxLane& lane, FunctionRef<bool(HeldRow&)> each) {
   const bool per_key = lane.options->ordering == Ordering::per_key && !is_mutant(Mutant::keys_not_ordered);
   std::unordered_set<std::string_view> blocked;
   for (HeldRow& row : lane.held) {
@@ -132,7 +133,7 @@ bool Inbox::give_up_unseen(InboxLane& lane, HeldRow& row) {
     const auto behind = lane.options->parking == Parking::key && !row.key.empty() ? lane.parked.first.find(row.key)
                                                                                   : lane.parked.first.end();
     if (behind != lane.parked.first.end() && row.id > behind->second) {
-      cause = "behind message " + std::to_string(behind->second) + " of its key, which is parked";
+      cause = concat({"behind message ", behind->second, " of its key, which is parked"});
     } else if (row.attempts > 0 && row.attempts >= lane.max_attempts()) {
       const auto suspect = suspects_.find({lane.id, row.sequence});
       used_up = suspect == suspects_.end() || !suspect->second;
@@ -145,7 +146,7 @@ bool Inbox::give_up_unseen(InboxLane& lane, HeldRow& row) {
                    : tolerant(store.mark(lane.id, row.sequence, {RowState::parked, row.attempts, cause, kNoMoment}));
   });
   if (!staged) {
-    port_->log(LogLevel::error, "lane " + lane.name() + ": " + staged.error().text());
+    port_->log(LogLevel::error, concat({"lane ", lane.name(), ": ", staged.error().text()}));
     pause(lane, row, kStoreAgain);
     return true;
   }

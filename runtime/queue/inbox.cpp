@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "platform/concat.h"
 #include "runtime/actor/directory.h"
 
 namespace pannier {
@@ -79,7 +80,7 @@ Result<InboxLane*> Inbox::known_lane(std::string_view name) {
   if (found != lanes_.end() && found->second->id != StreamId{}) return found->second.get();
   if (!valid_name(name, limits::kLaneNameBytes)) {
     return Error{ErrorCode::invalid_argument,
-                 "lane '" + std::string{name} + "': names are of a-z 0-9 . _ - only, 1 to 64 characters."};
+                 concat({"lane '", name, "': names are of a-z 0-9 . _ - only, 1 to 64 characters."})};
   }
   if (!options_.may_use(name)) return Error{ErrorCode::full, "this node uses too many names of lanes already."};
   InboxLane* made = nullptr;
@@ -217,8 +218,8 @@ Result<void> Inbox::consume(ActorId consumer, const Consume& request) {
   LaneConsumer* mine = target.consumer(consumer);
   if (mine == nullptr) {
     if (target.consumers.size() >= limits::kConsumers) {
-      return Error{ErrorCode::full, "lane '" + request.lane + "' has " + std::to_string(limits::kConsumers) +
-                                        " consumers already; let fewer actors share it."};
+      return Error{ErrorCode::full, concat({"lane '", request.lane, "' has ", limits::kConsumers,
+                                            " consumers already; let fewer actors share it."})};
     }
     target.consumers.push_back({consumer, {}});
     mine = &target.consumers.back();

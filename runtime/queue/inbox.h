@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "platform/function_ref.h"
 #include "runtime/actor/service.h"
 #include "runtime/link/router_messages.h"
 #include "runtime/queue/delivery.h"
@@ -140,8 +141,7 @@ class Inbox {
   [[nodiscard]] bool prepare(InboxLane& lane);
   void scan_parked(InboxLane& lane);
   void load_some(InboxLane& lane);
-  template <class Each>
-  void for_each_due(InboxLane& lane, Each&& each);
+  void for_each_due(InboxLane& lane, FunctionRef<bool(HeldRow&)> each);
   [[nodiscard]] bool give_up_unseen(InboxLane& lane, HeldRow& row);
   [[nodiscard]] bool on_trial();
   bool give(InboxLane& lane, HeldRow& row);

@@ -1,5 +1,6 @@
 // What people see of the inbox.
 
+#include "platform/concat.h"
 #include "runtime/queue/inbox.h"
 
 namespace pannier {
@@ -14,7 +15,7 @@ std::string Inbox::why_waiting(std::string_view name, const Row& row) const {
   if (found == lanes_.end() || !found->second->has_takers()) return "nobody consumes the lane";
   const InboxLane& lane = *found->second;
   if (held != nullptr && held->state == HeldRow::State::paused) {
-    return "tried again after a pause: " + std::string{row.cause};
+    return concat({"tried again after a pause: ", row.cause});
   }
   if (suspects_.contains({lane.id, row.sequence})) {
     return "it may have ended the process: it is tried alone, once nothing else is in anybody's hands";

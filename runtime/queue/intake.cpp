@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "platform/concat.h"
 #include "runtime/actor/directory.h"
 
 namespace pannier {
@@ -40,10 +41,10 @@ Result<void> Intake::check(const Batch& batch) {
   for (const Batch::Enqueue& message : batch.messages()) {
     if (!lanes_.may_use(message.lane)) return Error{ErrorCode::full, "a node uses at most 1,024 lanes"};
     if (!valid_name(message.lane, limits::kLaneNameBytes)) {
-      return wrong("enqueue: '" + message.lane + "' is no lane: 1 to 64 characters of a-z 0-9 . _ -");
+      return wrong(concat({"enqueue: '", message.lane, "' is no lane: 1 to 64 characters of a-z 0-9 . _ -"}));
     }
     if (!message.node.empty() && !valid_name(message.node, limits::kNodeNameBytes)) {
-      return wrong("enqueue: '" + message.node + "' is no node: 1 to 64 characters of a-z 0-9 . _ -");
+      return wrong(concat({"enqueue: '", message.node, "' is no node: 1 to 64 characters of a-z 0-9 . _ -"}));
     }
     if (message.key.size() > limits::kKeyBytes) return wrong("enqueue: a key has at most 255 bytes.");
     if (message.payload.bytes().size() > limits::kPayloadBytes) return wrong("enqueue: a payload has at most 256 KiB.");

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "platform/concat.h"
+
 namespace pannier {
 
 namespace {
@@ -43,7 +45,7 @@ void Kept::let_go(InboxLane& lane) {
   lane.age_timer = TimerId{};
   if (lane.options->keep.age <= Duration::zero()) return;
   if (auto trimmed = trim(lane); !trimmed) {
-    port_->log(LogLevel::error, "lane " + lane.name() + ": " + trimmed.error().text());
+    port_->log(LogLevel::error, concat({"lane ", lane.name(), ": ", trimmed.error().text()}));
     lane.age_timer = port_->after(kStoreAgain, [this, &lane] { let_go(lane); });
     return;
   }

@@ -1,12 +1,13 @@
 #include "runtime/queue/lane.h"
 
+#include "platform/concat.h"
 #include "runtime/actor/directory.h"
 
 namespace pannier {
 
 Result<void> check(const LaneOptions& lane) {
   const auto wrong = [&](const std::string& what) {
-    return Error{ErrorCode::invalid_argument, "lane '" + lane.name + "': " + what};
+    return Error{ErrorCode::invalid_argument, concat({"lane '", lane.name, "': ", what})};
   };
   if (!valid_name(lane.name, limits::kLaneNameBytes) ||
       (!lane.forward_to.empty() && !valid_name(lane.forward_to, limits::kNodeNameBytes))) {
@@ -19,8 +20,8 @@ Result<void> check(const LaneOptions& lane) {
   }
   if (lane.expiry < Duration::zero() || lane.keep.age < Duration::zero()) return wrong("a time is at least 0.");
   if (lane.eviction == Eviction::latest_per_key && lane.max_messages > limits::kLatestKeys) {
-    return wrong("latest_per_key keeps a table of its keys in memory: set max_messages to at most " +
-                 std::to_string(limits::kLatestKeys) + ".");
+    return wrong(concat({"latest_per_key keeps a table of its keys in memory: set max_messages to at most ",
+                         limits::kLatestKeys, "."}));
   }
   return {};
 }

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "platform/function_ref.h"
 #include "platform/result.h"
 #include "runtime/limits.h"
 #include "runtime/queue/backoff.h"
@@ -110,9 +111,8 @@ class Lanes {
   [[nodiscard]] LaneCounters& count(std::string_view name);
   /// From now on. What waits already stays, and keeps the expiry that it has. `options` passed check().
   void set(LaneOptions options);
-  /// `look(options, counters)` for each, in no order.
-  template <class Look>
-  void each(Look&& look) const {
+  /// In no order.
+  void each(FunctionRef<void(const LaneOptions&, const LaneCounters&)> look) const {
     for (const auto& [name, lane] : lanes_) look(lane.options, lane.counters);
   }
 

@@ -25,8 +25,7 @@ Row MemoryStore::row_of(StreamId stream, RowState state, Sequence sequence, cons
           .cause = kept.cause};
 }
 
-Result<void> MemoryStore::read(StreamId id, RowState state, Sequence after, std::size_t limit,
-                               const RowVisitor& visit) {
+Result<void> MemoryStore::read(StreamId id, RowState state, Sequence after, std::size_t limit, RowVisitor visit) {
   KeptStream* stream = find_stream(id);
   if (stream == nullptr) return {};
   const Rows& rows = (*stream)[state];
@@ -36,7 +35,7 @@ Result<void> MemoryStore::read(StreamId id, RowState state, Sequence after, std:
   return {};
 }
 
-Result<bool> MemoryStore::find(Sequence id, const RowVisitor& visit) {
+Result<bool> MemoryStore::find(Sequence id, RowVisitor visit) {
   for (const auto& stream : streams_) {
     for (const RowState state : kAllRowStates) {
       for (const auto& [sequence, kept] : (*stream)[state]) {
@@ -50,7 +49,7 @@ Result<bool> MemoryStore::find(Sequence id, const RowVisitor& visit) {
   return false;
 }
 
-Result<void> MemoryStore::read_due(StoreTime now, std::size_t limit, const RowVisitor& visit) {
+Result<void> MemoryStore::read_due(StoreTime now, std::size_t limit, RowVisitor visit) {
   std::vector<Row> due;
   for (const auto& stream : streams_) {
     for (const auto& [sequence, kept] : (*stream)[RowState::delayed]) {
@@ -109,14 +108,14 @@ Result<Sequence> MemoryStore::token(StreamId stream, std::string_view token, Sto
   return found == tokens_.end() || found->second.expires_at <= now ? 0 : found->second.sequence;
 }
 
-Result<void> MemoryStore::read_state(std::string_view prefix, const StateVisitor& visit) {
+Result<void> MemoryStore::read_state(std::string_view prefix, StateVisitor visit) {
   for (auto at = state_.lower_bound(prefix); at != state_.end() && at->first.starts_with(prefix); ++at) {
     if (!visit(at->first, at->second)) break;
   }
   return {};
 }
 
-Result<void> MemoryStore::query(const SqlStatement& /*statement*/, const SqlVisitor& /*visit*/) {
+Result<void> MemoryStore::query(const SqlStatement& /*statement*/, SqlVisitor /*visit*/) {
   return Error{ErrorCode::unsupported, "A store in memory knows no SQL; give the node an SQLite store."};
 }
 

@@ -53,9 +53,9 @@ class MemoryStore final : public Store {
   [[nodiscard]] Result<void> erase_tokens(StoreTime now, std::size_t limit) override;
   [[nodiscard]] Result<void> execute(const SqlStatement& statement) override;
   [[nodiscard]] Result<void> read(StreamId stream, RowState state, Sequence after, std::size_t limit,
-                                  const RowVisitor& visit) override;
-  [[nodiscard]] Result<bool> find(Sequence id, const RowVisitor& visit) override;
-  [[nodiscard]] Result<void> read_due(StoreTime now, std::size_t limit, const RowVisitor& visit) override;
+                                  RowVisitor visit) override;
+  [[nodiscard]] Result<bool> find(Sequence id, RowVisitor visit) override;
+  [[nodiscard]] Result<void> read_due(StoreTime now, std::size_t limit, RowVisitor visit) override;
   [[nodiscard]] Result<std::optional<StoreTime>> next_due() override;
   [[nodiscard]] Result<std::vector<Stream>> streams() override;
   [[nodiscard]] const Stream* stream(StreamId id) const noexcept override;
@@ -64,8 +64,8 @@ class MemoryStore final : public Store {
   [[nodiscard]] Result<std::vector<Cursor>> cursors() override;
   [[nodiscard]] Result<std::optional<ClockAnchor>> anchor() override { return anchor_; }
   [[nodiscard]] Result<Sequence> token(StreamId stream, std::string_view token, StoreTime now) override;
-  [[nodiscard]] Result<void> read_state(std::string_view prefix, const StateVisitor& visit) override;
-  [[nodiscard]] Result<void> query(const SqlStatement& statement, const SqlVisitor& visit) override;
+  [[nodiscard]] Result<void> read_state(std::string_view prefix, StateVisitor visit) override;
+  [[nodiscard]] Result<void> query(const SqlStatement& statement, SqlVisitor visit) override;
   [[nodiscard]] bool claim(StreamId stream, Sequence sequence) noexcept override;
   void release(StreamId stream, Sequence sequence) noexcept override { claims_.erase({stream, sequence}); }
   [[nodiscard]] std::vector<Claim> take_claims() override;

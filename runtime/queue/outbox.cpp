@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "platform/concat.h"
 #include "runtime/queue/mutants.h"
 
 namespace pannier {
@@ -227,7 +228,7 @@ bool Outbox::send_some(Route& route, OutStream& stream) {
     return has_room(route, stream);
   });
   if (!done) {
-    port_->log(LogLevel::error, "outbox to " + stream.node + ": " + done.error().text());
+    port_->log(LogLevel::error, concat({"outbox to ", stream.node, ": ", done.error().text()}));
     port_->after(kReadAgain, [&route] { route.dirty = true; });
   }
   // Read to the end: from here on new rows go straight from memory.
@@ -306,7 +307,7 @@ void Outbox::refused(Route& route, OutStream& stream, const StreamAck& ack) {
     auto parked = group_.change([&](Store& store) {
       return store.mark(stream.id, row,
                         {RowState::parked, stream.refusals,
-                         "refused by " + stream.node + ": " + std::string{to_string(ack.cause)}, kNoMoment});
+                         concat({"refused by ", stream.node, ": ", to_string(ack.cause)}), kNoMoment});
     });
     if (parked) {
       ++stream.counters->parked;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "runtime/limits.h"
 
@@ -28,14 +29,15 @@ Result<Parked::Choice> Parked::choose(const ParkedSelection& selection, bool rea
     if (!read) return read.error();
     if (choice.more) break;
   }
-  std::stable_sort(choice.rows.begin(), choice.rows.end(),
-                   [](const Chosen& left, const Chosen& right) { return left.id < right.id; });
+  std::sort(choice.rows.begin(), choice.rows.end(), [](const Chosen& left, const Chosen& right) {
+    return std::pair{left.id, left.sequence} < std::pair{right.id, right.sequence};
+  });
   return choice;
 }
 
-template <class Change>
 Result<ParkedAnswer> Parked::apply(const ParkedSelection& selection, bool readable,
-                                   std::uint64_t LaneCounters::*counter, Change&& change) {
+                                   std::uint64_t LaneCounters::*counter,
+                                   FunctionRef<Result<void>(Store&, const Chosen&)> change) {
   const auto choice = choose(selection, readable);
   if (!choice) return choice.error();
   if (choice->rows.empty()) {

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "platform/function_ref.h"
 #include "runtime/queue/boxes.h"
 #include "runtime/queue/consuming.h"
 #include "runtime/queue/group.h"
@@ -32,9 +33,9 @@ class Parked {
     bool more = false;
   };
   [[nodiscard]] Result<Choice> choose(const ParkedSelection& selection, bool readable);
-  template <class Change>
   [[nodiscard]] Result<ParkedAnswer> apply(const ParkedSelection& selection, bool readable,
-                                           std::uint64_t LaneCounters::*counter, Change&& change);
+                                           std::uint64_t LaneCounters::*counter,
+                                           FunctionRef<Result<void>(Store&, const Chosen&)> change);
 
   Store& store_;
   Group& group_;

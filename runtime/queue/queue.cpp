@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "platform/concat.h"
 #include "runtime/actor/directory.h"
 #include "runtime/queue/mutants.h"
 
@@ -90,13 +91,14 @@ Result<void> Queue::handle(Message& message) {
     outbox_.acknowledged(*ack);
   } else if (Consume* consume = nullptr; is(consume)) {
     if (auto taken = inbox_.consume(message.sender, *consume); !taken) {
-      port_->log(LogLevel::error, system_.describe(message.sender) + " cannot consume: " + taken.error().text());
+      port_->log(LogLevel::error,
+                 concat({system_.describe(message.sender), " cannot consume: ", taken.error().text()}));
     }
   } else if (ClaimRows* claim = nullptr; is(claim)) {
     if (auto taken = inbox_.claim(message, *claim); !taken) port_->worker().reply_error(message, taken.error());
   } else if (ReplayLane* replay = nullptr; is(replay)) {
     if (auto taken = inbox_.replay(message.sender, *replay); !taken) {
-      port_->log(LogLevel::error, system_.describe(message.sender) + " cannot replay: " + taken.error().text());
+      port_->log(LogLevel::error, concat({system_.describe(message.sender), " cannot replay: ", taken.error().text()}));
     }
   } else if (Ended* ended = nullptr; is(ended)) {
     inbox_.ended(ended->actor);

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
+#include "platform/function_ref.h"
 #include "runtime/actor/service.h"
 #include "runtime/queue/boxes.h"
 #include "runtime/queue/delayed.h"
@@ -61,9 +61,8 @@ class Queue final : public Service {
 
   [[nodiscard]] RowStatus status_of(const Stream& stream, const Row& row, std::uint64_t position) const;
   /// Shows `see` the rows that are `wanted`, until it has seen enough.
-  [[nodiscard]] Result<void> look_through(const Stream& stream, RowState state,
-                                          const std::function<bool(RowStatus)>& see,
-                                          const std::function<bool(const Row&)>& wanted);
+  [[nodiscard]] Result<void> look_through(const Stream& stream, RowState state, FunctionRef<bool(RowStatus)> see,
+                                          FunctionRef<bool(const Row&)> wanted);
 
   // --- The commit
   /// Whether the open group may wait for company a little longer.

@@ -152,8 +152,8 @@ RowStatus Queue::status_of(const Stream& stream, const Row& row, std::uint64_t p
   return status;
 }
 
-Result<void> Queue::look_through(const Stream& stream, RowState state, const std::function<bool(RowStatus)>& see,
-                                 const std::function<bool(const Row&)>& wanted) {
+Result<void> Queue::look_through(const Stream& stream, RowState state, FunctionRef<bool(RowStatus)> see,
+                                 FunctionRef<bool(const Row&)> wanted) {
   std::uint64_t position = 0;
   return store_.read(stream.id, state, 0, limits::kLookRows, [&](const Row& row) {
     const bool more = !wanted(row) || see(status_of(stream, row, position));

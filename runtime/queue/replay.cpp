@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "platform/concat.h"
 #include "runtime/actor/directory.h"
 
 namespace pannier {
@@ -46,17 +47,17 @@ Result<Sequence> Readers::start_of(InboxLane& lane, const Replay& from) {
 Result<void> Readers::attach(InboxLane& lane, ActorId actor, const ReplayOptions& options) {
   if (!valid_name(options.reader, limits::kLaneNameBytes)) {
     return Error{ErrorCode::invalid_argument,
-                 "'" + options.reader + "' is no name of a reader: 1 to 64 characters of a-z 0-9 . _ -"};
+                 concat({"'", options.reader, "' is no name of a reader: 1 to 64 characters of a-z 0-9 . _ -"})};
   }
   const auto found = readers_.find({&lane, options.reader});
   const bool known = found != readers_.end();
   if (known && found->second->actor && found->second->actor != actor) {
-    return Error{ErrorCode::in_use, "reader '" + options.reader + "' of lane '" + lane.name() + "' is read by " +
-                                        port_->system().describe(found->second->actor)};
+    return Error{ErrorCode::in_use, concat({"reader '", options.reader, "' of lane '", lane.name(), "' is read by ",
+                                            port_->system().describe(found->second->actor)})};
   }
   if (!known && readers_.size() >= limits::kCursors) {
-    return Error{ErrorCode::full, "this node knows " + std::to_string(limits::kCursors) +
-                                      " readers already; forget some (forget_reader)."};
+    return Error{ErrorCode::full,
+                 concat({"this node knows ", limits::kCursors, " readers already; forget some (forget_reader)."})};
   }
   std::optional<Sequence> start;
   if (!known || options.anew) {
@@ -127,7 +128,7 @@ void Readers::feed() {
     if (!reader.actor || reader.lane->id == StreamId{} || !std::exchange(reader.dirty, false)) continue;
     if (auto loaded = load_some(reader); !loaded) {
       port_->log(LogLevel::error,
-                 "reader " + reader.name + " of lane " + reader.lane->name() + ": " + loaded.error().text());
+                 concat({"reader ", reader.name, " of lane ", reader.lane->name(), ": ", loaded.error().text()}));
       port_->after(kAgain, [this, key = name] {
         if (const auto found = readers_.find(key); found != readers_.end()) found->second->dirty = true;
       });
@@ -243,8 +244,8 @@ void Readers::settled(Reader& reader, const Word& word, const Result<void>& fate
   }
   if (word.passed_over) {
     ++reader.passed_over;
-    port_->log(LogLevel::warning, "reader " + reader.name + " of lane " + reader.lane->name() +
-                                      " passed over message " + std::to_string(word.sequence) + ": " + word.cause);
+    port_->log(LogLevel::warning, concat({"reader ", reader.name, " of lane ", reader.lane->name(),
+                                          " passed over message ", word.sequence, ": ", word.cause}));
   }
   if (held != nullptr) held->state = Held::State::done;
   reader.cursor = std::max(reader.cursor, word.through);
@@ -292,9 +293,9 @@ void Readers::after_trim(InboxLane& lane, Unread unread) {
       const auto found = readers_.find({&lane, who});
       if (found == readers_.end()) continue;
       ++found->second->gaps;
-      port_->log(LogLevel::warning, "reader " + who + " of lane " + lane.name() + " has not read message " +
-                                        std::to_string(sequence) +
-                                        ", which is no longer kept; it goes on with the oldest that is");
+      port_->log(LogLevel::warning,
+                 concat({"reader ", who, " of lane ", lane.name(), " has not read message ", sequence,
+                         ", which is no longer kept; it goes on with the oldest that is"}));
     }
   });
 }

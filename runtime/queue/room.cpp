@@ -1,6 +1,7 @@
 #include "runtime/queue/room.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace pannier {
@@ -100,8 +101,7 @@ Result<bool> Room::erase(const Stream& stream, Sequence sequence) {
   return true;
 }
 
-template <class Enough>
-Result<bool> Room::evict(StreamId id, Enough&& enough) {
+Result<bool> Room::evict(StreamId id, FunctionRef<bool()> enough) {
   const Stream* found = store_.stream(id);
   if (found == nullptr) return false;
   const Stream stream = *found;
@@ -146,8 +146,9 @@ Result<bool> Room::make_in_node(const LaneOptions& lane, std::size_t bytes) {
     const std::uint32_t priority = lanes_[each.lane].priority;
     if (priority < lane.priority && each[RowState::ready].messages > 0) lower.push_back({priority, each.id});
   }
-  std::stable_sort(lower.begin(), lower.end(),
-                   [](const Lower& left, const Lower& right) { return left.priority < right.priority; });
+  std::sort(lower.begin(), lower.end(), [](const Lower& left, const Lower& right) {
+    return std::pair{left.priority, left.stream} < std::pair{right.priority, right.stream};
+  });
   for (const Lower& each : lower) {
     const auto made = evict(each.stream, [&] { return node_fits(bytes); });
     if (!made || *made) return made;

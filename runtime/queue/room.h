@@ -4,6 +4,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "platform/function_ref.h"
 #include "runtime/queue/boxes.h"
 #include "runtime/queue/expiry.h"
 #include "runtime/queue/group.h"
@@ -38,8 +39,7 @@ class Room {
   [[nodiscard]] Result<void> replace(StreamId stream, std::string_view key);
   [[nodiscard]] Result<Latest*> latest_of(StreamId stream);
   /// Erases the oldest of a stream until `enough()`. False where the rest cannot be given up.
-  template <class Enough>
-  [[nodiscard]] Result<bool> evict(StreamId stream, Enough&& enough);
+  [[nodiscard]] Result<bool> evict(StreamId stream, FunctionRef<bool()> enough);
   [[nodiscard]] Result<bool> erase(const Stream& stream, Sequence sequence);
   [[nodiscard]] std::uint64_t all_bytes() const;
   [[nodiscard]] bool node_fits(std::size_t bytes) const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "platform/concat.h"
 #include "runtime/queue/inbox.h"
 
 namespace pannier {
@@ -10,9 +11,7 @@ namespace {
 /// After a group failed: what was said of a delivery is not stored, and it is delivered again, as after a crash.
 constexpr Duration kAfterFailure = std::chrono::milliseconds{200};
 
-std::string in_ms(Duration span) {
-  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(span).count()) + " ms";
-}
+auto in_ms(Duration span) { return std::chrono::duration_cast<std::chrono::milliseconds>(span).count(); }
 }  // namespace
 
 Result<void> Inbox::settle(const Settle& settle) {
@@ -61,9 +60,8 @@ void Inbox::settled(InboxLane& lane, HeldRow& row, Word& word, const Result<void
     lane.forget(row.sequence);
   } else if (word.give_up) {
     ++lane.counters->parked;
-    port_->log(LogLevel::warning, "lane " + lane.name() + ": parked message " + std::to_string(row.id) + " of key '" +
-                                      row.key + "' after " + std::to_string(word.attempts) +
-                                      " attempts: " + word.cause);
+    port_->log(LogLevel::warning, concat({"lane ", lane.name(), ": parked message ", row.id, " of key '", row.key,
+                                          "' after ", word.attempts, " attempts: ", word.cause}));
     note_parked(lane, row);
     lane.forget(row.sequence);
   } else {
@@ -86,8 +84,9 @@ void Inbox::timed_out(std::uint64_t delivery) {
   if (found == deliveries_.end()) return;
   InboxLane& lane = *found->second.lane;
   const Duration took = port_->now() - found->second.since;
-  if (auto staged = settle({delivery, Outcome::retry, {}, "not settled within " + in_ms(took), {}}); !staged) {
-    port_->log(LogLevel::error, "lane " + lane.name() + ": " + staged.error().text());
+  if (auto staged = settle({delivery, Outcome::retry, {}, concat({"not settled within ", in_ms(took), " ms"}), {}});
+      !staged) {
+    port_->log(LogLevel::error, concat({"lane ", lane.name(), ": ", staged.error().text()}));
     port_->after(kAfterFailure, [this, delivery] { timed_out(delivery); });
     return;
   }

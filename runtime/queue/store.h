@@ -2,13 +2,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "platform/function_ref.h"
 #include "platform/result.h"
 #include "runtime/queue/row.h"
 
@@ -110,15 +110,15 @@ class Store {
   /// Return false to stop the visit early. A visitor must not call the store. A row whose checksum does not
   /// hold is not shown: it is counted in counters().corrupt_rows and moved aside where that can be done; an
   /// empty stand-in in state parked tells of it.
-  using RowVisitor = std::function<bool(const Row&)>;
+  using RowVisitor = FunctionRef<bool(const Row&)>;
   /// Rows of `stream` in state `state` with a sequence above `after`, in order, at most `limit`. Constant
   /// memory.
   [[nodiscard]] virtual Result<void> read(StreamId stream, RowState state, Sequence after, std::size_t limit,
-                                          const RowVisitor& visit) = 0;
+                                          RowVisitor visit) = 0;
   /// The row known by `id` (Row::id), in whatever stream and state. False: there is none.
-  [[nodiscard]] virtual Result<bool> find(Sequence id, const RowVisitor& visit) = 0;
+  [[nodiscard]] virtual Result<bool> find(Sequence id, RowVisitor visit) = 0;
   /// Delayed rows whose moment is at or before `now`, the earliest first, at most `limit`.
-  [[nodiscard]] virtual Result<void> read_due(StoreTime now, std::size_t limit, const RowVisitor& visit) = 0;
+  [[nodiscard]] virtual Result<void> read_due(StoreTime now, std::size_t limit, RowVisitor visit) = 0;
   /// The earliest moment of a delayed row; nothing where none is delayed.
   [[nodiscard]] virtual Result<std::optional<StoreTime>> next_due() = 0;
   [[nodiscard]] virtual Result<std::vector<Stream>> streams() = 0;
@@ -132,13 +132,13 @@ class Store {
   [[nodiscard]] virtual Result<std::optional<ClockAnchor>> anchor() = 0;
   /// The number that a token was noted with; 0: not known, or expired at `now`.
   [[nodiscard]] virtual Result<Sequence> token(StreamId stream, std::string_view token, StoreTime now) = 0;
-  using StateVisitor = std::function<bool(std::string_view key, std::span<const std::byte> value)>;
+  using StateVisitor = FunctionRef<bool(std::string_view key, std::span<const std::byte> value)>;
   /// Keys that start with `prefix`, in byte order.
-  [[nodiscard]] virtual Result<void> read_state(std::string_view prefix, const StateVisitor& visit) = 0;
+  [[nodiscard]] virtual Result<void> read_state(std::string_view prefix, StateVisitor visit) = 0;
   /// Values of one row, borrowed for the visit.
-  using SqlVisitor = std::function<bool(std::span<const SqlValue> row)>;
+  using SqlVisitor = FunctionRef<bool(std::span<const SqlValue> row)>;
   /// Reads with one SELECT, the application's tables and these alone. rejected with SQLite's text; unsupported.
-  [[nodiscard]] virtual Result<void> query(const SqlStatement& statement, const SqlVisitor& visit) = 0;
+  [[nodiscard]] virtual Result<void> query(const SqlStatement& statement, SqlVisitor visit) = 0;
 
   // --- Claims: which rows are in somebody's hands
   // ---------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "platform/concat.h"
 #include "runtime/limits.h"
 
 namespace pannier::store_checks {
@@ -9,9 +10,8 @@ namespace {
 
 Result<void> at_most(const char* part, std::size_t size, std::size_t limit) {
   if (size <= limit) return {};
-  return Error{ErrorCode::invalid_argument, std::string("The ") + part + " has " + std::to_string(size) +
-                                                " bytes, at most " + std::to_string(limit) +
-                                                " are stored; shorten it."};
+  return Error{ErrorCode::invalid_argument,
+               concat({"The ", part, " has ", size, " bytes, at most ", limit, " are stored; shorten it."})};
 }
 
 }  // namespace
@@ -42,8 +42,8 @@ Result<void> cursor(const Cursor& cursor) {
 Result<void> token(std::string_view token) { return at_most("idempotency token", token.size(), limits::kTokenBytes); }
 
 Error too_many_tokens() {
-  return {ErrorCode::full, "This store remembers " + std::to_string(limits::kTokens) +
-                               " idempotency tokens already; wait until some expire, or let them expire sooner."};
+  return {ErrorCode::full, concat({"This store remembers ", limits::kTokens,
+                                   " idempotency tokens already; wait until some expire, or let them expire sooner."})};
 }
 
 Result<void> state(std::string_view key, std::span<const std::byte> value) {

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "platform/concat.h"
+
 namespace pannier::inproc {
 namespace {
 
@@ -101,7 +103,7 @@ Result<std::string> InprocTransport::listen(std::string_view address) {
   const std::lock_guard lock{exchange_.mutex};
   if (*name == "inproc://*") name = "inproc://listener-" + std::to_string(exchange_.next_name++);
   if (!exchange_.listeners.try_emplace(*name, endpoint_).second) {
-    return Error{ErrorCode::in_use, "Somebody listens at " + *name + " already; choose another name."};
+    return Error{ErrorCode::in_use, concat({"Somebody listens at ", *name, " already; choose another name."})};
   }
   return name;
 }
@@ -120,7 +122,8 @@ Result<ChannelId> InprocTransport::connect(std::string_view address, const std::
 
   const auto listener = exchange_.listeners.find(*name);
   if (listener == exchange_.listeners.end()) {
-    endpoint_->post({Event::Kind::closed, ours, {}, {ErrorCode::unreachable, "Nobody listens at " + *name + "."}});
+    endpoint_->post(
+        {Event::Kind::closed, ours, {}, {ErrorCode::unreachable, concat({"Nobody listens at ", *name, "."})}});
     return ours->id;
   }
   if (listener->second->halves >= limits::kLinks) {
@@ -140,8 +143,8 @@ Result<ChannelId> InprocTransport::connect(std::string_view address, const std::
 
 Result<void> InprocTransport::send(ChannelId channel, std::span<const std::byte> frame) {
   if (frame.size() > limits::kFrameBytes) {
-    return Error{ErrorCode::invalid_argument, "A frame of " + std::to_string(frame.size()) + " bytes is over the " +
-                                                  std::to_string(limits::kFrameBytes) + " that a link carries."};
+    return Error{ErrorCode::invalid_argument, concat({"A frame of ", frame.size(), " bytes is over the ",
+                                                      limits::kFrameBytes, " that a link carries."})};
   }
   const auto found = channels_.find(channel);
   if (found == channels_.end()) return ErrorCode::closed;

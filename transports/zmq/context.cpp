@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "platform/concat.h"
 #include "transports/zmq/context_state.h"
 #include "transports/zmq/keys.h"
 
@@ -34,7 +35,7 @@ Result<void> ContextState::join(ZapMember& member) {
       handler_.emplace(std::move(handler));
     } catch (const ::zmq::error_t& error) {
       return Error{error.num() == EADDRINUSE ? ErrorCode::in_use : ErrorCode::full,
-                   std::string{"Cannot open the ZAP handler: "} + error.what() + "."};
+                   concat({"Cannot open the ZAP handler: ", error.what(), "."})};
     }
   }
   members_.push_back(&member);

@@ -1,5 +1,6 @@
 #include <cerrno>
 
+#include "platform/concat.h"
 #include "platform/posix/system_clock.h"
 #include "transports/zmq/channels.h"
 
@@ -59,8 +60,8 @@ void DialledChannel::read_monitor(TransportEvents& events) {
         break;
       default:  // Disconnected, or a dial that nobody took, or no monitor any more.
         if (!cause_) {
-          cause_ = open_ ? Error{ErrorCode::closed, "The connection to " + address_ + " ended."}
-                         : Error{ErrorCode::unreachable, "Nobody answers at " + address_ + "."};
+          cause_ = open_ ? Error{ErrorCode::closed, concat({"The connection to ", address_, " ended."})}
+                         : Error{ErrorCode::unreachable, concat({"Nobody answers at ", address_, "."})};
         }
         lost_ = true;
         break;

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <optional>
 
+#include "platform/concat.h"
 #include "platform/files.h"
 
 namespace pannier::zmq {
@@ -29,7 +30,7 @@ std::string_view trimmed(std::string_view text) {
 }
 
 Error bad_line(const std::string& path, std::size_t line, const std::string& what) {
-  return {ErrorCode::malformed, path + ":" + std::to_string(line) + ": " + what};
+  return {ErrorCode::malformed, concat({path, ":", line, ": ", what})};
 }
 
 }  // namespace
@@ -136,12 +137,12 @@ Result<KeyPair> load_key_pair(const std::string& path) {
       return bad_line(path, number, "expected `public = <key>` or `secret = <key>`.");
     const std::string_view name = trimmed(line.substr(0, equals));
     if (name != "public" && name != "secret") {
-      return bad_line(path, number, "unknown name \"" + std::string{name} + "\"; there are public and secret.");
+      return bad_line(path, number, concat({"unknown name \"", name, "\"; there are public and secret."}));
     }
     Result<PublicKey> key = parse_z85(trimmed(line.substr(equals + 1)));
     if (!key) return bad_line(path, number, key.error().detail);
     std::optional<PublicKey>& place = name == "public" ? public_key : secret_key;
-    if (place) return bad_line(path, number, "\"" + std::string{name} + "\" stands here twice.");
+    if (place) return bad_line(path, number, concat({"\"", name, "\" stands here twice."}));
     place = *key;
     if (name == "public") public_line = number;
   }
@@ -157,7 +158,7 @@ Result<KeyPair> load_key_pair(const std::string& path) {
 }
 
 Result<void> save_key_pair(const std::string& path, const KeyPair& keys) {
-  std::string content = "public = " + to_z85(keys.public_key) + "\nsecret = " + to_z85(keys.secret_key) + "\n";
+  std::string content = concat({"public = ", to_z85(keys.public_key), "\nsecret = ", to_z85(keys.secret_key), "\n"});
   Result<void> written = write_private_file(path, content);
   wipe(content.data(), content.size());
   return written;

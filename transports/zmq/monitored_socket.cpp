@@ -3,6 +3,8 @@
 #include <cstring>
 #include <utility>
 
+#include "platform/concat.h"
+
 namespace pannier::zmq {
 namespace {
 
@@ -62,8 +64,8 @@ Result<MonitoredSocket> MonitoredSocket::make(ContextState& context, bool server
     monitor.connect(name);
     return MonitoredSocket{std::move(socket), std::move(monitor)};
   } catch (const ::zmq::error_t& error) {
-    return Error{ErrorCode::full, std::string{"Cannot open a ZeroMQ socket: "} + error.what() +
-                                      "; raise `ulimit -n` or the context's max_sockets."};
+    return Error{ErrorCode::full, concat({"Cannot open a ZeroMQ socket: ", error.what(),
+                                          "; raise `ulimit -n` or the context's max_sockets."})};
   }
 }
 

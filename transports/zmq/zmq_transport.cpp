@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "platform/concat.h"
 #include "platform/posix/event_wakeup.h"
 #include "platform/posix/local_socket.h"
 #include "platform/posix/system_clock.h"
@@ -31,12 +32,15 @@ Result<void> check_address(std::string_view address) {
 
 Error bind_error(const std::string& address, int cause) {
   switch (cause) {
-    case EADDRINUSE: return {ErrorCode::in_use, "Somebody listens at " + address + " already; choose another address."};
+    case EADDRINUSE:
+      return {ErrorCode::in_use, concat({"Somebody listens at ", address, " already; choose another address."})};
     case EACCES:
-    case EPERM: return {ErrorCode::permission, "Not allowed to listen at " + address + "."};
+    case EPERM: return {ErrorCode::permission, concat({"Not allowed to listen at ", address, "."})};
     case EMFILE:
-    case ENFILE: return {ErrorCode::full, "No descriptor is left to listen at " + address + "; raise `ulimit -n`."};
-    default: return {ErrorCode::invalid_argument, "Cannot listen at " + address + ": " + zmq_strerror(cause) + "."};
+    case ENFILE:
+      return {ErrorCode::full, concat({"No descriptor is left to listen at ", address, "; raise `ulimit -n`."})};
+    default:
+      return {ErrorCode::invalid_argument, concat({"Cannot listen at ", address, ": ", zmq_strerror(cause), "."})};
   }
 }
 
@@ -48,7 +52,7 @@ struct ZmqTransport::State final : Wakeup {
         options(std::move(the_options)),
         access(options.allowed_keys),
         shared{context, options, access},
-        member{"pannier." + std::to_string(context.next_name.fetch_add(1)), &access, this} {}
+        member{concat({"pannier.", context.next_name.fetch_add(1)}), &access, this} {}
   ~State() override {
     listeners.clear();
     channels.clear();
@@ -150,7 +154,7 @@ Result<std::string> ZmqTransport::listen(std::string_view address) {
     if (zmq_setsockopt(handle, ZMQ_CURVE_SERVER, &on, sizeof on) != 0 ||
         zmq_setsockopt(handle, ZMQ_CURVE_SECRETKEY, secret.data(), secret.size()) != 0 ||
         zmq_setsockopt(handle, ZMQ_ZAP_DOMAIN, domain.data(), domain.size()) != 0) {
-      return Error{ErrorCode::unsupported, std::string{"Cannot set up CURVE: "} + zmq_strerror(zmq_errno()) + "."};
+      return Error{ErrorCode::unsupported, concat({"Cannot set up CURVE: ", zmq_strerror(zmq_errno()), "."})};
     }
   }
   if (zmq_bind(socket->socket().handle(), text.c_str()) != 0) return bind_error(text, zmq_errno());
@@ -167,7 +171,7 @@ Result<ChannelId> ZmqTransport::connect(std::string_view address, const std::opt
   if (Result<void> checked = check_address(address); !checked) return checked.error();
   const std::string text{address};
   if (state_->shared.encrypted() && !peer_key) {
-    return Error{ErrorCode::invalid_argument, "The public key of " + text + " is needed to dial it."};
+    return Error{ErrorCode::invalid_argument, concat({"The public key of ", text, " is needed to dial it."})};
   }
   if (state_->shared.open_channels >= limits::kLinks) return ErrorCode::full;
   Result<MonitoredSocket> socket = MonitoredSocket::make(state_->context, false, state_->options);
@@ -178,11 +182,11 @@ Result<ChannelId> ZmqTransport::connect(std::string_view address, const std::opt
     if (zmq_setsockopt(handle, ZMQ_CURVE_SERVERKEY, peer_key->data(), peer_key->size()) != 0 ||
         zmq_setsockopt(handle, ZMQ_CURVE_PUBLICKEY, own.public_key.data(), own.public_key.size()) != 0 ||
         zmq_setsockopt(handle, ZMQ_CURVE_SECRETKEY, own.secret_key.data(), own.secret_key.size()) != 0) {
-      return Error{ErrorCode::invalid_argument, std::string{"Cannot set up CURVE: "} + zmq_strerror(zmq_errno()) + "."};
+      return Error{ErrorCode::invalid_argument, concat({"Cannot set up CURVE: ", zmq_strerror(zmq_errno()), "."})};
     }
   }
   if (zmq_connect(handle, text.c_str()) != 0) {
-    return Error{ErrorCode::invalid_argument, "Cannot dial " + text + ": " + zmq_strerror(zmq_errno()) + "."};
+    return Error{ErrorCode::invalid_argument, concat({"Cannot dial ", text, ": ", zmq_strerror(zmq_errno()), "."})};
   }
   const ChannelId id = state_->shared.next_channel();
   state_->channels.emplace(id,
@@ -192,8 +196,8 @@ Result<ChannelId> ZmqTransport::connect(std::string_view address, const std::opt
 
 Result<void> ZmqTransport::send(ChannelId channel, std::span<const std::byte> frame) {
   if (frame.size() > limits::kFrameBytes) {
-    return Error{ErrorCode::invalid_argument, "A frame of " + std::to_string(frame.size()) + " bytes is over the " +
-                                                  std::to_string(limits::kFrameBytes) + " that a link carries."};
+    return Error{ErrorCode::invalid_argument, concat({"A frame of ", frame.size(), " bytes is over the ",
+                                                      limits::kFrameBytes, " that a link carries."})};
   }
   if (const auto found = state_->channels.find(channel); found != state_->channels.end()) {
     return found->second->send(frame);

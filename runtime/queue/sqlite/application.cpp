@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "platform/concat.h"
 #include "runtime/limits.h"
 
 namespace pannier {
@@ -124,9 +125,9 @@ ApplicationSql::Cached& ApplicationSql::cached(const std::string& sql) {
   return cache_.front();
 }
 
-int ApplicationSql::run(const SqlStatement& asked, bool read_only, const Store::SqlVisitor& visit, std::string& text) {
+int ApplicationSql::run(const SqlStatement& asked, const Store::SqlVisitor* visit, std::string& text) {
   if (size_of(asked) > limits::kSqlBytes) {
-    text = "a statement with its values has at most " + std::to_string(limits::kSqlBytes) + " bytes";
+    text = concat({"a statement with its values has at most ", limits::kSqlBytes, " bytes"});
     return SQLITE_TOOBIG;
   }
   if (has_rollback(asked.sql)) {
@@ -144,7 +145,7 @@ int ApplicationSql::run(const SqlStatement& asked, bool read_only, const Store::
       },
       this);
   Statement& statement = cached(asked.sql).statement;
-  const int rc = step_all(statement, asked, read_only, visit, text);
+  const int rc = step_all(statement, asked, visit, text);
   statement.reset();
   sqlite3_progress_handler(database_, 0, nullptr, nullptr);
   running_ = false;
@@ -152,19 +153,19 @@ int ApplicationSql::run(const SqlStatement& asked, bool read_only, const Store::
   return rc;
 }
 
-int ApplicationSql::step_all(Statement& statement, const SqlStatement& asked, bool read_only,
-                             const Store::SqlVisitor& visit, std::string& text) {
+int ApplicationSql::step_all(Statement& statement, const SqlStatement& asked, const Store::SqlVisitor* visit,
+                             std::string& text) {
   if (const int rc = statement.prepare(); rc != SQLITE_OK) {
     text = rc == SQLITE_MISUSE ? "one statement, no more and no less" : sqlite3_errmsg(database_);
     return rc;
   }
-  if (read_only && (sqlite3_stmt_readonly(statement.get()) == 0 || sqlite3_column_count(statement.get()) == 0)) {
+  if (visit != nullptr && (sqlite3_stmt_readonly(statement.get()) == 0 || sqlite3_column_count(statement.get()) == 0)) {
     text = "a query is one SELECT";
     return SQLITE_READONLY;
   }
   if (static_cast<std::size_t>(sqlite3_bind_parameter_count(statement.get())) != asked.values.size()) {
-    text = "the statement has " + std::to_string(sqlite3_bind_parameter_count(statement.get())) + " parameters, and " +
-           std::to_string(asked.values.size()) + " values are given";
+    text = concat({"the statement has ", sqlite3_bind_parameter_count(statement.get()), " parameters, and ",
+                   asked.values.size(), " values are given"});
     return SQLITE_RANGE;
   }
   for (std::size_t i = 0; i < asked.values.size(); ++i) bind(statement, static_cast<int>(i) + 1, asked.values[i]);
@@ -172,13 +173,13 @@ int ApplicationSql::step_all(Statement& statement, const SqlStatement& asked, bo
   std::vector<SqlValue> row;
   int rc = statement.step();
   for (; rc == SQLITE_ROW; rc = statement.step()) {
-    if (!visit) continue;
+    if (visit == nullptr) continue;
     row.clear();
     for (int column = 0; column < columns; ++column) row.push_back(value_at(statement, column));
-    if (!visit(row)) return SQLITE_OK;
+    if (!(*visit)(row)) return SQLITE_OK;
   }
   if (rc == SQLITE_DONE) return SQLITE_OK;
-  text = rc == SQLITE_INTERRUPT ? "stopped after " + std::to_string(limits::kSqlInstructions) + " instructions"
+  text = rc == SQLITE_INTERRUPT ? concat({"stopped after ", limits::kSqlInstructions, " instructions"})
                                 : std::string(sqlite3_errmsg(database_));
   return rc;
 }

@@ -32,10 +32,13 @@ class ApplicationSql {
   /// Forgets its statements.
   void clear() noexcept { cache_.clear(); }
 
-  /// Runs one statement to its end, or until the visitor has enough. SQLITE_OK; or an error of SQLite, with one line
-  /// about it in `text`: SQLITE_AUTH for what is not allowed, SQLITE_INTERRUPT for what ran away.
-  [[nodiscard]] int run(const SqlStatement& statement, bool read_only, const Store::SqlVisitor& visit,
-                        std::string& text);
+  /// Runs one statement to its end. SQLITE_OK; or an error of SQLite, with one line about it in `text`: SQLITE_AUTH for
+  /// what is not allowed, SQLITE_INTERRUPT for what ran away.
+  [[nodiscard]] int run(const SqlStatement& statement, std::string& text) { return run(statement, nullptr, text); }
+  /// The same for one that only reads, or until the visitor has enough.
+  [[nodiscard]] int query(const SqlStatement& statement, Store::SqlVisitor visit, std::string& text) {
+    return run(statement, &visit, text);
+  }
 
  private:
   struct Cached {
@@ -45,8 +48,10 @@ class ApplicationSql {
   static int authorize(void* self, int action, const char* first, const char* second, const char* database,
                        const char* within) noexcept;
   [[nodiscard]] Cached& cached(const std::string& sql);
-  [[nodiscard]] int step_all(Statement& statement, const SqlStatement& asked, bool read_only,
-                             const Store::SqlVisitor& visit, std::string& text);
+  // `visit`: of a query.
+  [[nodiscard]] int run(const SqlStatement& asked, const Store::SqlVisitor* visit, std::string& text);
+  [[nodiscard]] int step_all(Statement& statement, const SqlStatement& asked, const Store::SqlVisitor* visit,
+                             std::string& text);
 
   sqlite3* database_ = nullptr;
   bool running_ = false;     ///< What is prepared now comes from the application.

@@ -189,7 +189,7 @@ bool SqliteBatch::take_head(std::int64_t position, std::span<const std::byte> by
 }
 
 void SqliteBatch::search(std::span<const std::byte> bytes,
-                         const std::function<void(const StoredRow&, std::size_t index, bool sound)>& visit) {
+                         FunctionRef<void(const StoredRow&, std::size_t index, bool sound)> visit) {
   std::size_t expected = 0;
   for (std::size_t at = 0; at < bytes.size();) {
     const std::optional<Frame> frame = frame_at(bytes, at);

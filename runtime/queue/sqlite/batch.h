@@ -2,9 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <vector>
+
+#include "platform/function_ref.h"
 
 namespace pannier {
 
@@ -61,7 +62,7 @@ class SqliteBatch {
   /// Looks for rows in such bytes, or in a part of them: those that follow each other, and behind a gap those whose
   /// checksum holds. `sound`: it holds; else its position may be damage as well. Borrowed for the visit.
   static void search(std::span<const std::byte> bytes,
-                     const std::function<void(const StoredRow&, std::size_t index, bool sound)>& visit);
+                     FunctionRef<void(const StoredRow&, std::size_t index, bool sound)> visit);
 
  private:
   void begin(std::int64_t position);

@@ -24,16 +24,18 @@ constexpr std::size_t kCompactBytes = 8192;
 SqliteBatches::SqliteBatches(const Connection& database, Statement& put_row, std::size_t least_bytes)
     : put_row_(put_row),
       least_bytes_(least_bytes),
-      put_(database.statement("INSERT INTO batches (position, rows) VALUES (?1, ?2)")),
+      put_(database, "INSERT INTO batches (position, rows) VALUES (?1, ?2)"),
       // Of the same size it writes those pages alone that differ: SQLite compares them.
-      update_(database.statement("UPDATE batches SET rows=?2 WHERE position=?1")),
-      erase_(database.statement("DELETE FROM batches WHERE position=?1")),
-      before_(database.statement("SELECT position FROM batches WHERE position BETWEEN ?1 AND ?2"
-                                 " ORDER BY position DESC LIMIT 1")),
-      behind_(database.statement("SELECT position FROM batches WHERE position>?1 AND position<=?2"
-                                 " ORDER BY position LIMIT 1")),
-      read_(database.statement("SELECT rows FROM batches WHERE position=?1")),
-      any_(database.statement("SELECT EXISTS (SELECT 1 FROM batches)")) {}
+      update_(database, "UPDATE batches SET rows=?2 WHERE position=?1"),
+      erase_(database, "DELETE FROM batches WHERE position=?1"),
+      before_(database,
+              "SELECT position FROM batches WHERE position BETWEEN ?1 AND ?2"
+              " ORDER BY position DESC LIMIT 1"),
+      behind_(database,
+              "SELECT position FROM batches WHERE position>?1 AND position<=?2"
+              " ORDER BY position LIMIT 1"),
+      read_(database, "SELECT rows FROM batches WHERE position=?1"),
+      any_(database, "SELECT EXISTS (SELECT 1 FROM batches)") {}
 
 bool SqliteBatches::fits(std::size_t head_bytes, std::size_t payload_bytes) noexcept {
   return head_bytes + payload_bytes < kLargeRow;
@@ -205,7 +207,7 @@ int SqliteBatches::next(std::int64_t after, std::int64_t last, StoredRow& row) {
   }
 }
 
-int SqliteBatches::erase(std::int64_t first, std::int64_t last, const Removed& removed) {
+int SqliteBatches::erase(std::int64_t first, std::int64_t last, Removed removed) {
   if (const int rc = settle(first, last); rc != SQLITE_OK) return rc;
   Loaded* in = nullptr;
   for (std::int64_t after = first - 1; after < last; after = in->batch.last()) {

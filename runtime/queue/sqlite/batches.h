@@ -3,9 +3,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <vector>
 
+#include "platform/function_ref.h"
 #include "runtime/queue/row.h"
 #include "runtime/queue/sqlite/batch.h"
 #include "runtime/queue/sqlite/handle.h"
@@ -42,8 +42,8 @@ class SqliteBatches {
   /// error. What it gives is borrowed until the next call.
   [[nodiscard]] int next(std::int64_t after, std::int64_t last, StoredRow& row);
   /// Removes the rows from `first` to `last`, both of one stream, and shows each before. SQLITE_OK or an error.
-  using Removed = std::function<void(const StoredRow&)>;
-  [[nodiscard]] int erase(std::int64_t first, std::int64_t last, const Removed& removed);
+  using Removed = FunctionRef<void(const StoredRow&)>;
+  [[nodiscard]] int erase(std::int64_t first, std::int64_t last, Removed removed);
 
   [[nodiscard]] std::int64_t broken() const noexcept { return broken_; }
   /// Removes it and gives its bytes. SQLITE_OK or an error.

@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "platform/concat.h"
+
 namespace pannier {
 namespace {
 
@@ -50,13 +52,14 @@ std::string_view advice(ErrorCode code) noexcept {
 }  // namespace
 
 Error store_error(ErrorCode code, const std::string& path, std::string_view problem) {
-  std::string line = "Store " + path + ": ";
-  line.append(problem).append("; ").append(advice(code)).append(".");
+  std::string line = concat({"Store ", path, ": ", problem, "; ", advice(code), "."});
   for (char& c : line) {
     if (c == '\n' || c == '\r') c = ' ';
   }
   return {code, std::move(line)};
 }
+
+Statement::Statement(const Connection& connection, std::string_view sql) : Statement(connection.get(), sql) {}
 
 int Statement::prepare() noexcept {
   if (statement_ != nullptr) return SQLITE_OK;
@@ -152,15 +155,15 @@ Result<void> Connection::execute(const char* sql) {
   return {};
 }
 
-Result<std::int64_t> Connection::integer(std::string sql) {
-  Statement read = statement(std::move(sql));
+Result<std::int64_t> Connection::integer(std::string_view sql) {
+  Statement read(*this, sql);
   const int rc = read.step();
   if (rc != SQLITE_ROW) return error(rc == SQLITE_DONE ? SQLITE_CORRUPT : rc, "read");
   return read.integer(0);
 }
 
-Result<std::string> Connection::text(std::string sql) {
-  Statement read = statement(std::move(sql));
+Result<std::string> Connection::text(std::string_view sql) {
+  Statement read(*this, sql);
   const int rc = read.step();
   if (rc == SQLITE_DONE) return std::string{};
   if (rc != SQLITE_ROW) return error(rc, "read");
@@ -171,13 +174,12 @@ Result<std::string> Connection::text(std::string sql) {
 
 Result<void> Connection::set(const std::string& pragma, const std::string& value, std::string_view expected) {
   // Some pragmas answer the statement that sets them and some do not, so that reading back is one of its own.
-  if (Result<std::string> done = text("PRAGMA " + pragma + "=" + value); !done) return done.error();
+  if (Result<std::string> done = text(concat({"PRAGMA ", pragma, "=", value})); !done) return done.error();
   const Result<std::string> now = text("PRAGMA " + pragma);
   if (!now) return now.error();
   if (*now != expected) {
-    return store_error(
-        ErrorCode::unsupported, path_,
-        "the setting " + pragma + " did not take (it is " + *now + ", not " + std::string(expected) + ")");
+    return store_error(ErrorCode::unsupported, path_,
+                       concat({"the setting ", pragma, " did not take (it is ", *now, ", not ", expected, ")"}));
   }
   return {};
 }

@@ -15,13 +15,17 @@
 
 namespace pannier {
 
+class Connection;
+
 /// A statement of SQL, prepared when it is first used and kept. Reused: bind, step, read columns, reset. What is bound
 /// is borrowed until reset; what a column gives is borrowed until the next step or reset. Must not outlive its
 /// connection. One thread.
 class Statement {
  public:
   Statement() = default;
-  Statement(sqlite3* database, std::string sql) noexcept : database_(database), sql_(std::move(sql)) {}
+  /// Copies the text.
+  Statement(const Connection& connection, std::string_view sql);
+  Statement(sqlite3* database, std::string_view sql) : database_(database), sql_(sql) {}
 
   void bind(int index, std::int64_t value) noexcept {
     if (prepared()) keep(sqlite3_bind_int64(get(), index, value));
@@ -86,13 +90,11 @@ class Connection {
   /// Opens or creates; nothing of the file is read yet. `vfs` must outlive the connection.
   [[nodiscard]] static Result<Connection> open(const std::string& path, const char* vfs);
 
-  /// To be prepared when it is first used.
-  [[nodiscard]] Statement statement(std::string sql) const { return {handle_.get(), std::move(sql)}; }
   /// One or more statements without results that matter.
   [[nodiscard]] Result<void> execute(const char* sql);
   /// The first column of the first row.
-  [[nodiscard]] Result<std::int64_t> integer(std::string sql);
-  [[nodiscard]] Result<std::string> text(std::string sql);
+  [[nodiscard]] Result<std::int64_t> integer(std::string_view sql);
+  [[nodiscard]] Result<std::string> text(std::string_view sql);
   /// Sets a pragma and reads it back; an error where it holds something else.
   [[nodiscard]] Result<void> set(const std::string& pragma, const std::string& value, std::string_view expected);
 

@@ -1,5 +1,6 @@
 #include <string>
 
+#include "platform/concat.h"
 #include "runtime/queue/sqlite/functions.h"
 #include "runtime/queue/sqlite/schema.h"
 #include "runtime/queue/sqlite/twin.h"
@@ -10,7 +11,7 @@ namespace pannier::sqlite_schema {
 // checksums of rows are kept as they are: what did not hold does not hold afterwards.
 
 Result<void> migrate_from_1(Connection& database, const std::string& path) {
-  Statement read = database.statement("SELECT incarnation, sequence_lease, crc FROM meta WHERE id=1");
+  Statement read(database, "SELECT incarnation, sequence_lease, crc FROM meta WHERE id=1");
   const int rc = read.step();
   if (rc != SQLITE_ROW && rc != SQLITE_DONE) return database.error(rc, "read");
   const auto incarnation = static_cast<std::uint64_t>(read.integer(0));
@@ -51,8 +52,8 @@ Result<void> migrate_from_1(Connection& database, const std::string& path) {
 // Version 2 had no batches. Its twin, which early files of it lack, is written anew by the start that follows.
 
 Result<void> migrate_from_2(Connection& database) {
-  const std::string sql = std::string("BEGIN IMMEDIATE;") + kCreateBatches + sqlite_twin::kCreate +
-                          "PRAGMA user_version=" + std::to_string(kVersion) + ";COMMIT;";
+  const std::string sql =
+      concat({"BEGIN IMMEDIATE;", kCreateBatches, sqlite_twin::kCreate, "PRAGMA user_version=", kVersion, ";COMMIT;"});
   Result<void> done = database.execute(sql.c_str());
   if (!done && !database.autocommit()) static_cast<void>(database.execute("ROLLBACK"));
   return done;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "platform/concat.h"
 #include "runtime/queue/sqlite/row_source.h"
 #include "runtime/queue/sqlite/salvage.h"
 #include "runtime/queue/sqlite/store_impl.h"
@@ -19,9 +20,10 @@ using sqlite_schema::sequence_of;
 void SqliteStore::check_log() {
   if (const std::string found = vfs_->witness().check(options_.path); !found.empty()) {
     ++counters_.broken_syncs;
-    findings_.push_back("Store " + options_.path + ": " + found +
-                        ", less than the disk had reported as synced: messages that were acknowledged may be lost; "
-                        "check the disk and its write cache, and what was done to the files.");
+    findings_.push_back(
+        concat({"Store ", options_.path, ": ", found,
+                ", less than the disk had reported as synced: messages that were acknowledged may be lost; "
+                "check the disk and its write cache, and what was done to the files."}));
   }
 }
 
@@ -65,8 +67,7 @@ Result<void> SqliteStore::open_file() {
 }
 
 Result<void> SqliteStore::load_meta() {
-  Statement read =
-      session_->connection.statement("SELECT incarnation, sequence_lease, clean, crc FROM meta WHERE id=1");
+  Statement read(session_->connection, "SELECT incarnation, sequence_lease, clean, crc FROM meta WHERE id=1");
   const int rc = read.step();
   if (rc != SQLITE_ROW && rc != SQLITE_DONE) return session_->connection.error(rc, "read");
   const std::uint64_t incarnation = as_unsigned(read.integer(0));
@@ -91,7 +92,7 @@ Result<void> SqliteStore::load_meta() {
 Result<void> SqliteStore::load_streams(bool clean) {
   const std::vector<Stream> known = loads_.all();  // Of before a reopening: nearer to the truth than what was noted.
   loads_.clear();
-  Statement read = session_->connection.statement("SELECT id, box, node, lane, crc FROM streams ORDER BY id");
+  Statement read(session_->connection, "SELECT id, box, node, lane, crc FROM streams ORDER BY id");
   int rc = read.step();
   for (; rc == SQLITE_ROW; rc = read.step()) {
     const Stream& stream = loads_.add(static_cast<Box>(read.integer(1)), read.text(2), read.text(3));
@@ -104,7 +105,8 @@ Result<void> SqliteStore::load_streams(bool clean) {
   }
   if (rc != SQLITE_DONE) return session_->connection.error(rc, "read");
 
-  Statement noted = session_->connection.statement(
+  Statement noted(
+      session_->connection,
       "SELECT stream, ready, ready_bytes, parked, parked_bytes, delayed, delayed_bytes, kept, kept_bytes, crc"
       " FROM loads");
   for (rc = noted.step(); rc == SQLITE_ROW && known.empty(); rc = noted.step()) {

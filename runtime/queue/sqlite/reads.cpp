@@ -37,7 +37,7 @@ int SqliteStore::next_row(RowSource& source, Row& row, std::vector<Place>& damag
   }
 }
 
-Result<void> SqliteStore::visit_rows(RowSource& source, std::size_t limit, const RowVisitor& visit) {
+Result<void> SqliteStore::visit_rows(RowSource& source, std::size_t limit, RowVisitor visit) {
   std::vector<Place> damaged;
   Row row;
   while (limit > 0) {
@@ -62,15 +62,14 @@ Result<void> SqliteStore::visit_rows(RowSource& source, std::size_t limit, const
   return {};
 }
 
-Result<void> SqliteStore::read(StreamId id, RowState state, Sequence after, std::size_t limit,
-                               const RowVisitor& visit) {
+Result<void> SqliteStore::read(StreamId id, RowState state, Sequence after, std::size_t limit, RowVisitor visit) {
   if (Result<void> ready = check_open(); !ready) return ready;
   if (loads_.find(id) == nullptr || after >= store_checks::kMaxSequence) return {};
   RowSource source(*session_, state, position(id, after), position(id, store_checks::kMaxSequence));
   return visit_rows(source, limit, visit);
 }
 
-Result<bool> SqliteStore::find(Sequence id, const RowVisitor& visit) {
+Result<bool> SqliteStore::find(Sequence id, RowVisitor visit) {
   if (Result<void> ready = check_open(); !ready) return ready.error();
   if (id == 0 || id > store_checks::kMaxSequence) return false;
   std::vector<std::int64_t> places;  // Where a row of that number may be: where its origin says, or in its own place.
@@ -83,7 +82,7 @@ Result<bool> SqliteStore::find(Sequence id, const RowVisitor& visit) {
   }
   for (const Stream& stream : loads_.all()) places.push_back(position(stream.id, id));
   bool found = false;
-  const RowVisitor once = [&](const Row& row) {
+  const auto once = [&](const Row& row) {
     if (row.id() != id) return true;
     found = true;
     return visit(row);
@@ -100,7 +99,7 @@ Result<bool> SqliteStore::find(Sequence id, const RowVisitor& visit) {
   return false;
 }
 
-Result<void> SqliteStore::read_due(StoreTime now, std::size_t limit, const RowVisitor& visit) {
+Result<void> SqliteStore::read_due(StoreTime now, std::size_t limit, RowVisitor visit) {
   if (Result<void> ready = check_open(); !ready) return ready;
   RowSource source(session_->due, now);
   return visit_rows(source, limit, visit);
@@ -160,6 +159,15 @@ int SqliteStore::put_damaged(const StoredRow& row) {
   put.bind(2, row.head);
   put.bind(3, row.payload);
   return put.run();
+}
+
+int SqliteStore::with_batches(FunctionRef<int(SqliteBatches&)> use) {
+  int rc = use(session_->batches);
+  while (rc == SqliteBatches::kBroken) {
+    rc = take_batch_apart();
+    if (rc == SQLITE_OK) rc = use(session_->batches);
+  }
+  return rc;
 }
 
 int SqliteStore::take_batch_apart() {

@@ -56,7 +56,7 @@ Result<void> SqliteStore::erase_state(std::string_view key) {
   return {};
 }
 
-Result<void> SqliteStore::read_state(std::string_view prefix, const StateVisitor& visit) {
+Result<void> SqliteStore::read_state(std::string_view prefix, StateVisitor visit) {
   if (Result<void> ready = check_open(); !ready) return ready;
   Statement& read = session_->state_from;
   const StatementScope scope(read);

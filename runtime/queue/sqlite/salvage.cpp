@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "platform/concat.h"
 #include "runtime/limits.h"
 #include "runtime/queue/crc32c.h"
 #include "runtime/queue/sqlite/file.h"
@@ -41,13 +42,11 @@ NoteBytes encode(const Note& note) noexcept {
 }
 
 std::string note_name(const std::string& path) { return path + "-salvage"; }
-std::string aside_name(const std::string& path, std::uint32_t number) {
-  return path + "-damaged" + std::to_string(number);
-}
+std::string aside_name(const std::string& path, std::uint32_t number) { return concat({path, "-damaged", number}); }
 
 Error disk_error(int rc, const std::string& path, const char* doing) {
   const ErrorCode code = (rc & 0xff) == SQLITE_FULL ? ErrorCode::storage_full : ErrorCode::storage_io;
-  return store_error(code, path, std::string("damaged, and not salvaged yet: cannot ") + doing);
+  return store_error(code, path, concat({"damaged, and not salvaged yet: cannot ", doing}));
 }
 
 /// Nothing where there is no note. A note that does not hold was being written: nothing had been done by then.
@@ -187,8 +186,8 @@ Result<Salvaged> run(const SqliteOptions& options, CountingVfs& vfs) {
     note.number = free_number(vfs, path);
     if (note.number == 0) {
       return store_error(ErrorCode::corrupt, path,
-                         "damaged, and " + std::to_string(limits::kDamagedFiles) +
-                             " damaged files are kept beside it already; look into the disk, then remove those");
+                         concat({"damaged, and ", limits::kDamagedFiles,
+                                 " damaged files are kept beside it already; look into the disk, then remove those"}));
     }
     if (Result<void> noted = make_note(vfs, path, note); !noted) return noted.error();
   }
@@ -222,8 +221,8 @@ Result<Salvaged> run(const SqliteOptions& options, CountingVfs& vfs) {
   Result<SalvageReport> report = fill_new_file(options, vfs, aside);
   if (!report) return report.error();
   if (!VfsFile(vfs.base(), note_name(path)).remove(true)) return disk_error(SQLITE_IOERR, path, "end the salvage");
-  return Salvaged{"Store " + path + ": it was damaged. The damaged file is kept as " + aside +
-                      "; a new one holds what was sound in it: " + report->text() + ".",
+  return Salvaged{concat({"Store ", path, ": it was damaged. The damaged file is kept as ", aside,
+                          "; a new one holds what was sound in it: ", report->text(), "."}),
                   report->damaged_rows + report->entries};
 }
 

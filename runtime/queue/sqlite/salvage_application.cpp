@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "platform/concat.h"
 #include "runtime/queue/sqlite/application.h"
 
 namespace pannier {
@@ -44,19 +45,20 @@ class TableCopy {
   Result<bool> run(std::uint64_t& rows) {
     std::string columns;
     int count = 0;
-    Statement list = from_.statement("SELECT name FROM pragma_table_xinfo(?1) WHERE hidden=0");
+    Statement list(from_, "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden=0");
     list.bind(1, std::string_view(table_.name));
     int rc = list.step();
     for (; rc == SQLITE_ROW; rc = list.step(), ++count) columns += (count == 0 ? "" : ", ") + quoted(list.text(0));
     const std::string source = " FROM " + quoted(table_.name);
-    const int has_rowid = from_.statement("SELECT rowid" + source + " LIMIT 0").prepare();
+    const int has_rowid = Statement(from_, concat({"SELECT rowid", source, " LIMIT 0"})).prepare();
     if (passes(rc) || passes(has_rowid)) return from_.error(passes(rc) ? rc : has_rowid, "salvage");
     const bool numbered = has_rowid == SQLITE_OK;
     if (numbered) columns = "rowid" + (columns.empty() ? "" : ", " + columns);
     std::string values = "?1";
-    for (int i = 2; i <= count + (numbered ? 1 : 0); ++i) values += ", ?" + std::to_string(i);
-    put_ = to_.statement("INSERT OR IGNORE INTO " + quoted(table_.name) + " (" + columns + ") VALUES (" + values + ")");
-    const std::string select = "SELECT " + columns + source;
+    for (int i = 2; i <= count + (numbered ? 1 : 0); ++i) values += concat({", ?", i});
+    put_ = Statement(to_,
+                     concat({"INSERT OR IGNORE INTO ", quoted(table_.name), " (", columns, ") VALUES (", values, ")"}));
+    const std::string select = concat({"SELECT ", columns, source});
     Result<bool> whole = read(select + (numbered ? " ORDER BY rowid" : ""), rows);
     if (!whole || *whole || !numbered) return whole;
     // From the other end, as far as that leads; what both reach is ignored.
@@ -66,7 +68,7 @@ class TableCopy {
 
  private:
   Result<bool> read(const std::string& select, std::uint64_t& rows) {
-    Statement read = from_.statement(select);
+    Statement read(from_, select);
     bool all = true;
     int rc = read.step();
     for (std::size_t pending = 0; rc == SQLITE_ROW; rc = read.step()) {
@@ -97,7 +99,8 @@ Result<void> copy_application_tables(const std::string& aside, CountingVfs& vfs,
   from->checkpoint_on_close(false);
   if (Result<void> set = from->set("locking_mode", "EXCLUSIVE", "exclusive"); !set) return set;
   std::vector<Item> items;
-  Statement list = from->statement(
+  Statement list(
+      *from,
       "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type<>'table', type<>'index', rowid");
   int rc = list.step();
   for (; rc == SQLITE_ROW; rc = list.step()) {
@@ -116,7 +119,7 @@ Result<void> copy_application_tables(const std::string& aside, CountingVfs& vfs,
     Result<bool> whole = made == SQLITE_OK;
     if (*whole && item.type == "table") whole = TableCopy(*from, target, item).run(report.application_rows);
     if (!whole) return whole.error();
-    if (!*whole) report.application_losses.push_back(item.type + " " + item.name);
+    if (!*whole) report.application_losses.push_back(concat({item.type, " ", item.name}));
   }
   return target.execute("COMMIT");
 }

@@ -2,11 +2,13 @@
 
 #include <string_view>
 
+#include "platform/concat.h"
+
 namespace pannier {
 namespace {
 
 std::string counted(std::uint64_t count, std::string_view one, std::string_view many) {
-  return std::to_string(count) + " " + std::string(count == 1 ? one : many);
+  return concat({count, " ", count == 1 ? one : many});
 }
 
 std::string named(const std::vector<std::string>& names) {
@@ -18,10 +20,10 @@ std::string named(const std::vector<std::string>& names) {
 }  // namespace
 
 std::string SalvageReport::text() const {
-  std::string text = counted(rows + parked_rows, "message", "messages") + " salvaged, " +
-                     counted(damaged_rows, "damaged one", "damaged ones") + " put aside, " +
-                     counted(pages, "page", "pages") + " and " + counted(entries, "entry", "entries") +
-                     " unreadable and lost";
+  std::string text =
+      concat({counted(rows + parked_rows, "message", "messages"), " salvaged, ",
+              counted(damaged_rows, "damaged one", "damaged ones"), " put aside, ", counted(pages, "page", "pages"),
+              " and ", counted(entries, "entry", "entries"), " unreadable and lost"});
   const auto say = [&text](const std::string& clause) { text += "; " + clause; };
   if (missing_rows > 0) say(counted(missing_rows, "message", "messages") + " of them known to have been there");
   if (new_incarnation) {
@@ -30,13 +32,13 @@ std::string SalvageReport::text() const {
         " have been delivered before");
   }
   if (lost_lanes > 0) {
-    say("the names of " + counted(lost_lanes, "lane", "lanes") +
-        " were lost: their messages are parked in lanes named salvaged.<number>");
+    say(concat({"the names of ", counted(lost_lanes, "lane", "lanes"),
+                " were lost: their messages are parked in lanes named salvaged.<number>"}));
   }
   if (lost_watermarks + watermark_holes > 0) {
     const std::string which = lost_watermarks > 0 ? counted(lost_watermarks, "producer", "producers") + named(producers)
                                                   : std::string("unknown producers");
-    say("the watermarks of " + which + " were lost: messages that they send again may take effect twice");
+    say(concat({"the watermarks of ", which, " were lost: messages that they send again may take effect twice"}));
   }
   if (lost_state > 0) say(counted(lost_state, "value of state was lost", "values of state were lost") + named(keys));
   if (state_holes > 0) say("more values of state may be lost");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "platform/concat.h"
 #include "runtime/limits.h"
 #include "runtime/queue/sqlite/row.h"
 #include "runtime/queue/sqlite/schema.h"
@@ -27,10 +28,11 @@ constexpr std::array<sqlite_twin::Table, kRowStates> kRowTables = {
 
 SqliteSalvage::SqliteSalvage(const SqliteImage& from, SqliteSession& to, std::uint64_t new_incarnation)
     : image_(from), trees_(from), to_(to), new_incarnation_(new_incarnation) {
-  raise_watermark_ = to.connection.statement(
+  raise_watermark_ = Statement(
+      to.connection,
       "INSERT INTO watermarks (producer, incarnation, lane, sequence, crc) VALUES (?1, ?2, ?3, ?4, ?5)"
       " ON CONFLICT DO UPDATE SET sequence=excluded.sequence, crc=excluded.crc WHERE excluded.sequence>sequence");
-  name_file_ = to.connection.statement("UPDATE meta SET incarnation=?1, sequence_lease=?2, clean=0, crc=?3");
+  name_file_ = Statement(to.connection, "UPDATE meta SET incarnation=?1, sequence_lease=?2, clean=0, crc=?3");
 }
 
 Result<SalvageReport> SqliteSalvage::run() {
@@ -136,20 +138,18 @@ void SqliteSalvage::take_stream(const SqliteRecord& record) {
 void SqliteSalvage::stand_in_for(StreamId id) {
   ++report_.lost_lanes;
   stand_ins_.insert(id);
-  put_stream(id, Box::inbox, {}, "salvaged." + std::to_string(static_cast<unsigned>(id)));
+  put_stream(id, Box::inbox, {}, concat({"salvaged.", static_cast<unsigned>(id)}));
 }
 
 // --- Rows -----------------------------------------------------------------------------------------------------
 
 void SqliteSalvage::take_rows() {
   std::array<std::vector<SqliteTrees::Gap>, kRowStates> gaps;
-  std::array<SqliteTrees::Visit, kRowStates> lost;
   // What must not be delivered before what may be: should two trees lead to one page, it is the former's.
   for (const RowState state : {RowState::kept, RowState::parked, RowState::delayed, RowState::ready}) {
     const auto i = static_cast<std::size_t>(state);
     gaps[i] = trees_.walk(roots_[kRowTables[i]], true,
                           [this, state](const SqliteRecord& record) { take_row(state, record); });
-    lost[i] = [this, state](const SqliteRecord& record) { static_cast<void>(take_sound_row(state, record)); };
   }
   // Ready ones stand in two tables, and an entry tells by its columns of which it is. Version 2 had the one.
   constexpr auto kReady = static_cast<std::size_t>(RowState::ready);
@@ -161,23 +161,23 @@ void SqliteSalvage::take_rows() {
     gaps[kReady].insert(gaps[kReady].end(), missing.begin(), missing.end());
     batches_whole = missing.empty() && incomplete_.empty() && trees_.unreadable_entries() == unreadable;
   }
-  lost[kReady] = [this](const SqliteRecord& record) {
-    if (record.columns() == 2) {
-      take_batch(record);
-    } else {
-      static_cast<void>(take_sound_row(RowState::ready, record));
-    }
-  };
-  trees_.lost_leaves([&](std::int64_t number) -> const SqliteTrees::Visit* {
-    const SqliteTrees::Visit* owner = nullptr;
+  const auto missed_by = [&](std::int64_t number) {
+    std::optional<std::size_t> owner;
     for (std::size_t i = 0; i < kRowStates; ++i) {
       const bool misses = std::any_of(gaps[i].begin(), gaps[i].end(), [number](const SqliteTrees::Gap& gap) {
         return number > gap.low && number <= gap.high;
       });
-      if (misses && owner != nullptr) return nullptr;  // In which state they are cannot be told.
-      if (misses) owner = &lost[i];
+      if (misses && owner) return std::optional<std::size_t>{};  // In which state they are cannot be told.
+      if (misses) owner = i;
     }
     return owner;
+  };
+  trees_.lost_leaves(missed_by, [this](std::size_t state, const SqliteRecord& record) {
+    if (state == kReady && record.columns() == 2) {
+      take_batch(record);
+    } else {
+      static_cast<void>(take_sound_row(static_cast<RowState>(state), record));
+    }
   });
   // Rows of batches tell by themselves what they are. Where none is missing such a page is something else.
   if (batches_whole) return;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "platform/concat.h"
 #include "runtime/queue/mutants.h"
 #include "runtime/queue/sqlite/twin.h"
 
@@ -49,11 +50,10 @@ Result<std::int64_t> identify(Connection& database, const std::string& path) {
   if (*id == kApplicationId) {
     if (*version > kVersion) {
       return store_error(ErrorCode::unsupported, path,
-                         "its format is version " + std::to_string(*version) + ", this release knows up to " +
-                             std::to_string(kVersion));
+                         concat({"its format is version ", *version, ", this release knows up to ", kVersion}));
     }
     if (*version < 1) {
-      return store_error(ErrorCode::corrupt, path, "its format version " + std::to_string(*version) + " never existed");
+      return store_error(ErrorCode::corrupt, path, concat({"its format version ", *version, " never existed"}));
     }
     return *version;
   }
@@ -121,12 +121,10 @@ Result<void> check(Connection& database, const SqliteOptions& options) {
 }  // namespace
 
 std::string make_tables(std::uint64_t incarnation, Sequence lease) {
-  return std::string(kTables) + kCreateBatches + sqlite_twin::kCreate +
-         "PRAGMA application_id=" + std::to_string(kApplicationId) +
-         ";PRAGMA user_version=" + std::to_string(kVersion) + ";INSERT INTO meta VALUES (1, " +
-         std::to_string(static_cast<std::int64_t>(incarnation)) + ", " +
-         std::to_string(static_cast<std::int64_t>(lease)) + ", 0, " +
-         std::to_string(meta_checksum(incarnation, lease, false)) + ");";
+  return concat({kTables, kCreateBatches, sqlite_twin::kCreate, "PRAGMA application_id=", kApplicationId,
+                 ";PRAGMA user_version=", kVersion, ";INSERT INTO meta VALUES (1, ",
+                 static_cast<std::int64_t>(incarnation), ", ", static_cast<std::int64_t>(lease), ", 0, ",
+                 meta_checksum(incarnation, lease, false), ");"});
 }
 
 Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs) {
@@ -145,7 +143,8 @@ Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs) {
   if (Result<void> set = set_up(*database, options); !set) return set.error();
   Result<void> made;
   if (*version == 0) {
-    made = database->execute(("BEGIN IMMEDIATE;" + make_tables(options.entropy.next_u64(), 1) + "COMMIT;").c_str());
+    made =
+        database->execute(concat({"BEGIN IMMEDIATE;", make_tables(options.entropy.next_u64(), 1), "COMMIT;"}).c_str());
   }
   if (*version == 1) made = migrate_from_1(*database, options.path);
   if (*version == 2) made = migrate_from_2(*database);

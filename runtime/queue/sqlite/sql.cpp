@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <string>
 
+#include "platform/concat.h"
 #include "runtime/queue/sqlite/store_impl.h"
 
 namespace pannier {
@@ -25,7 +26,7 @@ bool is_statements_fault(int rc) noexcept {
 Error rejection(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
-  return {ErrorCode::rejected, "SQL: " + text + "."};
+  return {ErrorCode::rejected, concat({"SQL: ", text, "."})};
 }
 
 }  // namespace
@@ -35,7 +36,7 @@ Result<void> SqliteStore::execute(const SqlStatement& statement) {
   // OR FAIL leaves what it did before it failed: the savepoint does not.
   if (const int rc = session_->savepoint.run(); rc != SQLITE_OK) return fail(rc, "set a savepoint");
   std::string text;
-  const int rc = session_->application.run(statement, false, {}, text);
+  const int rc = session_->application.run(statement, text);
   if (rc != SQLITE_OK && !is_statements_fault(rc)) return fail(rc, "run a statement of the application");
   if (session_->connection.autocommit()) {
     // SQLite ends the whole transaction where it stops a statement that writes.
@@ -48,10 +49,10 @@ Result<void> SqliteStore::execute(const SqlStatement& statement) {
   return {};
 }
 
-Result<void> SqliteStore::query(const SqlStatement& statement, const SqlVisitor& visit) {
+Result<void> SqliteStore::query(const SqlStatement& statement, SqlVisitor visit) {
   if (Result<void> ready = check_open(); !ready) return ready;
   std::string text;
-  const int rc = session_->application.run(statement, true, visit, text);
+  const int rc = session_->application.query(statement, visit, text);
   if (rc == SQLITE_OK) return {};
   if (!is_statements_fault(rc)) return session_->connection.error(rc, "run a query of the application");
   return rejection(text);

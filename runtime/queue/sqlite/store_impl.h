@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "platform/function_ref.h"
 #include "runtime/queue/sqlite/claims.h"
 #include "runtime/queue/sqlite/loads.h"
 #include "runtime/queue/sqlite/row.h"
@@ -66,9 +67,9 @@ class SqliteStore final : public Store {
   [[nodiscard]] Result<void> erase_tokens(StoreTime now, std::size_t limit) override;
   [[nodiscard]] Result<void> execute(const SqlStatement& statement) override;
   [[nodiscard]] Result<void> read(StreamId stream, RowState state, Sequence after, std::size_t limit,
-                                  const RowVisitor& visit) override;
-  [[nodiscard]] Result<bool> find(Sequence id, const RowVisitor& visit) override;
-  [[nodiscard]] Result<void> read_due(StoreTime now, std::size_t limit, const RowVisitor& visit) override;
+                                  RowVisitor visit) override;
+  [[nodiscard]] Result<bool> find(Sequence id, RowVisitor visit) override;
+  [[nodiscard]] Result<void> read_due(StoreTime now, std::size_t limit, RowVisitor visit) override;
   [[nodiscard]] Result<std::optional<StoreTime>> next_due() override;
   [[nodiscard]] Result<std::vector<Stream>> streams() override { return loads_.all(); }
   [[nodiscard]] const Stream* stream(StreamId id) const noexcept override { return loads_.find(id); }
@@ -77,8 +78,8 @@ class SqliteStore final : public Store {
   [[nodiscard]] Result<std::vector<Cursor>> cursors() override;
   [[nodiscard]] Result<std::optional<ClockAnchor>> anchor() override;
   [[nodiscard]] Result<Sequence> token(StreamId stream, std::string_view token, StoreTime now) override;
-  [[nodiscard]] Result<void> read_state(std::string_view prefix, const StateVisitor& visit) override;
-  [[nodiscard]] Result<void> query(const SqlStatement& statement, const SqlVisitor& visit) override;
+  [[nodiscard]] Result<void> read_state(std::string_view prefix, StateVisitor visit) override;
+  [[nodiscard]] Result<void> query(const SqlStatement& statement, SqlVisitor visit) override;
   [[nodiscard]] bool claim(StreamId stream, Sequence sequence) noexcept override;
   void release(StreamId stream, Sequence sequence) noexcept override;
   [[nodiscard]] std::vector<Claim> take_claims() override;
@@ -133,7 +134,7 @@ class SqliteStore final : public Store {
   /// The next row that holds; SQLITE_ROW, SQLITE_DONE or an error. What does not hold is noted in `damaged`.
   [[nodiscard]] int next_row(RowSource& source, Row& row, std::vector<Place>& damaged);
   /// Visits what `source` gives, at most `limit` rows, and moves aside what does not hold.
-  [[nodiscard]] Result<void> visit_rows(RowSource& source, std::size_t limit, const RowVisitor& visit);
+  [[nodiscard]] Result<void> visit_rows(RowSource& source, std::size_t limit, RowVisitor visit);
   /// `broken_batch`: and what stands in the entry that the batches call broken.
   [[nodiscard]] Result<void> set_aside(const std::vector<Place>& places, bool broken_batch);
   [[nodiscard]] int set_aside_one(const Place& place);
@@ -141,15 +142,7 @@ class SqliteStore final : public Store {
   /// The entry that the batches call broken: what holds in it goes on, what does not is put aside. In a transaction.
   [[nodiscard]] int take_batch_apart();
   /// Runs what answers kBroken until it does not, in a transaction.
-  template <class Use>
-  [[nodiscard]] int with_batches(Use&& use) {
-    int rc = use(session_->batches);
-    while (rc == SqliteBatches::kBroken) {
-      rc = take_batch_apart();
-      if (rc == SQLITE_OK) rc = use(session_->batches);
-    }
-    return rc;
-  }
+  [[nodiscard]] int with_batches(FunctionRef<int(SqliteBatches&)> use);
 
   SqliteOptions options_;
   std::unique_ptr<CountingVfs> vfs_;

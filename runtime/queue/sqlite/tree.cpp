@@ -117,7 +117,7 @@ void SqliteTrees::read_free_list() {
   free_list_sound_ = left == 0;
 }
 
-std::vector<SqliteTrees::Gap> SqliteTrees::walk(std::uint32_t root, bool numbered, const Visit& visit) {
+std::vector<SqliteTrees::Gap> SqliteTrees::walk(std::uint32_t root, bool numbered, Visit visit) {
   Walk walk{numbered, visit};
   descend(root, {}, {}, 0, walk);
   return std::move(walk.gaps);
@@ -158,7 +158,7 @@ bool SqliteTrees::lies_within(const Cells& cells, const Gap& bounds) {
   return 2 * within > cells.count;
 }
 
-void SqliteTrees::visit_cells(const Cells& cells, const Visit& visit) {
+void SqliteTrees::visit_cells(const Cells& cells, Visit visit) {
   for (std::size_t i = 0; i < cells.count; ++i) {
     std::int64_t rowid = 0;
     if (read_payload(cells, i, rowid) && record_.parse(rowid, payload_)) {
@@ -203,21 +203,21 @@ bool SqliteTrees::read_payload(const Cells& cells, std::size_t cell, std::int64_
   return true;
 }
 
-void SqliteTrees::lost_leaves(const Owner& owner) {
+void SqliteTrees::lost_leaves(Owner owner, FunctionRef<void(std::size_t whose, const SqliteRecord&)> visit) {
   if (!free_list_sound_) return;
   Cells cells;
   for (std::uint32_t number = 2; number < seen_.size(); ++number) {
     if (seen_[number] || !cells.load(image_, number) || cells.kind != kTableLeaf || cells.count == 0) continue;
     // The middle one: the numbers at the ends may be what is damaged.
     const std::optional<std::int64_t> middle = cells.rowid(cells.count / 2);
-    const Visit* visit = middle ? owner(*middle) : nullptr;
-    if (visit == nullptr) continue;
+    const std::optional<std::size_t> whose = middle ? owner(*middle) : std::nullopt;
+    if (!whose) continue;
     seen_[number] = true;
-    visit_cells(cells, *visit);
+    visit_cells(cells, [&](const SqliteRecord& record) { visit(*whose, record); });
   }
 }
 
-void SqliteTrees::lost_overflow(const std::function<void(std::span<const std::byte>)>& visit) {
+void SqliteTrees::lost_overflow(FunctionRef<void(std::span<const std::byte>)> visit) {
   if (!free_list_sound_) return;
   const auto lost = [this](std::uint32_t number) {
     return number >= 2 && number < seen_.size() && !seen_[number] && !chained_[number];
@@ -242,7 +242,7 @@ void SqliteTrees::lost_overflow(const std::function<void(std::span<const std::by
   }
 }
 
-void SqliteTrees::single_entries(const Visit& visit) {
+void SqliteTrees::single_entries(Visit visit) {
   Cells cells;
   for (std::uint32_t number = 2; number < seen_.size(); ++number) {
     const bool single = cells.load(image_, number) && cells.kind == kTableLeaf && cells.count == 1;
@@ -250,7 +250,7 @@ void SqliteTrees::single_entries(const Visit& visit) {
   }
 }
 
-void SqliteTrees::lost_index_pages(const Visit& visit) {
+void SqliteTrees::lost_index_pages(Visit visit) {
   Cells cells;
   for (std::uint32_t number = 2; number < seen_.size(); ++number) {
     if (seen_[number] || !cells.load(image_, number) || cells.is_table()) continue;

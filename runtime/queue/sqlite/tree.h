@@ -1,12 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <limits>
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "platform/function_ref.h"
 #include "runtime/queue/sqlite/image.h"
 #include "runtime/queue/sqlite/record.h"
 
@@ -20,7 +20,7 @@ namespace pannier {
 class SqliteTrees {
  public:
   /// Each borrowed for the visit.
-  using Visit = std::function<void(const SqliteRecord&)>;
+  using Visit = FunctionRef<void(const SqliteRecord&)>;
 
   /// Row numbers above `low`, up to and including `high`, whose page could not be found.
   struct Gap {
@@ -32,20 +32,20 @@ class SqliteTrees {
   explicit SqliteTrees(const SqliteImage& image);
 
   /// All entries below `root`, in no certain order. `numbered`: the tree of a table with row numbers. What is missing.
-  std::vector<Gap> walk(std::uint32_t root, bool numbered, const Visit& visit);
+  std::vector<Gap> walk(std::uint32_t root, bool numbered, Visit visit);
 
   /// Whether what no tree leads to may be taken for the lost part of one.
   [[nodiscard]] bool free_list_sound() const noexcept { return free_list_sound_; }
   /// After the walks, and where the list of free pages is sound: leaves with numbered rows that no tree led to. `owner`
-  /// says whose the rows of a leaf are, by the number of one of them; null: it stays unread.
-  using Owner = std::function<const Visit*(std::int64_t rowid)>;
-  void lost_leaves(const Owner& owner);
+  /// says whose the rows of a leaf are, as the caller counts, by the number of one of them; nothing: it stays unread.
+  using Owner = FunctionRef<std::optional<std::size_t>(std::int64_t rowid)>;
+  void lost_leaves(Owner owner, FunctionRef<void(std::size_t whose, const SqliteRecord&)> visit);
   /// And chains of overflow pages that no entry leads to; what stood in each, borrowed for the visit.
-  void lost_overflow(const std::function<void(std::span<const std::byte>)>& visit);
+  void lost_overflow(FunctionRef<void(std::span<const std::byte>)> visit);
   /// And pages of trees without row numbers. Which tree an entry is of, its content has to tell.
-  void lost_index_pages(const Visit& visit);
+  void lost_index_pages(Visit visit);
   /// Before any walk: the entry of each table that has the one entry number 1 on one page, whatever leads there.
-  void single_entries(const Visit& visit);
+  void single_entries(Visit visit);
   /// Pages that a tree leads to and that are not what they must be, and entries on sound ones.
   [[nodiscard]] std::uint64_t unreadable_pages() const noexcept { return unreadable_pages_; }
   [[nodiscard]] std::uint64_t unreadable_entries() const noexcept { return unreadable_entries_; }
@@ -55,7 +55,7 @@ class SqliteTrees {
   /// One walk.
   struct Walk {
     bool numbered;
-    const Visit& visit;
+    Visit visit;
     std::vector<Gap> gaps{};
   };
   void read_free_list();
@@ -63,7 +63,7 @@ class SqliteTrees {
   /// `missing`: what is, should this page not be there.
   void descend(std::uint32_t number, const Gap& bounds, const Gap& missing, unsigned depth, Walk& walk);
   [[nodiscard]] static bool lies_within(const Cells& cells, const Gap& bounds);
-  void visit_cells(const Cells& cells, const Visit& visit);
+  void visit_cells(const Cells& cells, Visit visit);
   [[nodiscard]] bool read_payload(const Cells& cells, std::size_t cell, std::int64_t& rowid);
 
   const SqliteImage& image_;

@@ -21,7 +21,7 @@ std::uint32_t checksum(std::int64_t version, std::uint64_t incarnation, Sequence
 
 Result<Roots> roots_of(Connection& database) {
   Roots roots;
-  Statement read = database.statement("SELECT name, rootpage FROM sqlite_schema WHERE type='table'");
+  Statement read(database, "SELECT name, rootpage FROM sqlite_schema WHERE type='table'");
   int rc = read.step();
   for (; rc == SQLITE_ROW; rc = read.step()) {
     const auto found = std::find(kTables.begin(), kTables.end(), read.text(0));

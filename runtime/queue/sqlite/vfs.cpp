@@ -6,6 +6,7 @@
 #include <new>
 #include <string_view>
 
+#include "platform/concat.h"
 #include "runtime/queue/mutants.h"
 #include "runtime/queue/sqlite/log.h"
 
@@ -165,12 +166,12 @@ struct CountingVfs::Methods {
 Result<std::unique_ptr<CountingVfs>> CountingVfs::create(const std::string& base) {
   std::unique_ptr<CountingVfs> made(new CountingVfs);
   made->base_ = sqlite3_vfs_find(base.empty() ? nullptr : base.c_str());
-  if (made->base_ == nullptr) return Error{ErrorCode::not_found, "SQLite has no VFS named " + base + "."};
+  if (made->base_ == nullptr) return Error{ErrorCode::not_found, concat({"SQLite has no VFS named ", base, "."})};
   made->witness_ = std::make_unique<Witness>(made->base_);
   // A number, not an address: a name must not be taken again while a connection of an older one closes
   // elsewhere.
   static std::atomic<std::uint64_t> number{0};
-  made->name_ = "pannier-" + std::to_string(++number);
+  made->name_ = concat({"pannier-", ++number});
   sqlite3_vfs& vfs = made->vfs_;
   vfs.iVersion = 1;
   vfs.szOsFile = static_cast<int>(sizeof(File)) + made->base_->szOsFile;

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "platform/concat.h"
 #include "runtime/queue/crc32c.h"
 #include "runtime/queue/mutants.h"
 #include "runtime/queue/sqlite/log.h"
@@ -135,7 +136,7 @@ std::string Witness::missing(const Point* told, const std::string& log) {
   if (resets > 0) return {};  // What the note is about went to the database, which was synced before the reset.
   if (resets < 0 || now_.salts != told->salts) return "its log is an older one";
   if (is_told) return {};
-  return "its log holds " + std::to_string(std::min(end, told->end)) + " of " + std::to_string(told->end) + " bytes";
+  return concat({"its log holds ", std::min(end, told->end), " of ", told->end, " bytes"});
 }
 
 std::string Witness::lost_pages(const std::string& path) {
@@ -159,8 +160,9 @@ std::string Witness::lost_pages(const std::string& path) {
     pages_.forget(page);
   }
   if (lost == 0) return {};
-  return std::to_string(lost) + " of the " + std::to_string(known.size()) +
-         " pages that were written to its database last are not as they were written, the first is page " + first;
+  return concat({lost, " of the ", known.size(),
+                 " pages that were written to its database last are not as they were written, the first is page ",
+                 first});
 }
 
 // --- While it runs -----------------------------------------------------------------------------------------

@@ -21,4 +21,8 @@ namespace pannier {
 /// Creates `path` with mode 0600, writes and syncs it and its directory entry. in_use where it exists already.
 [[nodiscard]] Result<void> write_private_file(const std::string& path, std::string_view content);
 
+/// Whether the file, or the folder where it is to be made, lies on a file system in memory, of which a power cut leaves
+/// nothing. False where that cannot be told.
+[[nodiscard]] bool lies_in_memory(const std::string& path);
+
 }  // namespace pannier

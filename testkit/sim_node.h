@@ -10,7 +10,7 @@
 #include "platform/sim/seeded_entropy.h"
 #include "platform/sim/simulator.h"
 #include "runtime/node.h"
-#include "runtime/queue/memory_store.h"
+#include "testkit/memory_store.h"
 #include "testkit/faulty_store.h"
 #include "testkit/probe.h"
 #include "testkit/recorded_log.h"

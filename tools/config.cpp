@@ -46,8 +46,7 @@ void read_node(ConfigReader& reader, NodeConfig& config) {
   config.insecure_plaintext = reader.flag("insecure_plaintext");
   config.key_file = reader.text("key", !config.insecure_plaintext);
   if (!config.key_file.empty()) config.key_file = beside(config.path, config.key_file);
-  config.store = reader.text("store", true);
-  config.store = config.store == "memory" ? "" : beside(config.path, config.store);
+  config.store = beside(config.path, reader.text("store", true));
   config.store_max_bytes = reader.number("store_max_bytes", 0);
   config.queue.max_bytes = reader.number("queue_max_bytes", 0);
   config.queue.commit_delay = std::chrono::milliseconds{reader.number("commit_delay_ms", 0, 100)};

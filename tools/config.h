@@ -24,7 +24,7 @@ struct NodeConfig {
   std::string path;  ///< Of the file itself, for messages.
   std::string name;
   std::string key_file;  ///< Empty only with insecure_plaintext.
-  std::string store;     ///< Empty: in memory, said in the file as store = "memory".
+  std::string store;
   std::uint64_t store_max_bytes = 0;
   std::vector<std::string> listen;
   std::uint32_t workers = 0;

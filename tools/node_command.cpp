@@ -1,8 +1,9 @@
 #include <algorithm>
 
+#include "platform/concat.h"
+#include "platform/files.h"
 #include "platform/posix/process.h"
 #include "runtime/node.h"
-#include "runtime/queue/memory_store.h"
 #include "runtime/queue/sqlite_store.h"
 #include "tools/client_target.h"
 #include "tools/commands.h"
@@ -14,10 +15,14 @@ namespace pannier::tools {
 
 namespace {
 
-Result<std::unique_ptr<Store>> open_store(const NodeConfig& config, Entropy& entropy) {
-  if (config.store.empty()) return std::unique_ptr<Store>{std::make_unique<MemoryStore>(entropy)};
-  SqliteOptions options{.path = config.store, .entropy = entropy};
+Result<std::unique_ptr<Store>> open_store(const NodeConfig& config, const Platform& platform) {
+  SqliteOptions options{.path = config.store, .entropy = platform.entropy};
   options.max_bytes = config.store_max_bytes;
+  if (lies_in_memory(config.store)) {
+    options.strongest = pannier::Durability::committed;
+    platform.log.write(LogLevel::warning,
+                       concat({config.store, " lies in memory: a power cut takes what is in it; receipts say so"}));
+  }
   return open_sqlite_store(options);
 }
 
@@ -84,7 +89,7 @@ int run_node(const RunNodeOptions& options) {
   for (const NodeConfig::Peer& peer : config->peers) transport_options.allowed_keys.push_back(peer.who.key);
   auto transport = zmq::ZmqTransport::make(context, std::move(transport_options));
   if (!transport) return fail(kExitUsage, transport.error());
-  auto store = open_store(*config, process.platform().entropy);
+  auto store = open_store(*config, process.platform());
   if (!store) return fail_with(store.error());
   auto node = Node::create(node_options(*config, keys), {process.platform(), process.wakeups(&(*transport)->wakeup()),
                                                          transport->get(), store->get()});

@@ -99,11 +99,7 @@ int run_selftest(const SelftestOptions& options) {
   const posix::ClockWatch clock;
   Report report{options.json};
   const std::string folder = options.store.empty() ? folder_of(config.store) : options.store;
-  if (options.store.empty() && config.store.empty()) {
-    report.add({"file system", Verdict::skipped, "store = \"memory\": the node keeps nothing"});
-  } else {
-    check_storage(report, folder, still_wanted(config));
-  }
+  check_storage(report, folder, still_wanted(config));
   report.add(judge_descriptors(posix::look_at_descriptors(), config.links.size() + config.peers.size()));
   report.add(judge_memory(posix::look_at_memory()));
   for (const LinkOptions& link : config.links) report.add(check_link(link, keys, options.timeout));

@@ -1,12 +1,15 @@
 #include "platform/files.h"
-#include "platform/concat.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+
+#include "platform/concat.h"
 
 namespace pannier {
 namespace {
@@ -66,10 +69,14 @@ Result<void> write_all(const Fd& file, const std::string& path, std::string_view
   return {};
 }
 
+std::string directory_of(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
 /// A new name is on disk only once its directory is.
 Result<void> sync_directory_of(const std::string& path) {
-  const std::size_t slash = path.find_last_of('/');
-  const std::string directory = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  const std::string directory = directory_of(path);
   const Fd handle{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (handle.get() < 0) return file_error("open", directory, errno);
   // Some file systems cannot sync a directory and say EINVAL; they have no promise to give.
@@ -106,6 +113,12 @@ Result<void> write_private_file(const std::string& path, std::string_view conten
   // Half a secret is of no use to anybody, and would block the next attempt.
   if (!written) ::unlink(path.c_str());
   return written;
+}
+
+bool lies_in_memory(const std::string& path) {
+  struct statfs where {};
+  if (::statfs(path.c_str(), &where) != 0 && ::statfs(directory_of(path).c_str(), &where) != 0) return false;
+  return where.f_type == TMPFS_MAGIC || where.f_type == static_cast<decltype(where.f_type)>(RAMFS_MAGIC);
 }
 
 }  // namespace pannier

@@ -30,6 +30,9 @@ struct SqliteOptions {
   /// Ready rows of one stream that are put in one transaction and make so many bytes together share an entry of the
   /// file; fewer have one each (docs/storage.md, Batch). Smaller only in tests.
   std::size_t batch_bytes = 4096;
+  /// The most that the place of the file can keep, and a receipt can say: `committed` for a file system in memory
+  /// (lies_in_memory() of platform/files.h), of which a power cut leaves nothing.
+  Durability strongest = Durability::fsynced;
   /// Sequence numbers leased at once, at least 2. Smaller only in tests.
   Sequence sequence_block = store_checks::kSequenceBlock;
   /// A VFS registered with SQLite to write through, for tests; empty for the system's.

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <utility>
@@ -121,6 +122,16 @@ TEST_CASE("a secret that others may read is refused, with the command that mends
   }
   REQUIRE(::chmod(path.c_str(), 0400) == 0);
   CHECK(read_private_file(path, 100).ok());
+}
+
+TEST_CASE("whether a file lies in memory is known before it is made") {
+  std::ifstream mounts("/proc/mounts");
+  const std::string all{std::istreambuf_iterator<char>(mounts), {}};
+  const Folder folder;
+  for (const auto& [place, type] : {std::pair{"/dev/shm/", " /dev/shm tmpfs "}, {"/proc/", " /proc tmpfs "}}) {
+    CHECK(lies_in_memory(place + std::string{"none"}) == (all.find(type) != std::string::npos));
+  }
+  CHECK_FALSE(lies_in_memory(folder.file("none/none")));  // cannot be told
 }
 
 TEST_CASE("a file that is missing, too large, or no file is an error that names it") {

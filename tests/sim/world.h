@@ -11,7 +11,7 @@
 #include "platform/sim/disk.h"
 #include "platform/sim/simulator.h"
 #include "runtime/node.h"
-#include "runtime/queue/memory_store.h"
+#include "testkit/memory_store.h"
 #include "runtime/queue/sim/sqlite_disk.h"
 #include "runtime/queue/sqlite_store.h"
 #include "testkit/faulty_store.h"
@@ -146,7 +146,7 @@ class Host {
       disk_ = std::make_unique<sim::Disk>(entropy_.next());
       vfs_ = std::make_unique<sim::SqliteDisk>(*disk_);
     } else {
-      real_ = std::make_unique<MemoryStore>(entropy_);
+      real_ = std::make_unique<testkit::MemoryStore>(entropy_);
     }
     start();
   }

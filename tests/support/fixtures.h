@@ -12,7 +12,7 @@
 
 #include "platform/sim/disk.h"
 #include "platform/sim/seeded_entropy.h"
-#include "runtime/queue/memory_store.h"
+#include "testkit/memory_store.h"
 #include "runtime/queue/sim/sqlite_disk.h"
 #include "runtime/queue/sqlite_store.h"
 #include "runtime/queue/store.h"
@@ -53,7 +53,7 @@ class MemoryStoreFixture {
 
  private:
   sim::SeededEntropy entropy_{7};
-  MemoryStore store_{entropy_};
+  testkit::MemoryStore store_{entropy_};
 };
 
 /// A store in a fresh SQLite file.

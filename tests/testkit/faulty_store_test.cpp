@@ -1,6 +1,6 @@
 #include "testkit/faulty_store.h"
 #include "platform/sim/seeded_entropy.h"
-#include "runtime/queue/memory_store.h"
+#include "testkit/memory_store.h"
 #include "tests/contract/store_contract.h"
 
 namespace pannier::testing {
@@ -12,7 +12,7 @@ class FaultyStoreFixture {
 
  private:
   sim::SeededEntropy entropy_{7};
-  MemoryStore real_{entropy_};
+  testkit::MemoryStore real_{entropy_};
   testkit::FaultyStore store_{real_};
 };
 

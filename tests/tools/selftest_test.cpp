@@ -22,7 +22,7 @@ struct Fleet : TempFolder {
   void write_hub(const std::string& peers) const {
     write_file(
         *this / "hub.toml",
-        "[node]\nname = \"hub\"\nkey = \"hub.key\"\nstore = \"memory\"\nlisten = [\"tcp://127.0.0.1:*\"]\n" + peers);
+        "[node]\nname = \"hub\"\nkey = \"hub.key\"\nstore = \"hub.db\"\nlisten = [\"tcp://127.0.0.1:*\"]\n" + peers);
   }
   /// Starts the hub; the gateway's configuration leads to it, under the name `hub_name`.
   [[nodiscard]] RunningCommand start(const std::string& hub_name = "hub") const {

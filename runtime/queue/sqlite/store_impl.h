@@ -41,7 +41,7 @@ class SqliteStore final : public Store {
   [[nodiscard]] Result<void> raise_lease();
 
   [[nodiscard]] std::uint64_t incarnation() const noexcept override { return incarnation_; }
-  [[nodiscard]] Durability strongest() const noexcept override { return Durability::fsynced; }
+  [[nodiscard]] Durability strongest() const noexcept override { return options_.strongest; }
   [[nodiscard]] Result<Sequence> next_sequence() override;
   [[nodiscard]] Result<void> begin() override;
   [[nodiscard]] Result<void> commit(Durability durability) override;

@@ -6,7 +6,7 @@
 #include "platform/sim/seeded_entropy.h"
 #include "platform/sim/virtual_clock.h"
 #include "runtime/node.h"
-#include "runtime/queue/memory_store.h"
+#include "testkit/memory_store.h"
 #include "testkit/recorded_log.h"
 
 // When a worker lets the thread that is in its step go on with the worker that it woke (Wakeup::hand_over), and when
@@ -73,7 +73,7 @@ TEST_CASE("a worker that has nothing left to do hands over to the one that it se
 TEST_CASE("a worker with more to do, or with a disk to sync first, wakes the one that it sent to at once") {
   CHECK(told_by(2, nullptr) == std::pair{1, 0});
   sim::SeededEntropy entropy(2);
-  MemoryStore store(entropy);
+  testkit::MemoryStore store(entropy);
   CHECK(told_by(1, &store) == std::pair{1, 0});
 }
 

@@ -7,7 +7,7 @@
 
 #include "platform/sim/disk.h"
 #include "runtime/actor/worker.h"
-#include "runtime/queue/memory_store.h"
+#include "testkit/memory_store.h"
 #include "runtime/queue/sim/sqlite_disk.h"
 #include "runtime/queue/sqlite_store.h"
 #include "tests/runtime/shell.h"
@@ -61,7 +61,7 @@ struct Desk {
     return all;
   }
   sim::SeededEntropy entropy{7};
-  MemoryStore store{entropy};
+  testkit::MemoryStore store{entropy};
   Script script;
   Shell shell{{.store = &store}};
   ActorRef<Reader> reader;
@@ -135,7 +135,7 @@ TEST_CASE("what cannot go to the disk is rejected when the mailbox is full: nati
 
 TEST_CASE("what the lane has no room for goes to the dead letters") {
   sim::SeededEntropy entropy{7};
-  MemoryStore store{entropy};
+  testkit::MemoryStore store{entropy};
   Script script;
   LaneOptions lane{.name = "mailbox.reader"};
   lane.max_messages = 3;
@@ -155,7 +155,7 @@ TEST_CASE("what the lane has no room for goes to the dead letters") {
 
 TEST_CASE("what an earlier life has left on the disk is read by the next actor of that name, before what is new") {
   sim::SeededEntropy entropy{7};
-  MemoryStore store{entropy};
+  testkit::MemoryStore store{entropy};
   Script script;
   Shell shell{{.store = &store}};
   SpawnOptions beside = on_first_worker();

@@ -10,7 +10,7 @@
 
 #include <doctest/doctest.h>
 
-#include "runtime/queue/memory_store.h"
+#include "testkit/memory_store.h"
 #include "runtime/queue/queue_control.h"
 #include "testkit/faulty_store.h"
 #include "tests/runtime/script.h"
@@ -147,7 +147,7 @@ struct LaneBench {
   LaneOptions lane;
   sim::Simulator simulator{7};
   sim::SeededEntropy entropy{7};
-  MemoryStore real{entropy};
+  testkit::MemoryStore real{entropy};
   testkit::FaultyStore store{real};
   Script script;
   std::optional<SimNode> node;

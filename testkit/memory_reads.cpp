@@ -3,9 +3,9 @@
 #include <utility>
 
 #include "runtime/limits.h"
-#include "runtime/queue/memory_store.h"
+#include "testkit/memory_store.h"
 
-namespace pannier {
+namespace pannier::testkit {
 
 // --- Reads ----------------------------------------------------------------------------------------------------------
 
@@ -132,4 +132,4 @@ std::vector<Store::Claim> MemoryStore::take_claims() {
   return all;
 }
 
-}  // namespace pannier
+}  // namespace pannier::testkit

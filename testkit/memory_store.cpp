@@ -1,4 +1,4 @@
-#include "runtime/queue/memory_store.h"
+#include "testkit/memory_store.h"
 
 #include <limits>
 #include <utility>
@@ -6,7 +6,7 @@
 #include "runtime/limits.h"
 #include "runtime/queue/store_checks.h"
 
-namespace pannier {
+namespace pannier::testkit {
 
 MemoryStore::MemoryStore(Entropy& entropy) : MemoryStore(entropy, std::numeric_limits<std::uint64_t>::max()) {}
 
@@ -324,4 +324,4 @@ Result<void> MemoryStore::execute(const SqlStatement& /*statement*/) {
   return Error{ErrorCode::unsupported, "A store in memory knows no SQL; give the node an SQLite store."};
 }
 
-}  // namespace pannier
+}  // namespace pannier::testkit

@@ -14,11 +14,10 @@
 #include "platform/entropy.h"
 #include "runtime/queue/store.h"
 
-namespace pannier {
+namespace pannier::testkit {
 
-/// A store that forgets with its object: for tests, for the simulation, and for nodes that have no disk. The
-/// same answers as the SQLite store, transactions and rollback included; commits cost nothing and promise
-/// nothing. One thread.
+/// A store that forgets with its object. The same answers as the SQLite store, transactions and rollback included,
+/// which one contract suite holds of both; commits cost nothing and promise nothing. It knows no SQL. One thread.
 class MemoryStore final : public Store {
  public:
   /// Draws the incarnation from `entropy`, which is needed for the call only.
@@ -134,4 +133,4 @@ class MemoryStore final : public Store {
   Counters counters_;
 };
 
-}  // namespace pannier
+}  // namespace pannier::testkit

@@ -131,6 +131,8 @@ inline constexpr std::size_t kSqlBytes = 1024 * 1024;
 inline constexpr std::uint64_t kSqlInstructions = 50'000'000;
 /// Damaged files that are kept beside a store; at the bound one that is damaged again is refused.
 inline constexpr std::uint32_t kDamagedFiles = 9;
+/// Entries of a store's batches that were none, whose bytes are kept for a person; of later ones only what holds is.
+inline constexpr std::uint32_t kBrokenBatches = 64;
 inline constexpr std::uint64_t kLaneMessages = 10'000'000;
 inline constexpr std::uint64_t kLaneBytes = 512ULL * 1024 * 1024;
 

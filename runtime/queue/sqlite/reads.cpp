@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "runtime/limits.h"
 #include "runtime/queue/sqlite/row.h"
 #include "runtime/queue/sqlite/row_source.h"
 #include "runtime/queue/sqlite/store_impl.h"
@@ -175,7 +176,13 @@ int SqliteStore::take_batch_apart() {
   std::vector<std::byte> bytes;
   int rc = session_->batches.take_out_broken(bytes);
   // The whole of it under a number that no row has: what was lost in it can be told by nobody else.
-  if (rc == SQLITE_OK) rc = put_damaged({-at, {}, bytes});
+  if (rc == SQLITE_OK) {
+    Statement& put = session_->put_broken;
+    put.bind(1, -at);
+    put.bind(2, std::span<const std::byte>{bytes});
+    put.bind(3, std::int64_t{limits::kBrokenBatches});
+    rc = put.run();
+  }
   SqliteBatch head;
   const bool told = head.take_head(at, bytes);
   std::size_t missing = head.rows();

@@ -71,6 +71,10 @@ struct SqliteSession {
   Statement erase_origin{connection, "DELETE FROM origins WHERE origin=?1"};
   Statement origin{connection, "SELECT position FROM origins WHERE origin=?1"};
   Statement put_damaged{connection, "INSERT OR REPLACE INTO damaged (position, head, payload) VALUES (?1, ?2, ?3)"};
+  /// position, payload, how many of the kind are kept
+  Statement put_broken{connection,
+                       "INSERT OR REPLACE INTO damaged (position, head, payload) SELECT ?1, x'', ?2"
+                       " WHERE (SELECT count(*) FROM damaged WHERE position<0) < ?3"};
   Statement is_damaged{connection, "SELECT 1 FROM damaged WHERE position=?1"};
   Statement erase_damaged{connection, "DELETE FROM damaged WHERE position=?1"};
 

@@ -6,8 +6,10 @@
 #include <vector>
 
 #include <doctest/doctest.h>
+#include <sqlite3.h>
 
 #include "platform/sim/seeded_entropy.h"
+#include "runtime/limits.h"
 #include "runtime/queue/sqlite_store.h"
 #include "tests/contract/store_support.h"
 #include "tests/runtime/queue/sqlite_support.h"
@@ -56,8 +58,8 @@ std::vector<Sequence> put_named(Store& store, StreamId stream, std::size_t count
 }
 
 /// Where a row with this payload stands in a file: the bytes of its frame are the 16 before its head.
-std::size_t frame_of(const std::string& file, const std::string& payload) {
-  const std::size_t at = file.find(payload);
+std::size_t frame_of(const std::string& file, const std::string& payload, std::size_t from = 0) {
+  const std::size_t at = file.find(payload, from);
   REQUIRE(at != std::string::npos);
   return at - std::string("order-1").size() - 21 - 16;
 }
@@ -310,6 +312,36 @@ TEST_CASE("a group that met a broken batch in the middle of a count and was give
   }
   CHECK(stream_of(*store, stream)[RowState::ready].messages == rows.size() - 1);
   CHECK(read_sequences(*store, stream).size() == rows.size() - 1);
+}
+
+TEST_CASE("of very many broken batches what holds is kept, and the bytes of a bounded number for a person") {
+  Bench bench;
+  const StreamId stream = make_stream(*bench.store);
+  std::vector<Sequence> lost;
+  std::size_t rows = 0;
+  for (std::uint32_t i = 0; i < limits::kBrokenBatches + 6; ++i) {
+    const std::vector<Sequence> batch = put_named(*bench.store, stream, 3);
+    lost.push_back(batch[1]);
+    rows += batch.size();
+  }
+  bench.damage([&](std::string& file) {
+    for (const Sequence row : lost) {
+      // Pages that were split have an older copy each in what they do not use.
+      for (std::size_t at = 0; (at = file.find(named(row), at)) != std::string::npos; ++at) {
+        file[frame_of(file, named(row), at) + 12] ^= 64;
+      }
+    }
+  });
+  CHECK(read_sequences(*bench.store, stream).size() == rows - lost.size());
+  bench.store.reset();
+  sqlite3* file = nullptr;
+  sqlite3_stmt* count = nullptr;
+  REQUIRE(sqlite3_open(bench.options.path.c_str(), &file) == SQLITE_OK);
+  REQUIRE(sqlite3_prepare_v2(file, "SELECT count(*) FROM damaged WHERE position<0", -1, &count, nullptr) == SQLITE_OK);
+  REQUIRE(sqlite3_step(count) == SQLITE_ROW);
+  CHECK(sqlite3_column_int(count, 0) == limits::kBrokenBatches);
+  sqlite3_finalize(count);
+  sqlite3_close(file);
 }
 
 TEST_CASE("where the head of a batch is lost nobody knows what has left: all of it waits for a person") {

@@ -24,7 +24,10 @@ node alone "ipc://$work/alone.sock" >alone.toml
 for name in hub gateway alone; do
   "$program" node --config $name.toml >$name.out 2>$name.log &
   nodes="$nodes $!"
-  until [ -s $name.out ]; do sleep 0.1; done
+  until [ -s $name.out ]; do
+    kill -0 $! 2>/dev/null || { cat $name.log >&2 && exit 1; }
+    sleep 0.1
+  done
 done
 # A message goes the whole way: the link is up, the store in use.
 "$program" enqueue --config gateway.toml --raw text orders key >/dev/null

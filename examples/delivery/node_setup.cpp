@@ -6,6 +6,7 @@
 
 #include "examples/delivery/config.h"
 #include "examples/delivery/schema/witness.fbs.h"
+#include "platform/files.h"
 #include "platform/posix/process.h"
 #include "runtime/actor/system.h"
 #include "runtime/queue/queue_messages.h"
@@ -80,7 +81,9 @@ Result<int> run(int argc, const char* const* argv, const std::function<Result<vo
   if (!setup) return setup.error();
   auto keys = zmq::load_key_pair(config->key_file);
   if (!keys) return keys.error();
-  auto store = open_sqlite_store({.path = config->store_file, .entropy = process.platform().entropy});
+  SqliteOptions file{.path = config->store_file, .entropy = process.platform().entropy};
+  if (lies_in_memory(file.path)) file.strongest = Durability::committed;  // a receipt promises no more than is kept
+  auto store = open_sqlite_store(file);
   if (!store) return store.error();
 
   zmq::Context context;

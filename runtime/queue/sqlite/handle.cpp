@@ -172,10 +172,10 @@ Result<std::string> Connection::text(std::string_view sql) {
   return found;
 }
 
-Result<void> Connection::set(const std::string& pragma, const std::string& value, std::string_view expected) {
+Result<void> Connection::set(std::string_view pragma, std::string_view value, std::string_view expected) {
   // Some pragmas answer the statement that sets them and some do not, so that reading back is one of its own.
   if (Result<std::string> done = text(concat({"PRAGMA ", pragma, "=", value})); !done) return done.error();
-  const Result<std::string> now = text("PRAGMA " + pragma);
+  const Result<std::string> now = text(concat({"PRAGMA ", pragma}));
   if (!now) return now.error();
   if (*now != expected) {
     return store_error(ErrorCode::unsupported, path_,

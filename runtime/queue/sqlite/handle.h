@@ -96,7 +96,7 @@ class Connection {
   [[nodiscard]] Result<std::int64_t> integer(std::string_view sql);
   [[nodiscard]] Result<std::string> text(std::string_view sql);
   /// Sets a pragma and reads it back; an error where it holds something else.
-  [[nodiscard]] Result<void> set(const std::string& pragma, const std::string& value, std::string_view expected);
+  [[nodiscard]] Result<void> set(std::string_view pragma, std::string_view value, std::string_view expected);
 
   /// Off: closing leaves the log as it is, so that a file that is refused is left untouched. On at first.
   void checkpoint_on_close(bool on) noexcept {

@@ -65,15 +65,16 @@ Result<std::int64_t> identify(Connection& database, const std::string& path) {
 
 Result<void> set_up(Connection& database, const SqliteOptions& options) {
   struct Setting {
-    const char* pragma;
-    std::string value;
-    std::string expected;
+    std::string_view pragma;
+    std::string_view value;
+    std::string_view expected;
   };
+  const std::string page = std::to_string(kPageBytes);
   const std::string pages = std::to_string(options.checkpoint_pages);
   const std::string journal = std::to_string(kJournalLimitBytes);
   const Setting settings[] = {
-      {"page_size", std::to_string(kPageBytes), std::to_string(kPageBytes)},  // The first two before journal_mode,
-      {"auto_vacuum", "NONE", "0"},                                           // which writes a new file's header.
+      {"page_size", page, page},     // The first two before journal_mode,
+      {"auto_vacuum", "NONE", "0"},  // which writes a new file's header.
       {"mmap_size", "0", "0"},
       {"temp_store", "MEMORY", "2"},
       {"secure_delete", "OFF", "0"},

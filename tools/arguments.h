@@ -36,8 +36,8 @@ struct Argument {
 };
 
 /// Reads the words after a command's name into places, by rules that getopt_long's users know: options and positions in
-/// any order, "--name VALUE" or "--name=VALUE", "--" before words that start with a dash and are no options. Nothing may
-/// be given twice; "-" is a value.
+/// any order, "--name VALUE" or "--name=VALUE", "--" before words that start with a dash and are no options. Nothing
+/// may be given twice; "-" is a value.
 class Arguments {
  public:
   /// `words` outlive it.

@@ -9,9 +9,9 @@ namespace pannier {
 template <class Signature>
 class FunctionRef;
 
-/// A function borrowed for the length of a call: the type of a parameter, never of a member or a variable, since what
-/// it refers to may be gone with the expression that made it. Two words; nothing is copied, allocated or destroyed,
-/// as std::function would. After P0792, which C++26 has as std::function_ref.
+/// A function borrowed for the length of a call: the type of a parameter, and of nothing that outlives the call, since
+/// what it refers to may be gone with the expression that made it. Two words; nothing is copied, allocated or
+/// destroyed, as std::function would. After P0792, which C++26 has as std::function_ref.
 template <class R, class... Args>
 class FunctionRef<R(Args...)> {
  public:

@@ -61,10 +61,10 @@ struct SqliteSession {
   std::array<PerState, kRowStates> move;
   SqliteBatches batches;  ///< Ready rows that are in no row of put[0].
 
-  Statement keep{
-      connection,
-      "INSERT INTO kept (position, head, payload) SELECT position, pannier_remark(head, position, NULL, NULL,"
-      " ?3), payload FROM rows WHERE position BETWEEN ?1 AND ?2"};
+  Statement keep{connection,
+                 "INSERT INTO kept (position, head, payload)"
+                 " SELECT position, pannier_remark(head, position, NULL, NULL, ?3), payload FROM rows"
+                 " WHERE position BETWEEN ?1 AND ?2"};
   Statement due{connection, "SELECT position, head, payload, due FROM delayed WHERE due<=?1 ORDER BY due, position"};
   Statement next_due{connection, "SELECT min(due) FROM delayed"};
   Statement put_origin{connection, "INSERT OR REPLACE INTO origins (origin, position) VALUES (?1, ?2)"};
@@ -85,13 +85,12 @@ struct SqliteSession {
       " kept, kept_bytes, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"};
   Statement put_watermark{
       connection,
-      "INSERT INTO watermarks (producer, incarnation, lane, sequence, crc) VALUES (?1, ?2, ?3, ?4, ?5) ON"
-      " CONFLICT DO UPDATE SET sequence=excluded.sequence, crc=excluded.crc"};
+      "INSERT INTO watermarks (producer, incarnation, lane, sequence, crc) VALUES (?1, ?2, ?3, ?4, ?5)"
+      " ON CONFLICT DO UPDATE SET sequence=excluded.sequence, crc=excluded.crc"};
   Statement watermarks{connection, "SELECT producer, incarnation, lane, sequence, crc FROM watermarks"};
-  Statement put_state{
-      connection,
-      "INSERT INTO state (key, value, crc) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value=excluded.value,"
-      " crc=excluded.crc"};
+  Statement put_state{connection,
+                      "INSERT INTO state (key, value, crc) VALUES (?1, ?2, ?3)"
+                      " ON CONFLICT DO UPDATE SET value=excluded.value, crc=excluded.crc"};
   Statement erase_state{connection, "DELETE FROM state WHERE key=?1"};
   Statement state_from{connection, "SELECT key, value, crc FROM state WHERE key>=?1 ORDER BY key"};
   Statement put_cursor{connection,
@@ -102,17 +101,15 @@ struct SqliteSession {
       connection, "INSERT OR REPLACE INTO clock (id, store, mono, wall, boot, crc) VALUES (1, ?1, ?2, ?3, ?4, ?5)"};
   Statement anchor{connection, "SELECT store, mono, wall, boot, crc FROM clock WHERE id=1"};
   /// Changes nothing where it is there.
-  Statement add_token{
-      connection,
-      "INSERT INTO tokens (stream, token, sequence, expires_at, crc) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO"
-      " NOTHING"};
+  Statement add_token{connection,
+                      "INSERT INTO tokens (stream, token, sequence, expires_at, crc) VALUES (?1, ?2, ?3, ?4, ?5)"
+                      " ON CONFLICT DO NOTHING"};
   /// Changes nothing where it is not.
   Statement replace_token{connection,
                           "UPDATE tokens SET sequence=?3, expires_at=?4, crc=?5 WHERE stream=?1 AND token=?2"};
-  Statement erase_tokens{
-      connection,
-      "DELETE FROM tokens WHERE (stream, token) IN (SELECT stream, token FROM tokens WHERE expires_at<=?1 ORDER"
-      " BY expires_at LIMIT ?2)"};
+  Statement erase_tokens{connection,
+                         "DELETE FROM tokens WHERE (stream, token) IN"
+                         " (SELECT stream, token FROM tokens WHERE expires_at<=?1 ORDER BY expires_at LIMIT ?2)"};
   Statement token{connection, "SELECT sequence, expires_at, crc FROM tokens WHERE stream=?1 AND token=?2"};
 
  private:

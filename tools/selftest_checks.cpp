@@ -132,7 +132,7 @@ Check judge_file_system(const FileSystemFacts& facts, std::uint64_t wanted_bytes
   check.text = format("%s: %s%s%s, %s free", facts.folder.c_str(),
                       facts.type.empty() ? "of an unknown type" : facts.type.c_str(), facts.disk.empty() ? "" : " on ",
                       facts.disk.c_str(), bytes(facts.free_bytes).c_str());
-  if (is_any_of(facts.type, {"tmpfs", "ramfs", "devtmpfs"})) {
+  if (facts.in_memory) {
     add(check, Verdict::failed, "it is in memory, and what is stored there is lost at a power cut");
   } else if (is_any_of(facts.type, {"nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "ceph"}) ||
              facts.type.starts_with("fuse")) {

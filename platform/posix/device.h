@@ -16,6 +16,7 @@ struct FileSystemFacts {
   std::string type;     ///< "ext4", "f2fs", "tmpfs"; empty where the system does not tell.
   std::string options;  ///< Of the mount and of the file system, a comma before and after each.
   std::string disk;     ///< The kernel's name of the whole device: "mmcblk0"; empty where no block device is beneath.
+  bool in_memory = false;       ///< As lies_in_memory() says.
   bool volatile_cache = false;  ///< The device says that it has a write cache that a flush must empty.
   std::uint64_t free_bytes = 0;
 };

@@ -158,6 +158,7 @@ Result<FileSystemFacts> look_at_file_system(const std::string& folder) {
     return storage_error("look at " + folder, errno);
   }
   facts.free_bytes = std::uint64_t{room.f_bavail} * room.f_frsize;
+  facts.in_memory = lies_in_memory(folder);
   read_mount(resolved, facts);
   read_disk(status.st_dev, facts);
   return facts;

@@ -111,7 +111,7 @@ class Lanes {
   [[nodiscard]] LaneCounters& count(std::string_view name);
   /// From now on. What waits already stays, and keeps the expiry that it has. `options` passed check().
   void set(LaneOptions options);
-  /// In no order.
+  /// `look` at each, in no order.
   void each(FunctionRef<void(const LaneOptions&, const LaneCounters&)> look) const {
     for (const auto& [name, lane] : lanes_) look(lane.options, lane.counters);
   }

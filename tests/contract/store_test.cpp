@@ -1,6 +1,7 @@
 #include "testkit/faulty_store.h"
 #include "tests/contract/store_contract.h"
 #include "tests/contract/store_parts_contract.h"
+#include "tests/contract/store_persistence_contract.h"
 #include "tests/contract/store_records_contract.h"
 #include "tests/contract/store_states_contract.h"
 #include "tests/support/fixtures.h"

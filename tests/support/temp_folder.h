@@ -9,11 +9,12 @@
 
 namespace pannier::testing {
 
-/// A folder of the test's own, gone with it. Short enough for the path of a local socket.
+/// A folder of the test's own, gone with it, in that of the system unless another is named. Short enough for the path
+/// of a local socket.
 class TempFolder {
  public:
-  TempFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "pannier.XXXXXX").string();
+  explicit TempFolder(const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
+    std::string name = (parent / "pannier.XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) std::abort();
     path_ = name;
   }

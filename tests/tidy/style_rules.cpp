@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cctype>
-#include <map>
 
 #include "tests/tidy/rules.h"
 
@@ -9,20 +8,6 @@ namespace {
 
 constexpr std::size_t kColumns = 120;
 constexpr std::size_t kLines = 400;
-
-struct Exception {
-  std::size_t lines;
-  std::string_view why;
-};
-
-/// Files that may be longer, each up to a bound and with its reason.
-const std::map<std::string, Exception>& long_files() {
-  static const std::map<std::string, Exception> kLongFiles = {
-      {"tests/contract/store_contract.h", {600, "one contract, read in one go beside runtime/queue/store.h"}},
-      {"tests/contract/transport_contract.h", {600, "one contract, read in one go beside runtime/link/transport.h"}},
-  };
-  return kLongFiles;
-}
 
 bool is_header(const SourceFile& file) { return file.path.ends_with(".h"); }
 
@@ -68,11 +53,9 @@ Findings check_text_form(const SourceFile& file) {
 
 Findings check_length(const SourceFile& file) {
   if (!is_code(file)) return {};
-  const auto exception = long_files().find(file.path);
-  const std::size_t bound = exception == long_files().end() ? kLines : exception->second.lines;
   const std::size_t lines = lines_of(file.text).size();
-  if (lines <= bound) return {};
-  return {at(file, lines) + std::to_string(lines) + " lines, at most " + std::to_string(bound) + ": split it"};
+  if (lines <= kLines) return {};
+  return {at(file, lines) + std::to_string(lines) + " lines, at most " + std::to_string(kLines) + ": split it"};
 }
 
 Findings check_header_form(const SourceFile& file) {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <utility>
+#include <vector>
 
 #include "platform/sim/seeded_entropy.h"
 #include "platform/sim/virtual_clock.h"

@@ -86,6 +86,13 @@ TEST_CASE("a receipt of 'memory' comes before the commit, and is counted where t
   CHECK(bench.waiting("positions") == "1");
 }
 
+TEST_CASE("a receipt says no more than the store can keep, whatever was asked") {
+  Bench bench;  // on a store in memory
+  bench.enqueue("orders", "", 1, {.durability = Durability::fsynced});
+  CHECK(bench.script.take() == "1 stored");
+  CHECK(bench.last.durability == Durability::memory);
+}
+
 TEST_CASE("a group is as durable as the most that any of its messages asks for, and no more") {
   Bench bench{{{.name = "scans", .durability = Durability::committed}}};
   bench.run(1min);

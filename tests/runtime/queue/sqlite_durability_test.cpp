@@ -97,6 +97,15 @@ TEST_CASE("the checkpoint within a commit that asked for no sync still syncs the
   CHECK(syncs % 3 == 0);
 }
 
+TEST_CASE("a store keeps no more than the place of its file does, as its options say") {
+  Bench bench;
+  CHECK(bench.store->strongest() == Durability::fsynced);
+  bench.store.reset();
+  bench.options.strongest = Durability::committed;
+  bench.store = open_or_fail(bench.options);
+  CHECK(bench.store->strongest() == Durability::committed);
+}
+
 TEST_CASE("an orderly end leaves the counts, so that a start of any size counts nothing") {
   Bench bench;
   put_rows(*bench.store, bench.stream, 10'000);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// Everything a program that writes actors needs, in one include. `main` also includes the parts that it chooses:
-/// "platform/posix/process.h", a transport ("transports/zmq/transport.h"), a store ("runtime/queue/sqlite_store.h").
+/// "platform/posix/process.h", a transport ("transports/zmq/transport.h"), a store ("runtime/store/sqlite_store.h").
 
 #include "platform/platform.h"
 #include "platform/result.h"

@@ -15,7 +15,7 @@
 #include "runtime/link/wire.h"
 #include "runtime/message/pool.h"
 #include "runtime/message/table.h"
-#include "runtime/queue/crc32c.h"
+#include "runtime/store/crc32c.h"
 
 namespace pannier::bench {
 namespace {

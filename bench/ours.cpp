@@ -13,7 +13,7 @@
 #include "bench/schema/sample.fbs.h"
 #include "pannier.h"
 #include "platform/posix/process.h"
-#include "runtime/queue/sqlite_store.h"
+#include "runtime/store/sqlite_store.h"
 #include "transports/zmq/context.h"
 #include "transports/zmq/zmq_transport.h"
 

@@ -8,7 +8,7 @@
 #include "bench/schema/parcel.fbs.h"
 #include "pannier.h"
 #include "platform/posix/process.h"
-#include "runtime/queue/sqlite_store.h"
+#include "runtime/store/sqlite_store.h"
 
 /// What the rows about the queue share: messages of 256 bytes, stores on disk, and producers that keep a queue busy.
 namespace pannier::bench {

@@ -8,12 +8,12 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/queue/store.h"
+#include "runtime/store/store.h"
 
 namespace pannier::testkit {
 
 /// A store whose disk fails, or whose process dies, when the test says so; else the real one behind it, which outlives
-/// it. It keeps the contract of runtime/queue/store.h: a commit that fails has stored nothing, except at a death, which
+/// it. It keeps the contract of runtime/store/store.h: a commit that fails has stored nothing, except at a death, which
 /// nobody survives to hear the answer of. One thread.
 class FaultyStore final : public Store {
  public:

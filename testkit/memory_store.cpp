@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "runtime/limits.h"
-#include "runtime/queue/store_checks.h"
+#include "runtime/store/store_checks.h"
 
 namespace pannier::testkit {
 

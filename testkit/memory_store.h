@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "platform/entropy.h"
-#include "runtime/queue/store.h"
+#include "runtime/store/store.h"
 
 namespace pannier::testkit {
 

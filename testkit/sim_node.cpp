@@ -4,7 +4,7 @@
 #include <cstdlib>
 
 #include "runtime/actor/worker.h"
-#include "runtime/queue/sqlite_store.h"
+#include "runtime/store/sqlite_store.h"
 
 namespace pannier::testkit {
 

@@ -4,7 +4,7 @@
 #include "platform/files.h"
 #include "platform/posix/process.h"
 #include "runtime/node.h"
-#include "runtime/queue/sqlite_store.h"
+#include "runtime/store/sqlite_store.h"
 #include "tools/client_target.h"
 #include "tools/commands.h"
 #include "tools/config.h"

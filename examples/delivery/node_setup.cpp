@@ -10,7 +10,7 @@
 #include "platform/posix/process.h"
 #include "runtime/actor/system.h"
 #include "runtime/queue/queue_messages.h"
-#include "runtime/queue/sqlite_store.h"
+#include "runtime/store/sqlite_store.h"
 #include "transports/zmq/context.h"
 #include "transports/zmq/keys.h"
 #include "transports/zmq/zmq_transport.h"

@@ -50,6 +50,8 @@ struct OutgoingRow {
   TypeId type{};
   BlockRef payload;
   std::uint64_t remaining_ms = 0;  ///< Until it expires; 0: it does not.
+  /// The life of this node's store in which the row was enqueued; 0: the one that the link said hello with.
+  std::uint64_t incarnation = 0;
 };
 
 /// A row that came over a link, not yet stored here.
@@ -72,6 +74,7 @@ struct StreamAck {
   Sequence taken = 0;    ///< Everything up to here is committed there.
   bool refused = false;  ///< The next row was not taken: `cause` says why; send it again after a while.
   ErrorCode cause{};
+  std::uint64_t incarnation = 0;  ///< Of the producer's store: `taken` counts within it. 0: that of the link's hello.
 };
 
 struct LinkUp {

@@ -7,7 +7,7 @@
 
 #include "runtime/message/any_table.h"
 #include "runtime/message/pool_allocator.h"
-#include "runtime/queue/row.h"
+#include "runtime/store/row.h"
 
 namespace pannier {
 

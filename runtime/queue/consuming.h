@@ -9,7 +9,7 @@
 
 #include "runtime/message/any_table.h"
 #include "runtime/queue/delivery.h"
-#include "runtime/queue/row.h"
+#include "runtime/store/row.h"
 
 /// What a program says to the receiving end of a lane: how it consumes, claims, reads again, and decides about what is
 /// parked. Values.

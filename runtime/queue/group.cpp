@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "runtime/queue/mutants.h"
+#include "runtime/store/mutants.h"
 
 namespace pannier {
 namespace {

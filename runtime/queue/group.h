@@ -6,7 +6,7 @@
 
 #include "platform/function_ref.h"
 #include "runtime/message/callback.h"
-#include "runtime/queue/store.h"
+#include "runtime/store/store.h"
 
 namespace pannier {
 

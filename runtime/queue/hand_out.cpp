@@ -5,7 +5,7 @@
 
 #include "platform/concat.h"
 #include "runtime/queue/inbox.h"
-#include "runtime/queue/mutants.h"
+#include "runtime/store/mutants.h"
 
 namespace pannier {
 

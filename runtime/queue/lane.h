@@ -11,7 +11,7 @@
 #include "platform/result.h"
 #include "runtime/limits.h"
 #include "runtime/queue/backoff.h"
-#include "runtime/queue/row.h"
+#include "runtime/store/row.h"
 
 namespace pannier {
 

@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "runtime/message/block.h"
-#include "runtime/queue/row.h"
+#include "runtime/store/row.h"
 
 namespace pannier {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "platform/concat.h"
-#include "runtime/queue/mutants.h"
+#include "runtime/store/mutants.h"
 
 namespace pannier {
 

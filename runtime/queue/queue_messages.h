@@ -9,7 +9,7 @@
 #include "runtime/queue/batch.h"
 #include "runtime/queue/delivery.h"
 #include "runtime/queue/lane.h"
-#include "runtime/queue/store.h"
+#include "runtime/store/store.h"
 
 /// What actors say to the queue. Native, within one process.
 namespace pannier {

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "platform/clock.h"
-#include "runtime/queue/row.h"
+#include "runtime/store/row.h"
 
 namespace pannier {
 

@@ -1,5 +1,5 @@
 #include "runtime/queue/inbox.h"
-#include "runtime/queue/mutants.h"
+#include "runtime/store/mutants.h"
 
 namespace pannier {
 

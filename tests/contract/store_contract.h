@@ -12,7 +12,7 @@
 #include "runtime/limits.h"
 #include "tests/contract/store_support.h"
 
-/// What every store promises (runtime/queue/store.h): this suite, and those of the other store_*_contract.h. A test
+/// What every store promises (runtime/store/store.h): this suite, and those of the other store_*_contract.h. A test
 /// program instantiates their templates for its fixtures, of which each has store().
 TEST_CASE_TEMPLATE_DEFINE("store: its contract", Fixture, store_contract) {
   using namespace pannier;

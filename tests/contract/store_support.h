@@ -11,7 +11,7 @@
 
 #include <doctest/doctest.h>
 
-#include "runtime/queue/store.h"
+#include "runtime/store/store.h"
 
 /// What the suites of the store's contract share.
 namespace pannier::contract {

@@ -9,8 +9,8 @@
 
 #include "platform/sim/disk.h"
 #include "platform/sim/seeded_entropy.h"
-#include "runtime/queue/sim/sqlite_disk.h"
-#include "runtime/queue/sqlite_store.h"
+#include "runtime/store/sim/sqlite_disk.h"
+#include "runtime/store/sqlite_store.h"
 
 namespace pannier::testing {
 

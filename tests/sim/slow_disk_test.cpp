@@ -10,8 +10,8 @@
 
 #include "platform/sim/disk.h"
 #include "platform/sim/simulator.h"
-#include "runtime/queue/sim/sqlite_disk.h"
-#include "runtime/queue/sqlite_store.h"
+#include "runtime/store/sim/sqlite_disk.h"
+#include "runtime/store/sqlite_store.h"
 #include "tests/runtime/script.h"
 #include "transports/sim/network.h"
 

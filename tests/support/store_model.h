@@ -10,7 +10,7 @@
 #include <doctest/doctest.h>
 
 #include "platform/sim/seeded_entropy.h"
-#include "runtime/queue/store.h"
+#include "runtime/store/store.h"
 
 /// What a store must hold, as plain maps: random groups of changes are made to both and the two are compared as text.
 namespace pannier::testing {

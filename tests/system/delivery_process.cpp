@@ -11,7 +11,7 @@
 
 #include "pannier.h"
 #include "platform/posix/process.h"
-#include "runtime/queue/sqlite_store.h"
+#include "runtime/store/sqlite_store.h"
 #include "tests/runtime/schema/messages.fbs.h"
 #include "transports/zmq/context.h"
 #include "transports/zmq/zmq_transport.h"

@@ -13,7 +13,7 @@
 
 #include "platform/sim/seeded_entropy.h"
 #include "runtime/message/table.h"
-#include "runtime/queue/sqlite_store.h"
+#include "runtime/store/sqlite_store.h"
 #include "tests/runtime/schema/messages.fbs.h"
 #include "tests/support/campaign.h"
 #include "tests/support/child_process.h"

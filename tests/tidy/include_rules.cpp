@@ -39,8 +39,8 @@ const std::vector<OnlyHere>& headers() {
   static const std::vector<OnlyHere> kHeaders = {
       {{"zmq"}, {"transports/zmq/", "tests/transports/zmq/", "bench/"}, "ZeroMQ stays in transports/zmq"},
       {{"sqlite3"},
-       {"runtime/queue/sqlite/", "runtime/queue/sim/sqlite_", "tests/runtime/queue/", "bench/"},
-       "SQLite stays in runtime/queue/sqlite/"},
+       {"runtime/store/sqlite/", "runtime/store/sim/sqlite_", "tests/runtime/store/", "bench/"},
+       "SQLite stays in runtime/store/sqlite/"},
       {{"sodium"},
        {"transports/zmq/", "platform/posix/", "tools/", "tests/transports/zmq/"},
        "cryptography stays in transports/zmq and platform/posix"},

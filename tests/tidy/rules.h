@@ -27,9 +27,6 @@ Findings check_only_here_calls(const SourceFile& file);
 /// 120 columns, no tabs, no trailing spaces, one line end at the end.
 Findings check_text_form(const SourceFile& file);
 
-/// One reason to exist: at most 400 lines, besides the exceptions in rules.cpp.
-Findings check_length(const SourceFile& file);
-
 /// #pragma once first, no using namespace (literals aside).
 Findings check_header_form(const SourceFile& file);
 

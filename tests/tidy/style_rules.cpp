@@ -7,7 +7,6 @@ namespace pannier::tidy {
 namespace {
 
 constexpr std::size_t kColumns = 120;
-constexpr std::size_t kLines = 400;
 
 bool is_header(const SourceFile& file) { return file.path.ends_with(".h"); }
 
@@ -49,13 +48,6 @@ Findings check_text_form(const SourceFile& file) {
     findings.push_back(at(file, number) + "the file must end with one line end");
   }
   return findings;
-}
-
-Findings check_length(const SourceFile& file) {
-  if (!is_code(file)) return {};
-  const std::size_t lines = lines_of(file.text).size();
-  if (lines <= kLines) return {};
-  return {at(file, lines) + std::to_string(lines) + " lines, at most " + std::to_string(kLines) + ": split it"};
 }
 
 Findings check_header_form(const SourceFile& file) {

@@ -8,8 +8,8 @@
 #include "platform/sim/disk.h"
 #include "runtime/actor/worker.h"
 #include "testkit/memory_store.h"
-#include "runtime/queue/sim/sqlite_disk.h"
-#include "runtime/queue/sqlite_store.h"
+#include "runtime/store/sim/sqlite_disk.h"
+#include "runtime/store/sqlite_store.h"
 #include "tests/runtime/shell.h"
 
 namespace pannier::testing {

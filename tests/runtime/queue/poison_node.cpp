@@ -15,7 +15,7 @@
 #include "platform/posix/process.h"
 #include "runtime/actor/actor.h"
 #include "runtime/node.h"
-#include "runtime/queue/sqlite_store.h"
+#include "runtime/store/sqlite_store.h"
 #include "tests/runtime/schema/messages.fbs.h"
 
 namespace {

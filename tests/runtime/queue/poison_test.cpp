@@ -10,7 +10,7 @@
 #include <doctest/doctest.h>
 
 #include "platform/sim/seeded_entropy.h"
-#include "runtime/queue/sqlite_store.h"
+#include "runtime/store/sqlite_store.h"
 #include "tests/support/fixtures.h"
 
 namespace pannier::testing {

@@ -1,0 +1,187 @@
+#include "runtime/store/sqlite/application.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <string_view>
+#include <utility>
+
+#include "platform/concat.h"
+#include "runtime/limits.h"
+
+namespace pannier {
+namespace {
+
+constexpr std::size_t kCachedStatements = 32;
+constexpr int kInstructionsPerTurn = 1000;
+
+bool same(std::string_view a, std::string_view b) noexcept {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+    return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
+  });
+}
+
+bool starts_with(std::string_view text, std::string_view prefix) noexcept {
+  return text.size() >= prefix.size() && same(text.substr(0, prefix.size()), prefix);
+}
+
+bool of_the_store(const char* name) noexcept { return name != nullptr && is_store_table(name); }
+
+bool has_rollback(std::string_view sql) noexcept {
+  constexpr std::string_view kWord = "rollback";
+  for (std::size_t i = 0; i + kWord.size() <= sql.size(); ++i) {
+    if (same(sql.substr(i, kWord.size()), kWord)) return true;
+  }
+  return false;
+}
+
+void bind(Statement& statement, int index, const SqlValue& value) noexcept {
+  struct Binder {
+    Statement& statement;
+    int index;
+    void operator()(const SqlNull&) const noexcept { statement.bind_null(index); }
+    void operator()(std::int64_t number) const noexcept { statement.bind(index, number); }
+    void operator()(double number) const noexcept { statement.bind(index, number); }
+    void operator()(const std::string& text) const noexcept { statement.bind(index, std::string_view(text)); }
+    void operator()(const std::vector<std::byte>& blob) const noexcept { statement.bind(index, std::span(blob)); }
+  };
+  std::visit(Binder{statement, index}, value);
+}
+
+SqlValue value_at(const Statement& statement, int column) {
+  switch (sqlite3_column_type(statement.get(), column)) {
+    case SQLITE_INTEGER: return statement.integer(column);
+    case SQLITE_FLOAT: return sqlite3_column_double(statement.get(), column);
+    case SQLITE_TEXT: return std::string(statement.text(column));
+    case SQLITE_BLOB: {
+      const std::span<const std::byte> blob = statement.blob(column);
+      return std::vector<std::byte>(blob.begin(), blob.end());
+    }
+    default: return SqlNull{};
+  }
+}
+
+std::size_t size_of(const SqlStatement& statement) noexcept {
+  std::size_t size = statement.sql.size();
+  for (const SqlValue& value : statement.values) {
+    if (const auto* text = std::get_if<std::string>(&value)) size += text->size();
+    if (const auto* blob = std::get_if<std::vector<std::byte>>(&value)) size += blob->size();
+  }
+  return size;
+}
+
+}  // namespace
+
+bool is_store_table(std::string_view name) noexcept {
+  static constexpr std::array<std::string_view, 17> kTables = {
+      "meta",       "twin",  "streams", "loads",  "rows",  "parked",  "delayed",     "kept",         "damaged",
+      "watermarks", "state", "cursors", "tokens", "clock", "origins", "delayed_due", "tokens_expire"};
+  return std::any_of(kTables.begin(), kTables.end(), [&](std::string_view table) { return same(name, table); }) ||
+         starts_with(name, "pannier_") || starts_with(name, "pragma_") || starts_with(name, "dbstat") ||
+         starts_with(name, "sqlite_stmt") || starts_with(name, "sqlite_dbpage");
+}
+
+void ApplicationSql::attach(sqlite3* database) noexcept {
+  database_ = database;
+  sqlite3_limit(database, SQLITE_LIMIT_ATTACHED, 0);
+  sqlite3_limit(database, SQLITE_LIMIT_LENGTH, static_cast<int>(limits::kSqlBytes));  // Of a row of ours, too.
+  sqlite3_set_authorizer(database, authorize, this);
+}
+
+int ApplicationSql::authorize(void* self, int action, const char* first, const char* second, const char* /*database*/,
+                              const char* /*within*/) noexcept {
+  if (!static_cast<ApplicationSql*>(self)->running_) return SQLITE_OK;
+  switch (action) {
+    case SQLITE_SELECT:
+    case SQLITE_RECURSIVE: return SQLITE_OK;
+    case SQLITE_READ:
+    case SQLITE_INSERT:
+    case SQLITE_UPDATE:
+    case SQLITE_DELETE:
+    case SQLITE_CREATE_TABLE:
+    case SQLITE_CREATE_VIEW:
+    case SQLITE_DROP_TABLE:
+    case SQLITE_DROP_VIEW:
+    case SQLITE_REINDEX: return of_the_store(first) ? SQLITE_DENY : SQLITE_OK;
+    case SQLITE_CREATE_INDEX:
+    case SQLITE_CREATE_TRIGGER:
+    case SQLITE_DROP_INDEX:
+    case SQLITE_DROP_TRIGGER: return of_the_store(first) || of_the_store(second) ? SQLITE_DENY : SQLITE_OK;
+    case SQLITE_ALTER_TABLE: return of_the_store(second) ? SQLITE_DENY : SQLITE_OK;
+    case SQLITE_FUNCTION: return of_the_store(second) || same(second, "load_extension") ? SQLITE_DENY : SQLITE_OK;
+    default:  // Transactions, savepoints, pragmas, ATTACH, temporary and virtual tables, ANALYZE.
+      return SQLITE_DENY;
+  }
+}
+
+ApplicationSql::Cached& ApplicationSql::cached(const std::string& sql) {
+  const auto known = std::find_if(cache_.begin(), cache_.end(), [&](const Cached& each) { return each.sql == sql; });
+  if (known != cache_.end()) {
+    cache_.splice(cache_.begin(), cache_, known);
+    return cache_.front();
+  }
+  if (cache_.size() == kCachedStatements) cache_.pop_back();
+  cache_.push_front({sql, Statement(database_, sql)});
+  return cache_.front();
+}
+
+int ApplicationSql::run(const SqlStatement& asked, const Store::SqlVisitor* visit, std::string& text) {
+  if (size_of(asked) > limits::kSqlBytes) {
+    text = concat({"a statement with its values has at most ", limits::kSqlBytes, " bytes"});
+    return SQLITE_TOOBIG;
+  }
+  if (has_rollback(asked.sql)) {
+    // OR ROLLBACK and RAISE(ROLLBACK) would end the group of others; the authorizer does not see them.
+    text = "the word rollback may not stand in a statement; bind it where it is a value";
+    return SQLITE_AUTH;
+  }
+  running_ = true;
+  turns_ = limits::kSqlInstructions / kInstructionsPerTurn;
+  sqlite3_progress_handler(
+      database_, kInstructionsPerTurn,
+      [](void* self) {
+        std::uint64_t& turns = static_cast<ApplicationSql*>(self)->turns_;
+        return turns == 0 ? 1 : (--turns, 0);
+      },
+      this);
+  Statement& statement = cached(asked.sql).statement;
+  const int rc = step_all(statement, asked, visit, text);
+  statement.reset();
+  sqlite3_progress_handler(database_, 0, nullptr, nullptr);
+  running_ = false;
+  if (rc != SQLITE_OK) cache_.pop_front();
+  return rc;
+}
+
+int ApplicationSql::step_all(Statement& statement, const SqlStatement& asked, const Store::SqlVisitor* visit,
+                             std::string& text) {
+  if (const int rc = statement.prepare(); rc != SQLITE_OK) {
+    text = rc == SQLITE_MISUSE ? "one statement, no more and no less" : sqlite3_errmsg(database_);
+    return rc;
+  }
+  if (visit != nullptr && (sqlite3_stmt_readonly(statement.get()) == 0 || sqlite3_column_count(statement.get()) == 0)) {
+    text = "a query is one SELECT";
+    return SQLITE_READONLY;
+  }
+  if (static_cast<std::size_t>(sqlite3_bind_parameter_count(statement.get())) != asked.values.size()) {
+    text = concat({"the statement has ", sqlite3_bind_parameter_count(statement.get()), " parameters, and ",
+                   asked.values.size(), " values are given"});
+    return SQLITE_RANGE;
+  }
+  for (std::size_t i = 0; i < asked.values.size(); ++i) bind(statement, static_cast<int>(i) + 1, asked.values[i]);
+  const int columns = sqlite3_column_count(statement.get());
+  std::vector<SqlValue> row;
+  int rc = statement.step();
+  for (; rc == SQLITE_ROW; rc = statement.step()) {
+    if (visit == nullptr) continue;
+    row.clear();
+    for (int column = 0; column < columns; ++column) row.push_back(value_at(statement, column));
+    if (!(*visit)(row)) return SQLITE_OK;
+  }
+  if (rc == SQLITE_DONE) return SQLITE_OK;
+  text = rc == SQLITE_INTERRUPT ? concat({"stopped after ", limits::kSqlInstructions, " instructions"})
+                                : std::string(sqlite3_errmsg(database_));
+  return rc;
+}
+
+}  // namespace pannier

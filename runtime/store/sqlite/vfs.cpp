@@ -1,0 +1,274 @@
+#include "runtime/store/sqlite/vfs.h"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <new>
+#include <string_view>
+
+#include "platform/concat.h"
+#include "runtime/store/mutants.h"
+#include "runtime/store/sqlite/log.h"
+
+namespace pannier {
+
+namespace {
+
+constexpr sqlite3_int64 kLogHeaderBytes = 32;  // SQLite's file format: frames follow it.
+
+}  // namespace
+
+/// What SQLite holds for each open file: ours, then the base's of base_->szOsFile bytes. SQLite allocates
+/// both at once, aligned to 8.
+struct CountingVfs::File {
+  sqlite3_file head;
+  CountingVfs* vfs;
+  bool is_log;
+  bool is_database;
+
+  static File* of(sqlite3_file* file) noexcept { return reinterpret_cast<File*>(file); }
+  [[nodiscard]] sqlite3_file* base() noexcept { return reinterpret_cast<sqlite3_file*>(this + 1); }
+};
+
+/// The callbacks. SQLite is C: none of them may throw, and none does.
+struct CountingVfs::Methods {
+  static CountingVfs* self(sqlite3_vfs* vfs) noexcept { return static_cast<CountingVfs*>(vfs->pAppData); }
+  static sqlite3_vfs* base(sqlite3_vfs* vfs) noexcept { return self(vfs)->base_; }
+  static sqlite3_file* base(sqlite3_file* file) noexcept { return File::of(file)->base(); }
+
+  static int close(sqlite3_file* file) {
+    File* ours = File::of(file);
+    if (ours->vfs->log_ == ours->base()) {
+      ours->vfs->log_ = nullptr;
+      ours->vfs->log_unsynced_ = false;
+    }
+    const int written = ours->vfs->gather_.flush(ours->base());
+    const int closed = base(file)->pMethods->xClose(base(file));
+    return written == SQLITE_OK ? closed : written;
+  }
+  static int read(sqlite3_file* file, void* to, int size, sqlite3_int64 offset) {
+    File* ours = File::of(file);
+    const int written = ours->vfs->gather_.flush_before_read(base(file), offset, static_cast<std::size_t>(size));
+    if (written != SQLITE_OK) return written;
+    const int rc = base(file)->pMethods->xRead(base(file), to, size, offset);
+    if (ours->is_log && rc == SQLITE_OK) {
+      ours->vfs->witness_->log_read({static_cast<const std::byte*>(to), static_cast<std::size_t>(size)}, offset);
+    }
+    return rc;
+  }
+  static int write(sqlite3_file* file, const void* from, int size, sqlite3_int64 offset) {
+    File* ours = File::of(file);
+    const std::span bytes{static_cast<const std::byte*>(from), static_cast<std::size_t>(size)};
+    if (ours->is_log) {
+      if (!ours->vfs->witness_->log_written(bytes, offset)) return SQLITE_IOERR_WRITE;
+      if (offset > 0 && ours->vfs->first_frame_ < 0) ours->vfs->first_frame_ = offset;
+      ours->vfs->frames_are_last_ = offset >= kLogHeaderBytes;
+    }
+    if (ours->is_database && bytes.size() == sqlite_log::kPage) {
+      const auto page = static_cast<std::uint32_t>(offset / size) + 1;
+      if (ours->vfs->log_ != nullptr) {
+        ours->vfs->witness_->page_written(page, bytes);
+      } else if (!ours->vfs->witness_->page_written_past_log(page)) {
+        return SQLITE_IOERR_WRITE;
+      }
+    }
+    ours->vfs->bytes_written_ += static_cast<std::uint64_t>(size);
+    return ours->vfs->gather_.write(ours->base(), bytes, offset);
+  }
+  static int truncate(sqlite3_file* file, sqlite3_int64 size) {
+    if (const int written = File::of(file)->vfs->gather_.flush(base(file)); written != SQLITE_OK) return written;
+    return base(file)->pMethods->xTruncate(base(file), size);
+  }
+  static int sync(sqlite3_file* file, int flags) {
+    File* ours = File::of(file);
+    CountingVfs* vfs = ours->vfs;
+    if (const int written = vfs->gather_.flush(ours->base()); written != SQLITE_OK) return written;
+    if (ours->is_log && vfs->leave_out_ && vfs->frames_are_last_) {
+      // A checkpoint within the same commit syncs the log again, and then in earnest.
+      vfs->leave_out_ = false;
+      vfs->log_unsynced_ = true;
+      return SQLITE_OK;
+    }
+    ++vfs->syncs_;
+    const int rc = base(file)->pMethods->xSync(base(file), flags);
+    if (ours->is_log && rc == SQLITE_OK) {
+      vfs->log_unsynced_ = false;
+      vfs->witness_->log_synced();
+    }
+    if (ours->is_database && rc == SQLITE_OK) vfs->witness_->database_synced();
+    return rc;
+  }
+  static int file_size(sqlite3_file* file, sqlite3_int64* size) {
+    if (const int written = File::of(file)->vfs->gather_.flush(base(file)); written != SQLITE_OK) return written;
+    return base(file)->pMethods->xFileSize(base(file), size);
+  }
+  static int lock(sqlite3_file* file, int level) { return base(file)->pMethods->xLock(base(file), level); }
+  static int unlock(sqlite3_file* file, int level) { return base(file)->pMethods->xUnlock(base(file), level); }
+  static int check_reserved(sqlite3_file* file, int* result) {
+    return base(file)->pMethods->xCheckReservedLock(base(file), result);
+  }
+  static int control(sqlite3_file* file, int operation, void* argument) {
+    return base(file)->pMethods->xFileControl(base(file), operation, argument);
+  }
+  static int sector_size(sqlite3_file* file) { return base(file)->pMethods->xSectorSize(base(file)); }
+  static int characteristics(sqlite3_file* file) { return base(file)->pMethods->xDeviceCharacteristics(base(file)); }
+
+  static int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags) {
+    static const sqlite3_io_methods kIo = [] {
+      sqlite3_io_methods io{};
+      io.iVersion = 1;
+      io.xClose = close;
+      io.xRead = read;
+      io.xWrite = write;
+      io.xTruncate = truncate;
+      io.xSync = sync;
+      io.xFileSize = file_size;
+      io.xLock = lock;
+      io.xUnlock = unlock;
+      io.xCheckReservedLock = check_reserved;
+      io.xFileControl = control;
+      io.xSectorSize = sector_size;
+      io.xDeviceCharacteristics = characteristics;
+      return io;
+    }();
+    File* ours = new (file) File{};
+    ours->vfs = self(vfs);
+    ours->is_log = (flags & SQLITE_OPEN_WAL) != 0;
+    ours->is_database = (flags & SQLITE_OPEN_MAIN_DB) != 0;
+    ours->base()->pMethods = nullptr;
+    const int rc = base(vfs)->xOpen(base(vfs), name, ours->base(), flags, out_flags);
+    // A base that failed may still want its close called: it says so by its methods.
+    ours->head.pMethods = ours->base()->pMethods == nullptr ? nullptr : &kIo;
+    if (rc == SQLITE_OK && ours->is_log) {
+      ours->vfs->log_ = ours->base();
+      ours->vfs->log_unsynced_ = true;  // For all that is known: its last commits may have asked for no sync.
+    }
+    return rc;
+  }
+  static int remove(sqlite3_vfs* vfs, const char* name, int sync_directory) {
+    if (std::string_view(name).ends_with("-wal") && !self(vfs)->witness_->forget()) return SQLITE_IOERR_DELETE;
+    return base(vfs)->xDelete(base(vfs), name, sync_directory);
+  }
+  static int access(sqlite3_vfs* vfs, const char* name, int flags, int* result) {
+    return base(vfs)->xAccess(base(vfs), name, flags, result);
+  }
+  static int full_path(sqlite3_vfs* vfs, const char* name, int size, char* out) {
+    return base(vfs)->xFullPathname(base(vfs), name, size, out);
+  }
+  static int randomness(sqlite3_vfs* vfs, int size, char* out) { return base(vfs)->xRandomness(base(vfs), size, out); }
+  static int sleep(sqlite3_vfs* vfs, int microseconds) { return base(vfs)->xSleep(base(vfs), microseconds); }
+  static int current_time(sqlite3_vfs* vfs, double* time) { return base(vfs)->xCurrentTime(base(vfs), time); }
+  static int last_error(sqlite3_vfs* vfs, int size, char* out) {
+    return base(vfs)->xGetLastError(base(vfs), size, out);
+  }
+};
+
+Result<std::unique_ptr<CountingVfs>> CountingVfs::create(const std::string& base) {
+  std::unique_ptr<CountingVfs> made(new CountingVfs);
+  made->base_ = sqlite3_vfs_find(base.empty() ? nullptr : base.c_str());
+  if (made->base_ == nullptr) return Error{ErrorCode::not_found, concat({"SQLite has no VFS named ", base, "."})};
+  made->witness_ = std::make_unique<Witness>(made->base_);
+  // A number, not an address: a name must not be taken again while a connection of an older one closes
+  // elsewhere.
+  static std::atomic<std::uint64_t> number{0};
+  made->name_ = concat({"pannier-", ++number});
+  sqlite3_vfs& vfs = made->vfs_;
+  vfs.iVersion = 1;
+  vfs.szOsFile = static_cast<int>(sizeof(File)) + made->base_->szOsFile;
+  vfs.mxPathname = made->base_->mxPathname;
+  vfs.zName = made->name_.c_str();
+  vfs.pAppData = made.get();
+  vfs.xOpen = Methods::open;
+  vfs.xDelete = Methods::remove;
+  vfs.xAccess = Methods::access;
+  vfs.xFullPathname = Methods::full_path;
+  vfs.xRandomness = Methods::randomness;
+  vfs.xSleep = Methods::sleep;
+  vfs.xCurrentTime = Methods::current_time;
+  vfs.xGetLastError = Methods::last_error;
+  if (sqlite3_vfs_register(&vfs, 0) != SQLITE_OK) {
+    made->vfs_.zName = nullptr;
+    return Error{ErrorCode::storage_io, "SQLite did not take the store's VFS."};
+  }
+  return made;
+}
+
+CountingVfs::~CountingVfs() {
+  if (vfs_.zName != nullptr) sqlite3_vfs_unregister(&vfs_);
+}
+
+std::optional<std::int64_t> CountingVfs::size_of(const std::string& path) {
+  // Opened as a database file whatever it is: only then does the POSIX VFS look after locks held by this
+  // process.
+  VfsFile file(base_, path);
+  if (!file.exists()) return 0;
+  if (!file.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB)) return std::nullopt;
+  return file.size();
+}
+
+bool CountingVfs::hold_room(const std::string& path, std::int64_t bytes) {
+  VfsFile file(base_, path);
+  bool held = file.open(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MAIN_JOURNAL);
+  if (!held) return false;
+  if (file.size().value_or(0) >= bytes) return true;
+  static constexpr std::array<std::byte, 16384> kZeros{};
+  for (std::int64_t at = 0; held && at < bytes; at += static_cast<std::int64_t>(kZeros.size())) {
+    held = file.write(kZeros, at);
+    bytes_written_ += kZeros.size();
+  }
+  ++syncs_;
+  held = held && file.sync();
+  file.close();
+  if (!held) file.remove();
+  return held;
+}
+
+class CountingVfs::BaseSideFile final : public SideFile {
+ public:
+  BaseSideFile(CountingVfs& vfs, const std::string& path) : vfs_(vfs), file_(vfs.base_, path) {
+    usable_ = file_.open(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MAIN_JOURNAL);
+  }
+  [[nodiscard]] bool usable() const noexcept { return usable_; }
+  [[nodiscard]] std::int64_t size() noexcept override { return file_.size().value_or(0); }
+  [[nodiscard]] bool read(std::int64_t offset, std::span<std::byte> to) noexcept override {
+    return file_.read(to, offset);
+  }
+  [[nodiscard]] bool write(std::int64_t offset, std::span<const std::byte> from) noexcept override {
+    vfs_.bytes_written_ += from.size();
+    return file_.write(from, offset);
+  }
+
+ private:
+  CountingVfs& vfs_;
+  VfsFile file_;
+  bool usable_ = false;
+};
+
+std::unique_ptr<SideFile> CountingVfs::open_side_file(const std::string& path) {
+  auto opened = std::make_unique<BaseSideFile>(*this, path);
+  if (!opened->usable()) return nullptr;
+  return opened;
+}
+
+void CountingVfs::release_room(const std::string& path) noexcept { VfsFile(base_, path).remove(); }
+
+int CountingVfs::sync_log() noexcept {
+  if (log_ == nullptr || !log_unsynced_) return SQLITE_OK;
+  if (const int written = gather_.flush(log_); written != SQLITE_OK) return written;
+  ++syncs_;
+  const int rc = log_->pMethods->xSync(log_, SQLITE_SYNC_NORMAL);
+  if (rc == SQLITE_OK) {
+    log_unsynced_ = false;
+    witness_->log_synced();
+  }
+  return rc;
+}
+
+void CountingVfs::void_transaction() noexcept {
+  if (log_ == nullptr || first_frame_ < 0 || is_mutant(Mutant::failed_group_stays)) return;
+  gather_.drop(log_);
+  static constexpr std::array<std::byte, 24> kZeros{};  // The header of a frame.
+  static_cast<void>(log_->pMethods->xWrite(log_, kZeros.data(), static_cast<int>(kZeros.size()), first_frame_));
+}
+
+}  // namespace pannier

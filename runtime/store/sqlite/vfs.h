@@ -1,0 +1,101 @@
+#pragma once
+
+#include <sqlite3.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "platform/result.h"
+#include "runtime/store/sqlite/gather.h"
+#include "runtime/store/sqlite/witness.h"
+
+namespace pannier {
+
+/// A small file beside a database. Its writes are counted like all others; nothing is synced.
+class SideFile {
+ public:
+  virtual ~SideFile() = default;
+  /// Bytes of it; 0 where it cannot say.
+  [[nodiscard]] virtual std::int64_t size() noexcept = 0;
+  [[nodiscard]] virtual bool read(std::int64_t offset, std::span<std::byte> to) noexcept = 0;
+  [[nodiscard]] virtual bool write(std::int64_t offset, std::span<const std::byte> from) noexcept = 0;
+};
+
+/// A layer over SQLite's own way to the files (or over one that a test registered): counts what is written
+/// and synced where SQLite does it, gathers writes, and knows where in the log a transaction began. Registered
+/// under a name of its own while it lives, never the default, so that SQLite elsewhere in the process is not
+/// touched. It must outlive every connection opened through it. One thread, that of its store.
+///
+/// Its files offer neither shared memory nor memory mapping (io methods of version 1), so that SQLite cannot
+/// use either even where a pragma failed to forbid it.
+class CountingVfs {
+ public:
+  /// `base`: the name of a registered VFS; empty for SQLite's default. not_found where there is none.
+  [[nodiscard]] static Result<std::unique_ptr<CountingVfs>> create(const std::string& base);
+  ~CountingVfs();
+  CountingVfs(const CountingVfs&) = delete;
+  CountingVfs& operator=(const CountingVfs&) = delete;
+
+  /// What it is a layer over.
+  [[nodiscard]] sqlite3_vfs* base() const noexcept { return base_; }
+
+  /// For sqlite3_open_v2. Lives as long as this.
+  [[nodiscard]] const char* name() const noexcept { return name_.c_str(); }
+
+  [[nodiscard]] std::uint64_t bytes_written() const noexcept { return bytes_written_ + witness_->bytes_written(); }
+  [[nodiscard]] std::uint64_t syncs() const noexcept { return syncs_; }
+
+  [[nodiscard]] Witness& witness() noexcept { return *witness_; }
+
+  /// Bytes of the file at `path` (absolute or relative), 0 where there is none, nothing where it cannot be opened.
+  [[nodiscard]] std::optional<std::int64_t> size_of(const std::string& path);
+
+  /// Makes sure that a file of `bytes` zeros stands at `path`, written and synced, so that deleting it gives
+  /// that much room back. False where it cannot be had; then no file is left.
+  [[nodiscard]] bool hold_room(const std::string& path, std::int64_t bytes);
+  void release_room(const std::string& path) noexcept;
+
+  /// A file that is no database, opened or made through the base; null where it cannot be. It must go before this.
+  [[nodiscard]] std::unique_ptr<SideFile> open_side_file(const std::string& path);
+
+  /// The next sync of the log that follows frames is left out: that of a commit which need only survive the process.
+  /// Syncs of the log's header, of a checkpoint and of the database are not. Off takes an order back that found none.
+  void leave_out_commit_sync(bool on) noexcept { leave_out_ = on; }
+  /// What was left out, made good. SQLITE_OK where nothing was.
+  [[nodiscard]] int sync_log() noexcept;
+
+  /// From here on what is written to the log belongs to a new transaction.
+  void transaction_begins() noexcept {
+    first_frame_ = -1;
+    witness_->transaction_begins();
+  }
+  /// Takes a transaction that could not be committed out of the log, by zeros over the first frame that it
+  /// wrote: the chain of frame checksums ends before it, and recovery does not find a group that was reported
+  /// as failed. Not synced; does what it can. The log's header stays: it is synced before a frame follows it.
+  void void_transaction() noexcept;
+
+ private:
+  struct File;
+  struct Methods;
+  class BaseSideFile;
+  CountingVfs() = default;
+
+  sqlite3_vfs vfs_{};
+  sqlite3_vfs* base_ = nullptr;
+  std::string name_;
+  WriteGather gather_;
+  std::uint64_t bytes_written_ = 0;
+  std::uint64_t syncs_ = 0;
+  std::int64_t first_frame_ = -1;
+  bool leave_out_ = false;        ///< The next sync that ends a commit.
+  bool frames_are_last_ = false;  ///< The last write to the log was no header.
+  bool log_unsynced_ = false;
+  sqlite3_file* log_ = nullptr;  ///< The base's open log, or null.
+  std::unique_ptr<Witness> witness_;
+};
+
+}  // namespace pannier

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "platform/entropy.h"
+#include "runtime/store/store.h"
+#include "runtime/store/store_checks.h"
+
+namespace pannier {
+
+struct SqliteOptions {
+  /// The database file; made where it is missing, in a folder that must exist. Its log is `path` + "-wal".
+  std::string path;
+  /// For the incarnation of a new file. Must outlive the store.
+  Entropy& entropy;
+  /// Cap on the database file, the log not included; 0 for none. A file that is larger already opens, and
+  /// drains.
+  std::uint64_t max_bytes = 0;
+  /// A file up to this size is checked whole at open; of a larger one the small tables (docs/storage.md, Damage). 64
+  /// MiB take about 0.1 s from the page cache of a desktop, seconds from a slow card.
+  std::uint64_t quick_check_bytes = std::uint64_t{64} * 1024 * 1024;
+  /// Pages of 4096 bytes in the log before they are moved to the database (docs/storage.md, Cost).
+  std::uint32_t checkpoint_pages = 256;
+  /// Bytes held in `path` + "-reserve" and given up once the disk is full, so that acknowledgements still
+  /// find room to remove rows; new messages are refused until it can be held again. Should exceed twice the
+  /// log and the largest group. 0 for none: then a full disk may refuse removals, too.
+  std::uint64_t reserve_bytes = std::uint64_t{2} * 1024 * 1024;
+  /// Ready rows of one stream that are put in one transaction and make so many bytes together share an entry of the
+  /// file; fewer have one each (docs/storage.md, Batch). Smaller only in tests.
+  std::size_t batch_bytes = 4096;
+  /// The most that the place of the file can keep, and a receipt can say: `committed` for a file system in memory
+  /// (lies_in_memory() of platform/files.h), of which a power cut leaves nothing.
+  Durability strongest = Durability::fsynced;
+  /// Sequence numbers leased at once, at least 2. Smaller only in tests.
+  Sequence sequence_block = store_checks::kSequenceBlock;
+  /// A VFS registered with SQLite to write through, for tests; empty for the system's.
+  std::string vfs = {};
+};
+
+/// Opens or makes the store of docs/storage.md in one SQLite file, which it holds alone until it is
+/// destroyed. A damaged file is put aside and what is sound in it goes on in a new one; findings() tells. On an error
+/// nothing of an existing file was changed and nothing is held.
+///
+/// not_found, permission: the path. in_use: another process, or another store of this one, holds the file.
+/// corrupt: it is not a Pannier store, or damaged beyond a salvage. unsupported: a newer version, or an SQLite that
+/// does not take a setting. storage_io, storage_full: the disk. Each names the file and says what to do.
+///
+/// The store and every call to it belong to one thread; it may be opened on another.
+[[nodiscard]] Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options);
+
+}  // namespace pannier

@@ -1,0 +1,214 @@
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "platform/sim/seeded_entropy.h"
+#include "runtime/limits.h"
+#include "runtime/store/sqlite_store.h"
+#include "tests/contract/store_support.h"
+#include "tests/runtime/store/sqlite_support.h"
+#include "tests/support/fixtures.h"
+
+namespace {
+
+using namespace pannier;
+using namespace pannier::contract;
+using pannier::testing::open_or_fail;
+using pannier::testing::TempFolder;
+
+/// The files of a store as a kill -9 would leave them, under another name.
+void copy_as_killed(const std::string& from, const std::string& to) {
+  for (const char* part : {"", "-wal", "-claims"}) {
+    std::filesystem::remove(to + part);
+    if (std::filesystem::exists(from + part)) std::filesystem::copy_file(from + part, to + part);
+  }
+}
+
+struct Bench {
+  TempFolder folder;
+  sim::SeededEntropy random{3};
+  SqliteOptions options{.path = folder.file("node.db"), .entropy = random};
+  std::unique_ptr<Store> store = open_or_fail(options);
+  StreamId stream = make_stream(*store);
+
+  std::uint64_t syncs_of(Durability durability, bool with_row = true) {
+    const std::uint64_t before = store->counters().fsyncs;
+    transact(
+        *store,
+        [&] {
+          if (with_row) REQUIRE(store->put(row_of(stream, *store->next_sequence(), "x")).ok());
+        },
+        durability);
+    return store->counters().fsyncs - before;
+  }
+  std::unique_ptr<Store> after_kill(std::uint64_t quick_check_bytes = 64 << 20) {
+    const std::string path = folder.file("killed.db");
+    copy_as_killed(options.path, path);
+    return open_or_fail({.path = path, .entropy = random, .quick_check_bytes = quick_check_bytes});
+  }
+};
+
+/// Counts to the end; the steps that it took.
+std::size_t count_all(Store& store) {
+  std::size_t steps = 1;
+  while (true) {
+    const Result<bool> more = store.count_some();
+    REQUIRE(more.ok());
+    if (!*more) return steps;
+    ++steps;
+  }
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a commit syncs once where it must survive the machine, and not at all where it need only survive the process") {
+  Bench bench;
+  CHECK(bench.syncs_of(Durability::fsynced) == 1);
+  CHECK(bench.syncs_of(Durability::committed) == 0);
+  CHECK(bench.syncs_of(Durability::memory) == 0);
+  // What was committed without a sync is there for the next process.
+  CHECK(bench.after_kill()->stream(bench.stream)->loads[0].messages == 3);
+  CHECK(bench.syncs_of(Durability::fsynced) == 1);
+  // A group of nothing has nothing to sync, but for those before it.
+  CHECK(bench.syncs_of(Durability::fsynced, false) == 0);
+  CHECK(bench.syncs_of(Durability::committed) == 0);
+  CHECK(bench.syncs_of(Durability::fsynced, false) == 1);
+}
+
+TEST_CASE("the checkpoint within a commit that asked for no sync still syncs the log before the database") {
+  TempFolder folder;
+  sim::SeededEntropy random(3);
+  const std::unique_ptr<Store> store =
+      open_or_fail({.path = folder.file("node.db"), .entropy = random, .checkpoint_pages = 8});
+  const StreamId stream = make_stream(*store);
+  constexpr std::size_t kCommits = 60;
+  const std::uint64_t before = store->counters().fsyncs;
+  for (std::size_t i = 0; i < kCommits; ++i) {
+    transact(
+        *store, [&] { REQUIRE(store->put(row_of(stream, *store->next_sequence(), "x")).ok()); }, Durability::committed);
+  }
+  const std::uint64_t syncs = store->counters().fsyncs - before;
+  // Each checkpoint syncs the log and the database, and the log's new header after it: none of them is left out.
+  CHECK(syncs >= 3 * (kCommits / 16));
+  CHECK(syncs < kCommits);
+  CHECK(syncs % 3 == 0);
+}
+
+TEST_CASE("a store keeps no more than the place of its file does, as its options say") {
+  Bench bench;
+  CHECK(bench.store->strongest() == Durability::fsynced);
+  bench.store.reset();
+  bench.options.strongest = Durability::committed;
+  bench.store = open_or_fail(bench.options);
+  CHECK(bench.store->strongest() == Durability::committed);
+}
+
+TEST_CASE("an orderly end leaves the counts, so that a start of any size counts nothing") {
+  Bench bench;
+  put_rows(*bench.store, bench.stream, 10'000);
+  transact(*bench.store, [&] {
+    const std::vector<Sequence> rows = read_sequences(*bench.store, bench.stream);
+    REQUIRE(bench.store->keep_through(bench.stream, rows[99], at_ms(1)).ok());
+  });
+  const Stream before = stream_of(*bench.store, bench.stream);
+  bench.store.reset();
+  bench.options.quick_check_bytes = 0;  // As if the file were large.
+  bench.store = open_or_fail(bench.options);
+  CHECK(bench.store->stream(bench.stream)->exact);
+  CHECK(bench.store->stream(bench.stream)->loads == before.loads);
+  CHECK(count_all(*bench.store) == 1);
+  // Without a change a second orderly end says the same.
+  bench.store.reset();
+  bench.store = open_or_fail(bench.options);
+  CHECK(bench.store->stream(bench.stream)->exact);
+}
+
+TEST_CASE("after an unclean end a large file starts with the counts it had last, and counts in steps while it works") {
+  Bench bench;
+  std::vector<Sequence> rows = put_rows(*bench.store, bench.stream, 20'000);
+  bench.store.reset();
+  bench.store = open_or_fail(bench.options);  // 20,000 are noted.
+  const std::vector<Sequence> more = put_rows(*bench.store, bench.stream, 1000);
+  rows.insert(rows.end(), more.begin(), more.end());
+  const std::unique_ptr<Store> store = bench.after_kill(0);
+  CHECK_FALSE(store->stream(bench.stream)->exact);
+  CHECK((*store->stream(bench.stream))[RowState::ready].messages == 20'000);
+
+  REQUIRE(*store->count_some());
+  // Behind what was counted and before it, one by one and in ranges across it, with a rollback between.
+  const StreamId stream = bench.stream;
+  transact(*store, [&] {
+    REQUIRE(store->erase(stream, rows[5]).ok());
+    REQUIRE(store->erase(stream, rows[19'000]).ok());
+    REQUIRE(store->mark(stream, rows[10], {RowState::parked, 1, "x", kNoMoment}).ok());
+    REQUIRE(store->mark(stream, rows[20'500], {RowState::delayed, 1, "x", at_ms(9)}).ok());
+    REQUIRE(store->put(row_of(stream, *store->next_sequence(), "new")).ok());
+  });
+  REQUIRE(store->begin().ok());
+  REQUIRE(store->erase_through(stream, rows[15'000]).ok());
+  store->rollback();
+  transact(*store, [&] { REQUIRE(store->keep_through(stream, rows[8000], at_ms(3)).ok()); });
+  transact(*store, [&] { REQUIRE(store->erase_through(stream, rows[9000]).ok()); });
+  transact(*store, [&] { REQUIRE(store->requeue(stream, rows[10'000], *store->next_sequence()).ok()); });
+  CHECK(count_all(*store) > 2);
+  CHECK(store->stream(stream)->exact);
+  CHECK(count_all(*store) == 1);
+  for (const RowState state : kAllRowStates) {
+    Load counted;
+    each_row(*store, stream, state, [&](const Row& row) { counted += {1, row.payload.size()}; });
+    CHECK((*store->stream(stream))[state] == counted);
+  }
+  CHECK((*store->stream(stream))[RowState::kept].messages == 7999);
+}
+
+TEST_CASE("a small file is counted whole after an unclean end") {
+  Bench bench;
+  put_rows(*bench.store, bench.stream, 300);
+  const std::unique_ptr<Store> store = bench.after_kill();
+  CHECK(store->stream(bench.stream)->exact);
+  CHECK((*store->stream(bench.stream))[RowState::ready].messages == 300);
+}
+
+TEST_CASE("what was in somebody's hands when the process died is told once, and only that") {
+  Bench bench;
+  const std::vector<Sequence> rows = put_rows(*bench.store, bench.stream, 4);
+  const std::uint64_t syncs = bench.store->counters().fsyncs;
+  for (const Sequence sequence : rows) CHECK(bench.store->claim(bench.stream, sequence));
+  bench.store->release(bench.stream, rows[1]);
+  bench.store->release(bench.stream, rows[2]);
+  CHECK(bench.store->claim(bench.stream, rows[2]));
+  CHECK(bench.store->counters().fsyncs == syncs);
+  const auto left_in = [&](Store& store) {
+    std::vector<Sequence> left;
+    for (const Store::Claim& claim : store.take_claims()) {
+      CHECK(claim.stream == bench.stream);
+      left.push_back(claim.sequence);
+    }
+    std::sort(left.begin(), left.end());
+    return left;
+  };
+  const std::string killed = bench.folder.file("killed.db");
+  SUBCASE("as it was left") {
+    std::unique_ptr<Store> store = bench.after_kill();
+    CHECK(left_in(*store) == std::vector<Sequence>{rows[0], rows[2], rows[3]});
+    CHECK(left_in(*store).empty());
+    store.reset();
+    CHECK(left_in(*open_or_fail({.path = killed, .entropy = bench.random})).empty());
+  }
+  SUBCASE("a note that rotted is none") {
+    bench.after_kill().reset();
+    copy_as_killed(bench.options.path, killed);
+    std::string notes = pannier::testing::load(killed + "-claims");
+    notes[0] = static_cast<char>(notes[0] ^ 1);
+    pannier::testing::save(killed + "-claims", notes);
+    CHECK(left_in(*open_or_fail({.path = killed, .entropy = bench.random})) == std::vector<Sequence>{rows[2], rows[3]});
+  }
+  SUBCASE("the notes of another store are none") {
+    const std::string other = bench.folder.file("other.db");
+    std::filesystem::copy_file(bench.options.path + "-claims", other + "-claims");
+    CHECK(left_in(*open_or_fail({.path = other, .entropy = bench.random})).empty());
+  }
+}

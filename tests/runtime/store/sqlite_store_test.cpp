@@ -1,0 +1,142 @@
+#include "runtime/store/sqlite_store.h"
+
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "platform/sim/seeded_entropy.h"
+#include "tests/contract/store_contract.h"
+#include "tests/runtime/store/sqlite_support.h"
+#include "tests/support/fixtures.h"
+
+namespace {
+
+using namespace pannier;
+using namespace pannier::contract;
+using pannier::testing::load;
+using pannier::testing::open_or_fail;
+using pannier::testing::refusal;
+using pannier::testing::TempFolder;
+
+}  // namespace
+
+TEST_CASE("a database that this process holds already is in_use, and its holder goes on") {
+  TempFolder folder;
+  sim::SeededEntropy random(1);
+  const SqliteOptions options{.path = folder.file("node.db"), .entropy = random};
+  const std::unique_ptr<Store> store = open_or_fail(options);
+  CHECK(refusal(options).code == ErrorCode::in_use);
+  const StreamId stream = make_stream(*store);
+  CHECK(put_rows(*store, stream, 3).size() == 3);
+}
+
+TEST_CASE("a path that cannot be is refused by name") {
+  TempFolder folder;
+  sim::SeededEntropy random(1);
+  CHECK(refusal({.path = folder.file("missing/node.db"), .entropy = random}).code == ErrorCode::not_found);
+  CHECK_FALSE(open_sqlite_store({.path = folder.file(""), .entropy = random}).ok());
+  CHECK(open_sqlite_store({.path = "", .entropy = random}).error().code == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("at its cap a store refuses new messages, still removes, and then takes messages again") {
+  TempFolder folder;
+  sim::SeededEntropy random(1);
+  constexpr std::uint64_t kCap = 1024 * 1024;
+  const std::string path = folder.file("node.db");
+  const std::unique_ptr<Store> store = open_or_fail({.path = path, .entropy = random, .max_bytes = kCap});
+  const StreamId stream = make_stream(*store);
+  const std::string payload(2000, 'p');
+  std::vector<Sequence> rows;
+  ErrorCode end{};
+  while (true) {
+    REQUIRE(store->begin().ok());
+    const Sequence sequence = *store->next_sequence();
+    Result<void> done = store->put(row_of(stream, sequence, payload));
+    if (done) done = store->commit(Durability::fsynced);
+    if (!done) {
+      end = done.error().code;
+      CHECK(done.error().detail.find(path) != std::string::npos);
+      store->rollback();
+      break;
+    }
+    rows.push_back(sequence);
+    REQUIRE(rows.size() < 1000);
+  }
+  CHECK(end == ErrorCode::storage_full);
+  CHECK(rows.size() > 200);
+  CHECK(read_sequences(*store, stream) == rows);
+  CHECK(load(path).size() <= kCap);
+
+  // Marks and watermarks have room kept for them.
+  REQUIRE(store->begin().ok());
+  REQUIRE(store->mark(stream, rows[0], {RowState::parked, 5, "poison"}).ok());
+  REQUIRE(store->put_watermark({"tablet-3", 1, "orders", 5}).ok());
+  REQUIRE(store->commit(Durability::fsynced).ok());
+
+  // Acknowledgements drain it, one by one and together.
+  for (std::size_t i = 1; i < 60; ++i) {
+    REQUIRE(store->begin().ok());
+    REQUIRE(store->erase(stream, rows[i]).ok());
+    REQUIRE(store->commit(Durability::fsynced).ok());
+  }
+  REQUIRE(store->begin().ok());
+  REQUIRE(store->erase_through(stream, rows[rows.size() - 2]).ok());
+  REQUIRE(store->commit(Durability::fsynced).ok());
+  CHECK(read_sequences(*store, stream) == std::vector<Sequence>{rows.back()});
+  CHECK(put_rows(*store, stream, 100).size() == 100);
+}
+
+TEST_CASE("a group larger than the cap is refused whole") {
+  TempFolder folder;
+  sim::SeededEntropy random(1);
+  const std::unique_ptr<Store> store =
+      open_or_fail({.path = folder.file("node.db"), .entropy = random, .max_bytes = 512 * 1024});
+  const StreamId stream = make_stream(*store);
+  const std::vector<Sequence> before = put_rows(*store, stream, 5);
+  const std::string payload(100 * 1024, 'p');
+  REQUIRE(store->begin().ok());
+  Result<void> done;
+  for (int i = 0; i < 10 && done; ++i) done = store->put(row_of(stream, *store->next_sequence(), payload));
+  REQUIRE_FALSE(done.ok());
+  CHECK(done.error().code == ErrorCode::storage_full);
+  CHECK(store->commit(Durability::fsynced).error().code == ErrorCode::storage_full);
+  store->rollback();
+  CHECK(read_sequences(*store, stream) == before);
+  CHECK(put_rows(*store, stream, 5).size() == 5);
+}
+
+TEST_CASE("sequence numbers go on past a lease, in transactions and out of them, across restarts") {
+  TempFolder folder;
+  sim::SeededEntropy random(1);
+  const SqliteOptions options{.path = folder.file("node.db"), .entropy = random, .sequence_block = 16};
+  Sequence highest = 0;
+  for (int run = 0; run < 5; ++run) {
+    const std::unique_ptr<Store> store = open_or_fail(options);
+    const StreamId stream = make_stream(*store);
+    for (int i = 0; i < 20; ++i) {
+      const Sequence outside = *store->next_sequence();
+      CHECK(outside > highest);
+      const std::vector<Sequence> rows = put_rows(*store, stream, 3);
+      CHECK(rows.front() > outside);
+      REQUIRE(store->begin().ok());
+      highest = *store->next_sequence();
+      CHECK(highest > rows.back());
+      store->rollback();  // With whatever lease it wrote.
+    }
+  }
+}
+
+TEST_CASE("bytes written and fsyncs are counted where SQLite writes them") {
+  TempFolder folder;
+  sim::SeededEntropy random(1);
+  const std::unique_ptr<Store> store = open_or_fail({.path = folder.file("node.db"), .entropy = random});
+  const StreamId stream = make_stream(*store);
+  const Store::Counters before = store->counters();
+  put_rows(*store, stream, 1);
+  const Store::Counters after = store->counters();
+  CHECK(after.commits == before.commits + 1);
+  CHECK(after.fsyncs >= before.fsyncs + 1);
+  CHECK(after.bytes_written >= before.bytes_written + 4096);
+  CHECK(after.bytes_written <= before.bytes_written + 3 * 4200);  // One message: one leaf, no page of counters.
+}

@@ -9,5 +9,5 @@
 #include "runtime/limits.h"
 #include "runtime/message/table.h"
 #include "runtime/message/type_id.h"
-#include "runtime/node.h"
-#include "runtime/queue/queue_control.h"
+#include "runtime/node/node.h"
+#include "runtime/node/queue_control.h"

@@ -69,6 +69,12 @@ inline constexpr std::size_t kFiltersPerLink = 4096;
 inline constexpr std::size_t kRemoteAsks = 4096;
 
 // --- Queue -------------------------------------------------------------------------------------------------------
+/// Streams of one store: pairs of a destination and a lane.
+inline constexpr std::size_t kStreams = 131'071;
+/// Streams that hold nothing and are remembered all the same, so that those in use are not made anew for each message.
+inline constexpr std::size_t kIdleStreams = 1024;
+/// Lives of a store of which it still holds messages for other nodes.
+inline constexpr std::size_t kIncarnations = 1024;
 /// Names of lanes that one node ever uses in one life.
 inline constexpr std::size_t kLanes = 1024;
 /// Rows of one stream that are sent and not yet acknowledged.
@@ -85,12 +91,9 @@ inline constexpr Duration kAckTimeout = std::chrono::seconds{30};
 /// Rows that one consumer's lane holds in memory, ready or in its hands.
 inline constexpr std::size_t kInboxHeldRows = 256;
 inline constexpr std::size_t kInboxHeldBytes = 4 * 1024 * 1024;
-/// Actors that consume one lane, and pulls that wait for its messages.
+/// Actors that consume one lane, and fetches that wait for its messages.
 inline constexpr std::size_t kConsumers = 256;
-inline constexpr std::size_t kClaimers = 1024;
-/// Keys of one lane whose messages are parked behind one that was given up. At the bound the lane hands out nothing
-/// until a person has decided about some.
-inline constexpr std::size_t kParkedKeys = 16384;
+inline constexpr std::size_t kFetchers = 1024;
 /// A message that may have ended the process is alone in somebody's hands for at most so long.
 inline constexpr Duration kSuspectTrial = std::chrono::seconds{5};
 /// Rows read from the store at once when the backlog is drained.
@@ -107,7 +110,7 @@ inline constexpr std::size_t kTokens = 65536;
 inline constexpr std::size_t kTokenBytes = 128;
 inline constexpr Duration kTokenMemory = std::chrono::hours{24};
 /// Rows in the hands of consumers at once, all lanes together.
-inline constexpr std::size_t kClaims = 4096;
+inline constexpr std::size_t kInFlight = 4096;
 /// Named readers of kept rows, all lanes together.
 inline constexpr std::size_t kCursors = 1024;
 /// Rows that one transaction moves on: delayed ones that are due, parked ones that a person sends again.
@@ -139,7 +142,7 @@ inline constexpr std::uint64_t kLaneBytes = 512ULL * 1024 * 1024;
 static_assert(kFrameTargetBytes + kPayloadBytes + 4096 <= kFrameBytes, "one payload must fit behind a full target");
 static_assert(kOutboxWindowBytes + kPayloadBytes < kLinkQueueBytes);
 static_assert(kHeartbeatTimeout > 3 * kHeartbeatInterval, "one lost heartbeat must not cut a link");
-static_assert(kInboxHeldRows <= kClaims && kPayloadBytes <= kInboxHeldBytes);
+static_assert(kInboxHeldRows <= kInFlight && kPayloadBytes <= kInboxHeldBytes);
 static_assert(kPayloadBytes <= kGroupBytes && kPayloadBytes <= kLinkQueueBytes && kPayloadBytes <= kMailboxBytes);
 
 }  // namespace pannier::limits

@@ -9,7 +9,7 @@
 
 #include "platform/sim/seeded_entropy.h"
 #include "platform/sim/simulator.h"
-#include "runtime/node.h"
+#include "runtime/node/node.h"
 #include "testkit/memory_store.h"
 #include "testkit/faulty_store.h"
 #include "testkit/probe.h"

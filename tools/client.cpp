@@ -10,7 +10,7 @@
 #include "platform/posix/system_clock.h"
 #include "platform/posix/system_entropy.h"
 #include "runtime/link/router_messages.h"
-#include "runtime/node.h"
+#include "runtime/node/node.h"
 #include "tools/client_target.h"
 #include "tools/output.h"
 #include "tools/schema/inspect.fbs.h"

@@ -3,7 +3,7 @@
 #include "platform/concat.h"
 #include "platform/files.h"
 #include "platform/posix/process.h"
-#include "runtime/node.h"
+#include "runtime/node/node.h"
 #include "runtime/store/sqlite_store.h"
 #include "tools/client_target.h"
 #include "tools/commands.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "runtime/actor/system.h"
-#include "runtime/queue/queue_control.h"
+#include "runtime/node/queue_control.h"
 #include "runtime/queue/queue_messages.h"
 
 namespace pannier::tools {

@@ -7,7 +7,7 @@
 
 #include "examples/delivery/node_setup.h"
 #include "platform/result.h"
-#include "runtime/node.h"
+#include "runtime/node/node.h"
 
 namespace pannier::delivery {
 

@@ -13,10 +13,10 @@ void send_refusal(ActorBase& actor, const Message& question, ErrorCode code) {
 }
 
 Delivery delivery_of(ActorBase& actor, const Message& message) {
-  return Delivery{actor.system(), message.sender, message.correlation};
+  return Delivery{*actor.system().settle_sink, message.correlation};
 }
 
-void end_delivery(ActorBase& actor, const Message& message) { delivery_of(actor, message).done(); }
+void end_delivery(ActorBase& actor, const Message& message) { delivery_of(actor, message).ack(); }
 
 Responder responder_of(ActorBase& actor, const Message& message) { return Responder{actor.system(), message}; }
 

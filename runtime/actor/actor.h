@@ -107,7 +107,7 @@ Result<void> pick(Self& self, const Message& message, Value&& value) {
     if (message.kind == MessageKind::delivery) {
       const Delivery delivery = delivery_of(self, message);
       auto handled = call<Behaviour, true>(self, message, value, delivery);
-      if (stashed(self)) delivery.settled();
+      if (stashed(self)) delivery.mark_settled();
       return handled;
     }
   }

@@ -5,8 +5,8 @@
 
 #include "runtime/actor/worker.h"
 #include "runtime/link/router_messages.h"
-#include "runtime/queue/queue_control.h"
-#include "runtime/queue/queue_messages.h"
+#include "runtime/node/queue_control.h"
+#include "runtime/queue/requests.h"
 
 namespace pannier {
 
@@ -139,9 +139,9 @@ Result<void> ActorBase::consume_lane(std::string_view lane, ConsumeOptions optio
   return send(std::move(sent));
 }
 
-detail::PendingAsk ActorBase::claim_question(std::string_view lane, const ClaimOptions& options) {
+detail::PendingAsk ActorBase::fetch_question(std::string_view lane, const FetchOptions& options) {
   cell_.consumes = true;
-  return {this, native_message(MessageKind::ask, system().queue, ClaimRows{std::string{lane}, options}),
+  return {this, native_message(MessageKind::ask, system().queue, Fetch{std::string{lane}, options}),
           Duration::max()};
 }
 

@@ -11,20 +11,13 @@
 #include "runtime/actor/timers.h"
 #include "runtime/message/any_table.h"
 #include "runtime/message/callback.h"
-#include "runtime/queue/batch.h"
-#include "runtime/queue/consuming.h"
+#include "runtime/queue/consume.h"
 
 namespace pannier {
 
 class QueueControl;
 class Worker;
 struct System;
-
-/// One value of the application's state, as read back.
-struct StateRow {
-  std::string key;
-  BlockRef value;
-};
 
 struct PublishOptions {
   bool keep_last = false;  ///< Keep the value: a later subscriber gets it at once.
@@ -117,27 +110,27 @@ class ActorBase {
                                          EnqueueOptions options = {});
   /// Stores all of `batch` in one transaction.
   [[nodiscard]] Pending<Receipt> commit(Batch batch);
-  /// As `delivery.done(batch)`, and tells the outcome. After an error nothing of it is stored and the delivery is tried
-  /// again; rejected: it had been settled before.
+  /// As `delivery.ack(batch)`, and tells the outcome. After an error nothing of it is stored and the delivery is retried;
+  /// rejected: it was settled before.
   [[nodiscard]] Pending<Receipt> commit(Delivery delivery, Batch batch);
   /// Takes messages of the lane as deliveries from now on, in competition with its other consumers. Ends with the
   /// actor's state. A second call changes the options. What the queue refuses comes back through the log.
   Result<void> consume_lane(std::string_view lane, ConsumeOptions options);
-  /// Pulls what is ready in the lane now, of one type or as AnyTable; an empty answer: nothing was, in time. What the
-  /// actor has not settled goes back with the visibility timeout, or with its end. full: too many wait for the lane.
+  /// Takes what is ready in the lane now, of one type or as AnyTable. An empty answer: nothing was, in time. What the actor
+  /// does not settle is retried after the visibility timeout, or when the actor ends. full: too many fetches wait.
   template <class T>
-  [[nodiscard]] Pending<std::vector<Claimed<T>>> claim(std::string_view lane, const ClaimOptions& options = {}) {
-    return Pending<std::vector<Claimed<T>>>{claim_question(lane, options)};
+  [[nodiscard]] Pending<std::vector<Fetched<T>>> fetch(std::string_view lane, const FetchOptions& options = {}) {
+    return Pending<std::vector<Fetched<T>>>{fetch_question(lane, options)};
   }
-  /// Reads again what the lane keeps (LaneOptions::keep), as deliveries in order, from where this reader has come to.
-  /// `done` moves it on; `retry` delivers again, without end; `park` passes the message over. What is done out of order
-  /// may come again after a crash: with a window of 1, effects in the batch happen once. One actor a reader's name.
+  /// Reads again what the lane retains (LaneOptions::retention), as deliveries in order, from where this reader has come to.
+  /// ack moves it on; retry delivers again, without end; dead_letter passes the message over. What is acknowledged out of
+  /// order may come again after a crash: with a window of 1, effects in the batch happen once. One actor per reader.
   Result<void> replay_lane(std::string_view lane, ReplayOptions options);
   /// The application's state under keys that start with `prefix`, at most `limit` of them, in key order.
   [[nodiscard]] Pending<std::vector<StateRow>> read_state(std::string_view prefix, std::size_t limit = 100'000);
 
   /// Looking for, cancelling, redriving messages; lanes; the application's tables. Include
-  /// runtime/queue/queue_control.h.
+  /// runtime/node/queue_control.h.
   [[nodiscard]] QueueControl queue() noexcept;
 
   // --- time --------------------------------------------------------------------------------------------------------
@@ -185,7 +178,7 @@ class ActorBase {
   template <class T>
   friend class Pending;
 
-  detail::PendingAsk claim_question(std::string_view lane, const ClaimOptions& options);
+  detail::PendingAsk fetch_question(std::string_view lane, const FetchOptions& options);
   /// Under whose deadline, and on whose behalf, the current turn runs.
   [[nodiscard]] Waiting waiting() const;
   /// The outcome of a question, as a turn of its own.

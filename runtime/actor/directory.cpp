@@ -6,12 +6,6 @@
 
 namespace pannier {
 
-bool valid_name(std::string_view name, std::size_t max_bytes) noexcept {
-  return !name.empty() && name.size() <= max_bytes && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-  });
-}
-
 Result<Ref> Directory::name(std::string_view text) {
   const auto slash = text.find('/');
   const std::string_view node = slash == std::string_view::npos ? std::string_view{} : text.substr(0, slash);

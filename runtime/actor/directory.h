@@ -9,6 +9,7 @@
 
 #include "platform/result.h"
 #include "runtime/limits.h"
+#include "runtime/message/names.h"
 #include "runtime/message/ref.h"
 
 namespace pannier {
@@ -18,9 +19,6 @@ struct ActorName {
   std::string node;  ///< Empty: this node.
   std::string actor;
 };
-
-/// Lower-case letters, digits, '.', '_', '-'; 1 to `max_bytes`. What node, actor and lane names are made of.
-[[nodiscard]] bool valid_name(std::string_view name, std::size_t max_bytes) noexcept;
 
 /// Every name that was ever given to an actor or asked for, as a small number. A named reference is resolved at each
 /// send, so it outlives restarts of what it names. Entries are never removed: names are part of a program's design.

@@ -86,8 +86,7 @@ void Worker::handle_reply(Cell& cell, Message& message) {
 }
 
 void Worker::settle_failed(const Message& delivery, const Error& error) {
-  Settle settle{delivery.correlation, Outcome::retry, {}, error.text(), {}};
-  send_reserved(native_message(MessageKind::tell, delivery.sender, std::move(settle)));
+  system_.settle_sink->settle({delivery.correlation, Outcome::retry, {}, error.text(), {}});
 }
 
 void Worker::discard(const Message& message, DeadLetterReason reason, ErrorCode code) {

@@ -1,6 +1,6 @@
 // What a mailbox does beside first in, first out: the policies when it is full, and the stash.
 
-#include "runtime/actor/spill.h"
+#include "runtime/node/spill.h"
 #include "runtime/actor/worker.h"
 
 namespace pannier {

@@ -1,7 +1,7 @@
 #include "runtime/actor/system.h"
 
 #include "platform/concat.h"
-#include "runtime/actor/spill.h"
+#include "runtime/node/spill.h"
 #include "runtime/actor/worker.h"
 
 namespace pannier {

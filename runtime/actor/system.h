@@ -17,6 +17,7 @@
 namespace pannier {
 
 class Worker;
+class SettleSink;
 
 /// What the workers of one node share. Internal: programs see Node.
 struct System {
@@ -32,6 +33,7 @@ struct System {
   ActorId root;    ///< Supervises what the program and the runtime start at the top.
   ActorId router;  ///< Topics and links.
   ActorId queue;   ///< Outbox and inbox; nobody where the node has no store.
+  SettleSink* settle_sink = nullptr;  ///< Where deliveries are settled; null where the node has no store.
 
   std::array<std::atomic<std::uint64_t>, kDeadLetterReasons> dead_letters{};
   std::atomic<std::uint32_t> next_worker{0};    ///< Round-robin of placement.

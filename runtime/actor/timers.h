@@ -6,14 +6,11 @@
 #include "platform/clock.h"
 #include "runtime/message/callback.h"
 #include "runtime/message/message.h"
+#include "runtime/message/timer_id.h"
 
 namespace pannier {
 
 struct Cell;
-
-/// Names one armed timer of one worker. Zero names none. A timer that has fired or was cancelled keeps its id to
-/// itself: cancelling it again does nothing.
-enum class TimerId : std::uint64_t {};
 
 struct TimerNode;
 

@@ -18,6 +18,12 @@ struct Receipt {
   bool duplicate = false;  ///< The first message's token was known: `sequence` is that of the earlier enqueue.
 };
 
+/// One value of the application's state.
+struct StateRow {
+  std::string key;
+  BlockRef value;
+};
+
 /// What one message asks for that its lane does not give by itself.
 struct EnqueueOptions {
   Duration delay{};       ///< Not delivered, nor sent, before. Its place in the order is that of this moment.
@@ -30,7 +36,7 @@ struct EnqueueOptions {
 
 /// Changes that belong together: messages to enqueue, the application's own state, and its own tables. All of it is
 /// stored in one transaction, or nothing. A value; it does nothing until it is committed (ActorBase::commit,
-/// Delivery::done).
+/// Delivery::ack).
 class Batch {
  public:
   struct Enqueue {

@@ -6,49 +6,56 @@
 #include <utility>
 
 #include "runtime/message/block.h"
-#include "runtime/message/ref.h"
 #include "runtime/queue/batch.h"
 
 namespace pannier {
 
-struct System;
+enum class Outcome : std::uint8_t { ack, retry, dead_letter, extend };
 
-enum class Outcome : std::uint8_t { done, retry, park };
-
-/// What became of a delivery, on its way to the queue. Internal.
+/// How a consumer settles a delivery, on its way to the queue. Internal.
 struct Settle {
   std::uint64_t delivery = 0;
   Outcome outcome = Outcome::retry;
-  std::optional<Duration> delay = {};  ///< None: as the lane's backoff says.
+  std::optional<Duration> delay = {};  ///< retry: none means the lane's backoff. extend: the new visibility timeout.
   std::string cause;
   Batch batch;
 };
 
-/// A message of a lane in an actor's hands. It says once what became of it; only the first word counts. A delivery
-/// whose last copy goes without a word is tried again. Where it has a visibility timeout a word after it counts no
-/// more. Copy it, keep it, hand it on; it must not outlive its node. Any
-/// thread.
+/// Where deliveries report how they were settled: the node's queue. Any thread.
+class SettleSink {
+ public:
+  virtual void settle(Settle settle) noexcept = 0;
+
+ protected:
+  ~SettleSink() = default;
+};
+
+/// A message of a lane in a consumer's hands. Settle it once with ack, retry or dead_letter; later calls do nothing. A
+/// delivery whose last copy is destroyed unsettled is retried. After its visibility timeout, if it has one, settling it
+/// does nothing. Copies share one state. Any thread; it must not outlive its node.
 class Delivery {
  public:
-  /// Internal: made by the dispatcher for a message of kind delivery.
-  Delivery(System& system, ActorId queue, std::uint64_t id);
+  /// Internal: made by the dispatcher.
+  Delivery(SettleSink& sink, std::uint64_t id);
 
-  /// The message has taken effect. It is never delivered again once this is committed; a crash before that delivers
-  /// it again, so an effect that must not happen twice goes into `effects`, which share the commit.
-  void done(Batch effects = {}) const;
-  /// Not now: delivered again after `delay` (at the earliest), or as the lane's backoff says, until the attempts are
-  /// used up.
+  /// The message has taken effect and is not delivered again once this is committed. A crash before that delivers it
+  /// again, so an effect that must happen once goes into `effects`, which share the commit.
+  void ack(Batch effects = {}) const;
+  /// Delivers the message again, at the earliest after `delay`, or as the lane's backoff says. Once the attempts are used
+  /// up it is dead-lettered with `cause`.
   void retry(std::optional<Duration> delay = {}, std::string cause = "retry asked for") const;
-  /// Never: put aside with `cause`, for a person. The next message goes on.
-  void park(std::string cause) const;
+  /// Dead-letters the message with `cause`. The next message goes on.
+  void dead_letter(std::string cause) const;
+  /// Restarts the visibility timeout, now with this length. Does not settle the delivery.
+  void extend(Duration visibility) const;
 
-  /// Internal: which one it is, and that the queue has taken its end into a group by way of a commit.
+  /// Internal: its number, and that the queue has settled it by way of a commit.
   [[nodiscard]] std::uint64_t id() const noexcept;
-  void settled() const noexcept;
+  void mark_settled() const noexcept;
 
  private:
   struct State;
-  void settle(Settle settle) const;
+  [[nodiscard]] State& state() const noexcept;
   BlockRef state_;
 };
 

@@ -2,60 +2,162 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
+#include <variant>
 #include <vector>
 
 #include "platform/function_ref.h"
 #include "runtime/message/callback.h"
+#include "runtime/message/message.h"
+#include "runtime/queue/delivery.h"
+#include "runtime/queue/lane.h"
 #include "runtime/store/store.h"
 
 namespace pannier {
 
-/// One transaction in the making: what arrives while the last one is being committed shares the next one, so that many
-/// wait for one fsync (group commit; Gawlick and Kinkade, 1985). Opened by its first change.
+struct InLane;
+struct OutStream;
+
+/// What follows from the changes of a group once it is committed, or is undone if it fails. Queue::apply does both.
+namespace effect {
+
+/// A row was added, ready or delayed.
+struct Added {
+  StreamId stream{};
+  Box box{};
+  Lane* lane = nullptr;
+  Sequence sequence = 0;
+  std::string key;
+  TypeId type{};
+  BlockRef payload;
+  StoreTime expires_at{};
+  StoreTime due{};         ///< kNoMoment: ready at once.
+  bool withdrawn = false;  ///< It was removed again within the same group.
+};
+/// A row that may be held in memory was erased or dead-lettered before it left.
+struct Removed {
+  StreamId stream{};
+  Box box{};
+  Lane* lane = nullptr;
+  Sequence sequence = 0;
+  std::uint64_t LaneCounters::*counter = nullptr;
+};
+/// Rows of a stream became ready, or dead letters were erased.
+struct Moved {
+  StreamId stream{};
+  Lane* lane = nullptr;
+  std::uint64_t LaneCounters::*counter = nullptr;
+  std::uint64_t rows = 0;
+  Sequence from = 0;        ///< The lowest sequence that is ready again; 0: only at the end.
+  StoreTime expires_at{};   ///< The earliest expiry among them.
+};
+/// A reply waits for the commit. Null: it was given at once, as its receipt said `memory`.
+struct Answered {
+  MessagePtr reply;
+  std::uint64_t messages = 0;
+};
+/// Rows of other nodes and their watermarks were stored: their producers are told.
+struct Received {};
+/// Rows that other nodes have committed were erased.
+struct Acknowledged {
+  std::vector<OutStream*> streams;
+};
+/// A row that another node keeps refusing was dead-lettered.
+struct Refused {
+  OutStream* stream = nullptr;
+  Sequence sequence = 0;
+};
+/// A delivery was settled.
+struct Settled {
+  InLane* lane = nullptr;
+  Sequence sequence = 0;
+  Outcome outcome = Outcome::retry;
+  bool dead_lettered = false;
+  std::uint32_t attempts = 0;
+  std::string cause;
+  StoreTime next_try{};
+};
+/// A reader settled a delivery of a retained row.
+struct ReaderSettled {
+  InLane* lane = nullptr;
+  std::string reader;
+  std::uint64_t life = 0;
+  std::uint64_t delivery = 0;
+  Sequence sequence = 0;
+  Sequence through = 0;  ///< The cursor, once this is committed.
+  bool passed_over = false;
+  std::string cause;
+};
+/// A reader was made or forgotten.
+struct ReaderChanged {
+  InLane* lane = nullptr;
+  std::string reader;
+  bool forgotten = false;
+};
+/// Retained rows that a reader had not read were trimmed.
+struct ReaderGap {
+  InLane* lane = nullptr;
+  std::string reader;
+  Sequence sequence = 0;
+};
+/// Retained rows of a lane were added or trimmed.
+struct Retained {
+  InLane* lane = nullptr;
+};
+
+}  // namespace effect
+
+using Effect = std::variant<effect::Added, effect::Removed, effect::Moved, effect::Answered, effect::Received,
+                            effect::Acknowledged, effect::Refused, effect::Settled, effect::ReaderSettled,
+                            effect::ReaderChanged, effect::ReaderGap, effect::Retained>;
+
+/// One transaction in the making. What arrives while the last one is committed shares the next one, so that many wait for
+/// one sync (group commit; Gawlick and Kinkade, 1985). The first change opens it.
 class Group {
  public:
-  explicit Group(Store& store) : store_(store) {}
+  /// Told each effect in order, once the group's fate is known.
+  using Apply = Callback<void(Effect& effect, const Result<void>& fate)>;
+
+  /// `store` outlives the group.
+  Group(Store& store, Apply apply) : store_(store), apply_(std::move(apply)) {}
 
   using Change = FunctionRef<Result<void>(Store& store)>;
-  /// Makes one change. An error ends the group: everything in it is given up, and each waiter hears of it.
+  /// Makes one change. An error ends the group: nothing of it is stored and every effect is undone.
   [[nodiscard]] Result<void> change(Change change);
-  /// Makes several changes that hold together: after an error that does not end the transaction (Store) they are taken
-  /// back, and their waiters hear of it, while the others of the group go on.
-  [[nodiscard]] Result<void> part(FunctionRef<Result<void>()> changes);
-  /// As a change, but an error that leaves the transaction as it was leaves the group as it was. Within a part.
+  /// As change, but an error that leaves the transaction intact (Store) leaves the group intact.
   [[nodiscard]] Result<void> attempt(Change change);
+  /// Makes several changes that hold together. After an error they and their effects are undone; if the error left the
+  /// transaction intact, the rest of the group goes on.
+  [[nodiscard]] Result<void> part(FunctionRef<Result<void>()> changes);
 
-  /// Runs once the group's fate is known: after it is committed, or with the error that ended it.
-  using Waiter = Callback<void(const Result<void>& fate)>;
-  void then(Waiter waiter) { waiters_.push_back(std::move(waiter)); }
-
-  /// The commit shall be at least so durable. Without a word it is `committed`: for changes whose loss in a power cut
-  /// costs work, not messages.
+  void then(Effect effect) { effects_.push_back(std::move(effect)); }
+  /// The commit shall be at least so durable. The default is `committed`: for changes whose loss in a power cut costs work,
+  /// not messages.
   void need(Durability durability) noexcept { needed_ = std::max(needed_, durability); }
-  /// Somebody waits for the commit now; without one the group may wait for company.
+  /// Someone waits for the commit now. Without this the group may wait for company.
   void hurry() noexcept { hurried_ = true; }
 
-  [[nodiscard]] std::size_t size() const noexcept { return waiters_.size(); }
   [[nodiscard]] bool is_open() const noexcept { return open_; }
   [[nodiscard]] bool hurried() const noexcept { return hurried_; }
-  /// Groups and parts that ended with an error: whoever counted on them looks anew.
+  /// Groups and parts that failed so far.
   [[nodiscard]] std::uint64_t failures() const noexcept { return failures_; }
 
-  /// Commits, and tells everyone. Without a change there is nothing to commit.
-  void commit();
+  /// Commits, then applies the effects. Does nothing where no group is open.
+  Result<void> commit();
 
  private:
   [[nodiscard]] Result<void> open();
-  void give_up(const Result<void>& why);
   void finish(const Result<void>& fate);
-  void tell_everyone(const Result<void>& fate);
+  void apply_from(std::size_t first, const Result<void>& fate);
 
   Store& store_;
+  Apply apply_;
   bool open_ = false;
   bool hurried_ = false;
   Durability needed_ = Durability::committed;
   std::uint64_t failures_ = 0;
-  std::vector<Waiter> waiters_;
+  std::vector<Effect> effects_;
+  std::vector<Effect> applying_;  // kept for its memory
 };
 
 }  // namespace pannier

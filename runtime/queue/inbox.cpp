@@ -1,220 +1,256 @@
+// Who takes a lane's messages, and how its rows come into memory.
+
 #include "runtime/queue/inbox.h"
 
 #include <algorithm>
 
 #include "platform/concat.h"
-#include "runtime/actor/directory.h"
+#include "runtime/message/names.h"
 
 namespace pannier {
 
 namespace {
+
 constexpr Sequence kUnknown = ~Sequence{0};
+/// Past so many rows in memory a key that has one already gets no more, so that other keys find space.
+constexpr std::size_t kHalf = limits::kInboxHeldRows / 2;
+/// Rows of one key that are read at once when those in memory are used up.
+constexpr std::size_t kRefillRows = 64;
+/// After the store could not read.
+constexpr Duration kReadAgain = std::chrono::seconds{1};
 constexpr std::string_view kEndedProcess = "the process ended while it was in a handler's hands";
+
+HeldRow held_row(const Row& row) {
+  return {.sequence = row.sequence,
+          .id = row.id(),
+          .key = std::string{row.key},
+          .type = row.type,
+          .payload = BlockRef::copy_of(row.payload),
+          .expires_at = row.expires_at,
+          .attempts = row.attempts,
+          .cause = std::string{row.cause}};
+}
+
+/// The rows behind it in its key have to wait.
+bool is_busy(HeldRow::State state) noexcept {
+  return state == HeldRow::State::in_hands || state == HeldRow::State::settling || state == HeldRow::State::paused;
+}
+
+bool before(const HeldRow& row, Sequence sequence) noexcept { return row.sequence < sequence; }
+
 }  // namespace
 
 // --- What one lane holds --------------------------------------------------------------------------------------------
 
-void InboxLane::hold(HeldRow row) {
-  loaded = row.sequence;
-  held_bytes += row.payload.bytes().size();
-  held.push_back(std::move(row));
+bool InLane::has_window() const noexcept {
+  return !fetchers.empty() ||
+         std::any_of(consumers.begin(), consumers.end(), [](const LaneConsumer& each) { return each.has_window(); });
 }
 
-const HeldRow* InboxLane::find(Sequence sequence) const noexcept {
-  const auto at = std::lower_bound(held.begin(), held.end(), sequence,
-                                   [](const HeldRow& row, Sequence wanted) { return row.sequence < wanted; });
+bool InLane::is_ordered(std::string_view key) const noexcept {
+  return !key.empty() && lane->options.ordering == Ordering::per_key;
+}
+
+const HeldRow* InLane::find(Sequence sequence) const noexcept {
+  const auto at = std::lower_bound(held.begin(), held.end(), sequence, before);
   return at != held.end() && at->sequence == sequence ? &*at : nullptr;
 }
 
-HeldRow* InboxLane::find(Sequence sequence) noexcept {
-  return const_cast<HeldRow*>(std::as_const(*this).find(sequence));
+HeldRow* InLane::find(Sequence sequence) noexcept { return const_cast<HeldRow*>(std::as_const(*this).find(sequence)); }
+
+void InLane::hold(HeldRow row) {
+  held_bytes += row.payload.bytes().size();
+  if (is_ordered(row.key)) ++keys[row.key].held;
+  if (held.empty() || held.back().sequence < row.sequence) {
+    held.push_back(std::move(row));
+  } else {
+    held.insert(std::lower_bound(held.begin(), held.end(), row.sequence, before), std::move(row));
+  }
 }
 
-void InboxLane::forget(Sequence sequence) noexcept {
-  // By iterator: a deque's elements do not stand in one piece, so a pointer's distance says nothing.
-  const auto at = std::lower_bound(held.begin(), held.end(), sequence,
-                                   [](const HeldRow& row, Sequence wanted) { return row.sequence < wanted; });
+void InLane::set_state(HeldRow& row, HeldRow::State state) noexcept {
+  const bool was_busy = is_busy(row.state);
+  row.state = state;
+  const auto key = is_ordered(row.key) ? keys.find(row.key) : keys.end();
+  if (key != keys.end() && was_busy != is_busy(state)) key->second.busy = is_busy(state);
+}
+
+bool InLane::is_due(const HeldRow& row) const noexcept {
+  if (row.state != HeldRow::State::ready) return false;
+  const auto key = is_ordered(row.key) ? keys.find(row.key) : keys.end();
+  return key == keys.end() || !key->second.busy;
+}
+
+void InLane::forget(Sequence sequence) {
+  const auto at = std::lower_bound(held.begin(), held.end(), sequence, before);
   if (at == held.end() || at->sequence != sequence) return;
+  set_state(*at, HeldRow::State::removed);
+  if (const auto key = is_ordered(at->key) ? keys.find(at->key) : keys.end(); key != keys.end() && --key->second.held == 0) {
+    if (key->second.more_from == 0) {
+      keys.erase(key);
+    } else {
+      used_up.push_back(key->first);
+    }
+  }
   held_bytes -= at->payload.bytes().size();
   held.erase(at);
 }
 
-LaneConsumer* InboxLane::consumer(ActorId actor) noexcept {
+void InLane::drop_key(const std::string& key) {
+  std::erase_if(held, [&](const HeldRow& row) {
+    if (row.key != key || row.state != HeldRow::State::ready) return false;
+    held_bytes -= row.payload.bytes().size();
+    return true;
+  });
+  const auto left = std::count_if(held.begin(), held.end(), [&](const HeldRow& row) { return row.key == key; });
+  if (left == 0) keys.erase(key);
+}
+
+void InLane::drop_waiting() {
+  const auto too_much = [&] { return held.size() > kHalf || held_bytes > limits::kInboxHeldBytes / 2; };
+  for (std::size_t i = held.size(); i > 0 && too_much(); --i) {
+    const HeldRow& row = held[i - 1];
+    if (row.state != HeldRow::State::ready || is_due(row)) continue;
+    Key& key = keys[row.key];
+    key.more_from = row.sequence;  // from the back, so it is the lowest so far
+    --key.held;
+    held_bytes -= row.payload.bytes().size();
+    held.erase(held.begin() + static_cast<std::ptrdiff_t>(i - 1));
+  }
+}
+
+LaneConsumer* InLane::consumer(ActorId actor) noexcept {
   const auto at = std::find_if(consumers.begin(), consumers.end(),
                                [actor](const LaneConsumer& each) { return each.actor == actor; });
   return at == consumers.end() ? nullptr : &*at;
 }
 
-std::uint32_t InboxLane::max_attempts() const noexcept {
-  std::uint32_t most = consumers.empty() || !claimers.empty() ? options->max_attempts : 0;
+std::uint32_t InLane::max_attempts() const noexcept {
+  const std::uint32_t usual = lane->options.max_attempts;
+  std::uint32_t most = consumers.empty() || !fetchers.empty() ? usual : 0;
   for (const LaneConsumer& each : consumers) {
-    most = std::max(most, each.options.max_attempts == 0 ? options->max_attempts : each.options.max_attempts);
+    most = std::max(most, each.options.max_attempts == 0 ? usual : each.options.max_attempts);
   }
   return most;
 }
 
 // --- Lanes ----------------------------------------------------------------------------------------------------------
 
-void Inbox::start(ServicePort& port) {
-  port_ = &port;
-  readers_.start(port);
-  kept_.start(port);
-  for (auto& [name, each] : lanes_) kept_.watch_age(*each);
-}
-
-InboxLane& Inbox::lane(StreamId id, std::string_view name) {
+Result<InLane*> Inbox::lane(std::string_view name) {
   const auto found = lanes_.find(name);
-  if (found != lanes_.end()) {
-    found->second->id = id;  // another one than before where the group that made the stream was given up
-    return *found->second;
-  }
-  auto made = std::make_unique<InboxLane>();
-  made->id = id;
-  made->options = &options_[name];
-  made->counters = &options_.count(name);
-  return *lanes_.emplace(std::string{name}, std::move(made)).first->second;
-}
-
-Result<InboxLane*> Inbox::known_lane(std::string_view name) {
-  const auto found = lanes_.find(name);
-  if (found != lanes_.end() && found->second->id != StreamId{}) return found->second.get();
+  if (found != lanes_.end()) return found->second.get();
   if (!valid_name(name, limits::kLaneNameBytes)) {
     return Error{ErrorCode::invalid_argument,
-                 concat({"lane '", name, "': names are of a-z 0-9 . _ - only, 1 to 64 characters."})};
+                 concat({"'", name, "' is not a lane of this node: use 1 to 64 characters of a-z 0-9 . _ -"})};
   }
-  if (!options_.may_use(name)) return Error{ErrorCode::full, "this node uses too many names of lanes already."};
-  InboxLane* made = nullptr;
-  auto staged = group_.change([&](Store& store) -> Result<void> {
-    const auto id = store.stream(Box::inbox, {}, name);
-    if (!id) return id.error();
-    made = &lane(*id, name);
-    return {};
-  });
-  if (!staged) return staged.error();
-  return made;
+  Lane* options = lanes_options_.use(name);
+  if (options == nullptr) return Error{ErrorCode::full, concat({"this node uses ", limits::kLanes, " lanes already"})};
+  auto made = std::make_unique<InLane>();
+  made->lane = options;
+  return lanes_.emplace(std::string{name}, std::move(made)).first->second.get();
 }
 
-Result<void> Inbox::load(const std::vector<Stream>& streams) {
-  for (const Stream& kept : streams) {
-    if (kept.box != Box::inbox) continue;
-    // Before they are counted nobody knows: read until the end.
-    const bool empty = kept.exact && kept[RowState::ready].messages == 0;
-    lane(kept.id, kept.lane).committed = empty ? 0 : kUnknown;
+InLane* Inbox::find(StreamId id) const noexcept {
+  const auto found = by_id_.find(id);
+  return found == by_id_.end() ? nullptr : found->second;
+}
+
+/// Only while no group is open: a stream that an open group made may not stay.
+void Inbox::resolve(InLane& lane) {
+  if (lane.id != StreamId{} || group_.is_open()) return;
+  const Stream* stream = store_.find_stream(Box::inbox, {}, lane.name());
+  if (stream == nullptr) return;
+  lane.id = stream->id;
+  lane.loaded = 0;
+  lane.committed = kUnknown;
+  by_id_[lane.id] = &lane;
+}
+
+void Inbox::touch(InLane& lane) {
+  if (!std::exchange(lane.dirty, true)) dirty_.push_back(&lane);
+}
+
+bool Inbox::forget(StreamId id) {
+  const auto found = by_id_.find(id);
+  if (found == by_id_.end()) return true;
+  InLane& lane = *found->second;
+  if (lane.has_takers() || !lane.held.empty() || readers_.reads(lane)) return false;
+  host_->cancel(lane.age_timer);
+  std::erase(dirty_, &lane);
+  by_id_.erase(found);
+  lanes_.erase(lanes_.find(lane.name()));
+  return true;
+}
+
+void Inbox::start(QueueHost& host, SettleSink& sink) {
+  host_ = &host;
+  sink_ = &sink;
+  readers_.start(host);
+  // Lanes that retain for a time let go of what is too old, whoever reads them.
+  std::vector<std::string> retaining;
+  store_.visit_streams(Box::inbox, std::nullopt, [&](const Stream& stream) {
+    if (stream[RowState::retained].messages > 0 || !stream.exact) retaining.push_back(stream.lane);
+    return true;
+  });
+  for (const std::string& name : retaining) {
+    const auto known = lane(name);
+    if (!known) continue;
+    resolve(**known);
+    watch_age(**known);
   }
-  auto cursors = store_.cursors();
-  if (!cursors) return cursors.error();
-  for (const Cursor& cursor : *cursors) {
-    for (auto& [name, each] : lanes_) {
-      if (each->id == cursor.stream) readers_.load(*each, cursor);
+}
+
+Result<void> Inbox::load(std::vector<std::string>& findings) {
+  if (Retention* retention = store_.retention()) {
+    auto cursors = retention->cursors();
+    if (!cursors) return cursors.error();
+    for (const Cursor& cursor : *cursors) {
+      const Stream* stream = store_.find_stream(cursor.stream);
+      const auto known = stream == nullptr ? Result<InLane*>{ErrorCode::not_found} : lane(stream->lane);
+      if (!known) continue;
+      resolve(**known);
+      readers_.load(**known, cursor);
     }
   }
-  const std::vector<Store::Claim> claims = store_.take_claims();
-  auto counted = count_claims(claims);
+  const std::vector<Store::InFlight> notes = store_.take_in_flight();
+  struct Suspect {
+    RowName name;
+    std::uint32_t attempts;
+  };
+  std::vector<Suspect> suspects;
+  Result<void> counted;
+  for (const Store::InFlight& note : notes) {
+    if (!counted) break;
+    counted = store_.read(note.stream, RowState::ready, note.sequence - 1, 1, [&](const Row& row) {
+      if (row.sequence == note.sequence) suspects.push_back({{note.stream, note.sequence}, row.attempts + 1});
+      return false;
+    });
+  }
+  for (const Suspect& each : suspects) {
+    if (!counted) break;
+    suspects_[each.name] = suspects.size() > 1;
+    counted = group_.change([&](Store& store) {
+      return store.mark(each.name.first, each.name.second, {RowState::ready, each.attempts, kEndedProcess, kNoMoment});
+    });
+    const Stream* stream = store_.find_stream(each.name.first);
+    findings.push_back(concat({"message ", each.name.second, " of lane ", stream == nullptr ? "?" : stream->lane,
+                               " was in a handler's hands when the process ended (attempt ", each.attempts,
+                               "); it is tried alone, in case it is the cause"}));
+  }
+  if (counted) counted = group_.commit();
   if (!counted) {
-    // The notes stand, for the next life to count.
-    for (const Store::Claim& claim : claims) static_cast<void>(store_.claim(claim.stream, claim.sequence));
+    // The notes stand, for the next process to count.
+    for (const Store::InFlight& note : notes) static_cast<void>(store_.note_in_flight(note.stream, note.sequence));
   }
   return counted;
 }
 
-Result<void> Inbox::count_claims(const std::vector<Store::Claim>& claims) {
-  std::vector<std::pair<RowName, std::uint32_t>> in_hands;
-  for (const Store::Claim& claim : claims) {
-    auto read = store_.read(claim.stream, RowState::ready, claim.sequence - 1, 1, [&](const Row& row) {
-      if (row.sequence == claim.sequence) in_hands.push_back({{claim.stream, claim.sequence}, row.attempts + 1});
-      return true;
-    });
-    if (!read) return read;
-  }
-  if (in_hands.empty()) return {};
-  for (const auto& [row, attempts] : in_hands) {
-    suspects_[row] = in_hands.size() > 1;
-    auto marked = group_.change([&, &row = row, &attempts = attempts](Store& store) {
-      return store.mark(row.first, row.second, {RowState::ready, attempts, kEndedProcess, kNoMoment});
-    });
-    if (!marked) return marked;
-  }
-  Result<void> fate;
-  group_.then([&fate](const Result<void>& told) { fate = told; });
-  group_.commit();
-  return fate;
-}
-
-void Inbox::forget_streams() {
-  for (auto& [name, each] : lanes_) {
-    const Stream* stream = store_.stream(each->id);
-    if (stream == nullptr || stream->box != Box::inbox || stream->lane != name) each->id = StreamId{};
-  }
-}
-
-Load Inbox::load_of(std::string_view lane) const noexcept {
-  const auto found = lanes_.find(lane);
-  const Stream* stream = found == lanes_.end() ? nullptr : store_.stream(found->second->id);
-  if (stream == nullptr) return {};
-  Load load = (*stream)[RowState::ready];
-  return load += (*stream)[RowState::delayed];
-}
-
-// --- In -------------------------------------------------------------------------------------------------------------
-
-Result<void> Inbox::put(StreamId stream, const LaneOptions& options, const NewRow& row) {
-  InboxLane* target = &lane(stream, options.name);
-  auto staged = group_.change([&](Store& store) { return store.put(row.row(stream)); });
-  if (!staged || row.delayed()) return staged;
-  group_.then([target, held = HeldRow{.sequence = row.sequence,
-                                      .id = row.sequence,
-                                      .key = std::string{row.key},
-                                      .type = row.type,
-                                      .payload = row.payload,
-                                      .expires_at = row.expires_at}](const Result<void>& fate) mutable {
-    if (!fate) return;
-    ++target->counters->accepted;
-    const bool caught_up = target->loaded >= target->committed;
-    if (target->committed != kUnknown) target->committed = held.sequence;
-    target->dirty = true;
-    // Caught up: held at once. Else the row is read when its turn comes.
-    if (caught_up && target->has_takers() && target->has_room()) target->hold(std::move(held));
-  });
-  return {};
-}
-
-bool Inbox::withdraw(std::string_view name, Sequence sequence) {
-  const auto found = lanes_.find(name);
-  if (found == lanes_.end()) return true;
-  InboxLane& lane = *found->second;
-  HeldRow* row = lane.find(sequence);
-  if (row != nullptr && row->state != HeldRow::State::ready && row->state != HeldRow::State::paused) return false;
-  if (row != nullptr) row->state = HeldRow::State::leaving;
-  // A row of this very group is held only once the group is committed, and let go of right after.
-  group_.then([this, &lane, sequence](const Result<void>& fate) {
-    lane.dirty = true;
-    if (fate) suspects_.erase({lane.id, sequence});
-    if (fate) return lane.forget(sequence);
-    if (HeldRow* withdrawn = lane.find(sequence)) withdrawn->state = HeldRow::State::ready;
-  });
-  return true;
-}
-
-void Inbox::grew(std::string_view name) {
-  const auto found = lanes_.find(name);
-  if (found == lanes_.end()) return;
-  found->second->committed = kUnknown;
-  found->second->dirty = true;
-}
-
-void Inbox::parked_changed(std::string_view name) {
-  const auto found = lanes_.find(name);
-  if (found == lanes_.end()) return;
-  found->second->parked = {};  // looked at anew before anything is handed out
-  found->second->dirty = true;
-}
-
-// --- Who takes them -------------------------------------------------------------------------------------------------
+// --- Who takes messages ---------------------------------------------------------------------------------------------
 
 Result<void> Inbox::consume(ActorId consumer, const Consume& request) {
-  auto known = known_lane(request.lane);
+  auto known = lane(request.lane);
   if (!known) return known.error();
-  InboxLane& target = **known;
+  InLane& target = **known;
   LaneConsumer* mine = target.consumer(consumer);
   if (mine == nullptr) {
     if (target.consumers.size() >= limits::kConsumers) {
@@ -226,35 +262,39 @@ Result<void> Inbox::consume(ActorId consumer, const Consume& request) {
   }
   mine->options = request.options;
   mine->options.window = std::max(1U, mine->options.window);
-  target.dirty = true;
+  touch(target);
   return {};
 }
 
-Result<void> Inbox::claim(const Message& question, const ClaimRows& request) {
-  auto known = known_lane(request.lane);
+Result<void> Inbox::fetch(const ReplyTo& reply_to, const Fetch& request) {
+  const FetchOptions& options = request.options;
+  auto known = lane(request.lane);
   if (!known) return known.error();
-  InboxLane& target = **known;
-  if (target.claimers.size() >= limits::kClaimers) return ErrorCode::full;
-  LaneClaimer claimer{next_claimer_++,      question.sender, question.receiver,
-                      question.correlation, question.trace,  request.options};
-  claimer.options.max = std::max(1U, claimer.options.max);
-  if (request.options.wait > Duration::zero()) {
-    claimer.deadline = port_->after(request.options.wait, [this, &target, number = claimer.number] {
-      const auto at = std::find_if(target.claimers.begin(), target.claimers.end(),
-                                   [number](const LaneClaimer& each) { return each.number == number; });
-      if (at == target.claimers.end()) return;
+  InLane& target = **known;
+  if (target.fetchers.size() >= limits::kFetchers) {
+    return Error{ErrorCode::full, concat({limits::kFetchers, " fetches wait for lane '", request.lane, "' already."})};
+  }
+  LaneFetcher fetcher{next_fetcher_++, reply_to, options};
+  fetcher.options.max = std::max(1U, options.max);
+  if (options.wait > Duration::zero()) {
+    fetcher.deadline = host_->after(options.wait, [this, lane = &target, number = fetcher.number] {
+      const auto at = std::find_if(lane->fetchers.begin(), lane->fetchers.end(),
+                                   [number](const LaneFetcher& each) { return each.number == number; });
+      if (at == lane->fetchers.end()) return;
       answer(*at);
-      target.claimers.erase(at);
+      lane->fetchers.erase(at);
     });
   }
-  target.claimers.push_back(std::move(claimer));
-  target.dirty = true;
+  target.fetchers.push_back(std::move(fetcher));
+  touch(target);
   return {};
 }
 
 Result<void> Inbox::replay(ActorId reader, const ReplayLane& request) {
-  auto known = known_lane(request.lane);
+  auto known = lane(request.lane);
   if (!known) return known.error();
+  resolve(**known);
+  touch(**known);
   return readers_.attach(**known, reader, request.options);
 }
 
@@ -273,17 +313,218 @@ void Inbox::ended(ActorId consumer) {
     const Handed given = deliveries_.find(id)->second;
     take_back(id);
     HeldRow* row = given.lane->find(given.sequence);
-    row->state = HeldRow::State::ready;
-    release(*given.lane, *row);
+    given.lane->set_state(*row, HeldRow::State::ready);
+    clear_note(*given.lane, *row);
   }
   for (auto& [name, lane] : lanes_) {
     std::erase_if(lane->consumers, [consumer](const LaneConsumer& each) { return each.actor == consumer; });
-    std::erase_if(lane->claimers, [&](const LaneClaimer& each) {
-      if (each.asker != consumer) return false;
-      port_->cancel(each.deadline);
+    std::erase_if(lane->fetchers, [&](const LaneFetcher& each) {
+      if (each.reply_to.asker != consumer) return false;
+      host_->cancel(each.deadline);
       return true;
     });
   }
+}
+
+void Inbox::options_changed(std::string_view name) {
+  const auto found = lanes_.find(name);
+  if (found == lanes_.end()) return;
+  InLane& lane = *found->second;
+  // What keys mean may have changed: rows that nobody has in hands are read again.
+  lane.keys.clear();
+  lane.used_up.clear();
+  std::deque<HeldRow> held = std::exchange(lane.held, {});
+  lane.held_bytes = 0;
+  for (HeldRow& row : held) {
+    if (row.state == HeldRow::State::ready) continue;
+    const HeldRow::State state = row.state;
+    const Sequence sequence = row.sequence;
+    lane.hold(std::move(row));
+    lane.set_state(*lane.find(sequence), state);
+  }
+  lane.loaded = 0;
+  lane.committed = kUnknown;
+  watch_age(lane);
+  touch(lane);
+}
+
+// --- Rows that come -------------------------------------------------------------------------------------------------
+
+void Inbox::added(effect::Added& row) {
+  InLane* in = find(row.stream);
+  if (in == nullptr) {
+    const auto found = lanes_.find(row.lane->options.name);
+    if (found == lanes_.end()) return;  // nobody has asked for the lane: it is read from disk once somebody does
+    in = found->second.get();
+    resolve(*in);
+    touch(*in);
+    return;
+  }
+  const bool caught_up = in->loaded >= in->committed;
+  if (in->committed != kUnknown) in->committed = row.sequence;
+  touch(*in);
+  // Caught up: held at once. Else it is read when its turn comes.
+  if (!caught_up || !in->has_takers() || !in->has_space()) return;
+  in->loaded = row.sequence;
+  const auto key = in->is_ordered(row.key) ? in->keys.find(row.key) : in->keys.end();
+  if (key != in->keys.end()) {
+    if (key->second.more_from != 0) return;
+    if (in->held.size() >= kHalf) {
+      key->second.more_from = row.sequence;
+      return;
+    }
+  }
+  if (key_waits(*in, row.key)) return;
+  in->hold({.sequence = row.sequence,
+            .id = row.sequence,
+            .key = std::move(row.key),
+            .type = row.type,
+            .payload = std::move(row.payload),
+            .expires_at = row.expires_at});
+}
+
+void Inbox::grew(StreamId id, Sequence from) {
+  InLane* in = find(id);
+  if (in == nullptr) {
+    const Stream* stream = store_.find_stream(id);
+    const auto found = stream == nullptr ? lanes_.end() : lanes_.find(stream->lane);
+    if (found == lanes_.end()) return;
+    in = found->second.get();
+    resolve(*in);
+  }
+  if (from != 0) in->loaded = std::min(in->loaded, from - 1);
+  in->committed = kUnknown;
+  touch(*in);
+}
+
+bool Inbox::remove(StreamId id, Sequence sequence) {
+  InLane* in = find(id);
+  HeldRow* row = in == nullptr ? nullptr : in->find(sequence);
+  if (row == nullptr) return true;
+  if (row->state != HeldRow::State::ready && row->state != HeldRow::State::paused) return false;
+  in->set_state(*row, HeldRow::State::removed);
+  return true;
+}
+
+void Inbox::settle(effect::Removed& removed, const Result<void>& fate) {
+  if (fate) suspects_.erase({removed.stream, removed.sequence});
+  InLane* in = find(removed.stream);
+  if (in == nullptr) return;
+  touch(*in);
+  HeldRow* row = in->find(removed.sequence);
+  if (row == nullptr || row->state != HeldRow::State::removed) return;
+  if (fate) {
+    in->forget(removed.sequence);
+  } else if (fate.error().code == ErrorCode::full || fate.error().code == ErrorCode::rejected) {
+    in->set_state(*row, HeldRow::State::ready);  // only its part of the group was undone
+  } else {
+    pause(*in, *row, kReadAgain);
+  }
+}
+
+/// Whether a row of this key waits on disk for its next attempt.
+bool Inbox::key_waits(const InLane& lane, std::string_view key) {
+  if (!rows_may_wait_ || !lane.is_ordered(key)) return false;
+  const auto first = store_.first_of_key(lane.id, RowState::ready, key);
+  return first && *first != 0;
+}
+
+/// Brings rows into memory where there is space and somebody who would take them.
+void Inbox::load_more(InLane& lane) {
+  std::vector<std::string> used_up = std::exchange(lane.used_up, {});
+  for (std::string& key : used_up) {
+    const auto known = lane.keys.find(key);
+    if (known == lane.keys.end() || known->second.held > 0) continue;
+    if (!lane.has_space() || !refill(lane, key)) lane.used_up.push_back(std::move(key));
+  }
+  if (lane.loaded >= lane.committed) return;
+  const bool starving = lane.has_window() && std::none_of(lane.held.begin(), lane.held.end(),
+                                                          [&](const HeldRow& row) { return lane.is_due(row); });
+  if (lane.held.size() >= kHalf && !starving) return;
+  if (!lane.has_space()) lane.drop_waiting();
+  if (lane.has_space() && scan(lane) && starving) {
+    more_ = true;
+    touch(lane);
+  }
+}
+
+/// Reads the rows of a key that were passed over. False where the store failed.
+bool Inbox::refill(InLane& lane, const std::string& name) {
+  InLane::Key& key = lane.keys[name];
+  std::size_t seen = 0;
+  Sequence next = key.more_from;
+  bool done = false;
+  auto read = store_.read(lane.id, RowState::ready, key.more_from - 1, limits::kReadBatchRows, [&](const Row& row) {
+    ++seen;
+    done = row.sequence > lane.loaded;  // the scan has not come there yet
+    if (done) return false;
+    next = row.sequence;
+    if (row.key == name && row.moment == kNoMoment && lane.find(row.sequence) == nullptr) {
+      if (key.held >= kRefillRows || !lane.has_space()) return false;
+      lane.hold(held_row(row));
+    }
+    next = row.sequence + 1;
+    return true;
+  });
+  if (!read) {
+    host_->log(LogLevel::error, concat({"lane ", lane.name(), ": ", read.error().text()}));
+    host_->after(kReadAgain, [this, &lane] { touch(lane); });
+    return false;
+  }
+  key.more_from = !done && seen > 0 && next <= lane.loaded ? next : 0;
+  if (key.held > 0) return true;
+  if (key.more_from == 0) {
+    lane.keys.erase(name);
+    return true;
+  }
+  more_ = true;
+  touch(lane);
+  lane.used_up.push_back(name);
+  return true;
+}
+
+/// Reads on where the last scan ended. True where there is more.
+bool Inbox::scan(InLane& lane) {
+  std::vector<HeldRow> found;
+  std::size_t seen = 0;
+  std::size_t bytes = lane.held_bytes;
+  auto read = store_.read(lane.id, RowState::ready, lane.loaded, limits::kReadBatchRows, [&](const Row& row) {
+    const std::size_t held = lane.held.size() + found.size();
+    if (held >= limits::kInboxHeldRows || bytes >= limits::kInboxHeldBytes) return false;
+    ++seen;
+    lane.loaded = row.sequence;
+    if (row.moment != kNoMoment || lane.find(row.sequence) != nullptr) return true;
+    if (lane.is_ordered(row.key)) {
+      const auto key = lane.keys.find(std::string{row.key});
+      if (key != lane.keys.end() && key->second.more_from != 0 && row.sequence >= key->second.more_from) return true;
+      const auto has_one = [&] {
+        return (key != lane.keys.end() && key->second.held > 0) ||
+               std::any_of(found.begin(), found.end(), [&](const HeldRow& each) { return each.key == row.key; });
+      };
+      if (held >= kHalf && has_one()) {
+        lane.keys[std::string{row.key}].more_from = row.sequence;
+        return true;
+      }
+    }
+    bytes += row.payload.size();
+    found.push_back(held_row(row));
+    return true;
+  });
+  if (!read) {
+    host_->log(LogLevel::error, concat({"lane ", lane.name(), ": ", read.error().text()}));
+    host_->after(kReadAgain, [this, &lane] { touch(lane); });
+  }
+  const bool to_the_end = read && seen < limits::kReadBatchRows && lane.held.size() + found.size() < limits::kInboxHeldRows &&
+                          bytes < limits::kInboxHeldBytes;
+  for (HeldRow& row : found) {
+    if (!key_waits(lane, row.key)) {
+      lane.hold(std::move(row));
+    } else if (const auto key = lane.keys.find(row.key); key != lane.keys.end() && key->second.held == 0) {
+      lane.keys.erase(key);  // made while it was passed over
+    }
+  }
+  if (to_the_end) lane.committed = lane.loaded;
+  return read && lane.loaded < lane.committed;
 }
 
 }  // namespace pannier

@@ -1,7 +1,7 @@
 #include "runtime/queue/lane.h"
 
 #include "platform/concat.h"
-#include "runtime/actor/directory.h"
+#include "runtime/message/names.h"
 
 namespace pannier {
 
@@ -18,7 +18,7 @@ Result<void> check(const LaneOptions& lane) {
   if (lane.backoff.base < Duration::zero() || lane.backoff.cap < lane.backoff.base) {
     return wrong("a backoff's base is at least 0 and at most its cap.");
   }
-  if (lane.expiry < Duration::zero() || lane.keep.age < Duration::zero()) return wrong("a time is at least 0.");
+  if (lane.expiry < Duration::zero() || lane.retention.age < Duration::zero()) return wrong("a time is at least 0.");
   if (lane.eviction == Eviction::latest_per_key && lane.max_messages > limits::kLatestKeys) {
     return wrong(concat({"latest_per_key keeps a table of its keys in memory: set max_messages to at most ",
                          limits::kLatestKeys, "."}));
@@ -30,18 +30,22 @@ Lanes::Lanes(std::vector<LaneOptions> lanes) {
   for (LaneOptions& lane : lanes) set(std::move(lane));
 }
 
-Lanes::Lane& Lanes::lane(std::string_view name) {
-  auto [found, fresh] = lanes_.try_emplace(std::string{name});
-  if (fresh) found->second.options.name = name;
-  return found->second;
+Lane* Lanes::find(std::string_view name) noexcept {
+  const auto found = lanes_.find(name);
+  return found == lanes_.end() ? nullptr : &found->second;
 }
 
-const LaneOptions& Lanes::operator[](std::string_view name) { return lane(name).options; }
-LaneCounters& Lanes::count(std::string_view name) { return lane(name).counters; }
+Lane* Lanes::use(std::string_view name) {
+  if (Lane* known = find(name)) return known;
+  if (lanes_.size() >= limits::kLanes) return nullptr;
+  Lane& made = lanes_[std::string{name}];
+  made.options.name = name;
+  return &made;
+}
 
 void Lanes::set(LaneOptions options) {
-  Lane& known = lane(options.name);
-  known.options = std::move(options);
+  Lane& lane = lanes_[options.name];
+  lane.options = std::move(options);
 }
 
 }  // namespace pannier

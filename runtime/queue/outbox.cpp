@@ -1,6 +1,7 @@
 #include "runtime/queue/outbox.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "platform/concat.h"
 #include "runtime/store/mutants.h"
@@ -12,361 +13,416 @@ namespace {
 constexpr Sequence kUnknown = ~Sequence{0};
 /// After the store could not read.
 constexpr Duration kReadAgain = std::chrono::seconds{1};
-}  // namespace
 
-Outbox::OutStream& Outbox::stream(StreamId id, std::string_view node, std::string_view lane) {
-  auto& slot = streams_[{std::string{node}, std::string{lane}}];
-  if (slot == nullptr) {
-    slot = std::make_unique<OutStream>();
-    slot->node = node;
-    slot->lane = &options_[lane];
-    slot->counters = &options_.count(lane);
-    routes_[slot->node].streams.push_back(slot.get());
-  }
-  slot->id = id;  // another one than before where the group that made the stream was given up
-  return *slot;
+/// A lane that waits behind higher ones is due its share of the link.
+bool is_owed(const OutStream& stream) noexcept {
+  return stream.owed_bytes >= static_cast<std::int64_t>(limits::kShareBytes);
 }
 
-void Outbox::load(const std::vector<Stream>& streams) {
-  for (const Stream& kept : streams) {
-    if (kept.box != Box::outbox) continue;
-    // The newest row's number is not kept apart: anything there is will be found by reading on from the oldest.
-    const bool empty = kept.exact && kept[RowState::ready].messages == 0;
-    stream(kept.id, kept.node, kept.lane).committed = empty ? 0 : kUnknown;
-  }
-}
-
-void Outbox::forget_streams() {
-  for (auto& [name, each] : streams_) {
-    const Stream* kept = store_.stream(each->id);
-    if (kept == nullptr || kept->box != Box::outbox || kept->node != name.first || kept->lane != name.second) {
-      each->id = StreamId{};
-    }
-  }
-}
-
-Load Outbox::load_of(std::string_view node, std::string_view lane) const noexcept {
-  const auto found = streams_.find({std::string{node}, std::string{lane}});
-  const Stream* stream = found == streams_.end() ? nullptr : store_.stream(found->second->id);
-  if (stream == nullptr) return {};
-  Load load = (*stream)[RowState::ready];
-  return load += (*stream)[RowState::delayed];
-}
-
-// --- In -------------------------------------------------------------------------------------------------------------
-
-Result<void> Outbox::put(StreamId id, std::string_view node, const LaneOptions& lane, const NewRow& row) {
-  OutStream* target = &stream(id, node, lane.name);
-  auto staged = group_.change([&](Store& store) { return store.put(row.row(id)); });
-  if (staged && first_of_this_life_ == 0) first_of_this_life_ = row.sequence;
-  if (!staged || row.delayed()) return staged;
-  group_.then([this, target, sequence = row.sequence, expires_at = row.expires_at, key = std::string{row.key},
-               type = row.type, payload = row.payload](const Result<void>& fate) {
-    // Given up again within the same group, to make room.
-    const bool withdrawn = target->withdrawn.erase(sequence) > 0;
-    if (!fate) return;
-    ++target->counters->accepted;
-    if (withdrawn) return;
-    Route& route = routes_.find(target->node)->second;
-    // Caught up: straight from memory. Else the row is read when its turn comes.
-    const bool caught_up = target->sent >= target->committed && target->pause == TimerId{};
-    target->committed = target->committed == kUnknown ? kUnknown : sequence;
-    if (caught_up && route.up && has_room(route, *target)) {
-      send_row(route, *target,
-               {target->node, target->lane->name, sequence, 0, key, type, payload, remaining(expires_at)});
-    } else {
-      route.dirty = true;
-    }
-  });
-  return {};
-}
-
-bool Outbox::withdraw(std::string_view node, std::string_view lane, Sequence sequence) {
-  const auto found = streams_.find({std::string{node}, std::string{lane}});
-  if (found == streams_.end()) return true;
-  OutStream& stream = *found->second;
-  const auto at = std::lower_bound(stream.in_flight.begin(), stream.in_flight.end(), sequence,
-                                   [](const InFlight& row, Sequence wanted) { return row.sequence < wanted; });
-  if (at != stream.in_flight.end() && at->sequence == sequence) return false;
-  if (sequence <= stream.erase_through) return false;  // acknowledged; its erasure waits for a group
-  // Should it be of this very group, it must not leave once that is committed.
-  stream.withdrawn.insert(sequence);
-  group_.then([&stream](const Result<void>&) { stream.withdrawn.clear(); });
-  return true;
-}
-
-bool Outbox::may_have_left(std::string_view node, std::string_view lane, Sequence sequence) const {
-  const auto found = streams_.find({std::string{node}, std::string{lane}});
-  const bool of_this_life = first_of_this_life_ != 0 && sequence >= first_of_this_life_;
-  return !of_this_life || (found != streams_.end() && sequence <= found->second->ever_sent);
-}
-
-void Outbox::grew(std::string_view node, std::string_view lane) {
-  const auto found = streams_.find({std::string{node}, std::string{lane}});
-  if (found == streams_.end()) return;
-  found->second->committed = kUnknown;
-  routes_.find(node)->second.dirty = true;
-}
-
-// --- Out ------------------------------------------------------------------------------------------------------------
-
-void Outbox::link_up(std::string_view node) {
-  Route& route = routes_[std::string{node}];
-  route.up = true;
-  route.window = FlowWindow{};
-  for (OutStream* each : route.streams) rewind(route, *each, 0);
-  route.dirty = true;
-}
-
-void Outbox::link_down(std::string_view node) {
-  const auto found = routes_.find(node);
-  if (found == routes_.end()) return;
-  Route& route = found->second;
-  route.up = false;
-  for (OutStream* each : route.streams) rewind(route, *each, 0);
-  if (route.streams.empty()) routes_.erase(found);  // short-lived clients come under ever new names
-}
-
-void Outbox::rewind(Route& route, OutStream& stream, Sequence to) {
-  for (const InFlight& row : stream.in_flight) landed(route, stream, row);
-  stream.in_flight.clear();
-  stream.sent = std::max(to, stream.erase_through);
-  port_->cancel(std::exchange(stream.pause, TimerId{}));
-}
-
-bool Outbox::has_room(const Route& route, const OutStream& stream) const noexcept {
-  if (stream.in_flight.size() >= limits::kOutboxWindow) return false;
-  if (is_owed(stream)) return true;
-  // What is on its way for lower lanes keeps no row of a higher one.
-  std::size_t bytes = 0;
-  const auto& by_priority = route.in_flight_bytes;
-  for (auto at = by_priority.lower_bound(stream.lane->priority); at != by_priority.end(); ++at) bytes += at->second;
-  return bytes < route.window.bytes(stream.lane->priority, port_->now());
-}
-
-void Outbox::landed(Route& route, OutStream& stream, const InFlight& row) noexcept {
-  stream.in_flight_bytes -= row.bytes;
+/// A row in flight is acknowledged, or will be sent again.
+void landed(Route& route, const OutStream::InFlight& row) noexcept {
   --route.in_flight_rows;
   const auto at = route.in_flight_bytes.find(row.priority);
   at->second -= row.bytes;
   if (at->second == 0) route.in_flight_bytes.erase(at);
 }
 
-std::uint64_t Outbox::remaining(StoreTime expires_at) const noexcept {
+/// In ms, for the wire; 0: never expires.
+std::uint64_t remaining_ms(StoreTime expires_at, StoreTime now) noexcept {
   if (expires_at == kNoMoment) return 0;
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(expires_at - clock_.now()).count();
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(expires_at - now).count();
   return static_cast<std::uint64_t>(std::max<std::int64_t>(left, 1));
 }
 
-bool Outbox::pump() {
-  bool more = false;
-  for (auto& [node, route] : routes_) {
-    if (route.up && std::exchange(route.dirty, false)) pump(route);
-    more = more || (route.up && route.dirty);
+}  // namespace
+
+OutStream* Outbox::find(StreamId id) const noexcept {
+  const auto found = streams_.find(id);
+  return found == streams_.end() ? nullptr : found->second.get();
+}
+
+Route& Outbox::route(std::string_view node) {
+  const auto found = routes_.find(node);
+  if (found != routes_.end()) return found->second;
+  Route& made = routes_[std::string{node}];
+  made.node = node;
+  return made;
+}
+
+void Outbox::touch(Route& route) {
+  if (!std::exchange(route.dirty, true)) dirty_.push_back(&route);
+}
+
+OutStream* Outbox::open(const Stream& stream) {
+  auto& slot = streams_[stream.id];
+  if (slot != nullptr) return slot.get();
+  Lane* lane = lanes_.use(stream.lane);
+  if (lane == nullptr) {
+    streams_.erase(stream.id);
+    return nullptr;
   }
-  return more;
+  slot = std::make_unique<OutStream>();
+  slot->id = stream.id;
+  slot->lane = lane;
+  slot->route = &route(stream.node);
+  slot->committed = kUnknown;
+  slot->route->streams.push_back(slot.get());
+  return slot.get();
+}
+
+bool Outbox::forget(StreamId id) {
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return true;
+  OutStream* stream = found->second.get();
+  const bool erasing = std::find(erasures_.begin(), erasures_.end(), stream) != erasures_.end();
+  if (!stream->in_flight.empty() || erasing || stream->pause != TimerId{} || group_.is_open()) return false;
+  std::erase(stream->route->streams, stream);
+  streams_.erase(found);
+  return true;
+}
+
+// --- Links ----------------------------------------------------------------------------------------------------------
+
+void Outbox::link_up(std::string_view node) {
+  Route& up = route(node);
+  up.up = true;
+  up.window = FlowWindow{};
+  std::vector<const Stream*> known;
+  store_.visit_streams(Box::outbox, node, [&](const Stream& each) {
+    known.push_back(&each);
+    return true;
+  });
+  for (const Stream* each : known) {
+    if (OutStream* stream = open(*each)) {
+      rewind(*stream, 0);
+      stream->committed = kUnknown;
+    }
+  }
+  touch(up);
+}
+
+void Outbox::link_down(std::string_view node) {
+  const auto found = routes_.find(node);
+  if (found == routes_.end()) return;
+  Route& down = found->second;
+  down.up = false;
+  for (OutStream* each : down.streams) rewind(*each, 0);
+  // Short-lived clients come under ever new names.
+  if (!down.streams.empty()) return;
+  host_->cancel(down.watch);
+  std::erase(dirty_, &down);
+  routes_.erase(found);
+}
+
+void Outbox::link_progress(std::string_view node) {
+  if (const auto found = routes_.find(node); found != routes_.end()) found->second.progress = host_->now();
+}
+
+/// What is in flight counts as lost: sending starts again after `to`.
+void Outbox::rewind(OutStream& stream, Sequence to) {
+  for (const OutStream::InFlight& row : stream.in_flight) landed(*stream.route, row);
+  stream.in_flight.clear();
+  stream.sent = std::max(to, stream.erase_through);
+  host_->cancel(std::exchange(stream.pause, TimerId{}));
+}
+
+// --- Sending --------------------------------------------------------------------------------------------------------
+
+void Outbox::added(effect::Added& row) {
+  if (first_of_this_life_ == 0) first_of_this_life_ = row.sequence;
+  const Stream& stored = *store_.find_stream(row.stream);
+  const auto link = routes_.find(stored.node);
+  if (link == routes_.end() || !link->second.up) return;  // it is read from disk once there is a link
+  OutStream* stream = find(row.stream);
+  if (stream == nullptr) {  // made since the link came up, so it held nothing before
+    stream = open(stored);
+    if (stream == nullptr) return;
+    stream->committed = 0;
+  }
+  const bool caught_up = stream->sent >= stream->committed && stream->pause == TimerId{};
+  if (stream->committed != kUnknown) stream->committed = row.sequence;
+  if (caught_up && has_room(*stream)) {
+    send_row(*stream, {stored.node, stored.lane, row.sequence, 0, std::move(row.key), row.type, std::move(row.payload),
+                       remaining_ms(row.expires_at, clock_.now())});
+  } else {
+    touch(*stream->route);
+  }
+}
+
+void Outbox::grew(StreamId id) {
+  const Stream& stored = *store_.find_stream(id);
+  const auto link = routes_.find(stored.node);
+  if (link == routes_.end() || !link->second.up) return;
+  OutStream* stream = find(id);
+  if (stream == nullptr) stream = open(stored);
+  if (stream == nullptr) return;
+  stream->committed = kUnknown;
+  touch(*stream->route);
+}
+
+bool Outbox::may_remove(StreamId id, Sequence sequence) const noexcept {
+  const OutStream* stream = find(id);
+  if (stream == nullptr) return true;
+  if (sequence <= stream->erase_through) return false;
+  const auto& rows = stream->in_flight;
+  const auto at = std::lower_bound(rows.begin(), rows.end(), sequence, [](const OutStream::InFlight& row, Sequence wanted) {
+    return row.sequence < wanted;
+  });
+  return at == rows.end() || at->sequence != sequence;
+}
+
+bool Outbox::may_have_left(StreamId id, Sequence sequence) const noexcept {
+  const bool of_this_life = first_of_this_life_ != 0 && sequence >= first_of_this_life_;
+  const OutStream* stream = find(id);
+  return !of_this_life || (stream != nullptr && sequence <= stream->ever_sent);
+}
+
+bool Outbox::pump() {
+  for (Route* each : std::exchange(dirty_, {})) {
+    each->dirty = false;
+    if (each->up) pump(*each);
+  }
+  return !dirty_.empty();
 }
 
 void Outbox::pump(Route& route) {
-  // What is owed its share first, then urgent lanes; among equals the one that has waited longest.
+  // Streams that are owed their share first, then urgent lanes; among equals the one that has waited longest.
   const auto rank = [](const OutStream& stream) {
-    return std::pair{!is_owed(stream), std::pair{~stream.lane->priority, stream.turn}};
+    return std::pair{!is_owed(stream), std::pair{~stream.lane->options.priority, stream.turn}};
   };
   std::sort(route.streams.begin(), route.streams.end(),
             [&](const OutStream* left, const OutStream* right) { return rank(*left) < rank(*right); });
   for (OutStream* stream : route.streams) {
-    if (stream->pause != TimerId{} || !has_room(route, *stream)) continue;
-    if (!send_some(route, *stream)) continue;
+    if (stream->pause != TimerId{} || !has_room(*stream) || !send_some(*stream)) continue;
     stream->turn = ++turns_;
-    if (stream->sent < stream->committed && has_room(route, *stream)) route.dirty = true;  // more in the next step
+    if (stream->sent < stream->committed && has_room(*stream)) touch(route);  // more in the next step
   }
 }
 
-void Outbox::share(Route& route, OutStream& sent, std::size_t bytes) noexcept {
-  const auto moved = static_cast<std::int64_t>(bytes);
-  sent.owed_bytes = std::max<std::int64_t>(sent.owed_bytes - moved, 0);
-  for (OutStream* each : route.streams) {
-    const bool waits = each != &sent && each->sent < each->committed && each->lane->priority < sent.lane->priority;
-    if (!waits) continue;
-    route.window.passed(sent.lane->priority, port_->now());
-    each->owed_bytes = std::min<std::int64_t>(each->owed_bytes + moved * each->lane->share_percent / 100,
-                                              2 * static_cast<std::int64_t>(limits::kFrameTargetBytes));
-  }
+bool Outbox::has_room(const OutStream& stream) const noexcept {
+  if (stream.in_flight.size() >= limits::kOutboxWindow) return false;
+  if (is_owed(stream)) return true;
+  // Rows of lower lanes in flight keep no row of a higher one.
+  const Route& route = *stream.route;
+  const std::uint32_t priority = stream.lane->options.priority;
+  std::size_t bytes = 0;
+  const auto& by_priority = route.in_flight_bytes;
+  for (auto at = by_priority.lower_bound(priority); at != by_priority.end(); ++at) bytes += at->second;
+  return bytes < route.window.bytes(priority, host_->now());
 }
 
-void Outbox::watch(Route& route) {
-  route.watch = TimerId{};
-  if (!route.up || route.in_flight_rows == 0) return;
-  const MonoTime due = route.progress + limits::kAckTimeout;
-  if (port_->now() >= due) {
-    for (OutStream* each : route.streams) {
-      if (!each->in_flight.empty()) rewind(route, *each, 0);
-    }
-    ++counters_.timeouts;
-    route.dirty = true;
-    return;
-  }
-  route.watch = port_->after(due - port_->now(), [this, &route] { watch(route); });
-}
-
-bool Outbox::send_some(Route& route, OutStream& stream) {
-  if (stream.sent >= stream.committed || stream.id == StreamId{}) return false;
+bool Outbox::send_some(OutStream& stream) {
+  if (stream.sent >= stream.committed) return false;
+  const Stream& stored = *store_.find_stream(stream.id);
   const std::size_t limit = std::min(limits::kReadBatchRows, limits::kOutboxWindow - stream.in_flight.size());
   const StoreTime now = clock_.now();
   std::vector<Sequence> expired;
   std::size_t read = 0;
+  bool waits = false;  // for the rows in flight, which bear another incarnation
   auto done = store_.read(stream.id, RowState::ready, stream.sent, limit, [&](const Row& row) {
+    waits = !stream.in_flight.empty() && store_.incarnation_of(row.sequence) != stream.incarnation;
+    if (waits) return false;
     ++read;
     if (row.expires_at != kNoMoment && row.expires_at <= now) {
       expired.push_back(row.sequence);
       stream.sent = row.sequence;
       return true;
     }
-    send_row(route, stream,
-             {stream.node, stream.lane->name, row.sequence, 0, std::string{row.key}, row.type,
-              BlockRef::copy_of(row.payload), remaining(row.expires_at)});
-    return has_room(route, stream);
+    send_row(stream, {stored.node, stored.lane, row.sequence, 0, std::string{row.key}, row.type,
+                      BlockRef::copy_of(row.payload), remaining_ms(row.expires_at, now)});
+    return has_room(stream);
   });
   if (!done) {
-    port_->log(LogLevel::error, concat({"outbox to ", stream.node, ": ", done.error().text()}));
-    port_->after(kReadAgain, [&route] { route.dirty = true; });
+    host_->log(LogLevel::error, concat({"outbox to ", stored.node, ": ", done.error().text()}));
+    host_->after(kReadAgain, [this, node = stored.node] {
+      if (const auto again = routes_.find(node); again != routes_.end()) touch(again->second);
+    });
   }
   // Read to the end: from here on new rows go straight from memory.
-  if (done && read < limit && has_room(route, stream)) stream.committed = stream.sent;
+  if (done && !waits && read < limit && has_room(stream)) stream.committed = stream.sent;
   if (!expired.empty()) erase_expired(stream, expired);
   return read > 0;
 }
 
 void Outbox::erase_expired(OutStream& stream, const std::vector<Sequence>& expired) {
   for (const Sequence sequence : expired) {
-    // Where it fails they are passed over until the link comes anew, or the lane is swept (Expiry).
+    // If this fails they are passed over until the link comes up anew, or the lane is swept.
     if (!group_.change([&](Store& store) { return store.erase(stream.id, sequence); })) return;
+    group_.then(effect::Removed{stream.id, Box::outbox, stream.lane, sequence, &LaneCounters::expired});
   }
-  group_.then([&stream, count = expired.size()](const Result<void>& fate) {
-    if (fate) stream.counters->expired += count;
-  });
 }
 
-void Outbox::send_row(Route& route, OutStream& stream, OutgoingRow row) {
+void Outbox::send_row(OutStream& stream, OutgoingRow row) {
+  Route& route = *stream.route;
+  const std::uint32_t priority = stream.lane->options.priority;
+  row.priority = priority;
+  if (is_owed(stream)) {  // in turns with the highest
+    for (const OutStream* each : route.streams) row.priority = std::max(row.priority, each->lane->options.priority);
+  }
   row.after = stream.in_flight.empty() ? 0 : stream.in_flight.back().sequence;
+  row.incarnation = stream.incarnation = store_.incarnation_of(row.sequence);
   const std::size_t bytes = row.payload.bytes().size() + row.key.size() + row.lane.size() + limits::kRowHeadBytes;
-  share(route, stream, bytes);
+  share(stream, bytes);
   stream.sent = row.sequence;
   stream.ever_sent = std::max(stream.ever_sent, row.sequence);
-  stream.in_flight.push_back({row.sequence, bytes, port_->now(), stream.lane->priority});
-  stream.in_flight_bytes += bytes;
-  route.in_flight_bytes[stream.lane->priority] += bytes;
-  if (route.in_flight_rows++ == 0) route.progress = port_->now();
+  stream.in_flight.push_back({row.sequence, bytes, host_->now(), priority});
+  route.in_flight_bytes[priority] += bytes;
+  if (route.in_flight_rows++ == 0) route.progress = host_->now();
   if (route.watch == TimerId{}) watch(route);
-  ++counters_.sent;
   if constexpr (is_mutant(Mutant::erase_when_sent)) {
-    port_->after({}, [this, &stream, ack = StreamAck{stream.node, stream.lane->name, row.sequence, false, {}}] {
-      if (!stream.in_flight.empty()) acknowledged(ack);
+    host_->after({}, [this, id = stream.id, ack = StreamAck{row.node, row.lane, row.sequence, false, {}}] {
+      if (const OutStream* sent = find(id); sent != nullptr && !sent->in_flight.empty()) acknowledged(ack);
     });
   }
-  send_(std::move(row));
+  host_->send_row(std::move(row));
 }
 
-// --- Acknowledged ---------------------------------------------------------------------------------------------------
+/// Lanes that wait behind higher ones are owed a share of what is sent.
+void Outbox::share(OutStream& sent, std::size_t bytes) noexcept {
+  const auto moved = static_cast<std::int64_t>(bytes);
+  const std::uint32_t priority = sent.lane->options.priority;
+  sent.owed_bytes = std::max<std::int64_t>(sent.owed_bytes - moved, 0);
+  for (OutStream* each : sent.route->streams) {
+    if (each == &sent || each->sent >= each->committed || each->lane->options.priority >= priority) continue;
+    sent.route->window.passed(priority, host_->now());
+    each->owed_bytes = std::min<std::int64_t>(each->owed_bytes + moved * each->lane->options.share_percent / 100,
+                                              2 * static_cast<std::int64_t>(limits::kFrameTargetBytes));
+  }
+}
+
+/// Rows in flight that are not acknowledged in time are sent again, though the link lives.
+void Outbox::watch(Route& route) {
+  route.watch = TimerId{};
+  if (!route.up || route.in_flight_rows == 0) return;
+  const MonoTime due = route.progress + limits::kAckTimeout;
+  if (host_->now() >= due) {
+    for (OutStream* each : route.streams) {
+      if (!each->in_flight.empty()) rewind(*each, 0);
+    }
+    touch(route);
+    return;
+  }
+  route.watch = host_->after(due - host_->now(), [this, &route] { watch(route); });
+}
+
+// --- Acknowledgements -----------------------------------------------------------------------------------------------
 
 void Outbox::acknowledged(const StreamAck& ack) {
-  const auto found = streams_.find({ack.node, ack.lane});
-  if (found == streams_.end()) return;
-  OutStream& stream = *found->second;
-  Route& route = routes_.find(ack.node)->second;
+  const Stream* stored = store_.find_stream(Box::outbox, ack.node, ack.lane);
+  OutStream* stream = stored == nullptr ? nullptr : find(stored->id);
+  if (stream == nullptr || stream->in_flight.empty()) return;
+  // An acknowledgement of another incarnation says nothing of the rows in flight, whatever its number.
+  const std::uint64_t incarnation = ack.incarnation == 0 ? store_.incarnation() : ack.incarnation;
+  if (incarnation != stream->incarnation && !is_mutant(Mutant::acks_of_any_incarnation)) return;
+  Route& route = *stream->route;
   std::uint64_t delivered = 0;
-  while (!stream.in_flight.empty() && stream.in_flight.front().sequence <= ack.taken) {
-    const InFlight row = stream.in_flight.front();
-    stream.in_flight.pop_front();
-    landed(route, stream, row);
-    route.window.acknowledged(row.bytes, port_->now() - row.sent_at, port_->now());
-    route.progress = port_->now();
-    stream.erase_through = row.sequence;
+  while (!stream->in_flight.empty() && stream->in_flight.front().sequence <= ack.taken) {
+    const OutStream::InFlight row = stream->in_flight.front();
+    stream->in_flight.pop_front();
+    landed(route, row);
+    route.window.acknowledged(row.bytes, host_->now() - row.sent_at, host_->now());
+    route.progress = host_->now();
+    stream->erase_through = row.sequence;
     ++delivered;
   }
-  counters_.delivered += delivered;
-  stream.counters->delivered += delivered;
-  if (delivered > 0 && std::find(erasures_.begin(), erasures_.end(), &stream) == erasures_.end())
-    erasures_.push_back(&stream);
-  if (ack.refused) refused(route, stream, ack);
-  route.dirty = true;
+  delivered_ += delivered;
+  stream->lane->counters.delivered += delivered;
+  if (delivered > 0 && std::find(erasures_.begin(), erasures_.end(), stream) == erasures_.end()) {
+    erasures_.push_back(stream);
+  }
+  if (ack.refused) refused(*stream, ack);
+  touch(route);
 }
 
-void Outbox::refused(Route& route, OutStream& stream, const StreamAck& ack) {
-  if (stream.pause != TimerId{} || stream.in_flight.empty()) return;  // the echo of a refusal that was heard already
-  ++counters_.refused;
+void Outbox::refused(OutStream& stream, const StreamAck& ack) {
+  if (stream.pause != TimerId{} || stream.in_flight.empty()) return;  // the echo of a refusal that was handled already
   const Sequence row = stream.in_flight.front().sequence;
   stream.refusals = stream.refused_row == row ? stream.refusals + 1 : 1;
   stream.refused_row = row;
-  // Any other cause is the far end's trouble, and passes.
-  const bool for_its_own_sake = ack.cause == ErrorCode::invalid_argument || ack.cause == ErrorCode::malformed ||
-                                ack.cause == ErrorCode::rejected || ack.cause == ErrorCode::unsupported ||
-                                ack.cause == ErrorCode::permission;
+  const LaneOptions& lane = stream.lane->options;
+  // Only these are the row's own fault. Any other cause is the far end's trouble, and passes: the row waits, and so does
+  // what follows it.
+  const bool own_fault = ack.cause == ErrorCode::invalid_argument || ack.cause == ErrorCode::malformed ||
+                         ack.cause == ErrorCode::rejected || ack.cause == ErrorCode::permission;
   Sequence go_on_after = row - 1;
-  if (for_its_own_sake && stream.refusals >= stream.lane->max_attempts) {
-    auto parked = group_.change([&](Store& store) {
-      return store.mark(stream.id, row,
-                        {RowState::parked, stream.refusals,
-                         concat({"refused by ", stream.node, ": ", to_string(ack.cause)}), kNoMoment});
+  if (own_fault && stream.refusals >= lane.max_attempts) {
+    const std::string cause = concat({"refused by ", ack.node, ": ", to_string(ack.cause)});
+    auto marked = group_.attempt([&](Store& store) {
+      return store.mark(stream.id, row, {RowState::dead_lettered, stream.refusals, cause, kNoMoment});
     });
-    if (parked) {
-      ++stream.counters->parked;
+    if (marked) {
+      group_.then(effect::Refused{&stream, row});
+      host_->log(LogLevel::warning, concat({"outbox to ", ack.node, ": dead-lettered message ", row, " of lane ", lane.name,
+                                            ": ", cause}));
       go_on_after = row;
-      // Passed over in vain otherwise: the acknowledgement of a later row would erase it.
-      group_.then([this, &route, &stream, row](const Result<void>& fate) {
-        if (fate) return;
-        rewind(route, stream, row - 1);
-        route.dirty = true;
-      });
     }
   }
-  rewind(route, stream, go_on_after);
-  stream.committed = kUnknown;  // unknown how much is there: read until the end
-  stream.delay = stream.lane->backoff.delay(stream.refusals, stream.refusals > 1 ? stream.delay : Duration::zero(),
-                                            port_->random());
-  stream.pause = port_->after(stream.delay, [this, &route, &stream] {
-    stream.pause = TimerId{};
-    route.dirty = true;
+  rewind(stream, go_on_after);
+  stream.committed = kUnknown;
+  stream.delay = lane.backoff.delay(stream.refusals, stream.refusals > 1 ? stream.delay : Duration{}, host_->random());
+  stream.pause = host_->after(stream.delay, [this, id = stream.id] {
+    OutStream* paused = find(id);
+    if (paused == nullptr) return;
+    paused->pause = TimerId{};
+    touch(*paused->route);
   });
 }
 
-Result<void> Outbox::stage_erasures() {
-  for (OutStream* each : erasures_) {
-    auto erased = group_.change([&](Store& store) { return store.erase_through(each->id, each->erase_through); });
-    if (!erased) return erased;
+void Outbox::settle(effect::Refused& refused, const Result<void>& fate) {
+  OutStream& stream = *refused.stream;
+  if (fate) {
+    ++stream.lane->counters.dead_lettered;
+  } else if (!is_mutant(Mutant::failed_dead_letter_passed)) {
+    // It is still ready: the acknowledgement of a later row would erase it.
+    rewind(stream, refused.sequence - 1);
+    touch(*stream.route);
   }
-  group_.then([this, staged = erasures_](const Result<void>& fate) {
-    if (fate) return;
-    for (OutStream* each : staged) {
-      if (std::find(erasures_.begin(), erasures_.end(), each) == erasures_.end()) erasures_.push_back(each);
+}
+
+Result<void> Outbox::stage_erasures() {
+  const std::vector<OutStream*> staged = std::exchange(erasures_, {});
+  for (std::size_t i = 0; i < staged.size(); ++i) {
+    const OutStream& each = *staged[i];
+    auto erased = group_.change([&](Store& store) { return store.erase_through(each.id, each.erase_through); });
+    if (!erased) {
+      erasures_.insert(erasures_.end(), staged.begin(), staged.end());
+      return erased;
     }
-  });
-  erasures_.clear();
+  }
+  group_.then(effect::Acknowledged{staged});
   return {};
+}
+
+void Outbox::settle(effect::Acknowledged& erased, const Result<void>& fate) {
+  if (fate) return;
+  for (OutStream* each : erased.streams) {
+    if (std::find(erasures_.begin(), erasures_.end(), each) == erasures_.end()) erasures_.push_back(each);
+  }
 }
 
 // --- For people -----------------------------------------------------------------------------------------------------
 
-std::string Outbox::why_waiting(const Stream& of, const Row& row) const {
-  const auto found = streams_.find({of.node, of.lane});
-  const auto route = routes_.find(of.node);
-  if (found == streams_.end() || route == routes_.end() || !route->second.up) return "no link to " + of.node;
-  const OutStream& stream = *found->second;
-  if (row.sequence <= stream.sent) return "sent, not yet acknowledged by " + of.node;
-  if (stream.pause != TimerId{}) return of.node + " refused the row before it; sent again after a pause";
-  return "its turn has not come: rows before it are on their way";
+std::string Outbox::why_waiting(const Stream& stored, const Row& row) const {
+  const OutStream* stream = find(stored.id);
+  const auto route = routes_.find(stored.node);
+  if (stream == nullptr || route == routes_.end() || !route->second.up) return "no link to " + stored.node;
+  if (row.sequence <= stream->sent) return "sent, not yet acknowledged by " + stored.node;
+  if (stream->pause != TimerId{}) return stored.node + " refused the row before it; sent again after a pause";
+  return "rows before it are on their way";
 }
 
 void Outbox::describe(QueueStatus& status) const {
   for (const auto& [node, route] : routes_) {
     if (route.up) status.links.push_back(node);
   }
-  for (const auto& [name, stream] : streams_) {
-    const Stream* kept = store_.stream(stream->id);
-    status.streams.push_back({Box::outbox, stream->node, stream->lane->name,
-                              kept == nullptr ? std::array<Load, kRowStates>{} : kept->loads, stream->in_flight.size(),
-                              routes_.find(stream->node)->second.up, 0, kept == nullptr || kept->exact});
-  }
+  store_.visit_streams(Box::outbox, std::nullopt, [&](const Stream& stored) {
+    const OutStream* stream = find(stored.id);
+    const auto route = routes_.find(stored.node);
+    status.streams.push_back({Box::outbox, stored.node, stored.lane, stored.loads,
+                              stream == nullptr ? 0 : stream->in_flight.size(),
+                              route != routes_.end() && route->second.up, 0, stored.exact});
+    return true;
+  });
 }
 
 }  // namespace pannier

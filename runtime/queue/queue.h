@@ -1,103 +1,165 @@
 #pragma once
 
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <set>
 #include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
-#include "platform/function_ref.h"
-#include "runtime/actor/service.h"
-#include "runtime/queue/boxes.h"
-#include "runtime/queue/delayed.h"
-#include "runtime/queue/expiry.h"
 #include "runtime/queue/group.h"
+#include "runtime/queue/host.h"
 #include "runtime/queue/inbox.h"
-#include "runtime/queue/intake.h"
-#include "runtime/queue/lane.h"
 #include "runtime/queue/outbox.h"
-#include "runtime/queue/parked.h"
-#include "runtime/queue/queue_messages.h"
 #include "runtime/queue/queue_options.h"
-#include "runtime/queue/room.h"
+#include "runtime/queue/requests.h"
+#include "runtime/queue/status.h"
 #include "runtime/queue/store_clock.h"
+#include "runtime/queue/watermarks.h"
 
 namespace pannier {
 
-/// The store-and-forward queue of a node: the only one who touches the store. What arrives in one step of its worker
-/// is one transaction; receipts, acknowledgements and hand-outs follow its commit. On the store's worker.
+/// The store-and-forward queue of a node, and the only user of its store. What arrives in one step is one transaction;
+/// receipts, acknowledgements and deliveries follow its commit. A step machine: it runs on one thread, calls out through
+/// QueueHost alone, and knows neither actors nor links.
 ///
-/// Its code is in queue.cpp (who is spoken to, the commit) and queue_questions.cpp (what people and tools ask).
-class Queue final : public Service {
+/// A message's way through it: enqueue.cpp (admission to receipt), then outbox.cpp (to another node) or dispatch.cpp (to a
+/// consumer) and settle.cpp (acknowledgement). queue.cpp has the step and the timers, questions.cpp what people ask.
+class Queue {
  public:
-  /// `store` outlives the queue. `lanes` passed check().
-  Queue(System& system, Store& store, std::vector<LaneOptions> lanes, QueueOptions options);
+  /// `store` and `clock` outlive the queue. `lanes` passed check().
+  Queue(Store& store, const Clock& clock, std::string own_node, std::vector<LaneOptions> lanes, QueueOptions options);
 
-  /// Takes up what an earlier life left. Before the node runs.
+  /// Reads what an earlier process left. Before start.
   [[nodiscard]] Result<void> load();
+  /// Both outlive the queue, or its stop.
+  void start(QueueHost& host, SettleSink& sink);
+  /// Commits what is staged.
+  void stop();
 
-  void started(ServicePort& port) override;
-  void stopping() override;
-  Result<void> handle(Message& message) override;
-  bool before_actors(MonoTime) override { return false; }
-  bool after_actors(MonoTime now) override;
+  // --- Messages (enqueue.cpp)
+  void enqueue(Commit& commit, const ReplyTo& reply_to);
+  void receive(const IncomingRow& row);
+  void settle(Settle& settle);
+
+  // --- Consumers
+  [[nodiscard]] Result<void> consume(ActorId consumer, const Consume& request) { return inbox_.consume(consumer, request); }
+  [[nodiscard]] Result<void> fetch(const ReplyTo& reply_to, const Fetch& request) { return inbox_.fetch(reply_to, request); }
+  [[nodiscard]] Result<void> replay(ActorId reader, const ReplayLane& request);
+  /// The actor's state has ended.
+  void ended(ActorId actor) { inbox_.ended(actor); }
+
+  // --- Links
+  void link_up(std::string_view node);
+  void link_down(std::string_view node) { outbox_.link_down(node); }
+  void link_progress(std::string_view node) { outbox_.link_progress(node); }
+  void acknowledged(const StreamAck& ack) { outbox_.acknowledged(ack); }
+  /// A linked node has told which incarnations its rows may still bear.
+  void incarnations(std::string_view node, const std::vector<std::uint64_t>& incarnations);
+
+  // --- Questions (questions.cpp): the reply's value, to be addressed by the caller
+  [[nodiscard]] Result<std::vector<StateRow>> answer(const ReadState& request);
+  [[nodiscard]] Result<std::vector<SqlRow>> answer(const Query& request);
+  [[nodiscard]] Result<Done> answer(const SetLane& request);
+  [[nodiscard]] Result<Done> answer(const ForgetReader& request);
+  [[nodiscard]] Result<Cancelled> answer(const Cancel& request);
+  [[nodiscard]] Result<DeadLetterCount> answer(const Redrive& request);
+  [[nodiscard]] Result<DeadLetterCount> answer(const Purge& request);
+  [[nodiscard]] Result<RowStatus> answer(const Where& request);
+  [[nodiscard]] Result<QueueStatus> answer(const Inspect& request);
+
+  /// Commits the group, dispatches and sends. True when there is more to do at once.
+  bool step(MonoTime now);
 
  private:
-  // --- What is said to the queue
-  void take(Commit& commit, Message& question);
-  void take(IncomingRow& row);
-  void take(Settle& settle);
-  void answer_later(const Message& question, const Receipt& receipt, std::size_t messages);
-  void send_ack(StreamAck ack);
+  /// A message on its way into a stream. Texts are borrowed for the call.
+  struct NewMessage {
+    std::string_view node;  // destination; empty: the inbox
+    Lane* lane = nullptr;
+    std::string_view key;
+    TypeId type{};
+    BlockRef payload;
+    std::string_view producer = {};
+    StoreTime expires_at{};
+    StoreTime due{};
+    std::string_view token = {};
+  };
 
-  // --- What it is asked: answered at once
-  bool ask(Message& question);
-  [[nodiscard]] Result<MessagePtr> answer(const ReadState& request);
-  [[nodiscard]] Result<MessagePtr> answer(const Inspect& request);
-  [[nodiscard]] Result<MessagePtr> answer(const Where& request);
-  [[nodiscard]] Result<MessagePtr> answer(const Cancel& request);
-  [[nodiscard]] Result<MessagePtr> answer(const SetLane& request);
-  [[nodiscard]] Result<MessagePtr> answer(const Query& request);
-  [[nodiscard]] Result<MessagePtr> answer(const Redrive& request);
-  [[nodiscard]] Result<MessagePtr> answer(const Purge& request);
-  [[nodiscard]] Result<MessagePtr> answer(const ForgetReader& request);
+  // --- enqueue.cpp
+  [[nodiscard]] Result<void> check(const Batch& batch);
+  [[nodiscard]] Result<Receipt> stage(const Batch& batch);
+  [[nodiscard]] Result<Receipt> stage_all(const Batch& batch);
+  [[nodiscard]] Result<Receipt> stage(const Batch::Enqueue& message);
+  [[nodiscard]] Result<void> put(const NewMessage& message, Receipt& receipt);
+  [[nodiscard]] bool fits(const Stream& stream, const Lane& lane, std::size_t bytes) const noexcept;
+  [[nodiscard]] bool node_fits(std::size_t bytes) const noexcept;
+  [[nodiscard]] Result<void> make_room(StreamId stream, const NewMessage& message);
+  [[nodiscard]] Result<void> put_row(StreamId stream, const NewMessage& message, Receipt& receipt);
+  [[nodiscard]] Result<Sequence> latest_of(StreamId stream, RowState state, std::string_view key);
+  [[nodiscard]] Result<bool> evict(StreamId stream, Lane& lane, FunctionRef<bool()> enough);
+  [[nodiscard]] Result<bool> evict_lower(const NewMessage& message);
+  [[nodiscard]] Result<bool> erase(const Stream& stream, Lane& lane, Sequence sequence, std::uint64_t LaneCounters::*counter);
+  void answer_after_commit(const ReplyTo& reply_to, Receipt receipt, std::size_t messages);
+  Result<void> commit_group();
+  void apply(Effect& effect, const Result<void>& fate);
+  [[nodiscard]] StoreTime expiry_of(const Lane& lane, Duration asked) const noexcept;
 
-  [[nodiscard]] RowStatus status_of(const Stream& stream, const Row& row, std::uint64_t position) const;
-  /// Shows `see` the rows that are `wanted`, until it has seen enough.
-  [[nodiscard]] Result<void> look_through(const Stream& stream, RowState state, FunctionRef<bool(RowStatus)> see,
-                                          FunctionRef<bool(const Row&)> wanted);
-
-  // --- The commit
-  /// Whether the open group may wait for company a little longer.
+  // --- queue.cpp
   [[nodiscard]] bool may_wait(MonoTime now);
-  void commit();
-  /// With what waits for it: storage_io where it failed.
-  [[nodiscard]] Result<void> commit_now();
-  void note_anchor();
-  void after_failures();
+  [[nodiscard]] Result<void> note_anchor();
+  void arm_due(StoreTime due);
+  void release_due();
+  [[nodiscard]] Result<void> release(const Stream& stream, const Row& row);
+  void note_expiry(StreamId stream, StoreTime expires_at);
+  void arm_expiry();
+  void sweep_due();
+  [[nodiscard]] Result<std::size_t> sweep(StreamId stream);
+  void note_if_empty(StreamId stream);
+  void erase_idle_streams();
 
-  System& system_;
+  // --- questions.cpp
+  /// The open group, and what waits for it, on stable storage.
+  [[nodiscard]] Result<void> commit_now();
+  [[nodiscard]] Result<DeadLetterCount> move(const DeadLetterSelection& selection, bool redrive);
+  [[nodiscard]] RowStatus status_of(const Stream& stream, const Row& row, std::uint64_t position) const;
+
   Store& store_;
+  const Clock& wall_;
+  std::string own_node_;
   QueueOptions options_;
   Lanes lanes_;
   StoreClock clock_;
   Group group_;
   Outbox outbox_;
   Inbox inbox_;
-  Boxes boxes_;
-  Parked parked_;
   Watermarks watermarks_;
-  Expiry expiry_;
-  Room room_;
-  Delayed delayed_;
-  Intake intake_;
-  ServicePort* port_ = nullptr;
+  QueueHost* host_ = nullptr;
+  std::vector<std::string> findings_;
 
+  Load staged_;           // in the open group
+  bool in_part_ = false;  // parts do not nest
+  using Latest = std::unordered_map<std::string, Sequence>;
+  std::map<std::pair<StreamId, RowState>, Latest> latest_;  // of lanes with latest_per_key
+
+  TimerId linger_{};  // armed while a group waits for company
+  MonoTime commit_due_{};
   TimerId erasing_{};  // armed while erasures wait for a group to ride in
   bool erase_now_ = false;
-  TimerId lingering_{};  // armed while a group waits for company
-  MonoTime commit_due_{};
-  bool lazy_ = false;  // nobody waits for what the message at hand has staged
   MonoTime anchored_{};
-  std::uint64_t failures_seen_ = 0;
   bool counting_ = true;
+
+  TimerId due_timer_{};  // armed for the first delayed row, or row that waits for its next attempt
+  StoreTime due_{};
+  std::set<std::pair<StoreTime, StreamId>> expiry_;  // when each stream is to be swept
+  std::unordered_map<StreamId, StoreTime> expiry_of_stream_;
+  TimerId expiry_timer_{};
+  std::deque<StreamId> idle_;  // streams that held nothing when they were noted
+  std::unordered_set<StreamId> is_idle_;
+
   std::uint64_t accepted_ = 0;
   std::uint64_t duplicates_ = 0;
   std::uint64_t refused_ = 0;

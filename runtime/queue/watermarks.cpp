@@ -1,12 +1,15 @@
-#include "runtime/queue/inbox.h"
+#include "runtime/queue/watermarks.h"
+
+#include <algorithm>
+
 #include "runtime/store/mutants.h"
 
 namespace pannier {
 
 Result<void> Watermarks::load() {
-  auto kept = store_.watermarks();
-  if (!kept) return kept.error();
-  for (Watermark& watermark : *kept) {
+  auto stored = store_.watermarks();
+  if (!stored) return stored.error();
+  for (Watermark& watermark : *stored) {
     Mark& mark = marks_[{watermark.producer, watermark.incarnation, watermark.lane}];
     mark.staged = watermark.sequence;
     mark.watermark = std::move(watermark);
@@ -14,33 +17,34 @@ Result<void> Watermarks::load() {
   return {};
 }
 
-Watermarks::Mark& Watermarks::mark(const IncomingRow& row) {
+Watermarks::Verdict Watermarks::judge(const IncomingRow& row) const {
+  const auto found = marks_.find({row.producer, row.incarnation, row.lane});
+  const Sequence staged = found == marks_.end() ? 0 : found->second.staged;
+  if (row.sequence <= staged && !is_mutant(Mutant::no_duplicate_marks)) return Verdict::duplicate;
+  return row.after > staged && !is_mutant(Mutant::gap_not_seen) ? Verdict::gap : Verdict::fresh;
+}
+
+Sequence Watermarks::committed(const IncomingRow& row) const {
+  const auto found = marks_.find({row.producer, row.incarnation, row.lane});
+  return found == marks_.end() ? 0 : found->second.watermark.sequence;
+}
+
+bool Watermarks::stage(const IncomingRow& row) {
   Mark& mark = marks_[{row.producer, row.incarnation, row.lane}];
   if (mark.watermark.producer.empty()) mark.watermark = {row.producer, row.incarnation, row.lane, 0};
-  return mark;
-}
-
-Watermarks::Verdict Watermarks::judge(const IncomingRow& row) {
-  const Mark& known = mark(row);
-  if (row.sequence <= known.staged && !is_mutant(Mutant::no_duplicate_marks)) return Verdict::duplicate;
-  return row.after > known.staged && !is_mutant(Mutant::gap_not_seen) ? Verdict::gap : Verdict::fresh;
-}
-
-bool Watermarks::staged(const IncomingRow& row) {
-  Mark& changed = mark(row);
   const bool first = changed_.empty();
-  if (changed.staged == changed.watermark.sequence) changed_.push_back(&changed);
-  changed.staged = row.sequence;
+  if (mark.staged == mark.watermark.sequence) changed_.push_back(&mark);
+  mark.staged = row.sequence;
   return first;
 }
 
-Result<void> Watermarks::write(Group& group) {
+Result<void> Watermarks::write() {
   if constexpr (is_mutant(Mutant::watermark_not_persisted)) return {};
-  // By value: a failing change settles, and so empties, the list.
+  // By value: a change that fails settles, and so empties, the list.
   for (const Mark* each : std::vector<Mark*>{changed_}) {
     Watermark next = each->watermark;
     next.sequence = each->staged;
-    auto written = group.change([&](Store& store) { return store.put_watermark(next); });
+    auto written = group_.change([&](Store& store) { return store.put_watermark(next); });
     if (!written) return written;
   }
   return {};
@@ -53,16 +57,31 @@ std::vector<StreamAck> Watermarks::settle(const Result<void>& fate) {
     if (fate) {
       each->watermark.sequence = each->staged;
     } else {
-      // What ended the group is this node's trouble, never the row's own: the producer must not park it.
+      // The group failed through no fault of the row: the producer must not dead-letter it.
       each->staged = each->watermark.sequence;
       cause = fate.error().code == ErrorCode::storage_full ? ErrorCode::storage_full : ErrorCode::storage_io;
     }
-    acks.push_back({each->watermark.producer, each->watermark.lane, each->staged, !fate.ok(), cause});
+    acks.push_back({each->watermark.producer, each->watermark.lane, each->staged, !fate.ok(), cause,
+                    each->watermark.incarnation});
   }
   changed_.clear();
   return acks;
 }
 
-Sequence Watermarks::committed(const IncomingRow& row) { return mark(row).watermark.sequence; }
+Result<void> Watermarks::forget_others(std::string_view producer, const std::vector<std::uint64_t>& incarnations) {
+  for (auto at = marks_.lower_bound({std::string{producer}, 0, {}}); at != marks_.end() && std::get<0>(at->first) == producer;) {
+    const bool in_use = std::find(incarnations.begin(), incarnations.end(), std::get<1>(at->first)) != incarnations.end();
+    const bool staged = at->second.staged != at->second.watermark.sequence;
+    if (in_use || staged) {
+      ++at;
+      continue;
+    }
+    // Should the group fail, the mark stays on disk and is read again at the next start: harmless.
+    auto erased = group_.change([&](Store& store) { return store.erase_watermark(at->second.watermark); });
+    if (!erased) return erased;
+    at = marks_.erase(at);
+  }
+  return {};
+}
 
 }  // namespace pannier

@@ -18,6 +18,10 @@ enum class Mutant {
   erase_when_sent,          ///< A row is removed when it is sent, not when it is acknowledged.
   effect_apart,             ///< An effect and the end of its message are two transactions.
   keys_not_ordered,         ///< A message is handed out while an older one of its key is not done.
+  withdrawn_row_sent,       ///< A row that was removed in the group that added it is sent all the same.
+  failed_dead_letter_passed,  ///< A row whose dead-lettering failed counts as gone.
+  acks_of_any_incarnation,  ///< An acknowledgement counts whichever life of the producer it belongs to.
+  reader_not_reset,         ///< After a failed group a reader goes on as if its cursor had moved.
   note_not_taken_back,      ///< The note about a log outlives the log.
   pages_not_noted,          ///< What checkpoints write to the database is not noted.
 };

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "runtime/actor/actor.h"
-#include "runtime/node.h"
+#include "runtime/node/node.h"
 #include "testkit/sim_node.h"
 #include "tests/runtime/schema/messages.fbs.h"
 

@@ -11,7 +11,7 @@
 #include <doctest/doctest.h>
 
 #include "platform/sim/simulator.h"
-#include "runtime/node.h"
+#include "runtime/node/node.h"
 #include "testkit/recorded_log.h"
 #include "tests/runtime/script.h"
 

@@ -10,7 +10,7 @@
 
 #include "platform/sim/disk.h"
 #include "platform/sim/simulator.h"
-#include "runtime/node.h"
+#include "runtime/node/node.h"
 #include "testkit/memory_store.h"
 #include "runtime/store/sim/sqlite_disk.h"
 #include "runtime/store/sqlite_store.h"

@@ -8,7 +8,7 @@
 
 #include "platform/posix/process.h"
 #include "runtime/actor/actor.h"
-#include "runtime/node.h"
+#include "runtime/node/node.h"
 
 namespace pannier::testing {
 namespace {

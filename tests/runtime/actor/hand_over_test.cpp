@@ -6,7 +6,7 @@
 
 #include "platform/sim/seeded_entropy.h"
 #include "platform/sim/virtual_clock.h"
-#include "runtime/node.h"
+#include "runtime/node/node.h"
 #include "testkit/memory_store.h"
 #include "testkit/recorded_log.h"
 

@@ -11,7 +11,7 @@
 #include <doctest/doctest.h>
 
 #include "testkit/memory_store.h"
-#include "runtime/queue/queue_control.h"
+#include "runtime/node/queue_control.h"
 #include "testkit/faulty_store.h"
 #include "tests/runtime/script.h"
 

@@ -14,7 +14,7 @@
 
 #include "platform/posix/process.h"
 #include "runtime/actor/actor.h"
-#include "runtime/node.h"
+#include "runtime/node/node.h"
 #include "runtime/store/sqlite_store.h"
 #include "tests/runtime/schema/messages.fbs.h"
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/queue/queue_control.h"
+#include "runtime/node/queue_control.h"
 #include "tests/runtime/script.h"
 
 namespace pannier::testing {

@@ -1,9 +1,9 @@
-#include "runtime/node.h"
+#include "runtime/node/node.h"
 
 #include "platform/concat.h"
 #include "runtime/actor/worker.h"
 #include "runtime/link/router.h"
-#include "runtime/queue/queue.h"
+#include "runtime/node/queue_service.h"
 
 namespace pannier {
 
@@ -85,7 +85,7 @@ Result<void> Node::start(NodeOptions options) {
   router_ = std::move(router);
 
   if (parts_.store != nullptr) {
-    auto queue = std::make_unique<Queue>(*system_, *parts_.store, std::move(options.lanes), options.queue);
+    auto queue = std::make_unique<QueueService>(*system_, *parts_.store, std::move(options.lanes), options.queue);
     if (auto loaded = queue->load(); !loaded) return loaded;
     system_->workers[store_worker]->add_hook(*queue);
     auto queue_port = spawn_service<ServicePort>(store_worker, static_cast<Service*>(queue.get()));

@@ -1,4 +1,4 @@
-#include "runtime/queue/queue_control.h"
+#include "runtime/node/queue_control.h"
 
 #include "runtime/actor/system.h"
 
@@ -23,11 +23,11 @@ Pending<Done> QueueControl::set_lane(LaneOptions options) {
 Pending<std::vector<SqlRow>> QueueControl::query(SqlStatement statement) {
   return ask_queue<std::vector<SqlRow>>(actor_, Query{std::move(statement)});
 }
-Pending<ParkedAnswer> QueueControl::redrive(ParkedSelection selection) {
-  return ask_queue<ParkedAnswer>(actor_, Redrive{std::move(selection)});
+Pending<DeadLetterCount> QueueControl::redrive(DeadLetterSelection selection) {
+  return ask_queue<DeadLetterCount>(actor_, Redrive{std::move(selection)});
 }
-Pending<ParkedAnswer> QueueControl::purge(ParkedSelection selection) {
-  return ask_queue<ParkedAnswer>(actor_, Purge{std::move(selection)});
+Pending<DeadLetterCount> QueueControl::purge(DeadLetterSelection selection) {
+  return ask_queue<DeadLetterCount>(actor_, Purge{std::move(selection)});
 }
 Pending<Done> QueueControl::forget_reader(std::string lane, std::string reader) {
   return ask_queue<Done>(actor_, ForgetReader{std::move(lane), std::move(reader)});

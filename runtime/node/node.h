@@ -15,12 +15,12 @@
 #include "runtime/link/link_options.h"
 #include "runtime/link/transport.h"
 #include "runtime/queue/lane.h"
-#include "runtime/queue/queue_messages.h"
+#include "runtime/queue/requests.h"
 #include "runtime/queue/queue_options.h"
 
 namespace pannier {
 
-class Queue;
+class QueueService;
 class Router;
 
 struct NodeOptions {
@@ -112,7 +112,7 @@ class Node {
   // Workers first, so that they go last: their hooks are gone by then, and nobody steps them any more.
   std::unique_ptr<System> system_;
   std::unique_ptr<Router> router_;
-  std::unique_ptr<Queue> queue_;
+  std::unique_ptr<QueueService> queue_;
   std::vector<Loop*> loops_;
   std::vector<std::string> listening_;
 };

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "runtime/actor/actor_base.h"
-#include "runtime/queue/queue_messages.h"
+#include "runtime/queue/requests.h"
 
 namespace pannier {
 
@@ -27,12 +27,12 @@ class QueueControl {
     return query(SqlStatement{std::move(sql), {sql_value(std::forward<Values>(values))...}});
   }
   [[nodiscard]] Pending<std::vector<SqlRow>> query(SqlStatement statement);
-  /// Gives parked messages another go, behind all others of their lane, in their order and with no attempts counted; a
-  /// bounded number at once. not_found: a number that is not parked.
-  [[nodiscard]] Pending<ParkedAnswer> redrive(ParkedSelection selection);
-  /// Erases parked messages; a bounded number at once.
-  [[nodiscard]] Pending<ParkedAnswer> purge(ParkedSelection selection);
-  /// A lane forgets how far a reader of its kept messages has come (ActorBase::replay_lane).
+  /// Makes dead letters ready again, behind all other messages of their lane, in their order, with no attempts counted; a
+  /// bounded number at once. not_found: no dead letter has that number.
+  [[nodiscard]] Pending<DeadLetterCount> redrive(DeadLetterSelection selection);
+  /// Erases dead letters; a bounded number at once.
+  [[nodiscard]] Pending<DeadLetterCount> purge(DeadLetterSelection selection);
+  /// A lane forgets how far a reader of its retained messages has come (ActorBase::replay_lane).
   [[nodiscard]] Pending<Done> forget_reader(std::string lane, std::string reader);
   /// What waits in every stream, with counters; rows too where asked.
   [[nodiscard]] Pending<QueueStatus> inspect(Inspect request = {});

@@ -1,11 +1,11 @@
-#include "runtime/actor/spill.h"
+#include "runtime/node/spill.h"
 
 #include <utility>
 
 #include "platform/concat.h"
 #include "runtime/actor/actor.h"
 #include "runtime/actor/worker.h"
-#include "runtime/queue/queue_messages.h"
+#include "runtime/queue/requests.h"
 
 namespace pannier {
 

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include "runtime/message/row_records.h"
+#include "runtime/queue/group.h"
+
+namespace pannier {
+
+/// Which rows of other nodes have been stored here. A row at or below the watermark of its (producer, incarnation, lane) is
+/// a duplicate; one whose predecessor in flight is missing is refused. One thread, the queue's.
+class Watermarks {
+ public:
+  /// Both outlive this.
+  Watermarks(Store& store, Group& group) : store_(store), group_(group) {}
+  [[nodiscard]] Result<void> load();
+
+  enum class Verdict : std::uint8_t { fresh, duplicate, gap };
+  [[nodiscard]] Verdict judge(const IncomingRow& row) const;
+  /// The row is part of the group, and what follows it is judged accordingly. True for the first row of a group: add an
+  /// effect::Received.
+  [[nodiscard]] bool stage(const IncomingRow& row);
+  /// Writes the watermarks that the group's rows raise.
+  [[nodiscard]] Result<void> write();
+  /// What to tell the producers, now that the group is committed or has failed. After a failure each is told to send again.
+  [[nodiscard]] std::vector<StreamAck> settle(const Result<void>& fate);
+  /// The committed watermark for a row's stream.
+  [[nodiscard]] Sequence committed(const IncomingRow& row) const;
+  /// Stages the removal of watermarks of incarnations that no row of `producer` bears any more.
+  [[nodiscard]] Result<void> forget_others(std::string_view producer, const std::vector<std::uint64_t>& incarnations);
+
+ private:
+  struct Mark {
+    Watermark watermark;      // what is on disk
+    Sequence staged = 0;
+  };
+  using Name = std::tuple<std::string, std::uint64_t, std::string>;  // producer, incarnation, lane
+
+  Store& store_;
+  Group& group_;
+  std::map<Name, Mark> marks_;
+  std::vector<Mark*> changed_;
+};
+
+}  // namespace pannier

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "platform/concat.h"
+#include "platform/printable.h"
 #include "runtime/actor/worker.h"
 #include "runtime/link/router_messages.h"
 #include "runtime/node/queue_control.h"
@@ -132,7 +134,18 @@ Pending<Receipt> ActorBase::commit(Delivery delivery, Batch batch) {
        Duration::max()}};
 }
 
+/// Refuses now what the queue could only refuse in the log.
+Result<void> ActorBase::check_lane(std::string_view lane) const {
+  if (!system().queue) {
+    return Error{ErrorCode::unsupported, "this node has no store, and so no lanes; open one and give it to the node."};
+  }
+  if (valid_name(lane, limits::kLaneNameBytes)) return {};
+  return Error{ErrorCode::invalid_argument,
+               concat({"'", printable(lane), "' is not a lane of this node: use 1 to 64 characters of a-z 0-9 . _ -"})};
+}
+
 Result<void> ActorBase::consume_lane(std::string_view lane, ConsumeOptions options) {
+  if (auto valid = check_lane(lane); !valid) return valid;
   cell_.consumes = true;
   MessagePtr sent = native_message(MessageKind::tell, system().queue, Consume{std::string{lane}, options});
   sent->reserved = true;
@@ -141,11 +154,11 @@ Result<void> ActorBase::consume_lane(std::string_view lane, ConsumeOptions optio
 
 detail::PendingAsk ActorBase::fetch_question(std::string_view lane, const FetchOptions& options) {
   cell_.consumes = true;
-  return {this, native_message(MessageKind::ask, system().queue, Fetch{std::string{lane}, options}),
-          Duration::max()};
+  return {this, native_message(MessageKind::ask, system().queue, Fetch{std::string{lane}, options}), Duration::max()};
 }
 
 Result<void> ActorBase::replay_lane(std::string_view lane, ReplayOptions options) {
+  if (auto valid = check_lane(lane); !valid) return valid;
   cell_.consumes = true;
   MessagePtr sent =
       native_message(MessageKind::tell, system().queue, ReplayLane{std::string{lane}, std::move(options)});

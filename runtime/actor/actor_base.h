@@ -33,10 +33,11 @@ struct PendingAsk {
 };
 }  // namespace detail
 
-/// The outcome of something that is on its way, to be given to a function of this actor: exactly once, as a turn of its
-/// own, never from within the call. An actor that stops or restarts meanwhile takes the function with it, unrun.
+/// Something about to be sent, whose outcome `then` gives to a function of this actor: exactly once, as a turn of its own,
+/// never from within the call. If the actor stops or restarts meanwhile the function is dropped. Without `then` it is sent
+/// when the value is destroyed, within the same turn.
 template <class T>
-class [[nodiscard]] Pending;
+class Pending;
 
 /// What every actor can do. Each call is made from the actor's own turns (handlers, timers, on_start, on_stop,
 /// outcomes); none blocks. References in arguments are read before the call returns.
@@ -106,13 +107,13 @@ class ActorBase {
 
   // --- queue -------------------------------------------------------------------------------------------------------
   /// Keeps `message` on disk until it has taken effect at `address` ("lane" here, "node/lane" there).
-  [[nodiscard]] Pending<Receipt> enqueue(std::string_view address, std::string_view key, const AnyTable& message,
-                                         EnqueueOptions options = {});
+  Pending<Receipt> enqueue(std::string_view address, std::string_view key, const AnyTable& message,
+                           EnqueueOptions options = {});
   /// Stores all of `batch` in one transaction.
-  [[nodiscard]] Pending<Receipt> commit(Batch batch);
+  Pending<Receipt> commit(Batch batch);
   /// As `delivery.ack(batch)`, and tells the outcome. After an error nothing of it is stored and the delivery is retried;
   /// rejected: it was settled before.
-  [[nodiscard]] Pending<Receipt> commit(Delivery delivery, Batch batch);
+  Pending<Receipt> commit(Delivery delivery, Batch batch);
   /// Takes messages of the lane as deliveries from now on, in competition with its other consumers. Ends with the
   /// actor's state. A second call changes the options. What the queue refuses comes back through the log.
   Result<void> consume_lane(std::string_view lane, ConsumeOptions options);
@@ -178,6 +179,7 @@ class ActorBase {
   template <class T>
   friend class Pending;
 
+  [[nodiscard]] Result<void> check_lane(std::string_view lane) const;
   detail::PendingAsk fetch_question(std::string_view lane, const FetchOptions& options);
   /// Under whose deadline, and on whose behalf, the current turn runs.
   [[nodiscard]] Waiting waiting() const;
@@ -233,9 +235,15 @@ Result<R> read_reply(Message* reply) {
 }  // namespace detail
 
 template <class T>
-class [[nodiscard]] Pending {
+class Pending {
  public:
   explicit Pending(detail::PendingAsk ask) : ask_(std::move(ask)) {}
+  Pending(Pending&&) noexcept = default;
+  Pending& operator=(Pending&&) = delete;
+  /// What was neither given to `then` nor forgotten is sent all the same, as if forgotten.
+  ~Pending() {
+    if (ask_.question != nullptr) std::move(*this).forget();
+  }
 
   /// Sends it. `function` takes a Result<T>; the id that comes back takes the question back (ActorBase::cancel), which
   /// is an outcome, too: `cancelled`.

@@ -47,7 +47,7 @@ Result<void> check_sql(const SqlStatement& statement) {
 /// What a peer sends joins a group of others only if it can be stored.
 bool is_valid(const IncomingRow& row) noexcept {
   return valid_name(row.producer, limits::kNodeNameBytes) && valid_name(row.lane, limits::kLaneNameBytes) &&
-         row.key.size() <= limits::kKeyBytes && row.payload.bytes().size() <= limits::kPayloadBytes && row.sequence > 0;
+         row.key.size() <= limits::kKeyBytes && row.payload.bytes().size() <= limits::kPayloadBytes && row.sequence > 0 && row.sequence <= store_checks::kMaxSequence;
 }
 
 /// Of a row from a peer, which may say anything.
@@ -538,7 +538,7 @@ void Queue::apply(Effect& effect, const Result<void>& fate) {
   } else if (auto* moved = std::get_if<effect::Moved>(&effect)) {
     if (!fate) return arm_due(clock_.now() + std::chrono::seconds{1});
     latest_.erase({moved->stream, RowState::ready});
-    if (moved->counter != nullptr) moved->lane->counters.*moved->counter += moved->rows;
+    if (moved->counter != nullptr && moved->lane != nullptr) moved->lane->counters.*moved->counter += moved->rows;
     const Stream* stream = store_.find_stream(moved->stream);
     if (stream == nullptr) return;
     if (moved->expires_at != kNoMoment) note_expiry(moved->stream, moved->expires_at);

@@ -101,6 +101,7 @@ Result<DeadLetterCount> Queue::move(const DeadLetterSelection& selection, bool r
     StreamId stream;
     Sequence sequence;
     Sequence id;
+    std::string key;
     StoreTime expires_at;
   };
   std::vector<Chosen> chosen;
@@ -118,7 +119,7 @@ Result<DeadLetterCount> Queue::move(const DeadLetterSelection& selection, bool r
       if (!selection.key.empty() && row.key != selection.key) return true;
       if (selection.id != 0 && row.id() != selection.id) return true;
       more = chosen.size() >= limits::kMoveRows;
-      if (!more) chosen.push_back({id, row.sequence, row.id(), row.expires_at});
+      if (!more) chosen.push_back({id, row.sequence, row.id(), std::string{row.key}, row.expires_at});
       return !more;
     });
     if (!read) return read.error();
@@ -129,6 +130,18 @@ Result<DeadLetterCount> Queue::move(const DeadLetterSelection& selection, bool r
   });
   std::map<StreamId, effect::Moved> moved;
   for (const Chosen& row : chosen) {
+    const Stream& stream = *store_.find_stream(row.stream);
+    Lane* lane = lanes_.use(stream.lane);
+    if (redrive && lane != nullptr && lane->options.eviction == Eviction::latest_per_key && !row.key.empty()) {
+      const auto later = latest_of(row.stream, RowState::ready, row.key);
+      if (!later) return later.error();
+      if (*later != 0) {  // it has been replaced meanwhile
+        auto erased = group_.change([&](Store& store) { return store.erase(row.stream, row.sequence); });
+        if (!erased) return erased.error();
+        group_.then(effect::Removed{row.stream, stream.box, lane, row.sequence, &LaneCounters::evicted});
+        continue;
+      }
+    }
     auto changed = group_.change([&](Store& store) -> Result<void> {
       if (!redrive) return store.erase(row.stream, row.sequence);
       const auto next = store.next_sequence();
@@ -137,16 +150,13 @@ Result<DeadLetterCount> Queue::move(const DeadLetterSelection& selection, bool r
     if (!changed) return changed.error();
     effect::Moved& of = moved[row.stream];
     of.stream = row.stream;
+    of.lane = lane;
     of.counter = redrive ? &LaneCounters::redriven : &LaneCounters::purged;
     ++of.rows;
     const bool sooner = of.expires_at == kNoMoment || row.expires_at < of.expires_at;
     if (redrive && row.expires_at != kNoMoment && sooner) of.expires_at = row.expires_at;
   }
-  for (auto& [id, effect] : moved) {
-    effect.lane = lanes_.use(store_.find_stream(id)->lane);
-    if (effect.lane == nullptr) effect.counter = nullptr;
-    group_.then(effect);
-  }
+  for (auto& [id, effect] : moved) group_.then(effect);
   if (auto stored = commit_now(); !stored) return stored.error();
   return DeadLetterCount{chosen.size(), more};
 }

@@ -7,7 +7,7 @@
 #include "platform/result.h"
 #include "runtime/actor/actor_base.h"
 #include "runtime/message/any_table.h"
-#include "runtime/queue/store.h"
+#include "runtime/message/block.h"
 
 /// What actors and the queue say to the router, and it to the queue. Native, within one process.
 namespace pannier {
@@ -43,15 +43,17 @@ struct Ended {
 struct OutgoingRow {
   std::string node;
   std::string lane;
-  Sequence sequence = 0;
+  std::uint64_t sequence = 0;
   /// The receiver takes the row only if it has taken everything of the stream up to here: 0 for the first live row.
-  Sequence after = 0;
+  std::uint64_t after = 0;
   std::string key;
   TypeId type{};
   BlockRef payload;
   std::uint64_t remaining_ms = 0;  ///< Until it expires; 0: it does not.
   /// The life of this node's store in which the row was enqueued; 0: the one that the link said hello with.
   std::uint64_t incarnation = 0;
+  /// Where rows wait for the link, those of a higher priority go first. Rows of one lane keep their order.
+  std::uint32_t priority = 0;
 };
 
 /// A row that came over a link, not yet stored here.
@@ -59,8 +61,8 @@ struct IncomingRow {
   std::string producer;
   std::uint64_t incarnation = 0;
   std::string lane;
-  Sequence sequence = 0;
-  Sequence after = 0;
+  std::uint64_t sequence = 0;
+  std::uint64_t after = 0;
   std::string key;
   TypeId type{};
   BlockRef payload;
@@ -71,10 +73,29 @@ struct IncomingRow {
 struct StreamAck {
   std::string node;  ///< To the router: whom to tell. To the queue: who says so.
   std::string lane;
-  Sequence taken = 0;    ///< Everything up to here is committed there.
+  std::uint64_t taken = 0;    ///< Everything up to here is committed there.
   bool refused = false;  ///< The next row was not taken: `cause` says why; send it again after a while.
   ErrorCode cause{};
   std::uint64_t incarnation = 0;  ///< Of the producer's store: `taken` counts within it. 0: that of the link's hello.
+};
+
+/// To the router: the incarnations of this node of which rows may still come to `node`. Send it once the link is up and
+/// whenever one is done with. At most limits::kIncarnations; a link that is down loses it.
+struct SendIncarnations {
+  std::string node;
+  std::vector<std::uint64_t> incarnations;
+};
+
+/// To the queue: what a linked producer has said of its incarnations. Watermarks of others can be forgotten.
+struct ProducerIncarnations {
+  std::string node;
+  std::vector<std::uint64_t> incarnations;
+};
+
+/// To the queue: bytes of rows have arrived at `node`, though none may be acknowledged yet: a large row on a slow line.
+/// Comes at most every limits::kRowProgress.
+struct LinkProgress {
+  std::string node;
 };
 
 struct LinkUp {

@@ -127,6 +127,10 @@ void Outbox::link_down(std::string_view node) {
   if (route.streams.empty()) routes_.erase(found);  // short-lived clients come under ever new names
 }
 
+void Outbox::link_moved(std::string_view node) {
+  if (const auto found = routes_.find(node); found != routes_.end()) found->second.progress = port_->now();
+}
+
 void Outbox::rewind(Route& route, OutStream& stream, Sequence to) {
   for (const InFlight& row : stream.in_flight) landed(route, stream, row);
   stream.in_flight.clear();
@@ -248,6 +252,10 @@ void Outbox::erase_expired(OutStream& stream, const std::vector<Sequence>& expir
 }
 
 void Outbox::send_row(Route& route, OutStream& stream, OutgoingRow row) {
+  row.priority = stream.lane->priority;
+  if (is_owed(stream)) {  // in turns with the highest
+    for (const OutStream* each : route.streams) row.priority = std::max(row.priority, each->lane->priority);
+  }
   row.after = stream.in_flight.empty() ? 0 : stream.in_flight.back().sequence;
   const std::size_t bytes = row.payload.bytes().size() + row.key.size() + row.lane.size() + limits::kRowHeadBytes;
   share(route, stream, bytes);

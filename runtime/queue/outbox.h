@@ -47,6 +47,8 @@ class Outbox {
   void grew(std::string_view node, std::string_view lane);
   void link_up(std::string_view node);
   void link_down(std::string_view node);
+  /// Bytes of rows have arrived there: what is in flight is not lost.
+  void link_moved(std::string_view node);
   void acknowledged(const StreamAck& ack);
 
   /// Stages the erasures that acknowledgements allow; they ride in a group that is committed anyway, or in one of

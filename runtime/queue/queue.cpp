@@ -106,6 +106,10 @@ Result<void> Queue::handle(Message& message) {
     outbox_.link_up(up->node);
   } else if (LinkDown* down = nullptr; is(down)) {
     outbox_.link_down(down->node);
+  } else if (LinkProgress* moved = nullptr; is(moved)) {
+    outbox_.link_moved(moved->node);
+  } else if (ProducerIncarnations* lives = nullptr; is(lives)) {
+    return {};  // watermarks are kept for ever so far
   } else if (!ask(message)) {
     return ErrorCode::rejected;
   }

@@ -59,9 +59,26 @@ inline constexpr Duration kHeartbeatTimeout = std::chrono::seconds{7};
 inline constexpr Duration kHandshakeTimeout = std::chrono::seconds{5};
 inline constexpr Duration kReconnectBase = std::chrono::milliseconds{100};
 inline constexpr Duration kReconnectCap = std::chrono::seconds{30};
-/// Bytes that wait for one channel in process or simulated; past that a send is refused. ZeroMQ counts frames instead:
-/// ZmqOptions::queue_frames.
+/// A link that ends sooner after a hello than this has not settled: the dialler keeps backing off.
+inline constexpr Duration kLinkSettles = std::chrono::seconds{2};
+/// The same for a link that ends in a refusal, or because a newer one took its place.
+inline constexpr Duration kLinkProven = std::chrono::minutes{1};
+/// Where a dialler's backoff starts after a refusal: a ceiling of 100 ms times 2 to this power.
+inline constexpr std::uint32_t kRefusedFailures = 5;
+/// A complaint about a link that repeats is logged once in so long, with how often it came.
+inline constexpr Duration kComplaintInterval = std::chrono::minutes{10};
+inline constexpr std::size_t kComplaints = 256;
+/// The text of a goodbye; a longer one is cut.
+inline constexpr std::size_t kGoodbyeBytes = 200;
+/// Bytes of records that wait for one link, and those that one channel holds in process or simulated; past that a send
+/// is refused. ZeroMQ counts frames instead: ZmqOptions::queue_frames.
 inline constexpr std::size_t kLinkQueueBytes = 4 * 1024 * 1024;
+/// On top, for records whose loss would cost the link: replies and filters.
+inline constexpr std::size_t kLinkReserveBytes = 1024 * 1024;
+/// While rows are on their way over a slow link, the queue hears that often that they move.
+inline constexpr Duration kRowProgress = std::chrono::seconds{5};
+/// Incarnations of one producer whose rows may be on their way to one peer.
+inline constexpr std::size_t kIncarnations = 1024;
 /// Topics whose last value one node keeps.
 inline constexpr std::size_t kLastValues = 65536;
 inline constexpr std::size_t kFiltersPerLink = 4096;
@@ -85,8 +102,8 @@ inline constexpr std::size_t kOutboxWindowBytes = 2 * 1024 * 1024;
 inline constexpr std::size_t kRowHeadBytes = 64;
 /// A lane that waits behind higher ones has its turn once it is owed so much of its share.
 inline constexpr std::size_t kShareBytes = 4096;
-/// Rows are in flight and nothing has been acknowledged for this long, though the link lives: a frame was lost, or its
-/// acknowledgement was. They are sent again from the oldest.
+/// Rows are in flight, and for this long none was acknowledged and no bytes of any arrived, though the link lives: a
+/// frame was lost, or its acknowledgement was. They are sent again from the oldest.
 inline constexpr Duration kAckTimeout = std::chrono::seconds{30};
 /// Rows that one consumer's lane holds in memory, ready or in its hands.
 inline constexpr std::size_t kInboxHeldRows = 256;
@@ -141,6 +158,7 @@ inline constexpr std::uint64_t kLaneBytes = 512ULL * 1024 * 1024;
 
 static_assert(kFrameTargetBytes + kPayloadBytes + 4096 <= kFrameBytes, "one payload must fit behind a full target");
 static_assert(kOutboxWindowBytes + kPayloadBytes < kLinkQueueBytes);
+static_assert(kRowProgress < kAckTimeout / 2);
 static_assert(kHeartbeatTimeout > 3 * kHeartbeatInterval, "one lost heartbeat must not cut a link");
 static_assert(kInboxHeldRows <= kInFlight && kPayloadBytes <= kInboxHeldBytes);
 static_assert(kPayloadBytes <= kGroupBytes && kPayloadBytes <= kLinkQueueBytes && kPayloadBytes <= kMailboxBytes);

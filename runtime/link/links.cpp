@@ -7,6 +7,30 @@
 
 namespace pannier {
 
+namespace {
+
+/// Text of a peer for the log: what is not printable ASCII is replaced, a long one is cut.
+std::string printable(std::string_view text) {
+  std::string shown{text.substr(0, limits::kGoodbyeBytes)};
+  for (char& each : shown) {
+    if (each < ' ' || each > '~') each = '?';
+  }
+  return shown;
+}
+
+/// The peer would refuse the next link as well.
+bool is_refusal(ErrorCode code) noexcept {
+  return code == ErrorCode::rejected || code == ErrorCode::permission || code == ErrorCode::in_use ||
+         code == ErrorCode::malformed || code == ErrorCode::unsupported;
+}
+
+std::uint64_t microseconds(MonoTime time) noexcept {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count());
+}
+
+}  // namespace
+
 Links::Links(Transport& transport, LinkEvents& events, std::string own_name, std::uint64_t incarnation,
              std::vector<LinkOptions> dials, std::vector<PeerOptions> peers)
     : transport_(transport),
@@ -29,9 +53,8 @@ void Links::start(ServicePort& port) {
 void Links::stop() {
   for (auto& [id, link] : links_) {
     if (!link->open) continue;
-    if (link->up)
-      static_cast<void>(link->out.add({.kind = wire::Kind::goodbye}).ok());  // courtesy; silence says it too
-    flush(*link);
+    if (link->up) say_goodbye(*link, 0, "");
+    counters_.lost += link->waiting.records();
     transport_.close(link->channel);
   }
   channels_.clear();
@@ -81,7 +104,7 @@ void Links::dial(Link& link) {
   link.channel = *channel;
   channels_[static_cast<std::uint64_t>(*channel)] = &link;
   link.timer = port_->after(limits::kHandshakeTimeout, [this, &link] {
-    if (!link.up) drop(link, Error{ErrorCode::timeout, "no answer within 5 s"});
+    if (!link.up) refuse(link, Error{ErrorCode::timeout, "no answer within 5 s"});
   });
 }
 
@@ -112,7 +135,7 @@ void Links::on_accept(ChannelId channel, const PeerIdentity& peer) {
     const auto found = links_.find(id);
     if (found == links_.end() || found->second->up) return;
     ++counters_.refused;
-    drop(*found->second, Error{ErrorCode::timeout, "no hello within 5 s"});
+    refuse(*found->second, Error{ErrorCode::timeout, "no hello within 5 s"});
   });
   opened(link, peer);
 }
@@ -124,35 +147,59 @@ void Links::opened(Link& link, const PeerIdentity& peer) {
   const auto interval = std::chrono::duration_cast<std::chrono::milliseconds>(limits::kHeartbeatInterval);
   wire::Record hello{.kind = wire::Kind::hello, .id = incarnation_, .first = own_name_};
   hello.number = static_cast<std::uint64_t>(interval.count());
-  static_cast<void>(link.out.add(hello).ok());  // the first record of an empty frame fits
-  flush(link);
+  static_cast<void>(link.out.frame.add(hello).ok());  // the first record of an empty frame fits
+  send_frame(link);
 }
 
 Result<void> Links::heard_hello(Link& link, const wire::Record& hello) {
   const std::string name{hello.first};
   if (!valid_name(name, limits::kNodeNameBytes) || name == own_name_) {
     ++counters_.refused;
-    return Error{ErrorCode::rejected, concat({"the peer's name '", name, "' is not one that another node may have"})};
+    return Error{ErrorCode::rejected,
+                 concat({"'", printable(name), "' is not a name that another node of '", own_name_, "' may have"})};
   }
-  if ((link.dial != nullptr && name != link.dial->node) || !may_bear(link.peer, name)) {
+  if (link.dial != nullptr && name != link.dial->node) {
     ++counters_.refused;
     return Error{ErrorCode::permission,
-                 concat({"the peer calls itself '", name, "', which its key or address may not bear"})};
+                 concat({"'", name, "' answers where '", link.dial->node, "' was dialled; correct the link's node name"})};
   }
-  if (Link* older = to(name); older != nullptr && older != &link) {
-    drop(*older, Error{ErrorCode::closed, "replaced by a newer link"});
+  if (!may_bear(link.peer, name)) {
+    ++counters_.refused;
+    return Error{ErrorCode::permission,
+                 concat({"the key of this peer may not bear the name '", name, "'; correct its name, or the peers of '",
+                         own_name_, "'"})};
   }
+  if (Link* older = to(name); older != nullptr && older != &link) make_way_for(link, *older);
   port_->cancel(link.timer);
   link.node = name;
   link.incarnation = hello.id;
   link.up = true;
-  link.failures = 0;
+  link.up_since = port_->now();
   nodes_[name] = &link;
   ++counters_.ups;
   link.timer = port_->every(limits::kHeartbeatInterval, [this, &link] { beat(link); });
   port_->log(LogLevel::info, concat({"link to ", name, " is up"}));
+  add_mark(link);  // small and alone, it measures the delay of the empty line
+  flush(link);
   events_.on_link_up(link);
   return {};
+}
+
+void Links::make_way_for(Link& link, Link& older) {
+  ++counters_.takeovers;
+  if (older.dial != nullptr || link.dial != nullptr) {  // both ends have dialled
+    refuse(older, Error{ErrorCode::closed, "replaced by a newer link"});
+    return;
+  }
+  const MonoTime now = port_->now();
+  const bool lived = now - older.heard <= 2 * limits::kHeartbeatInterval;
+  if (lived || now - older.up_since < limits::kLinkProven) {
+    complain(concat({"takeover ", older.node}),
+             concat({"a newer link from ", older.node,
+                     " takes the place of one in use; if this repeats, two machines have the name and key of ",
+                     older.node}));
+  }
+  refuse(older, Error{ErrorCode::in_use, "replaced by a newer link of the same name and key"});
 }
 
 bool Links::may_bear(const PeerIdentity& peer, std::string_view name) const noexcept {
@@ -165,12 +212,27 @@ bool Links::may_bear(const PeerIdentity& peer, std::string_view name) const noex
 void Links::beat(Link& link) {
   const MonoTime now = port_->now();
   if (now - link.heard >= limits::kHeartbeatTimeout) {
-    drop(link, Error{ErrorCode::timeout, "nothing heard for 7 s"});
+    refuse(link, Error{ErrorCode::timeout, "nothing heard for 7 s"});
     return;
   }
-  if (now - link.sent >= limits::kHeartbeatInterval) {
-    static_cast<void>(send(link, {.kind = wire::Kind::heartbeat}).ok());  // a full link is not a silent one
+  // What is unechoed for so long may have lost its mark.
+  if (link.window.in_flight() > 0) add_mark(link);
+  if (now - link.sent >= limits::kHeartbeatInterval && link.out.frame.empty()) {
+    static_cast<void>(send_control(link, {.kind = wire::Kind::heartbeat}).ok());  // a full link is not a silent one
   }
+}
+
+void Links::refuse(Link& link, const Error& why) {
+  if (link.open) say_goodbye(link, wire::code_of(why.code), why.text());
+  drop(link, why);
+}
+
+void Links::say_goodbye(Link& link, std::uint16_t code, std::string_view text) {
+  wire::Record goodbye{.kind = wire::Kind::goodbye, .code = code};
+  goodbye.first = text.substr(0, limits::kGoodbyeBytes);
+  // A courtesy: silence says it too.
+  static_cast<void>(link.out.frame.add(goodbye).ok());
+  send_frame(link);
 }
 
 void Links::drop(Link& link, const Error& why) {
@@ -180,24 +242,57 @@ void Links::drop(Link& link, const Error& why) {
     channels_.erase(static_cast<std::uint64_t>(link.channel));
     link.channel = ChannelId{};
   }
+  counters_.lost += link.waiting.records();
   link.open = false;
   link.out.clear();
-  if (std::exchange(link.up, false)) {
+  link.waiting.clear();
+  link.window = {};
+  link.assemblies = {};
+  link.echo.reset();
+  link.rows_until = 0;
+  const bool was_up = std::exchange(link.up, false);
+  if (was_up) {
     ++counters_.downs;
     port_->log(LogLevel::info, concat({"link to ", link.node, " is down: ", why.text()}));
     if (const auto found = nodes_.find(link.node); found != nodes_.end() && found->second == &link) nodes_.erase(found);
     events_.on_link_down(link);
-  } else if (link.failures == 0 || link.dial == nullptr) {  // not once an attempt
-    const bool stranger = link.node.empty();
-    port_->log(LogLevel::warning, concat({"link ", stranger ? "from a stranger" : "to ", link.node, ": ", why.text()}));
+  }
+  if (!was_up || (link.dial != nullptr && is_refusal(why.code))) {
+    const std::string whom = link.node.empty() ? "from a stranger" : concat({"to ", link.node});
+    complain(concat({whom, " ", to_string(why.code)}), concat({"link ", whom, ": ", why.text()}));
   }
   if (link.dial != nullptr) {
+    back_off(link, why, was_up ? port_->now() - link.up_since : Duration::zero());
     dial_later(link);
     return;
   }
   const auto found = links_.find(link.id);
   gone_.push_back(std::move(found->second));
   links_.erase(found);
+}
+
+void Links::back_off(Link& link, const Error& why, Duration lived) noexcept {
+  const bool refused = is_refusal(why.code);
+  if (lived >= (refused ? limits::kLinkProven : limits::kLinkSettles)) {
+    link.failures = 0;
+  } else if (refused) {
+    link.failures = std::max(link.failures, limits::kRefusedFailures);
+  }
+}
+
+void Links::complain(const std::string& subject, std::string_view text) {
+  if (complaints_.size() >= limits::kComplaints && !complaints_.contains(subject)) complaints_.clear();
+  const MonoTime now = port_->now();
+  const auto [found, fresh] = complaints_.try_emplace(subject);
+  Complaint& complaint = found->second;
+  if (!fresh && now - complaint.logged < limits::kComplaintInterval) {
+    ++complaint.since;
+    return;
+  }
+  complaint.logged = now;
+  const std::uint64_t more = std::exchange(complaint.since, 0);
+  port_->log(LogLevel::warning,
+             more == 0 ? std::string{text} : concat({text, " (", more, " times more since this was last said)"}));
 }
 
 void Links::on_closed(ChannelId channel, const Error& cause) {
@@ -222,60 +317,184 @@ void Links::on_frame(ChannelId channel, std::span<const std::byte> borrowed) {
   if (!reader) outcome = reader.error();
   while (outcome && !reader->at_end() && link->channel == channel) {
     const auto record = reader->next();
-    if (!record) {
-      outcome = record.error();
-    } else if (record->kind == wire::Kind::hello) {
-      if (!link->up) outcome = heard_hello(*link, *record);
-    } else if (!link->up) {
-      continue;  // nothing is heeded before hello
-    } else if (record->kind == wire::Kind::goodbye) {
-      outcome = Error{ErrorCode::closed, "the peer said goodbye"};
-    } else if (record->kind != wire::Kind::heartbeat) {
-      outcome = events_.on_record(*link, *record);
-    }
+    outcome = record ? heard(*link, *record) : Result<void>{record.error()};
   }
   if (outcome || link->channel != channel) return;
   if (outcome.error().code == ErrorCode::malformed) ++counters_.malformed;
   if (outcome.error().code == ErrorCode::unsupported) link->failures = 32;  // at the longest interval
-  drop(*link, outcome.error());
+  refuse(*link, outcome.error());
 }
 
-Result<void> Links::send(Link& link, const wire::Record& record) {
-  if (!link.up) return ErrorCode::unreachable;
-  if (link.out.size() >= limits::kFrameTargetBytes) flush(link);
-  if (auto added = link.out.add(record); !added) return added;
-  if (!link.flushing) {
-    link.flushing = true;
-    to_flush_.push_back(link.id);
+Result<void> Links::heard(Link& link, const wire::Record& record) {
+  if (record.kind == wire::Kind::hello) return link.up ? Result<void>{} : heard_hello(link, record);
+  if (!link.up) return {};  // nothing is heeded before hello
+  switch (record.kind) {
+    case wire::Kind::heartbeat: return {};
+    case wire::Kind::goodbye:
+      if (record.code == 0) {
+        drop(link, Error{ErrorCode::closed, "the peer said goodbye"});
+      } else {
+        drop(link, Error{wire::error_of(record.code), concat({"the peer says: ", printable(record.first)})});
+      }
+      return {};
+    case wire::Kind::piece: return heard_piece(link, record);
+    case wire::Kind::mark: heard_mark(link, record.id, record.number); return {};
+    case wire::Kind::echo: heard_echo(link, record); return {};
+    default: return events_.on_record(link, record);
   }
+}
+
+Result<void> Links::heard_piece(Link& link, const wire::Record& piece) {
+  if (piece.code >= wire::kAssemblies) return Error{ErrorCode::malformed, "A piece is of no assembly."};
+  heard_mark(link, static_cast<std::uint64_t>(piece.type), piece.trace);
+  Assembly& assembly = link.assemblies[piece.code];
+  const auto whole = assembly.add(piece);
+  if (!whole) return whole.error();
+  if (!*whole) return {};
+  const BlockRef bytes = BlockRef::copy_of(assembly.bytes());
+  assembly.clear();
+  const auto parsed = wire::parse(bytes.bytes());
+  if (!parsed) return parsed.error();
+  if (parsed->bytes != bytes.bytes().size()) return Error{ErrorCode::malformed, "Pieces hold more than their record."};
+  return events_.on_record(link, parsed->record);  // malformed for what must not come in pieces
+}
+
+void Links::heard_mark(Link& link, std::uint64_t position, std::uint64_t clock) {
+  link.echo = Link::Echo{position, microseconds(port_->now()) - clock};
+  flush_soon(link);
+}
+
+void Links::heard_echo(Link& link, const wire::Record& echo) {
+  // What no two clocks can differ by is a peer's nonsense, and harms only itself.
+  constexpr std::int64_t kMost = 1'000'000'000'000'000;
+  const auto transit = static_cast<std::int64_t>(echo.number);
+  if (transit > kMost || transit < -kMost) return;
+  const MonoTime now = port_->now();
+  const std::uint64_t before = link.window.echoed();
+  link.window.echo(echo.id, std::chrono::microseconds{transit}, now);
+  if (!link.waiting.empty()) flush_soon(link);
+  if (link.window.echoed() == before || link.rows_until <= before) return;
+  if (now - link.rows_told < limits::kRowProgress) return;
+  link.rows_told = now;
+  events_.on_rows_moved(link);
+}
+
+// --- Out -------------------------------------------------------------------------------------------------------------
+
+Result<void> Links::send(Link& link, const wire::Record& record, std::uint32_t priority) {
+  if (!link.up) return ErrorCode::unreachable;
+  if (record.kind == wire::Kind::ack) return send_control(link, record);
+  const std::size_t size = wire::size_of(record);
+  const std::size_t piece = link.window.piece();
+  const auto fits = [&] {
+    const std::size_t most = link.out.bytes == 0 ? piece : std::min(piece, limits::kFrameTargetBytes);
+    return link.out.frame.size() + size <= most;
+  };
+  if (!fits()) send_frame(link);
+  // Straight into the frame where nothing waits; it is copied once more otherwise.
+  if (link.waiting.empty() && !link.out.full && fits() && link.window.takes(link.out.bytes + size)) {
+    if (auto added = link.out.frame.add(record); !added) return added;
+    link.out.bytes += size;
+    link.out.row = link.out.row || record.kind == wire::Kind::row;
+  } else if (auto added = link.waiting.add(record, priority); !added) {
+    if (added.error().code == ErrorCode::full) ++counters_.full;
+    return added;
+  }
+  flush_soon(link);
   return {};
 }
 
-void Links::flush(Link& link) {
-  if (link.out.empty() || !link.open) return;
-  const auto sent = transport_.send(link.channel, link.out.frame());
-  if (!sent && sent.error().code == ErrorCode::full) return;  // stays gathered; the next step tries again
-  link.out.clear();                                           // a closed channel reports itself by on_closed
+Result<void> Links::send_control(Link& link, const wire::Record& record) {
+  if (link.out.frame.size() >= limits::kFrameTargetBytes) send_frame(link);
+  if (auto added = link.out.frame.add(record); !added) {
+    ++counters_.full;
+    return added;
+  }
+  flush_soon(link);
+  return {};
+}
+
+void Links::add_mark(Link& link) {
+  wire::Record mark{.kind = wire::Kind::mark, .id = link.window.sent(), .number = microseconds(port_->now())};
+  if (!link.out.frame.add(mark)) return;
+  link.window.marked(port_->now());
+  flush_soon(link);
+}
+
+void Links::flush_soon(Link& link) {
+  if (std::exchange(link.flushing, true)) return;
+  to_flush_.push_back(link.id);
+}
+
+bool Links::send_frame(Link& link) {
+  Link::Outgoing& out = link.out;
+  if (out.frame.empty() || !link.open) return true;
+  if (!out.marked && link.window.wants_mark(out.bytes)) {
+    wire::Record mark{.kind = wire::Kind::mark, .id = link.window.sent() + out.bytes};
+    mark.number = microseconds(port_->now());
+    out.marked = out.frame.add(mark).ok();
+  }
+  const auto sent = transport_.send(link.channel, out.frame.frame());
+  if (!sent && sent.error().code == ErrorCode::full) return false;  // stays gathered; the next step tries again
+  link.window.handed_over(out.bytes);
+  if (out.row) link.rows_until = link.window.sent();
+  if (out.marked) link.window.marked(port_->now());
+  out.clear();  // a closed channel reports itself by on_closed
   link.sent = port_->now();
+  return true;
+}
+
+/// Moves what waits into the frame, as far as the window and the size of a frame allow.
+void Links::fill(Link& link) {
+  Link::Outgoing& out = link.out;
+  const std::size_t piece = link.window.piece();
+  const std::size_t target = std::min(piece, limits::kFrameTargetBytes);
+  while (!link.waiting.empty() && !out.full && (out.frame.size() < target || out.bytes == 0)) {
+    const std::size_t on_its_way = link.window.in_flight() + out.bytes;
+    const std::size_t window = std::max(link.window.bytes(), on_its_way);
+    const auto step = link.waiting.move_into(out.frame, {.bytes = on_its_way == 0 ? piece : window - on_its_way,
+                                                         .piece = piece,
+                                                         .position = link.window.sent() + out.bytes,
+                                                         .clock = microseconds(port_->now())});
+    if (step.moved == SendQueue::Moved::nothing) return;
+    out.bytes += step.bytes;
+    out.row = out.row || step.row;
+    if (step.moved == SendQueue::Moved::piece) out.full = out.marked = true;
+  }
+}
+
+void Links::flush(Link& link) {
+  if (!link.open) return;
+  if (link.echo) {
+    wire::Record echo{.kind = wire::Kind::echo, .id = link.echo->position, .number = link.echo->transit};
+    if (link.out.frame.add(echo)) link.echo.reset();
+  }
+  while (true) {
+    fill(link);
+    if (link.out.frame.empty()) break;
+    if (!send_frame(link)) return;
+  }
+  // The window is closed over bytes without a mark: only the echo of one opens it.
+  if (!link.waiting.empty() && !link.window.awaits_echo()) {
+    add_mark(link);
+    send_frame(link);
+  }
 }
 
 void Links::flush() {
   for (const std::uint64_t id : std::exchange(to_cut_, {})) {
-    if (Link* link = by_id(id)) drop(*link, Error{ErrorCode::full, "the peer does not keep up"});
+    if (Link* link = by_id(id)) refuse(*link, Error{ErrorCode::full, "the peer does not keep up"});
   }
   std::vector<std::uint64_t> again;
-  for (const std::uint64_t id : to_flush_) {
+  for (const std::uint64_t id : std::exchange(to_flush_, {})) {
     const auto found = links_.find(id);
     if (found == links_.end()) continue;
     Link& link = *found->second;
-    link.flushing = false;
     flush(link);
-    if (!link.out.empty() && link.open) {
-      link.flushing = true;
-      again.push_back(id);
-    }
+    link.flushing = false;
+    if (!link.out.frame.empty() && link.open) again.push_back(id);
   }
-  to_flush_ = std::move(again);
+  for (const std::uint64_t id : again) flush_soon(*by_id(id));
   // Nothing tells when a full channel has room again, so it is tried again soon.
   if (!to_flush_.empty() && retry_ == TimerId{}) {
     retry_ = port_->after(std::chrono::milliseconds{2}, [this] { retry_ = TimerId{}; });

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -9,6 +12,8 @@
 #include "platform/function_ref.h"
 #include "runtime/actor/service.h"
 #include "runtime/link/link_options.h"
+#include "runtime/link/link_window.h"
+#include "runtime/link/send_queue.h"
 #include "runtime/link/transport.h"
 #include "runtime/link/wire.h"
 
@@ -25,11 +30,35 @@ struct Link {
   bool open = false;      ///< The channel carries frames.
   bool up = false;        ///< The peer's hello has come.
   bool flushing = false;  ///< Stands in the list of links with something to send.
-  MonoTime heard{};
+  MonoTime heard{};       ///< When a frame last came.
   MonoTime sent{};
-  std::uint32_t failures = 0;  ///< Dials in a row that came to nothing.
+  MonoTime up_since{};
+  std::uint32_t failures = 0;  ///< Dials in a row that came to nothing; see docs/protocol.md, A link.
   TimerId timer{};
-  wire::FrameWriter out;
+
+  /// The frame that is being gathered, and what it holds beside control records.
+  struct Outgoing {
+    wire::FrameWriter frame;
+    std::size_t bytes = 0;
+    bool row = false;     ///< Some of them are a row's.
+    bool marked = false;  ///< It ends with a mark.
+    bool full = false;    ///< It ends with a piece.
+    void clear() {
+      frame.clear();
+      bytes = 0;
+      row = marked = full = false;
+    }
+  } out;
+  SendQueue waiting;
+  LinkWindow window;
+  std::array<Assembly, wire::kAssemblies> assemblies;
+  struct Echo {
+    std::uint64_t position = 0;
+    std::uint64_t transit = 0;
+  };
+  std::optional<Echo> echo;      ///< Owed to the peer.
+  std::uint64_t rows_until = 0;  ///< Position behind the last byte of a row that was sent.
+  MonoTime rows_told{};          ///< When the queue last heard that rows move.
 };
 
 /// What the link layer tells the router.
@@ -41,10 +70,13 @@ class LinkEvents {
   virtual void on_link_down(Link& link) = 0;
   /// One record of a link that is up. Text and payload are borrowed for the call; the payload is 16-byte aligned.
   virtual Result<void> on_record(Link& link, const wire::Record& record) = 0;
+  /// Bytes of rows have arrived at the peer since the last such call. Comes at most every limits::kRowProgress.
+  virtual void on_rows_moved(Link& link) = 0;
 };
 
 /// Keeps links up over any transport: dials and dials again with full jitter (AWS Architecture Blog, 2015), says and
-/// hears hello, beats, notices silence, packs records into frames. On the worker that drives the transport.
+/// hears hello, beats, notices silence, packs records into frames, cuts large ones into pieces. On the worker that
+/// drives the transport.
 class Links final : public TransportEvents {
  public:
   /// Everything given outlives the links.
@@ -61,8 +93,9 @@ class Links final : public TransportEvents {
   /// Sends the frames that gathered.
   void flush();
 
-  /// Queues a record. unreachable: the link is not up. full: the link takes no more now; nothing was queued.
-  Result<void> send(Link& link, const wire::Record& record);
+  /// Queues a record; a row with the priority of its lane. unreachable: the link is not up. full: the link takes no
+  /// more now; nothing was queued.
+  Result<void> send(Link& link, const wire::Record& record, std::uint32_t priority = 0);
   /// The link that leads to `node` and is up, or null.
   [[nodiscard]] Link* to(std::string_view node) noexcept;
   [[nodiscard]] Link* by_id(std::uint64_t id) noexcept;
@@ -80,6 +113,9 @@ class Links final : public TransportEvents {
     std::uint64_t dials = 0;
     std::uint64_t refused = 0;    ///< Peers turned away: wrong name, wrong version, no hello.
     std::uint64_t malformed = 0;  ///< Frames that did not parse; each ends its link.
+    std::uint64_t takeovers = 0;  ///< Links that a newer one of the same name replaced.
+    std::uint64_t full = 0;       ///< Records that send() refused because too much waits.
+    std::uint64_t lost = 0;       ///< Records that still waited when their link ended.
   };
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
 
@@ -95,10 +131,28 @@ class Links final : public TransportEvents {
   void dial_later(Link& link);
   void opened(Link& link, const PeerIdentity& peer);
   void beat(Link& link);
+  /// Tells the peer why, and drops the link.
+  void refuse(Link& link, const Error& why);
   void drop(Link& link, const Error& why);
+  void back_off(Link& link, const Error& why, Duration lived) noexcept;
+  void say_goodbye(Link& link, std::uint16_t code, std::string_view text);
+  /// Logs the first complaint about `subject`, then one for all that come within an interval.
+  void complain(const std::string& subject, std::string_view text);
+  Result<void> heard(Link& link, const wire::Record& record);
   Result<void> heard_hello(Link& link, const wire::Record& hello);
+  Result<void> heard_piece(Link& link, const wire::Record& piece);
+  void heard_mark(Link& link, std::uint64_t position, std::uint64_t clock);
+  void heard_echo(Link& link, const wire::Record& echo);
+  void make_way_for(Link& link, Link& older);
   [[nodiscard]] bool may_bear(const PeerIdentity& peer, std::string_view name) const noexcept;
+  /// A record that is not counted and does not wait.
+  Result<void> send_control(Link& link, const wire::Record& record);
+  void flush_soon(Link& link);
   void flush(Link& link);
+  void fill(Link& link);
+  void add_mark(Link& link);
+  /// False: the transport takes no more now, and the frame stays.
+  bool send_frame(Link& link);
   [[nodiscard]] Link* by_channel(ChannelId channel) noexcept;
 
   Transport& transport_;
@@ -116,6 +170,11 @@ class Links final : public TransportEvents {
   std::vector<std::uint64_t> to_cut_;
   std::vector<std::unique_ptr<Link>> gone_;  // ended in this step; references may still be on the stack
   TimerId retry_{};
+  struct Complaint {
+    MonoTime logged{};
+    std::uint64_t since = 0;  // complaints that were not logged
+  };
+  std::map<std::string, Complaint, std::less<>> complaints_;
   Counters counters_;
 };
 

@@ -23,6 +23,7 @@ std::uint64_t remaining_ms(MonoTime deadline, MonoTime now) noexcept {
 Router::Router(System& system, Transport* transport, std::uint64_t incarnation, std::vector<LinkOptions> dials,
                std::vector<PeerOptions> peers)
     : system_(system),
+      incarnation_(incarnation),
       links_(transport == nullptr ? nullptr
                                   : std::make_unique<Links>(*transport, *this, system.directory.own_node(), incarnation,
                                                             std::move(dials), std::move(peers))),
@@ -57,6 +58,7 @@ Result<void> Router::handle(Message& message) {
   };
   if (OutgoingRow* row = nullptr; is(row)) return send_row(*row);
   if (StreamAck* ack = nullptr; is(ack)) return send_ack(*ack);
+  if (SendIncarnations* lives = nullptr; is(lives)) return send_incarnations(*lives);
   if (Publication* publication = nullptr; is(publication)) {
     topics_.publish(text_of(message.label), message.label, *publication, 0);
     return {};
@@ -133,9 +135,15 @@ Result<void> Router::send_row(const OutgoingRow& row) {
   record.trace = row.remaining_ms;
   record.first = row.lane;
   record.second = row.key;
+  std::string named;
+  if (row.incarnation != 0 && row.incarnation != incarnation_) {
+    record.flags |= wire::kIncarnation;
+    named = wire::text_of_u64(row.incarnation) + row.key;
+    record.second = named;
+  }
   record.payload = row.payload.bytes();
-  if (auto sent = links_->send(*link, record); !sent) {
-    StreamAck bounced{row.node, row.lane, 0, true, sent.error().code};
+  if (auto sent = links_->send(*link, record, row.priority); !sent) {
+    StreamAck bounced{row.node, row.lane, 0, true, sent.error().code, row.incarnation};
     tell_queue(native_message(MessageKind::tell, {}, std::move(bounced)));
   }
   return {};
@@ -144,9 +152,23 @@ Result<void> Router::send_row(const OutgoingRow& row) {
 Result<void> Router::send_ack(const StreamAck& ack) {
   Link* link = links_ == nullptr ? nullptr : links_->to(ack.node);
   if (link == nullptr) return {};  // the row comes again, and is acknowledged again
-  wire::Record record{.kind = wire::Kind::ack, .id = ack.taken, .first = ack.lane};
-  if (ack.refused) record.code = static_cast<std::uint16_t>(1 + static_cast<unsigned>(ack.cause));
+  wire::Record record{.kind = wire::Kind::ack, .id = ack.taken, .number = ack.incarnation, .first = ack.lane};
+  if (ack.refused) record.code = wire::code_of(ack.cause);
   if (!links_->send(*link, record)) links_->cut(*link);
+  return {};
+}
+
+Result<void> Router::send_incarnations(const SendIncarnations& lives) {
+  Link* link = links_ == nullptr ? nullptr : links_->to(lives.node);
+  if (link == nullptr) return {};  // said again when it is up
+  if (lives.incarnations.size() > limits::kIncarnations) return ErrorCode::invalid_argument;
+  std::vector<std::byte> payload(lives.incarnations.size() * sizeof(std::uint64_t));
+  std::byte* at = payload.data();
+  for (const std::uint64_t each : lives.incarnations) {
+    wire::put_u64(at, each);
+    at += sizeof each;
+  }
+  if (!links_->send(*link, {.kind = wire::Kind::lives, .payload = payload})) links_->cut(*link);
   return {};
 }
 
@@ -161,6 +183,10 @@ void Router::tell_queue(MessagePtr message) {
 void Router::on_link_up(Link& link) {
   topics_.link_up(link);
   tell_queue(native_message(MessageKind::tell, {}, LinkUp{link.node}));
+}
+
+void Router::on_rows_moved(Link& link) {
+  tell_queue(native_message(MessageKind::tell, {}, LinkProgress{link.node}));
 }
 
 void Router::on_link_down(Link& link) {
@@ -190,8 +216,9 @@ Result<void> Router::on_record(Link& link, const wire::Record& record) {
     }
     case wire::Kind::subscribe: topics_.link_subscribes(link, record.first, record.type); return {};
     case wire::Kind::unsubscribe: topics_.link_unsubscribes(link, record.first); return {};
-    case wire::Kind::row: heard_row(link, record); return {};
+    case wire::Kind::row: return heard_row(link, record);
     case wire::Kind::ack: heard_ack(link, record); return {};
+    case wire::Kind::lives: return heard_lives(link, record);
     default: return ErrorCode::malformed;
   }
 }
@@ -222,7 +249,7 @@ Result<void> Router::heard_ask(Link& link, const wire::Record& record) {
   if (!receiver || answering_ >= limits::kRemoteAsks) {
     wire::Record refusal{.kind = wire::Kind::reply, .id = record.id};
     const ErrorCode code = receiver ? ErrorCode::full : ErrorCode::not_found;
-    refusal.code = static_cast<std::uint16_t>(1 + static_cast<unsigned>(code));
+    refusal.code = wire::code_of(code);
     if (!links_->send(link, refusal)) links_->cut(link);
     return {};
   }
@@ -233,17 +260,21 @@ Result<void> Router::heard_ask(Link& link, const wire::Record& record) {
   question->label = BlockRef::copy_of(std::as_bytes(std::span{link.node}));
   question->from_afar = true;
   if ((record.flags & wire::kUrgent) != 0) question->urgency = Urgency::urgent;
+  const Urgency question_urgency = question->urgency;
   const auto left = std::chrono::milliseconds{std::min<std::uint64_t>(record.number, 86'400'000)};
   port_->ask_message({port_, std::move(question), left},
-                     [this, link_id = link.id, id = record.id](Message* reply) { answer(link_id, id, reply); });
+                     [this, link_id = link.id, id = record.id, urgency = question_urgency](Message* reply) {
+                       answer(link_id, id, urgency, reply);
+                     });
   return {};
 }
 
-void Router::answer(std::uint64_t link_id, std::uint64_t correlation, Message* reply) {
+void Router::answer(std::uint64_t link_id, std::uint64_t correlation, Urgency urgency, Message* reply) {
   --answering_;
   Link* link = links_->by_id(link_id);
   if (link == nullptr || !link->up) return;
   wire::Record record{.kind = wire::Kind::reply, .id = correlation};
+  if (urgency == Urgency::urgent) record.flags |= wire::kUrgent;
   ErrorCode code = ErrorCode::timeout;
   bool refused = reply == nullptr;
   if (reply != nullptr && reply->has_error) {
@@ -254,7 +285,7 @@ void Router::answer(std::uint64_t link_id, std::uint64_t correlation, Message* r
     code = ErrorCode::rejected;  // a native answer cannot leave the process
   }
   if (refused) {
-    record.code = static_cast<std::uint16_t>(1 + static_cast<unsigned>(code));
+    record.code = wire::code_of(code);
   } else {
     record.type = reply->type;
     record.payload = reply->block.bytes();
@@ -272,8 +303,7 @@ void Router::heard_reply(const wire::Record& record) {
   asks_.erase(found);
   port_->cancel(ask.deadline);
   if (record.code != 0) {
-    fail_ask(ask,
-             static_cast<ErrorCode>(std::min<unsigned>(record.code - 1U, static_cast<unsigned>(ErrorCode::corrupt))));
+    fail_ask(ask, wire::error_of(record.code));
     return;
   }
   MessagePtr reply =
@@ -283,7 +313,7 @@ void Router::heard_reply(const wire::Record& record) {
   port_->worker().send_reserved(std::move(reply));
 }
 
-void Router::heard_row(const Link& link, const wire::Record& record) {
+Result<void> Router::heard_row(const Link& link, const wire::Record& record) {
   IncomingRow row{link.node,
                   link.incarnation,
                   std::string{record.first},
@@ -293,19 +323,37 @@ void Router::heard_row(const Link& link, const wire::Record& record) {
                   record.type,
                   BlockRef::copy_of(record.payload),
                   record.trace};
+  if ((record.flags & wire::kIncarnation) != 0) {
+    if (record.second.size() < sizeof row.incarnation) {
+      return Error{ErrorCode::malformed, "A row does not name the incarnation that it should."};
+    }
+    row.incarnation = wire::get_u64(reinterpret_cast<const std::byte*>(record.second.data()));
+    row.key.erase(0, sizeof row.incarnation);
+  }
   if (system_.queue) {
     tell_queue(native_message(MessageKind::tell, {}, std::move(row)));
-  } else {
-    static_cast<void>(send_ack({link.node, row.lane, 0, true, ErrorCode::unsupported}).ok());
+    return {};
   }
+  return send_ack({link.node, row.lane, 0, true, ErrorCode::unsupported, row.incarnation});
 }
 
 void Router::heard_ack(const Link& link, const wire::Record& record) {
-  StreamAck ack{link.node, std::string{record.first}, record.id, record.code != 0, ErrorCode{}};
-  if (ack.refused) {
-    ack.cause = static_cast<ErrorCode>(std::min<unsigned>(record.code - 1U, static_cast<unsigned>(ErrorCode::corrupt)));
-  }
+  StreamAck ack{link.node, std::string{record.first}, record.id, record.code != 0, ErrorCode{}, record.number};
+  if (ack.refused) ack.cause = wire::error_of(record.code);
   tell_queue(native_message(MessageKind::tell, {}, std::move(ack)));
+}
+
+Result<void> Router::heard_lives(const Link& link, const wire::Record& record) {
+  constexpr std::size_t kEach = sizeof(std::uint64_t);
+  if (record.payload.size() % kEach != 0 || record.payload.size() > limits::kIncarnations * kEach) {
+    return Error{ErrorCode::malformed, "A list of incarnations has no such length."};
+  }
+  ProducerIncarnations lives{link.node, {}};
+  for (std::size_t at = 0; at < record.payload.size(); at += kEach) {
+    lives.incarnations.push_back(wire::get_u64(record.payload.data() + at));
+  }
+  tell_queue(native_message(MessageKind::tell, {}, std::move(lives)));
+  return {};
 }
 
 }  // namespace pannier

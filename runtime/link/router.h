@@ -30,6 +30,7 @@ class Router final : public Service, public LinkEvents {
   void on_link_up(Link& link) override;
   void on_link_down(Link& link) override;
   Result<void> on_record(Link& link, const wire::Record& record) override;
+  void on_rows_moved(Link& link) override;
 
  private:
   struct RemoteAsk {  // a question of ours on its way to another node, by its id on the wire
@@ -43,19 +44,22 @@ class Router final : public Service, public LinkEvents {
   Result<void> send_away(Message& message);
   Result<void> send_row(const OutgoingRow& row);
   Result<void> send_ack(const StreamAck& ack);
+  Result<void> send_incarnations(const SendIncarnations& lives);
   void tell_queue(MessagePtr message);
 
   Result<void> heard_tell(const Link& link, const wire::Record& record);
   Result<void> heard_ask(Link& link, const wire::Record& record);
   void heard_reply(const wire::Record& record);
-  void heard_row(const Link& link, const wire::Record& record);
+  Result<void> heard_row(const Link& link, const wire::Record& record);
+  Result<void> heard_lives(const Link& link, const wire::Record& record);
   void heard_ack(const Link& link, const wire::Record& record);
-  void answer(std::uint64_t link, std::uint64_t correlation, Message* reply);
+  void answer(std::uint64_t link, std::uint64_t correlation, Urgency urgency, Message* reply);
   /// The living actor of that name; never makes a name of what a peer says.
   [[nodiscard]] ActorId local_actor(std::string_view name);
   void fail_ask(const RemoteAsk& ask, ErrorCode code);
 
   System& system_;
+  const std::uint64_t incarnation_;
   std::unique_ptr<Links> links_;
   TopicService topics_;
   ServicePort* port_ = nullptr;

@@ -39,8 +39,8 @@ struct Ended {
 
 // --- Between queue and router ---------------------------------------------------------------------------------------
 
-/// To the router: the incarnations of this node of which rows may still come to `node`. At most limits::kIncarnations; a link
-/// that is down loses it.
+/// To the router: the incarnations of this node of which rows may still come to `node`. Send it once the link is up and
+/// whenever one is done with. At most limits::kIncarnations; a link that is down loses it.
 struct SendIncarnations {
   std::string node;
   std::vector<std::uint64_t> incarnations;
@@ -53,6 +53,7 @@ struct ProducerIncarnations {
 };
 
 /// To the queue: bytes of rows have arrived at `node`, though none may be acknowledged yet: a large row on a slow line.
+/// Comes at most every limits::kRowProgress.
 struct LinkProgress {
   std::string node;
 };

@@ -32,26 +32,25 @@ T load(const std::byte* from) noexcept {
 
 constexpr std::size_t padded(std::size_t bytes) noexcept { return (bytes + 15) & ~std::size_t{15}; }
 
-}  // namespace
-
-void FrameWriter::clear() {
-  bytes_.assign(kFrameHeaderBytes, std::byte{0});
-  bytes_[0] = std::byte{0x50};
-  bytes_[1] = std::byte{0x4e};
-  bytes_[2] = std::byte{kVersion};
+bool can_be(const Record& record) noexcept {
+  return record.first.size() <= 0xffff && record.second.size() <= 0xffff &&
+         record.payload.size() <= limits::kPayloadBytes && size_of(record) <= kRecordBytes;
 }
 
-Result<void> FrameWriter::add(const Record& record) {
-  if (record.first.size() > 0xffff || record.second.size() > 0xffff || record.payload.size() > limits::kPayloadBytes) {
-    return ErrorCode::invalid_argument;
-  }
+}  // namespace
+
+std::size_t size_of(const Record& record) noexcept {
+  return padded(kRecordHeaderBytes + record.first.size() + record.second.size()) + padded(record.payload.size());
+}
+
+Result<void> append(std::vector<std::byte>& bytes, const Record& record) {
+  if (!can_be(record)) return ErrorCode::invalid_argument;
   const std::size_t texts = record.first.size() + record.second.size();
   const std::size_t payload_at = padded(kRecordHeaderBytes + texts);
   const std::size_t whole = payload_at + padded(record.payload.size());
-  if (bytes_.size() + whole > limits::kFrameBytes) return ErrorCode::full;
-  const std::size_t start = bytes_.size();
-  bytes_.resize(start + whole);  // zeroed: the padding carries nothing of what was here before
-  std::byte* at = bytes_.data() + start;
+  const std::size_t start = bytes.size();
+  bytes.resize(start + whole);  // zeroed: the padding carries nothing of what was here before
+  std::byte* at = bytes.data() + start;
   store(at, static_cast<std::uint32_t>(whole));
   at[4] = static_cast<std::byte>(record.kind);
   at[5] = static_cast<std::byte>(record.flags);
@@ -68,6 +67,69 @@ Result<void> FrameWriter::add(const Record& record) {
   if (!record.first.empty()) std::memcpy(text, record.first.data(), record.first.size());
   if (!record.second.empty()) std::memcpy(text + record.first.size(), record.second.data(), record.second.size());
   if (!record.payload.empty()) std::memcpy(at + payload_at, record.payload.data(), record.payload.size());
+  return {};
+}
+
+std::size_t size_at(const std::byte* at) noexcept { return load<std::uint32_t>(at); }
+
+Result<Parsed> parse(std::span<const std::byte> bytes) {
+  const std::byte* at = bytes.data();
+  const std::size_t left = bytes.size();
+  if (left < kRecordHeaderBytes) return Error{ErrorCode::malformed, "A record is cut off."};
+  const std::size_t whole = load<std::uint32_t>(at);
+  const std::size_t first = load<std::uint16_t>(at + 40);
+  const std::size_t second = load<std::uint16_t>(at + 42);
+  const std::size_t payload = load<std::uint32_t>(at + 44);
+  const std::size_t payload_at = padded(kRecordHeaderBytes + first + second);
+  if (payload > limits::kPayloadBytes || whole > kRecordBytes || whole != payload_at + padded(payload) || whole > left) {
+    return Error{ErrorCode::malformed, "A record's length does not fit its parts."};
+  }
+  const auto kind = std::to_integer<std::uint8_t>(at[4]);
+  if (kind < static_cast<std::uint8_t>(Kind::hello) || kind > static_cast<std::uint8_t>(Kind::lives)) {
+    return Error{ErrorCode::malformed, concat({"A record is of unknown kind ", kind, "."})};
+  }
+  Parsed parsed;
+  parsed.bytes = whole;
+  Record& record = parsed.record;
+  record.kind = static_cast<Kind>(kind);
+  record.flags = std::to_integer<std::uint8_t>(at[5]);
+  record.code = load<std::uint16_t>(at + 6);
+  record.type = TypeId{load<std::uint64_t>(at + 8)};
+  record.id = load<std::uint64_t>(at + 16);
+  record.number = load<std::uint64_t>(at + 24);
+  record.trace = load<std::uint64_t>(at + 32);
+  const char* text = reinterpret_cast<const char*>(at + kRecordHeaderBytes);
+  record.first = {text, first};
+  record.second = {text + first, second};
+  record.payload = {at + payload_at, payload};
+  return parsed;
+}
+
+void put_u64(std::byte* to, std::uint64_t value) noexcept { store(to, value); }
+std::uint64_t get_u64(const std::byte* from) noexcept { return load<std::uint64_t>(from); }
+
+std::string text_of_u64(std::uint64_t value) {
+  std::string text(sizeof value, '\0');
+  put_u64(reinterpret_cast<std::byte*>(text.data()), value);
+  return text;
+}
+
+void FrameWriter::clear() {
+  bytes_.assign(kFrameHeaderBytes, std::byte{0});
+  bytes_[0] = std::byte{0x50};
+  bytes_[1] = std::byte{0x4e};
+  bytes_[2] = std::byte{kVersion};
+}
+
+Result<void> FrameWriter::add(const Record& record) {
+  if (!can_be(record)) return ErrorCode::invalid_argument;
+  if (bytes_.size() + size_of(record) > limits::kFrameBytes) return ErrorCode::full;
+  return append(bytes_, record);
+}
+
+Result<void> FrameWriter::add_written(std::span<const std::byte> record) {
+  if (bytes_.size() + record.size() > limits::kFrameBytes) return ErrorCode::full;
+  bytes_.insert(bytes_.end(), record.begin(), record.end());
   return {};
 }
 
@@ -91,35 +153,10 @@ Result<FrameReader> FrameReader::open(std::span<const std::byte> frame) {
 }
 
 Result<Record> FrameReader::next() {
-  const std::byte* at = frame_.data() + offset_;
-  const std::size_t left = frame_.size() - offset_;
-  if (left < kRecordHeaderBytes) return Error{ErrorCode::malformed, "A record is cut off."};
-  const std::size_t whole = load<std::uint32_t>(at);
-  const std::size_t first = load<std::uint16_t>(at + 40);
-  const std::size_t second = load<std::uint16_t>(at + 42);
-  const std::size_t payload = load<std::uint32_t>(at + 44);
-  const std::size_t payload_at = padded(kRecordHeaderBytes + first + second);
-  if (payload > limits::kPayloadBytes || whole != payload_at + padded(payload) || whole > left) {
-    return Error{ErrorCode::malformed, "A record's length does not fit its parts."};
-  }
-  Record record;
-  const auto kind = std::to_integer<std::uint8_t>(at[4]);
-  if (kind < static_cast<std::uint8_t>(Kind::hello) || kind > static_cast<std::uint8_t>(Kind::goodbye)) {
-    return Error{ErrorCode::malformed, concat({"A record is of unknown kind ", kind, "."})};
-  }
-  record.kind = static_cast<Kind>(kind);
-  record.flags = std::to_integer<std::uint8_t>(at[5]);
-  record.code = load<std::uint16_t>(at + 6);
-  record.type = TypeId{load<std::uint64_t>(at + 8)};
-  record.id = load<std::uint64_t>(at + 16);
-  record.number = load<std::uint64_t>(at + 24);
-  record.trace = load<std::uint64_t>(at + 32);
-  const char* text = reinterpret_cast<const char*>(at + kRecordHeaderBytes);
-  record.first = {text, first};
-  record.second = {text + first, second};
-  record.payload = {at + payload_at, payload};
-  offset_ += whole;
-  return record;
+  auto parsed = parse(frame_.subspan(offset_));
+  if (!parsed) return parsed.error();
+  offset_ += parsed->bytes;
+  return parsed->record;
 }
 
 }  // namespace pannier::wire

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -16,6 +17,10 @@ namespace pannier::wire {
 inline constexpr std::uint8_t kVersion = 1;
 inline constexpr std::size_t kFrameHeaderBytes = 16;
 inline constexpr std::size_t kRecordHeaderBytes = 48;
+/// The longest record: the largest payload and its texts.
+inline constexpr std::size_t kRecordBytes = limits::kPayloadBytes + 4096;
+/// Records that one end of a link may have in pieces at the same time.
+inline constexpr std::size_t kAssemblies = 2;
 
 enum class Kind : std::uint8_t {
   hello = 1,
@@ -29,9 +34,15 @@ enum class Kind : std::uint8_t {
   row,
   ack,
   goodbye,
+  piece,
+  mark,
+  echo,
+  lives,
 };
 inline constexpr std::uint8_t kUrgent = 1;
 inline constexpr std::uint8_t kKeepLast = 2;
+/// Of a row: the second text starts with the eight bytes of the incarnation.
+inline constexpr std::uint8_t kIncarnation = 4;
 
 /// One record. Text and payload are borrowed: from the caller when written, from the frame when read.
 struct Record {
@@ -47,6 +58,33 @@ struct Record {
   std::span<const std::byte> payload = {};
 };
 
+/// Bytes that a record takes in a frame.
+[[nodiscard]] std::size_t size_of(const Record& record) noexcept;
+/// Appends a record to `bytes`. invalid_argument: a part is longer than a record can hold; nothing was appended.
+[[nodiscard]] Result<void> append(std::vector<std::byte>& bytes, const Record& record);
+/// Bytes of the record that starts at `at`, which append() wrote.
+[[nodiscard]] std::size_t size_at(const std::byte* at) noexcept;
+/// The record that `bytes` starts with, and how many bytes it takes. malformed: it is cut off or contradicts itself.
+struct Parsed {
+  Record record;
+  std::size_t bytes = 0;
+};
+[[nodiscard]] Result<Parsed> parse(std::span<const std::byte> bytes);
+
+/// Little-endian numbers outside of the fixed header.
+void put_u64(std::byte* to, std::uint64_t value) noexcept;
+[[nodiscard]] std::uint64_t get_u64(const std::byte* from) noexcept;
+[[nodiscard]] std::string text_of_u64(std::uint64_t value);
+
+/// An error in a record's code, where 0 is none. A code that this version does not know reads as the last one.
+[[nodiscard]] constexpr std::uint16_t code_of(ErrorCode code) noexcept {
+  return static_cast<std::uint16_t>(1 + static_cast<unsigned>(code));
+}
+[[nodiscard]] constexpr ErrorCode error_of(std::uint16_t code) noexcept {
+  const unsigned last = static_cast<unsigned>(ErrorCode::corrupt);
+  return static_cast<ErrorCode>(code - 1U < last ? code - 1U : last);
+}
+
 /// Gathers records into one frame. Reused: it keeps its memory.
 class FrameWriter {
  public:
@@ -54,6 +92,8 @@ class FrameWriter {
 
   /// full: the record does not fit behind what is there; nothing was added. invalid_argument: it never fits.
   [[nodiscard]] Result<void> add(const Record& record);
+  /// The same for a record that append() has written.
+  [[nodiscard]] Result<void> add_written(std::span<const std::byte> record);
   [[nodiscard]] bool empty() const noexcept { return bytes_.size() == kFrameHeaderBytes; }
   [[nodiscard]] std::size_t size() const noexcept { return bytes_.size(); }
   /// The finished frame; valid until the next add or clear.

@@ -1,0 +1,115 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <limits>
+
+#include "platform/clock.h"
+#include "runtime/limits.h"
+
+namespace pannier {
+
+/// How many bytes may be on their way over one link: what the line carries in a quarter of a second, as measured. A
+/// fast line is kept full. On a slow one little stands in buffers that nobody can reach into, so an urgent record goes
+/// next, and records are cut so small that each piece arrives well before silence counts as death.
+///
+/// Measures the delay of one direction (RFC 6817, LEDBAT): traffic the other way does not disturb it. A value; one
+/// thread.
+class LinkWindow {
+ public:
+  static constexpr std::size_t kLeast = 1024;
+  static constexpr std::size_t kMost = limits::kLinkQueueBytes;
+  static constexpr std::size_t kStart = 8 * 1024;
+  static constexpr Duration kHorizon = std::chrono::milliseconds{250};
+  /// A delay beyond this is the line's: no peer is so busy.
+  static constexpr Duration kCertain = std::chrono::seconds{1};
+  static constexpr Duration kRateMemory = std::chrono::seconds{2};
+  static constexpr Duration kDelayMemory = std::chrono::minutes{5};
+
+  /// True when `bytes` more may be sent now.
+  [[nodiscard]] bool takes(std::size_t bytes) const noexcept {
+    return in_flight() == 0 || in_flight() + bytes <= window_;
+  }
+  [[nodiscard]] std::size_t bytes() const noexcept { return window_; }
+  /// What the largest frame may hold now.
+  [[nodiscard]] std::size_t piece() const noexcept {
+    return std::clamp(window_ / 2, kLeast, limits::kPayloadBytes + 8192);
+  }
+  [[nodiscard]] std::size_t in_flight() const noexcept { return static_cast<std::size_t>(sent_ - echoed_); }
+  [[nodiscard]] std::uint64_t sent() const noexcept { return sent_; }
+  [[nodiscard]] std::uint64_t echoed() const noexcept { return echoed_; }
+  /// True when a frame that adds `bytes` should end with a mark.
+  [[nodiscard]] bool wants_mark(std::size_t bytes) const noexcept {
+    return bytes > 0 && (marks_.empty() || sent_ + bytes - marks_.back().position >= window_ / 4);
+  }
+  [[nodiscard]] bool awaits_echo() const noexcept { return !marks_.empty(); }
+
+  void handed_over(std::size_t bytes) noexcept { sent_ += bytes; }
+  /// A mark at position sent() left.
+  void marked(MonoTime now) {
+    if (marks_.empty() || marks_.back().position != sent_) marks_.push_back({sent_, in_flight(), now});
+  }
+
+  /// The mark at `position` arrived; `transit` is its time on the way plus a constant that only the peer's clock knows.
+  /// Unknown positions are ignored.
+  void echo(std::uint64_t position, Duration transit, MonoTime now) noexcept {
+    const auto found =
+        std::find_if(marks_.begin(), marks_.end(), [&](const Mark& mark) { return mark.position == position; });
+    if (found == marks_.end()) return;
+    const Mark mark = *found;
+    marks_.erase(marks_.begin(), found + 1);
+    echoed_ = std::max(echoed_, position);
+    const std::int64_t queued = transit.count() - delay_.add(transit.count(), now, kDelayMemory);
+    const std::int64_t round_trip = round_trip_.add((now - mark.sent_at).count(), now, kDelayMemory);
+    if (mark.in_flight >= kLeast / 2) adapt(mark.in_flight, queued, round_trip, now);
+  }
+
+ private:
+  struct Mark {
+    std::uint64_t position;
+    std::size_t in_flight;
+    MonoTime sent_at;
+  };
+  /// The least number that was added within the last one to two spans.
+  struct Least {
+    static constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
+    std::int64_t current = kNone;
+    std::int64_t previous = kNone;
+    MonoTime since{};
+    std::int64_t add(std::int64_t value, MonoTime now, Duration span) noexcept {
+      if (now - since >= span) {
+        previous = now - since >= 2 * span ? kNone : current;
+        current = kNone;
+        since = now;
+      }
+      current = std::min(current, value);
+      return std::min(current, previous);
+    }
+  };
+
+  /// `flown` bytes were unechoed when a mark left that then stood in queues for `queued`. The best pace of late counts:
+  /// a peer that is busy now and then makes the line look slow, and nothing makes it look fast.
+  void adapt(std::size_t flown, std::int64_t queued, std::int64_t round_trip, MonoTime now) noexcept {
+    if (queued >= kCertain.count()) pace_ = {};
+    const std::int64_t pace = pace_.add((queued + round_trip) / static_cast<std::int64_t>(flown), now, kRateMemory);
+    const auto wanted =
+        static_cast<std::size_t>((kHorizon.count() + round_trip) / std::max<std::int64_t>(pace, 1));
+    if (wanted < window_) {
+      window_ = std::max({wanted, window_ / 2, kLeast});
+    } else if (flown >= window_ / 2) {
+      window_ = std::min({wanted, window_ * 2, kMost});
+    }
+  }
+
+  std::size_t window_ = kStart;
+  std::uint64_t sent_ = 0;
+  std::uint64_t echoed_ = 0;
+  std::deque<Mark> marks_;
+  Least delay_;       // nanoseconds, as the clocks of both ends have it
+  Least round_trip_;  // nanoseconds
+  Least pace_;        // nanoseconds a byte
+};
+
+}  // namespace pannier

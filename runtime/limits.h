@@ -90,8 +90,6 @@ inline constexpr std::size_t kRemoteAsks = 4096;
 inline constexpr std::size_t kStreams = 131'071;
 /// Streams that hold nothing and are remembered all the same, so that those in use are not made anew for each message.
 inline constexpr std::size_t kIdleStreams = 1024;
-/// Lives of a store of which it still holds messages for other nodes.
-inline constexpr std::size_t kIncarnations = 1024;
 /// Names of lanes that one node ever uses in one life.
 inline constexpr std::size_t kLanes = 1024;
 /// Rows of one stream that are sent and not yet acknowledged.

@@ -4,8 +4,8 @@
 #include <unordered_set>
 
 #include "platform/concat.h"
+#include "runtime/mutants.h"
 #include "runtime/queue/inbox.h"
-#include "runtime/store/mutants.h"
 
 namespace pannier {
 

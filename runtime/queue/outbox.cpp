@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "platform/concat.h"
-#include "runtime/store/mutants.h"
+#include "runtime/mutants.h"
 
 namespace pannier {
 

@@ -4,7 +4,7 @@
 
 #include "platform/concat.h"
 #include "runtime/actor/directory.h"
-#include "runtime/store/mutants.h"
+#include "runtime/mutants.h"
 
 namespace pannier {
 

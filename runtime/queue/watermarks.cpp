@@ -1,5 +1,5 @@
+#include "runtime/mutants.h"
 #include "runtime/queue/inbox.h"
-#include "runtime/store/mutants.h"
 
 namespace pannier {
 

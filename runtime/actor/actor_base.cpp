@@ -173,7 +173,9 @@ Pending<std::vector<StateRow>> ActorBase::read_state(std::string_view prefix, st
 
 Waiting ActorBase::waiting() const {
   const Message* cause = worker_.current_message();
-  if (cause == nullptr || (cause->kind != MessageKind::ask && cause->kind != MessageKind::reply)) return {};
+  if (cause == nullptr) return {};
+  if (cause->kind == MessageKind::delivery) return {kNever, {}, true};
+  if (cause->kind != MessageKind::ask && cause->kind != MessageKind::reply) return {};
   if (cause->kind == MessageKind::reply) return worker_.reply_waiting();
   std::vector<std::uint64_t> chain;
   chain.reserve(limits::kAskChain);
@@ -181,7 +183,7 @@ Waiting ActorBase::waiting() const {
   chain.resize(behind.size() / sizeof(std::uint64_t));
   if (!behind.empty()) std::memcpy(chain.data(), behind.data(), behind.size());
   chain.push_back(cause->sender.bits());
-  return {cause->deadline, BlockRef::copy_of(std::as_bytes(std::span{chain}))};
+  return {cause->deadline, BlockRef::copy_of(std::as_bytes(std::span{chain})), false};
 }
 
 Result<void> ActorBase::check_chain(ActorId asked, const BlockRef& chain) const {

@@ -27,6 +27,13 @@ struct Child {
   ActorId id;
   StopLimit stop_limit;
   Restart restart;
+  bool apart = false;  // restarts alone, whatever the strategy: the runtime's own
+};
+
+/// What a child tells its supervisor when it has failed.
+struct ChildFailure {
+  Error error;
+  bool counts = true;  // against the supervisor's restarts
 };
 
 /// Children that restart together, as indices into their list: halted from the last to the first, then begun from the

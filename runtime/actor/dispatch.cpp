@@ -39,6 +39,7 @@ void Worker::timed(Cell& cell, const Message& message, Duration took, Result<voi
   }
   const Duration budget = cell.plan().options().handler_budget;
   if (!handled || !cell.timed || took <= budget) return;
+  disorderly_ = true;
   const auto micros = [](Duration span) { return std::chrono::duration_cast<std::chrono::microseconds>(span).count(); };
   handled = Error{ErrorCode::timeout, concat({"it took ", micros(took), " us, its budget is ", micros(budget), " us"})};
 }
@@ -58,14 +59,19 @@ void Worker::handle(Cell& cell, Message& message) {
   const bool at_fault_itself = code == ErrorCode::rejected || code == ErrorCode::malformed;
   // Where the handler has answered, or settled, already, the second word does not count.
   if (message.kind == MessageKind::ask) reply_error(message, at_fault_itself ? code : ErrorCode::failed);
-  if (message.kind == MessageKind::delivery) settle_failed(message, handled.error());
+  const bool delivery = message.kind == MessageKind::delivery;
+  if (delivery) settle_failed(message, handled.error());
   if (at_fault_itself) {
     add_by_owner(cell.rejected, 1U);
     dead_letter(message, DeadLetterReason::unhandled);
-  } else {
-    dead_letter(message, DeadLetterReason::handler_failed);
-    fail(cell, Error{code, concat({"while handling ", message.type_name(), ": ", handled.error().detail})});
+    return;
   }
+  dead_letter(message, DeadLetterReason::handler_failed);
+  // A handler that returns an error for a delivery has spoken of the message, and its state is in order. One that threw
+  // may have left its state half changed. See "Failed deliveries" in docs/actors.md.
+  if (delivery && !disorderly_) return;
+  fail(cell, Error{code, concat({"while handling ", message.type_name(), ": ", handled.error().detail})},
+       delivery ? Blame::delivery : Blame::actor);
 }
 
 void Worker::handle_reply(Cell& cell, Message& message) {
@@ -81,8 +87,8 @@ void Worker::handle_reply(Cell& cell, Message& message) {
     return {};
   };
   const Result<void> ran = is_timed(cell) ? timed_turn(cell, message, body) : turn(cell, &message, body);
-  reply_waiting_ = {};
-  if (!ran) fail(cell, Error{ran.error().code, "while handling a reply: " + ran.error().detail});
+  const Blame blame = std::exchange(reply_waiting_, {}).delivery ? Blame::delivery : Blame::actor;
+  if (!ran) fail(cell, Error{ran.error().code, "while handling a reply: " + ran.error().detail}, blame);
 }
 
 void Worker::settle_failed(const Message& delivery, const Error& error) {

@@ -4,6 +4,7 @@
 #include "platform/concat.h"
 #include "runtime/actor/worker.h"
 #include "runtime/link/router_messages.h"
+#include "runtime/mutants.h"
 
 namespace pannier {
 
@@ -52,7 +53,7 @@ void Worker::handle_system(Cell& cell, MessagePtr message) {
       child_delayed(cell, message->sender, *static_cast<Duration*>(message->inline_value()));
       return;
     case MessageKind::failed:
-      child_failed(cell, message->sender, std::move(*static_cast<Error*>(message->inline_value())));
+      child_failed(cell, message->sender, std::move(*static_cast<ChildFailure*>(message->inline_value())));
       return;
     case MessageKind::down: child_down(cell, *message); return;
     default:  // a program's message that took reserved room
@@ -89,7 +90,7 @@ void Worker::build(Cell& cell) {
   if (!built) fail(cell, Error{ErrorCode::failed, "while starting: " + built.error().detail});
 }
 
-void Worker::fail(Cell& cell, Error error) {
+void Worker::fail(Cell& cell, Error error, Blame blame) {
   if (cell.phase == Phase::vacant || cell.phase == Phase::suspended) return;
   cell.failures.fetch_add(1, std::memory_order_relaxed);
   cell.end_failed = true;
@@ -103,7 +104,8 @@ void Worker::fail(Cell& cell, Error error) {
     begin_end(cell, false, true);
     return;
   }
-  MessagePtr report = native_message(MessageKind::failed, cell.plan().parent, std::move(error));
+  ChildFailure failure{std::move(error), blame == Blame::actor || is_mutant(Mutant::failed_delivery_counted)};
+  MessagePtr report = native_message(MessageKind::failed, cell.plan().parent, std::move(failure));
   report->sender = cell.id;
   send_reserved(std::move(report));
 }

@@ -38,7 +38,7 @@ bool is_awaited(const Annex& annex, std::size_t child) noexcept {
 
 // --- A child has failed ----------------------------------------------------------------------------------------------
 
-void Worker::child_failed(Cell& cell, ActorId child, Error error) {
+void Worker::child_failed(Cell& cell, ActorId child, ChildFailure failure) {
   Annex& annex = cell.open_annex();
   const std::size_t index = find_child(annex.children, child);
   if (cell.phase != Phase::running || index == kNobody || annex.children[index].restart == Restart::temporary) {
@@ -47,14 +47,16 @@ void Worker::child_failed(Cell& cell, ActorId child, Error error) {
   }
   const Supervision& rules = cell.plan().options().children;
   std::erase_if(annex.restarts, [&](MonoTime at) { return at + rules.period <= now_; });
-  if (annex.restarts.size() >= rules.max_restarts) {
-    fail(cell, Error{ErrorCode::failed, concat({"since its child ", system_.describe(child), " failed more than ",
-                                                rules.max_restarts, " times in its period, at last ", error.detail})});
+  if (failure.counts && annex.restarts.size() >= rules.max_restarts) {
+    fail(cell, Error{ErrorCode::failed,
+                     concat({"since its child ", system_.describe(child), " failed more than ", rules.max_restarts,
+                             " times in its period, at last ", failure.error.detail})});
     return;
   }
-  const Duration delay = backoff(rules, annex.restarts.size());
-  annex.restarts.push_back(now_);
-  if (rules.strategy != Strategy::one_for_one) {
+  // What does not count pauses for the base all the same, so that a handler that fails on every message does not spin.
+  const Duration delay = backoff(rules, failure.counts ? annex.restarts.size() : 0);
+  if (failure.counts) annex.restarts.push_back(now_);
+  if (rules.strategy != Strategy::one_for_one && !annex.children[index].apart) {
     regroup(cell, rules.strategy == Strategy::one_for_all ? 0 : index, delay);
     return;
   }
@@ -82,6 +84,9 @@ void Worker::regroup_next(Cell& cell) {
   Annex& annex = *cell.annex;
   Regroup& group = annex.regroup;
   timers_.cancel(std::exchange(group.timer, TimerId{}));
+  while (group.step == Step::halting && group.awaited > group.first && annex.children[group.awaited - 1].apart) {
+    --group.awaited;
+  }
   if (group.step == Step::halting && group.awaited > group.first) {
     const Child& last = annex.children[--group.awaited];
     const bool goes = last.restart == Restart::temporary;  // such a one is not started again
@@ -103,6 +108,7 @@ void Worker::regroup_begin(Cell& cell) {
   Annex& annex = *cell.annex;
   Regroup& group = annex.regroup;
   timers_.cancel(std::exchange(group.timer, TimerId{}));
+  while (group.awaited < annex.children.size() && annex.children[group.awaited].apart) ++group.awaited;
   if (group.awaited >= annex.children.size()) {
     group = {};
     return;
@@ -115,7 +121,7 @@ void Worker::child_halted(Cell& cell, ActorId child) {
   if (cell.phase != Phase::running || cell.annex == nullptr) return;
   const std::size_t index = find_child(cell.annex->children, child);
   if (index == kNobody) return;
-  if (cell.plan().options().children.strategy == Strategy::one_for_one) {
+  if (cell.plan().options().children.strategy == Strategy::one_for_one || cell.annex->children[index].apart) {
     send_reserved(make_message(MessageKind::begin, child));
   } else if (cell.annex->regroup.step == Step::halting && is_awaited(*cell.annex, index)) {
     regroup_next(cell);

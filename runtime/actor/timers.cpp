@@ -14,7 +14,7 @@ struct TimerNode {
   Timers::Function function;
   Waiting waiting;
   Duration period{};
-  std::uint32_t generation = 1;
+  std::uint32_t generation = 0;  // of the timer that it is or will be; 0: all have been used
   std::uint32_t slot = 0;
   bool in_heap = false;
   bool question = false;
@@ -22,6 +22,7 @@ struct TimerNode {
 
 Timers::~Timers() {
   for (Node* node : slots_) {
+    if (node == nullptr) continue;
     node->~Node();
     Pool::release(node);
   }
@@ -36,7 +37,7 @@ Timers::Node* Timers::find(TimerId id) const noexcept {
   const auto generation = static_cast<std::uint32_t>(static_cast<std::uint64_t>(id));
   if (slot >= slots_.size()) return nullptr;
   Node* node = slots_[slot];
-  return node->owner != nullptr && node->generation == generation ? node : nullptr;
+  return node != nullptr && node->owner != nullptr && node->generation == generation ? node : nullptr;
 }
 
 TimerId Timers::arm(Cell& owner, MonoTime due, Duration period, Function function, Waiting waiting) {
@@ -44,6 +45,7 @@ TimerId Timers::arm(Cell& owner, MonoTime due, Duration period, Function functio
   if (free_.empty()) {
     node = new (Pool::allocate(sizeof(Node))) Node;
     node->slot = static_cast<std::uint32_t>(slots_.size());
+    node->generation = first_generation_;
     slots_.push_back(node);
   } else {
     node = free_.back();
@@ -88,8 +90,19 @@ void Timers::kill(Node& node) noexcept {
   if (node.in_heap) {
     ++dead_;
   } else {
-    free_.push_back(&node);
+    recycle(&node);
   }
+}
+
+/// A slot whose 2^32 generations are used up is retired: using them again would let an old id name a new timer.
+void Timers::recycle(Node* node) noexcept {
+  if (node->generation != 0) {
+    free_.push_back(node);
+    return;
+  }
+  slots_[node->slot] = nullptr;
+  node->~Node();
+  Pool::release(node);
 }
 
 bool Timers::cancel(TimerId id) noexcept { return static_cast<bool>(take(id)); }
@@ -173,13 +186,13 @@ void Timers::drop_dead() noexcept {
     Node* node = heap_.front().node;
     pop_top();
     --dead_;
-    free_.push_back(node);
+    recycle(node);
   }
   if (dead_ < 64 || dead_ * 2 < heap_.size()) return;
   std::erase_if(heap_, [this](const Entry& entry) {
     if (entry.node->owner != nullptr) return false;
     entry.node->in_heap = false;
-    free_.push_back(entry.node);
+    recycle(entry.node);
     return true;
   });
   dead_ = 0;

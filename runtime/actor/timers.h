@@ -14,11 +14,12 @@ struct Cell;
 
 struct TimerNode;
 
-/// Of a question that was asked while another one was being answered: that one's deadline, and who waits for it. The
-/// turn that the reply makes goes on under both.
+/// On whose behalf a question was asked: the deadline of the question that was being answered, and who waits for that
+/// one; or a delivery that was being handled. The turn that the reply makes goes on under the same.
 struct Waiting {
   MonoTime deadline = kNever;
   BlockRef chain = {};
+  bool delivery = false;
 };
 
 /// What a worker waits for: timers, and the questions whose deadline they are. A question in flight *is* a timer, whose
@@ -32,7 +33,8 @@ class Timers {
   /// `reply` is null when the deadline passed first.
   using Function = Callback<void(Message* reply)>;
 
-  Timers() = default;
+  /// `first_generation` is for tests of what happens when a slot's numbers are used up.
+  explicit Timers(std::uint32_t first_generation = 1) noexcept : first_generation_(first_generation) {}
   Timers(const Timers&) = delete;
   Timers& operator=(const Timers&) = delete;
   ~Timers();
@@ -84,9 +86,11 @@ class Timers {
   void pop_top() noexcept;
   void sift_down(std::size_t index) noexcept;
   void drop_dead() noexcept;
+  void recycle(Node* node) noexcept;
 
+  const std::uint32_t first_generation_;
   std::vector<Entry> heap_;
-  std::vector<Node*> slots_;
+  std::vector<Node*> slots_;  // null: retired, see recycle
   std::vector<Node*> free_;
   std::uint64_t order_ = 0;
   std::size_t armed_ = 0;

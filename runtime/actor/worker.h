@@ -56,8 +56,10 @@ class Worker final : public Loop {
   [[nodiscard]] Message* current_message() noexcept { return message_; }
   /// Under what a reply's turn goes on: see Waiting.
   [[nodiscard]] const Waiting& reply_waiting() const noexcept { return reply_waiting_; }
-  /// Puts the actor of `cell` down as failed: its supervisor decides.
-  void fail(Cell& cell, Error error);
+  /// Marks the actor of `cell` as failed: its supervisor decides. Where a message of a lane is to blame, the failure
+  /// counts against that message's attempts and not against the supervisor's restarts.
+  enum class Blame : std::uint8_t { actor, delivery };
+  void fail(Cell& cell, Error error, Blame blame = Blame::actor);
   /// The message of the current turn, for an interceptor that keeps it. It must have been handed over by value, which a
   /// Down is not.
   [[nodiscard]] MessagePtr keep_message() noexcept {
@@ -170,7 +172,7 @@ class Worker final : public Loop {
   void tell_supervisor(const Cell& cell, MessageKind what);
 
   // supervision.cpp: what a supervisor does about its children
-  void child_failed(Cell& cell, ActorId child, Error error);
+  void child_failed(Cell& cell, ActorId child, ChildFailure failure);
   /// Restarts the children from `first` on, together.
   void regroup(Cell& cell, std::size_t first, Duration delay);
   void regroup_next(Cell& cell);
@@ -199,6 +201,7 @@ class Worker final : public Loop {
   Cell* current_ = nullptr;
   Message* message_ = nullptr;
   bool message_kept_ = false;
+  bool disorderly_ = false;  // the last turn threw, or overran its budget
   Waiting reply_waiting_;
   Cell* ready_head_ = nullptr;
   Cell* ready_tail_ = nullptr;
@@ -232,9 +235,12 @@ Result<void> Worker::turn(Cell& cell, Message* message, Body&& body) noexcept {
   Result<void> result;
   try {
     result = body();
+    disorderly_ = false;
   } catch (const std::exception& thrown) {
+    disorderly_ = true;
     result = Error{ErrorCode::failed, thrown.what()};
   } catch (...) {
+    disorderly_ = true;
     result = Error{ErrorCode::failed, "threw something that is no std::exception"};
   }
   current_ = outer_cell;

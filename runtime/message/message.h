@@ -32,7 +32,7 @@ enum class MessageKind : std::uint8_t {
   halted,    ///< System, child to supervisor: the state has gone.
   begun,     ///< System, child to supervisor: the state is there.
   delayed,   ///< System, child to supervisor: its end waits for a child of its own. Payload: Duration, at most.
-  failed,    ///< System, child to supervisor: decide.
+  failed,    ///< System, child to supervisor: decide. Payload: ChildFailure.
   down,      ///< System: a child or a watched actor has ended. Payload: Down.
 };
 

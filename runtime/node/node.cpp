@@ -49,9 +49,8 @@ Node::Node(NodeParts parts, const std::string& name)
 Node::~Node() { system_->closed.store(true, std::memory_order_release); }
 
 template <class A, class... Args>
-Result<ActorId> Node::spawn_service(std::uint32_t worker, Args... args) {
-  const SpawnOptions options = service_options(worker);
-  return spawn_message(detail::start_message<A>(options, std::move(args)...), options);
+Result<ActorId> Node::spawn_service(const SpawnOptions& options, Args... args) {
+  return spawn_message(detail::start_message<A>(options, std::move(args)...), options, true);
 }
 
 Result<void> Node::start(NodeOptions options) {
@@ -63,7 +62,9 @@ Result<void> Node::start(NodeOptions options) {
   const std::uint32_t store_worker = count >= 3 ? 1 : 0;
   system_->first_actor_worker = count >= 3 ? 2 : count == 2 ? 1 : 0;
 
-  auto root = spawn_service<Guardian>(0);
+  SpawnOptions top = service_options(0);
+  top.children = options.supervision;
+  auto root = spawn_service<Guardian>(top);
   if (!root) return root.error();
   system_->root = *root;
 
@@ -79,7 +80,7 @@ Result<void> Node::start(NodeOptions options) {
     }
     system_->workers[0]->add_hook(*router);
   }
-  auto router_port = spawn_service<ServicePort>(0, static_cast<Service*>(router.get()));
+  auto router_port = spawn_service<ServicePort>(service_options(0), static_cast<Service*>(router.get()));
   if (!router_port) return router_port.error();
   system_->router = *router_port;
   router_ = std::move(router);
@@ -88,7 +89,7 @@ Result<void> Node::start(NodeOptions options) {
     auto queue = std::make_unique<QueueService>(*system_, *parts_.store, std::move(options.lanes), options.queue);
     if (auto loaded = queue->load(); !loaded) return loaded;
     system_->workers[store_worker]->add_hook(*queue);
-    auto queue_port = spawn_service<ServicePort>(store_worker, static_cast<Service*>(queue.get()));
+    auto queue_port = spawn_service<ServicePort>(service_options(store_worker), static_cast<Service*>(queue.get()));
     if (!queue_port) return queue_port.error();
     system_->queue = *queue_port;
     queue_ = std::move(queue);
@@ -96,14 +97,16 @@ Result<void> Node::start(NodeOptions options) {
   return {};
 }
 
-Result<ActorId> Node::spawn_message(MessagePtr start, const SpawnOptions& options) {
+Result<ActorId> Node::spawn_message(MessagePtr start, const SpawnOptions& options, bool service) {
   auto id = system_->reserve(options);
   if (!id) return id;
   const ActorId parent = system_->root;
   recipe_of(*start)->parent = parent;
   start->receiver = *id;
   if (parent) {
-    MessagePtr adopt = native_message(MessageKind::adopt, parent, Child{*id, options.restart, options.stop_limit});
+    Child child{*id, options.restart, options.stop_limit};
+    child.apart = service;
+    MessagePtr adopt = native_message(MessageKind::adopt, parent, std::move(child));
     if (auto adopted = system_->send_from_outside(std::move(adopt)); !adopted) return adopted.error();
   }
   if (auto sent = system_->send_from_outside(std::move(start)); !sent) return sent.error();

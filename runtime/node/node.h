@@ -30,6 +30,9 @@ struct NodeOptions {
   std::vector<PeerOptions> peers = {};   ///< Who may bear which name. Empty: whoever the transport let in.
   std::vector<LaneOptions> lanes = {};   ///< Lanes that differ from the default, or lead on to another node.
   QueueOptions queue = {};               ///< What holds for all lanes together.
+  /// How the actors that Node::spawn starts are supervised. More failures than it allows end the node, see failed().
+  /// The runtime's own services never restart with them.
+  Supervision supervision = {};
 };
 
 /// What a node is built of; `main` chooses. Everything outlives the node.
@@ -104,9 +107,9 @@ class Node {
  private:
   explicit Node(NodeParts parts, const std::string& name);
   Result<void> start(NodeOptions options);
-  Result<ActorId> spawn_message(MessagePtr start, const SpawnOptions& options);
+  Result<ActorId> spawn_message(MessagePtr start, const SpawnOptions& options, bool service = false);
   template <class A, class... Args>
-  Result<ActorId> spawn_service(std::uint32_t worker, Args... args);
+  Result<ActorId> spawn_service(const SpawnOptions& options, Args... args);
 
   NodeParts parts_;
   // Workers first, so that they go last: their hooks are gone by then, and nobody steps them any more.

@@ -135,8 +135,9 @@ ActorId start_spiller(Worker& worker, ActorId target, std::string lane) {
   MessagePtr start = detail::start_message<Spiller>(options, target, std::move(lane));
   recipe_of(*start)->parent = system.root;
   start->receiver = *id;
-  worker.send_reserved(
-      native_message(MessageKind::adopt, system.root, Child{*id, options.restart, options.stop_limit}));
+  Child child{*id, options.restart, options.stop_limit};
+  child.apart = true;
+  worker.send_reserved(native_message(MessageKind::adopt, system.root, std::move(child)));
   worker.send_reserved(std::move(start));
   return *id;
 }

@@ -6,7 +6,7 @@
 #include "platform/concat.h"
 #include "platform/printable.h"
 #include "runtime/queue/inbox.h"
-#include "runtime/store/mutants.h"
+#include "runtime/mutants.h"
 
 namespace pannier {
 

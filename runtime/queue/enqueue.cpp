@@ -6,7 +6,7 @@
 #include "platform/concat.h"
 #include "runtime/message/names.h"
 #include "runtime/queue/queue.h"
-#include "runtime/store/mutants.h"
+#include "runtime/mutants.h"
 #include "runtime/store/store_checks.h"
 
 namespace pannier {

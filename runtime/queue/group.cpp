@@ -3,7 +3,7 @@
 #include <unordered_set>
 #include <utility>
 
-#include "runtime/store/mutants.h"
+#include "runtime/mutants.h"
 
 namespace pannier {
 namespace {

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "platform/concat.h"
-#include "runtime/store/mutants.h"
+#include "runtime/mutants.h"
 
 namespace pannier {
 

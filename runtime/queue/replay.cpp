@@ -6,7 +6,7 @@
 #include "platform/concat.h"
 #include "runtime/message/names.h"
 #include "runtime/queue/inbox.h"
-#include "runtime/store/mutants.h"
+#include "runtime/mutants.h"
 
 namespace pannier {
 

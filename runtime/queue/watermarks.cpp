@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "runtime/store/mutants.h"
+#include "runtime/mutants.h"
 
 namespace pannier {
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "platform/concat.h"
-#include "runtime/store/mutants.h"
+#include "runtime/mutants.h"
 #include "runtime/store/sqlite/twin.h"
 
 namespace pannier::sqlite_schema {

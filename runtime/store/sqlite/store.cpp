@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "runtime/store/mutants.h"
+#include "runtime/mutants.h"
 #include "runtime/store/sqlite/store_impl.h"
 
 namespace pannier {

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "platform/concat.h"
-#include "runtime/store/mutants.h"
+#include "runtime/mutants.h"
 #include "runtime/store/sqlite/log.h"
 
 namespace pannier {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "platform/concat.h"
+#include "runtime/mutants.h"
 #include "runtime/store/crc32c.h"
-#include "runtime/store/mutants.h"
 #include "runtime/store/sqlite/log.h"
 
 namespace pannier {

@@ -317,6 +317,46 @@ TEST_CASE("the message that was being handled is not handled again, and what wai
   CHECK(shell->dead_letters(DeadLetterReason::handler_failed) == 2);
 }
 
+TEST_CASE("how many failures of the top's actors end the node is an option of the node") {
+  for (const std::uint32_t allowed : {0U, 2U, 30U}) {
+    CAPTURE(allowed);
+    Script script;
+    Shell shell{{.options = {.name = "here", .supervision = {.max_restarts = allowed, .period = 1h}}}};
+    const auto child = *shell->spawn<Child>(on_first_worker(), &script, "a");
+    for (std::uint32_t failure = 0; failure < allowed; ++failure) {
+      CHECK(shell->tell(child, Poke{"throw"}));
+      shell.run_for(11s);
+      REQUIRE_FALSE(shell->failed());
+    }
+    CHECK(shell->tell(child, Poke{"throw"}));
+    CHECK(shell.run_until([&] { return shell->stopped(); }, 11s));
+    CHECK(shell->failed());
+  }
+}
+
+TEST_CASE("one for all at the top restarts what the program started, and not the node's own services") {
+  Script script;
+  Shell shell{{.options = {.name = "here", .supervision = {.strategy = Strategy::one_for_all}}}};
+  struct Fan : Actor<Fan, int> {
+    explicit Fan(Script* script) : script_(script) {}
+    void on_start() { CHECK(subscribe<int>("a")); }
+    void on(const int& number) { script_->note("fan hears " + std::to_string(number)); }
+    Script* script_;
+  };
+  const auto first = *shell->spawn<Child>(on_first_worker(), &script, "a");
+  REQUIRE(shell->spawn<Child>(on_first_worker(), &script, "b"));
+  REQUIRE(shell->spawn<Fan>(on_first_worker(), &script));
+  const auto hand = *shell->spawn<Hand>(on_first_worker());
+  shell.run_for(1ms);
+  CHECK(script.take() == "a starts; b starts");
+  CHECK(shell->tell(first, Poke{"throw"}));
+  shell.run_for(1s);
+  CHECK(script.take() == "b stops; a stops; a starts; b starts");
+  shell.let(hand, [](Hand& self) { CHECK(self.publish("a", 7)); });
+  shell.run_for(1ms);
+  CHECK(script.take() == "fan hears 7");
+}
+
 TEST_CASE("an actor that is started while its supervisor stops is sent away at once, not after the limit") {
   Script script;
   Shell shell;

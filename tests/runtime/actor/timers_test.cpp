@@ -16,6 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 
 struct Clockwork {
+  explicit Clockwork(std::uint32_t first_generation = 1) : timers(first_generation) {}
   TimerId arm(Duration due, int name, Duration period = {}) {
     return timers.arm(cell, MonoTime{due}, period, [this, name](Message*) { fired.push_back(name); });
   }
@@ -46,6 +47,30 @@ TEST_CASE("timers fire in the order of their deadlines, equal ones in the order 
   CHECK(clock.timers.next_due() == MonoTime{30ms});
   CHECK(clock.at(1s) == std::vector<int>{3});
   CHECK(clock.timers.next_due() == kNever);
+}
+
+TEST_CASE("no timer ever has the id of an earlier one, also after 2^32 timers in one place") {
+  Clockwork clock{0xfffffffe};
+  std::vector<TimerId> ids;
+  for (int i = 0; i < 6; ++i) {
+    ids.push_back(clock.arm(1h, i));
+    CHECK(ids.back() != TimerId{});
+    for (int earlier = 0; earlier < i; ++earlier) {
+      CHECK(ids[static_cast<std::size_t>(earlier)] != ids.back());
+      CHECK_FALSE(clock.timers.cancel(ids[static_cast<std::size_t>(earlier)]));
+    }
+    REQUIRE(clock.timers.armed() == 1);
+    if (i % 2 == 0) {
+      CHECK(clock.timers.cancel(ids.back()));
+    } else {
+      CHECK(clock.at(2h) == std::vector<int>{i});
+    }
+  }
+  // A periodic one keeps its id for as long as it goes on.
+  const TimerId periodic = clock.arm(1h, 7, 1h);
+  CHECK(clock.at(2h) == std::vector<int>{7});
+  CHECK(clock.at(3h) == std::vector<int>{7});
+  CHECK(clock.timers.cancel(periodic));
 }
 
 TEST_CASE("a timer that is further off than any clock reaches does not fire, and may be cancelled") {

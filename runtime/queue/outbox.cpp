@@ -142,8 +142,8 @@ void Outbox::added(effect::Added& row) {
   const bool caught_up = stream->sent >= stream->committed && stream->pause == TimerId{};
   if (stream->committed != kUnknown) stream->committed = row.sequence;
   if (caught_up && has_room(*stream)) {
-    send_row(*stream, {stored.node, stored.lane, row.sequence, 0, std::move(row.key), row.type, std::move(row.payload),
-                       remaining_ms(row.expires_at, clock_.now())});
+    send_row(*stream, {stream->route->node, stream->lane->options.name, row.sequence, 0, std::move(row.key), row.type,
+                       std::move(row.payload), remaining_ms(row.expires_at, clock_.now())});
   } else {
     touch(*stream->route);
   }
@@ -213,7 +213,7 @@ bool Outbox::has_room(const OutStream& stream) const noexcept {
 
 bool Outbox::send_some(OutStream& stream) {
   if (stream.sent >= stream.committed) return false;
-  const Stream& stored = *store_.find_stream(stream.id);
+  const std::string& node = stream.route->node;
   const std::size_t limit = std::min(limits::kReadBatchRows, limits::kOutboxWindow - stream.in_flight.size());
   const StoreTime now = clock_.now();
   std::vector<Sequence> expired;
@@ -228,13 +228,13 @@ bool Outbox::send_some(OutStream& stream) {
       stream.sent = row.sequence;
       return true;
     }
-    send_row(stream, {stored.node, stored.lane, row.sequence, 0, std::string{row.key}, row.type,
+    send_row(stream, {node, stream.lane->options.name, row.sequence, 0, std::string{row.key}, row.type,
                       BlockRef::copy_of(row.payload), remaining_ms(row.expires_at, now)});
     return has_room(stream);
   });
   if (!done) {
-    host_->log(LogLevel::error, concat({"outbox to ", stored.node, ": ", done.error().text()}));
-    host_->after(kReadAgain, [this, node = stored.node] {
+    host_->log(LogLevel::error, concat({"outbox to ", node, ": ", done.error().text()}));
+    host_->after(kReadAgain, [this, node] {
       if (const auto again = routes_.find(node); again != routes_.end()) touch(again->second);
     });
   }

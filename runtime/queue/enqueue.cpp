@@ -7,7 +7,6 @@
 #include "runtime/message/names.h"
 #include "runtime/queue/queue.h"
 #include "runtime/mutants.h"
-#include "runtime/store/store_checks.h"
 
 namespace pannier {
 
@@ -47,7 +46,7 @@ Result<void> check_sql(const SqlStatement& statement) {
 /// What a peer sends joins a group of others only if it can be stored.
 bool is_valid(const IncomingRow& row) noexcept {
   return valid_name(row.producer, limits::kNodeNameBytes) && valid_name(row.lane, limits::kLaneNameBytes) &&
-         row.key.size() <= limits::kKeyBytes && row.payload.bytes().size() <= limits::kPayloadBytes && row.sequence > 0 && row.sequence <= store_checks::kMaxSequence;
+         row.key.size() <= limits::kKeyBytes && row.payload.bytes().size() <= limits::kPayloadBytes && row.sequence > 0 && row.sequence <= limits::kMaxSequence;
 }
 
 /// Of a row from a peer, which may say anything.

@@ -57,7 +57,7 @@ struct Tide : Actor<Tide, Parcel> {
       held_.push_back(std::move(delivery));
       return;
     }
-    delivery.done();
+    delivery.ack();
     if (--left_ == 0) turned();
   }
 
@@ -82,7 +82,7 @@ struct Tide : Actor<Tide, Parcel> {
     started_ = now_ns();
     left_ = kLot;
     for (const Delivery& each : std::exchange(held_, {})) {
-      each.done();
+      each.ack();
       --left_;
     }
   }

@@ -7,7 +7,7 @@
 
 #include "bench/child.h"
 #include "bench/queue_bench.h"
-#include "runtime/queue/queue_messages.h"
+#include "runtime/queue/requests.h"
 #include "transports/zmq/context.h"
 #include "transports/zmq/zmq_transport.h"
 

@@ -60,14 +60,14 @@ class Received {
   }
 
   // --- Of a delivery: as Delivery says. rejected: it is none, or is settled. closed: its node is down ---------------
-  Result<void> done(Batch effects = {}) {
-    return settle([&](const Delivery& delivery) { delivery.done(std::move(effects)); });
+  Result<void> ack(Batch effects = {}) {
+    return settle([&](const Delivery& delivery) { delivery.ack(std::move(effects)); });
   }
   Result<void> retry(std::optional<Duration> delay = {}, std::string cause = "retry asked for") {
     return settle([&](const Delivery& delivery) { delivery.retry(delay, std::move(cause)); });
   }
   Result<void> park(std::string cause) {
-    return settle([&](const Delivery& delivery) { delivery.park(std::move(cause)); });
+    return settle([&](const Delivery& delivery) { delivery.dead_letter(std::move(cause)); });
   }
 
  private:

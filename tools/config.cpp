@@ -93,8 +93,8 @@ void read_lane(ConfigReader& reader, NodeConfig& config) {
   lane.durability = std::array{Durability::fsynced, Durability::committed,
                                Durability::memory}[reader.choice("durability", {"fsynced", "committed", "memory"})];
   lane.ordering = Ordering{static_cast<std::uint8_t>(reader.choice("ordering", {"per_key", "none"}))};
-  lane.parking = Parking{static_cast<std::uint8_t>(reader.choice("parking", {"message", "key"}))};
-  lane.keep = {.messages = reader.number("keep_messages", 0),
+  lane.dead_letter = DeadLetterScope{static_cast<std::uint8_t>(reader.choice("parking", {"message", "key"}))};
+  lane.retention = {.messages = reader.number("keep_messages", 0),
                .bytes = reader.number("keep_bytes", 0),
                .age = reader.seconds("keep_s", {})};
   if (auto sane = check(lane); !sane) reader.wrong("name", sane.error().detail);

@@ -83,8 +83,8 @@ void LaneDesk::on(const SettlesMessage& settles) {
   if (settles.outcome == pannier::Outcome::retry) {
     delivery.retry({}, settles.cause);
     settles.responder.reply(settled(true));
-  } else if (settles.outcome == pannier::Outcome::park) {
-    delivery.park(settles.cause);
+  } else if (settles.outcome == pannier::Outcome::dead_letter) {
+    delivery.dead_letter(settles.cause);
     settles.responder.reply(settled(true));
   } else {
     // Answered once it is gone from disk: a script that goes on has its word.

@@ -4,7 +4,7 @@
 
 #include "runtime/actor/system.h"
 #include "runtime/node/queue_control.h"
-#include "runtime/queue/queue_messages.h"
+#include "runtime/queue/requests.h"
 
 namespace pannier::tools {
 
@@ -182,12 +182,12 @@ void ToolService::on(const Decide& request, Responder responder) {
     return;
   }
   const std::string node = text_of(request.node());
-  const ParkedSelection selection{.box = node.empty() ? pannier::Box::inbox : pannier::Box::outbox,
+  const DeadLetterSelection selection{.box = node.empty() ? pannier::Box::inbox : pannier::Box::outbox,
                                   .node = node,
                                   .lane = text_of(request.lane()),
                                   .key = text_of(request.key()),
                                   .id = request.id()};
-  auto answer = [own, responder](Result<ParkedAnswer> answered) {
+  auto answer = [own, responder](Result<DeadLetterCount> answered) {
     if (!answered) return refuse(responder, answered.error().text());
     responder.reply(make<Decided>(own, std::uint64_t{answered->messages}, answered->more, false));
   };
@@ -262,9 +262,9 @@ void ToolService::on(const Settle& request, Responder responder) {
     responder.reply(make<Settled>(false));
     return;
   }
-  const auto outcome = request.outcome() == Outcome::Done    ? pannier::Outcome::done
+  const auto outcome = request.outcome() == Outcome::Done    ? pannier::Outcome::ack
                        : request.outcome() == Outcome::Retry ? pannier::Outcome::retry
-                                                             : pannier::Outcome::park;
+                                                             : pannier::Outcome::dead_letter;
   const auto told = tell(desk->second, SettlesMessage{responder, request.handle(), outcome, text_of(request.cause())});
   if (!told) responder.refuse(told.error().code);
 }

@@ -79,7 +79,7 @@ struct Twenty : Actor<Twenty, Native0, Native1, Native2, Native3, Native4, Nativ
   void on(const Table0& value) { sum_ += value.number(); }
   void on(const Table1& value, const Delivery& delivery) {
     sum_ += value.number();
-    delivery.done();
+    delivery.ack();
   }
   Table<Table3> on(const Table2& value) { return make<Table3>(value.number(), value.text()->str()); }
   void on(const Table3& value, const Responder& responder) {
@@ -94,7 +94,7 @@ struct Twenty : Actor<Twenty, Native0, Native1, Native2, Native3, Native4, Nativ
   void on(const Table5& value) { sum_ += value.number(); }
   void on(const Table6& value, const Delivery& delivery) {
     sum_ += value.number();
-    delivery.done();
+    delivery.ack();
   }
   Table<Table8> on(const Table7& value) { return make<Table8>(value.number(), value.text()->str()); }
   void on(const Table8& value, const Responder& responder) {

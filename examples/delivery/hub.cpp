@@ -114,7 +114,7 @@ class Dispatcher : public Actor<Dispatcher, OrderAccepted, OrderReady, OrderPick
   template <class Event>
   void advance(const Event& event, OrderStep to, const Delivery& delivery) {
     const auto found = orders_.find(event.order()->str());
-    if (found == orders_.end()) return delivery.park("no such order was placed");
+    if (found == orders_.end()) return delivery.dead_letter("no such order was placed");
     Batch batch;
     witness_.applied(batch, event);
     save(batch, found->second, to);

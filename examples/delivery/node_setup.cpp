@@ -9,7 +9,7 @@
 #include "platform/files.h"
 #include "platform/posix/process.h"
 #include "runtime/actor/system.h"
-#include "runtime/queue/queue_messages.h"
+#include "runtime/queue/requests.h"
 #include "runtime/store/sqlite_store.h"
 #include "transports/zmq/context.h"
 #include "transports/zmq/keys.h"

@@ -54,7 +54,7 @@ struct RetentionOptions {
 /// Options of a lane that differs from the default. Other lanes are made when first used. If a lane crosses nodes, each
 /// node's options govern its own end. May be changed while the node runs (QueueControl::set_lane).
 struct LaneOptions {
-  std::string name;
+  std::string name = {};
   /// If not empty, messages of this lane are stored here and then sent on to the lane of the same name at that node.
   std::string forward_to = {};
   /// On a link, lanes of higher priority go first. Lanes of equal priority take turns.

@@ -54,7 +54,7 @@ struct Hand : Actor<Hand, std::function<void(Hand&)>> {
   using Actor::after;
   using Actor::ask;
   using Actor::cancel;
-  using Actor::claim;
+  using Actor::fetch;
   using Actor::commit;
   using Actor::enqueue;
   using Actor::every;

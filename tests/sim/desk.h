@@ -34,14 +34,14 @@ struct Keeper : Actor<Keeper, Number> {
 };
 struct Doer : Actor<Doer, Number> {
   void on_start() { CHECK(consume<Number>("kept")); }
-  void on(const Number& /*number*/, const Delivery& delivery) { delivery.done(); }
+  void on(const Number& /*number*/, const Delivery& delivery) { delivery.ack(); }
 };
 struct Reader : Actor<Reader, Number> {
   explicit Reader(Desk* desk) : desk_(desk) {}
   void on_start() { CHECK(replay<Number>("kept", {.reader = "reader", .from = Replay::earliest, .window = 1})); }
   void on(const Number& number, const Delivery& delivery) {
     desk_->read.push_back(number.value());
-    delivery.done();
+    delivery.ack();
   }
 
  private:

@@ -62,7 +62,7 @@ class FeatureModel {
         NodeOptions{.name = "node",
                     .lanes = {{.name = "capped", .max_messages = kCapped, .eviction = Eviction::oldest},
                               {.name = "latest", .max_messages = 1000, .eviction = Eviction::latest_per_key},
-                              {.name = "kept", .keep = {.messages = kKept}}}},
+                              {.name = "kept", .retention = {.messages = kKept}}}},
         testkit::Machine{.store = store_.get()});
     hand_ = *(*node_)->spawn<Hand>();
     REQUIRE((*node_)->spawn<Keeper>(SpawnOptions{}, &desk_));
@@ -124,7 +124,7 @@ class FeatureModel {
     return taken;
   }
   void finish(std::int64_t id) {
-    desk_.held.at(id).done();
+    desk_.held.at(id).ack();
     desk_.held.erase(id);
     static_cast<void>(take(ready_, id));
   }
@@ -247,14 +247,14 @@ class FeatureModel {
                      [](const Message& left, const Message& right) { return left.receipt < right.receipt; });
     const Messages again = std::exchange(parked_, {});
     ready_.insert(ready_.end(), again.begin(), again.end());
-    const auto answer = ask<ParkedAnswer>([&](Hand& self) { return self.queue().redrive({.lane = "jobs"}); });
+    const auto answer = ask<DeadLetterCount>([&](Hand& self) { return self.queue().redrive({.lane = "jobs"}); });
     if (!answer || answer->messages != again.size()) wrong_ += "a redrive moved another number of messages\n";
   }
 
   void purge() {
     ++done["purge"];
     const std::size_t gone = std::exchange(parked_, {}).size();
-    const auto answer = ask<ParkedAnswer>([&](Hand& self) { return self.queue().purge({.lane = "jobs"}); });
+    const auto answer = ask<DeadLetterCount>([&](Hand& self) { return self.queue().purge({.lane = "jobs"}); });
     if (!answer || answer->messages != gone) wrong_ += "a purge erased another number of messages\n";
   }
 
@@ -270,7 +270,7 @@ class FeatureModel {
     if (die < 6) {
       delivery.retry(500ms, "not now");
     } else {
-      delivery.park("for a person");
+      delivery.dead_letter("for a person");
       // One that was over while it was in hands waits for a person, too; sent again it is over at once.
       const std::optional<Message> parked = take(ready_, id);
       parked_.push_back(parked ? *parked : over_.at(id));

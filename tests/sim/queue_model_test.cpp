@@ -102,7 +102,7 @@ class QueueModel {
     std::erase_if(ready_, [id](const Message& each) { return each.id == id; });
   }
   void finish(std::int64_t id) {
-    hands_.held.at(id).done();
+    hands_.held.at(id).ack();
     hands_.held.erase(id);
     forget(id);
   }
@@ -117,7 +117,7 @@ class QueueModel {
     Delivery delivery = hands_.held.at(id);
     hands_.held.erase(id);
     if (die < 60) {
-      delivery.done();
+      delivery.ack();
       forget(id);
     } else if (die < 72) {  // with an effect, and a message that follows from it
       Batch batch;
@@ -128,7 +128,7 @@ class QueueModel {
       if (ready_.size() >= kMost) {
         delivery.retry(500ms);
       } else {
-        delivery.done(std::move(batch));
+        delivery.ack(std::move(batch));
         forget(id);
         state_[state] = id;
         ready_.push_back(follows);
@@ -138,7 +138,7 @@ class QueueModel {
     } else if (die < 90) {
       static_cast<void>(delivery);  // without a word
     } else {
-      delivery.park("for a person");
+      delivery.dead_letter("for a person");
       for (Message& each : ready_) {
         if (each.id == id) parked_.push_back(each.id);
       }

@@ -14,7 +14,7 @@ using testkit::Simulation;
 template <class T>
 bool take(Probe& consumer, Duration within) {
   auto got = consumer.find<T>(within);
-  return got.ok() && got->done().ok();
+  return got.ok() && got->ack().ok();
 }
 
 double seconds(Duration span) { return std::chrono::duration<double>(span).count(); }

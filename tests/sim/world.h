@@ -98,7 +98,7 @@ struct Consumer : Actor<Consumer, Number> {
     const std::int64_t order = ++ledger_->settled;
     effects.put_state("e/" + std::to_string(id) + "/" + std::to_string(order), make<Number>(order));
     if (!answers_to_.empty() && id < kAnswer) effects.enqueue(answers_to_, key, make<Number>(id + kAnswer));
-    delivery.done(std::move(effects));
+    delivery.ack(std::move(effects));
   }
 
   Ledger* ledger_;

@@ -67,7 +67,7 @@ TEST_CASE("a message that a node has taken outlives its crash, on a disk in memo
     auto order = pair.orders->expect<Number>(60s);
     REQUIRE(order);
     CHECK((*order)->value() == 7);
-    CHECK(order->done());
+    CHECK(order->ack());
     CHECK(pair.orders->expect_nothing(60s));
   }
 }

@@ -94,7 +94,7 @@ TEST_CASE(
   REQUIRE(question);
   CHECK(question->reply(Route{"A9"}));
   CHECK(outcome(question->reply(Route{"A8"})) == "rejected");
-  CHECK(outcome(question->done()) == "rejected");
+  CHECK(outcome(question->ack()) == "rejected");
   auto told = world.reporter.expect<Route>();
   REQUIRE(told);
   CHECK((*told)->text == "A9");
@@ -183,7 +183,7 @@ TEST_CASE("a probe consumes a lane, and says what became of each delivery") {
   auto again = world.planner.expect<Number>(10s);
   REQUIRE(again);
   CHECK((*again)->value() == 1);
-  CHECK(again->done());
+  CHECK(again->ack());
   auto second = world.planner.expect<Number>();
   REQUIRE(second);
   CHECK((*second)->value() == 2);

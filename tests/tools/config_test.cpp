@@ -54,8 +54,8 @@ TEST_CASE("a lane is declared with everything that it can be, and what cannot be
   CHECK(lane.backoff == Backoff{Backoff::Kind::linear, std::chrono::seconds{1}, std::chrono::seconds{9}});
   CHECK(lane.durability == Durability::committed);
   CHECK(lane.ordering == Ordering::none);
-  CHECK(lane.parking == Parking::key);
-  CHECK(lane.keep == Keeping{.messages = 100, .bytes = 0, .age = std::chrono::minutes{1}});
+  CHECK(lane.dead_letter == DeadLetterScope::key);
+  CHECK(lane.retention == RetentionOptions{.messages = 100, .bytes = 0, .age = std::chrono::minutes{1}});
 
   const auto wrong = [&](const std::string& text) {
     return Written{node + "[[lane]]\nname = \"a\"\n" + text}.load().error().detail;

@@ -12,14 +12,14 @@ TEST_CASE("consumers of one lane share its messages by the room they have, and e
   bench.enqueue({1, 2, 3, 4, 5, 6});
   bench.run();
   CHECK(bench.script.take() == "b1; a2; b3; a4; b5");  // 6 waits: all hands are full
-  bench.take(2).done();
+  bench.take(2).ack();
   bench.run();
   CHECK(bench.script.take() == "a6");
   bench.enqueue({7, 8}, "k");
-  for (const int value : {1, 3, 4, 5, 6}) bench.take(value).done();
+  for (const int value : {1, 3, 4, 5, 6}) bench.take(value).ack();
   bench.run();
   CHECK(bench.script.take() == "b7");  // 8 is of the same key, whoever is free
-  bench.take(7).done();
+  bench.take(7).ack();
   bench.run();
   CHECK(bench.script.take().ends_with("8"));
 }
@@ -42,7 +42,7 @@ TEST_CASE("deliveries that wait in the mailbox of a failed consumer are given ba
   bool failed = false;
   bench.consumer("a", {}, [&](std::int64_t value, const Delivery& delivery) {
     if (value == 1 && !std::exchange(failed, true)) throw std::runtime_error("no paper");
-    delivery.done();
+    delivery.ack();
   });
   bench.run(10s);
   std::sort(bench.script.lines.begin(), bench.script.lines.end());
@@ -58,7 +58,7 @@ TEST_CASE("a delivery that is not settled in time goes back as a failed attempt,
   const Delivery late = bench.take(1);
   bench.run(200ms);
   CHECK(bench.rows(RowState::ready) == "1 tried again after a pause: not settled within 5000 ms");
-  late.done(std::move(Batch{}.put_state("late", make<Number>(1))));
+  late.ack(std::move(Batch{}.put_state("late", make<Number>(1))));
   bench.run(1s);
   CHECK(bench.script.take() == "a1");  // it comes again, whatever the late word said
   CHECK(bench.status().rows.at(0).attempts == 1);
@@ -101,11 +101,11 @@ TEST_CASE("in a lane without an order, messages of one key do not wait for each 
 }
 
 TEST_CASE("a lane that parks keys parks what follows with the key of a message that was given up, and others go on") {
-  LaneBench bench{{.name = "jobs", .max_attempts = 1, .parking = Parking::key}};
+  LaneBench bench{{.name = "jobs", .max_attempts = 1, .dead_letter = DeadLetterScope::key}};
   bench.enqueue({1, 2}, "bad");
   bench.enqueue(3, "good");
   const auto act = [](std::int64_t value, const Delivery& delivery) {
-    value == 1 ? delivery.retry({}, "no such table") : delivery.done();
+    value == 1 ? delivery.retry({}, "no such table") : delivery.ack();
   };
   bench.consumer("a", {}, act);
   bench.run(1s);
@@ -123,7 +123,7 @@ TEST_CASE("a lane that parks keys parks what follows with the key of a message t
 }
 
 TEST_CASE("ten thousand messages behind one that is parked are parked too, and the one of another key is handled") {
-  LaneBench bench{{.name = "jobs", .max_attempts = 1, .parking = Parking::key}};
+  LaneBench bench{{.name = "jobs", .max_attempts = 1, .dead_letter = DeadLetterScope::key}};
   let(bench.simulator, **bench.node, bench.hand, [](Hand& self) {
     Batch batch;
     for (int i = 1; i <= 10'000; ++i) batch.enqueue("jobs", "bad", make<Number>(i));
@@ -132,7 +132,7 @@ TEST_CASE("ten thousand messages behind one that is parked are parked too, and t
   });
   bench.restart();
   bench.consumer("a", {}, [](std::int64_t value, const Delivery& delivery) {
-    value == 1 ? delivery.park("bad") : delivery.done();
+    value == 1 ? delivery.dead_letter("bad") : delivery.ack();
   });
   bench.run(10s);
   CHECK(bench.script.take() == "a1; a0");
@@ -147,7 +147,7 @@ TEST_CASE("a message whose time is over is never handed out, but stays with whoe
   bench.consumer("a", {.window = 1}, bench.keep());
   CHECK(bench.script.take() == "a1");
   bench.run(11s);
-  bench.take(1).done();
+  bench.take(1).ack();
   bench.run();
   CHECK(bench.script.take() == "a3");
   CHECK(bench.counters().expired == 1);
@@ -169,12 +169,12 @@ TEST_CASE("a message that expires while it waits for its next attempt is gone") 
 /// Pulls as the test says, and notes what it got.
 struct Puller {
   LaneBench& bench;
-  void pull(ClaimOptions options) {
+  void pull(FetchOptions options) {
     let(bench.simulator, **bench.node, bench.hand, [this, options](Hand& self) {
-      self.claim<Number>("jobs", options).then([this](Result<std::vector<Claimed<Number>>> got) {
+      self.fetch<Number>("jobs", options).then([this](Result<std::vector<Fetched<Number>>> got) {
         REQUIRE(got);
         std::string line = "got";
-        for (Claimed<Number>& each : *got) {
+        for (Fetched<Number>& each : *got) {
           line += " " + each.key + std::to_string(each.payload->value());
           bench.hands.insert_or_assign(each.payload->value(), each.delivery);
         }
@@ -196,8 +196,8 @@ TEST_CASE("a pull takes what is ready, one of a key, and what is not settled in 
   puller.pull({.max = 10});
   bench.run();
   CHECK(bench.script.take() == "got m4");
-  bench.take(1).done();
-  bench.take(4).done();
+  bench.take(1).ack();
+  bench.take(4).ack();
   bench.run(29s);
   puller.pull({.max = 10});
   bench.run();

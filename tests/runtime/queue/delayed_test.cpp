@@ -11,7 +11,7 @@ void consume_orders(Bench& bench) {
       SpawnOptions{}, "orders", ConsumeOptions{},
       OnDelivery{[&bench](std::int64_t value, const std::string&, const Delivery& delivery) {
         bench.script.note("handled " + std::to_string(value));
-        delivery.done();
+        delivery.ack();
       }}));
 }
 

@@ -18,7 +18,7 @@ TEST_CASE("more than a lane holds in one group: the last ones stay, and nothing 
   REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "positions", ConsumeOptions{.window = 16},
                                       OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& delivery) {
                                         bench.script.note(std::to_string(value));
-                                        delivery.done();
+                                        delivery.ack();
                                       }}));
   bench.run(1s);
   let(bench.simulator, *bench.node, bench.hand, [&](Hand& actor) {
@@ -39,7 +39,7 @@ TEST_CASE("what is in a consumer's hands is not given up") {
   bench.run(1s);
   for (const int value : {1, 2, 3}) bench.enqueue("positions", "", value);
   CHECK(bench.waiting("positions") == "1 3");
-  held.front().done();
+  held.front().ack();
   bench.run(1s);
   CHECK(bench.script.take() == "1 stored; got 1; 2 stored; 3 stored; got 3");
 }

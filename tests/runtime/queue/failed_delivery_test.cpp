@@ -33,7 +33,7 @@ struct Clerk : Actor<Clerk, Number> {
   Act act_;
 };
 
-std::string parked(LaneBench& bench) { return bench.rows(RowState::parked); }
+std::string parked(LaneBench& bench) { return bench.rows(RowState::dead_lettered); }
 
 TEST_CASE("messages whose handler throws are given up one by one, and never end the node") {
   LaneBench bench;  // all options at their defaults
@@ -46,7 +46,7 @@ TEST_CASE("messages whose handler throws are given up one by one, and never end 
   for (std::int64_t value = 1; value <= 20; ++value) bench.enqueue(value, std::to_string(value));
   bench.run(10min);
   CHECK_FALSE((*bench.node)->failed());
-  CHECK(bench.load(RowState::parked) == 10);
+  CHECK(bench.load(RowState::dead_lettered) == 10);
   CHECK(bench.load(RowState::ready) == 0);
   CHECK(parked(bench).starts_with("2 parked: failed: paper jam"));
   CHECK(seen.lives > 10);  // who throws is built anew
@@ -79,7 +79,7 @@ TEST_CASE("an answer that a delivery's handler waited for, and that throws, is c
     void on(const Number& number, const Delivery& delivery) {
       ask<Number>(ref("teller"), make<Number>(number.value()), 1s).then([delivery](Result<Table<Number>> answer) {
         if ((*answer)->value() % 2 == 0) throw std::runtime_error("no such answer");
-        delivery.done();
+        delivery.ack();
       });
     }
   };
@@ -88,7 +88,7 @@ TEST_CASE("an answer that a delivery's handler waited for, and that throws, is c
   for (std::int64_t value = 1; value <= 10; ++value) bench.enqueue(value, std::to_string(value));
   bench.run(10min);
   CHECK_FALSE((*bench.node)->failed());
-  CHECK(bench.load(RowState::parked) == 5);
+  CHECK(bench.load(RowState::dead_lettered) == 5);
   CHECK(bench.load(RowState::ready) == 0);
 }
 
@@ -99,7 +99,7 @@ TEST_CASE("deliveries that a failed consumer gave back take no room in its mailb
     void on_start() { CHECK(consume<Number>("jobs", {.window = 6})); }
     void on(const Number& number, const Delivery& delivery) {
       if (number.value() % 6 == 1) throw std::runtime_error("the first of six");
-      delivery.done();
+      delivery.ack();
     }
     void on(const Number&) { ++*told_; }
     int* told_;

@@ -56,7 +56,7 @@ struct Historian : Actor<Historian, Number> {
 };
 
 inline Hauler::Act finish() {
-  return [](std::int64_t, const Delivery& delivery) { delivery.done(); };
+  return [](std::int64_t, const Delivery& delivery) { delivery.ack(); };
 }
 
 /// A node with one lane, "jobs", that lives as often as the test wants on one store in memory.
@@ -74,7 +74,7 @@ struct LaneBench {
   }
   /// The process ends at once, wherever it is.
   void die() {
-    for (auto& [value, delivery] : hands) delivery.settled();  // nobody is there to hear of it
+    for (auto& [value, delivery] : hands) delivery.mark_settled();  // nobody is there to hear of it
     hands.clear();
     node.reset();
     real.rollback();

@@ -46,7 +46,7 @@ TEST_CASE("what is in somebody's hands is not cancelled") {
   REQUIRE_FALSE(cancelled);
   CHECK(cancelled.error().code == ErrorCode::in_use);
   CHECK(bench.waiting("orders") == "1");
-  held.front().done();
+  held.front().ack();
   bench.run(1s);
   CHECK(bench.waiting("orders").empty());
 }
@@ -61,7 +61,7 @@ TEST_CASE("a cancelled message is not handed out later, and the next of its key 
   REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "orders", ConsumeOptions{},
                                       OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& delivery) {
                                         bench.script.note(std::to_string(value));
-                                        delivery.done();
+                                        delivery.ack();
                                       }}));
   bench.run(1s);
   CHECK(bench.script.take() == "2");
@@ -115,7 +115,7 @@ struct Uplink {
         OnDelivery{[this, lane](std::int64_t value, const std::string&, const Delivery& delivery) {
           arrived.push_back(lane);
           script.note(lane + " " + std::to_string(value));
-          delivery.done();
+          delivery.ack();
         }}));
   }
   void enqueue(const std::string& address, std::int64_t value, EnqueueOptions options = {}) {

@@ -119,7 +119,7 @@ TEST_CASE("a lane at its quota refuses, drains, and takes messages again") {
   REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "small", ConsumeOptions{},
                                       OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
                                         bench.script.note("handled " + std::to_string(value));
-                                        d.done();
+                                        d.ack();
                                       }}));
   bench.run();
   bench.enqueue("small", "", 4);
@@ -134,7 +134,7 @@ TEST_CASE("a poison message is parked with its cause after its attempts, and the
                                       OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
                                         bench.script.note(std::to_string(value));
                                         if (value == 1) d.retry(50ms, "the printer is out of paper");
-                                        if (value == 2) d.done();
+                                        if (value == 2) d.ack();
                                       }}));
   bench.run(10s);
   CHECK(bench.script.text() == "1; 1; 1; 2");
@@ -174,18 +174,18 @@ TEST_CASE("one of a key is in hand at a time, in order; other keys pass, up to t
                                       }}));
   bench.run();
   CHECK(bench.script.take() == "1; 3; 4");
-  hands.extract(3).mapped().done();
+  hands.extract(3).mapped().ack();
   bench.run();
   CHECK(bench.script.take() == "5");
   hands.extract(1).mapped().retry(1s);  // 2 still waits for it
   bench.run();
   CHECK(bench.script.take() == "6");
-  for (const std::int64_t value : {4, 5, 6}) hands.extract(value).mapped().done();
+  for (const std::int64_t value : {4, 5, 6}) hands.extract(value).mapped().ack();
   bench.run(990ms - 10ms);
   CHECK(bench.script.take() == "");
   bench.run(100ms);
   CHECK(bench.script.take() == "1");
-  hands.extract(1).mapped().done();
+  hands.extract(1).mapped().ack();
   bench.run();
   CHECK(bench.script.take() == "2");
   hands.clear();
@@ -200,7 +200,7 @@ TEST_CASE("a consumer that is built anew gets again what it had in its hands") {
                                       OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
                                         bench.script.note(std::to_string(value));
                                         if (value == 2 && !std::exchange(broken, true)) throw std::runtime_error("x");
-                                        d.done({});
+                                        d.ack({});
                                       }}));
   bench.run(10s);
   CHECK(bench.script.lines.size() >= 4);
@@ -217,7 +217,7 @@ TEST_CASE("what was not done before a crash is delivered after it; what was done
   std::vector<Delivery> kept;
   const OnDelivery act = [&](std::int64_t value, const std::string&, const Delivery& d) {
     bench.script.note(std::to_string(value));
-    if (value == 1) d.done(std::move(Batch{}.put_state("effect", make<Number>(1))));
+    if (value == 1) d.ack(std::move(Batch{}.put_state("effect", make<Number>(1))));
     if (value == 2) kept.push_back(d);
   };
   REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{}, act));
@@ -243,7 +243,7 @@ TEST_CASE("on a full disk nothing new is taken, what is done is still kept, and 
                                         bench.script.note("handled " + std::to_string(value));
                                         Batch effects;
                                         if (value == 2) effects.enqueue("elsewhere/lane", "", make<Number>(20));
-                                        d.done(effects);
+                                        d.ack(effects);
                                       }}));
   bench.run(1s);
   // 2 waits: its effect needs room. 1 shared its group, and is done again without it.
@@ -273,8 +273,8 @@ TEST_CASE("a row that is gone from under its delivery fails nobody else") {
   REQUIRE(bench.node.store().begin());
   REQUIRE(bench.node.store().erase(*lane, 1));
   REQUIRE(bench.node.store().commit(Durability::fsynced));
-  hands[1].done(std::move(Batch{}.put_state("kept", make<Number>(2))));  // both words share a group
-  hands[0].park("damaged");
+  hands[1].ack(std::move(Batch{}.put_state("kept", make<Number>(2))));  // both words share a group
+  hands[0].dead_letter("damaged");
   bench.run(1s);
   CHECK(bench.state("kept") == 1);
   CHECK(handed_out == 2);
@@ -290,7 +290,7 @@ TEST_CASE("rows that could not be read are read later") {
   REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{},
                                       OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
                                         bench.script.note(std::to_string(value));
-                                        d.done();
+                                        d.ack();
                                       }}));
   bench.run(10s);
   CHECK(bench.script.take() == "1; 2");
@@ -310,7 +310,7 @@ TEST_CASE("ten thousand messages of a backlog are handled in order, however few 
                                       OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
                                         in_order = in_order && value == last + 1;
                                         last = value;
-                                        d.done();
+                                        d.ack();
                                       }}));
   bench.run(10s);
   CHECK(in_order);

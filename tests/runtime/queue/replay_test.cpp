@@ -5,9 +5,9 @@
 namespace pannier::testing {
 namespace {
 
-LaneOptions keeping(Keeping keep) {
+LaneOptions keeping(RetentionOptions keep) {
   LaneOptions lane;
-  lane.keep = keep;
+  lane.retention = keep;
   lane.backoff = {Backoff::Kind::constant, 1s};
   return lane;
 }
@@ -68,7 +68,7 @@ TEST_CASE("readers do not disturb each other, and each begins where it asked to"
   bench.enqueue(4);
   bench.run();
   CHECK(bench.script.take() == "4; b4; c4");
-  bench.take(1).done();
+  bench.take(1).ack();
   bench.run();
   CHECK(bench.script.take() == "a2");
 }
@@ -80,7 +80,7 @@ TEST_CASE("what a reader retries comes again to it after the backoff, and its pl
   bench.script.take();
   const auto reader = bench.reader("r", {.reader = "r"}, bench.keep());
   bench.take(1).retry();
-  bench.take(2).done();
+  bench.take(2).ack();
   bench.run(900ms);
   CHECK(bench.script.take() == "r1; r2");
   CHECK(bench.status().readers.at(0).sequence == 0);
@@ -98,11 +98,11 @@ TEST_CASE("a reader sees a message that was handled late in its place, not after
   bench.consumer("", {}, bench.keep());
   bench.reader("r", {.reader = "r"}, finish());
   bench.script.take();
-  bench.take(3).done();
-  bench.take(2).done();
+  bench.take(3).ack();
+  bench.take(2).ack();
   bench.run();
   CHECK(bench.script.take().empty());
-  bench.take(1).done();
+  bench.take(1).ack();
   bench.run();
   CHECK(bench.script.take() == "r1; r2; r3");
 }
@@ -127,7 +127,7 @@ TEST_CASE("an effect in a reader's batch and its place are one transaction: a fa
   bench.script.take();
   bench.reader("r", {.reader = "r", .window = 1}, [&](std::int64_t, const Delivery& delivery) {
     if (bench.script.lines.size() == 1) bench.store.fail_commits(1);
-    delivery.done(std::move(Batch{}.put_state("seen", make<Number>(1))));
+    delivery.ack(std::move(Batch{}.put_state("seen", make<Number>(1))));
   });
   bench.run(5s);
   CHECK(bench.script.take() == "r1; r1");
@@ -156,7 +156,7 @@ TEST_CASE("what a reader parks is passed over and counted, and stays kept") {
   bench.enqueue({1, 2});
   bench.script.take();
   bench.reader("r", {.reader = "r"}, [](std::int64_t value, const Delivery& delivery) {
-    value == 1 ? delivery.park("makes no sense") : delivery.done();
+    value == 1 ? delivery.dead_letter("makes no sense") : delivery.ack();
   });
   CHECK(bench.status().readers.at(0).sequence == 2);
   CHECK(bench.status().readers.at(0).passed_over == 1);

@@ -15,7 +15,7 @@ std::string lives(LaneBench& bench, std::int64_t poison, int most) {
                 ->spawn<Hauler>(SpawnOptions{}, "", &bench.script, ConsumeOptions{.window = 4},
                                 Hauler::Act{[&](std::int64_t value, const Delivery& delivery) {
                                   if (value == poison && !std::exchange(dead, true)) seen = bench.script.take();
-                                  dead ? delivery.settled() : delivery.done();
+                                  dead ? delivery.mark_settled() : delivery.ack();
                                 }}));
     for (int step = 0; step < 1000 && !dead; ++step) bench.run(1ms);
     story += (story.empty() ? "" : " | ") + (dead ? seen : bench.script.take());
@@ -61,7 +61,7 @@ TEST_CASE("while a message that may have ended the process is tried, nothing els
   CHECK(bench.rows(RowState::ready).find("it is tried alone") != std::string::npos);
   bench.run(200ms);
   CHECK(bench.script.take() == "2");
-  bench.take(2).done();
+  bench.take(2).ack();
   bench.run();
   CHECK(bench.script.take() == "3");
   CHECK(bench.status().rows.size() == 2);
@@ -83,7 +83,7 @@ TEST_CASE("a message that was pulled when the process ended has had an attempt")
   LaneBench bench;
   bench.enqueue(1);
   let(bench.simulator, **bench.node, bench.hand, [&](Hand& self) {
-    self.claim<Number>("jobs", {.max = 1}).then([&](Result<std::vector<Claimed<Number>>> got) {
+    self.fetch<Number>("jobs", {.max = 1}).then([&](Result<std::vector<Fetched<Number>>> got) {
       REQUIRE(got);
       bench.hands.insert_or_assign(1, got->at(0).delivery);
     });

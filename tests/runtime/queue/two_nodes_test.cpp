@@ -50,7 +50,7 @@ std::string range(std::int64_t first, int count) {
 void enqueue(testkit::Simulation& sim, SimNode& node, const std::string& address, std::int64_t first, int count = 1,
              EnqueueOptions options = {}) {
   auto hand = node.spawn<Hand>(SpawnOptions{});
-  let(sim.simulator(), *node, *hand, [=](Hand& actor) {
+  let(sim.simulator(), *node, hand, [=](Hand& actor) {
     for (int i = 0; i < count; ++i) actor.enqueue(address, "k", make<Number>(first + i), options);
   });
 }
@@ -103,9 +103,9 @@ TEST_CASE("messages that are enqueued after someone removed the log all arrive, 
 TEST_CASE("a sender's restored backup: what is enqueued afterwards arrives, what had arrived before is dropped") {
   BrokenDisk world;
   world.live(1000, 5, 0s).reset();  // stored, and perhaps not sent yet
-  sim::Disk backup = world.disk;
+  sim::Disk backup = world.disk.after_power_cut(sim::Loss::none, 1);
   world.live(2000, 50).reset();
-  world.disk = backup;
+  world.disk = std::move(backup);
   world.live(3000, 20).reset();
   CHECK(values(world.hub.store(), RowState::ready) == range(1000, 5) + " " + range(2000, 50) + " " + range(3000, 20));
 }
@@ -148,7 +148,7 @@ TEST_CASE("a delayed message for another node can be cancelled, though a later o
   auto hand = tablet.spawn<Hand>(SpawnOptions{});
   Sequence delayed = 0;
   std::string told;
-  let(sim.simulator(), *tablet, *hand, [&](Hand& actor) {
+  let(sim.simulator(), *tablet, hand, [&](Hand& actor) {
     actor.enqueue("hub/orders", "k", make<Number>(1), {.delay = 1h}).then([&](Result<Receipt> receipt) {
       REQUIRE(receipt);
       delayed = receipt->sequence;
@@ -157,7 +157,7 @@ TEST_CASE("a delayed message for another node can be cancelled, though a later o
   enqueue(sim, tablet, "hub/orders", 2);
   sim.advance(2s);
   CHECK(values(hub.store(), RowState::ready) == "2");
-  let(sim.simulator(), *tablet, *hand, [&](Hand& actor) {
+  let(sim.simulator(), *tablet, hand, [&](Hand& actor) {
     actor.queue().cancel(delayed).then([&](Result<Cancelled> cancelled) {
       told = cancelled ? (cancelled->may_have_left ? "may have left" : "cancelled") : outcome(cancelled.error());
     });
@@ -229,7 +229,7 @@ TEST_CASE("what a peer sends and cannot be stored fails nobody else's messages")
     REQUIRE(evil.open);
     int stored = 0;
     for (int i = 0; i < 20; ++i) {
-      let(sim.simulator(), *hub, *hand, [&](Hand& actor) {
+      let(sim.simulator(), *hub, hand, [&](Hand& actor) {
         actor.enqueue("orders", "k", make<Number>(i)).then([&](Result<Receipt> receipt) { stored += receipt ? 1 : 0; });
       });
       evil.send(bad);

@@ -10,15 +10,15 @@ struct ParkedBench : LaneBench {
   /// A consumer that parks everything while the printer has no paper.
   void consume() {
     consumer("", {.window = 1},
-             [this](std::int64_t, const Delivery& delivery) { paper ? delivery.done() : delivery.park("no paper"); });
+             [this](std::int64_t, const Delivery& delivery) { paper ? delivery.ack() : delivery.dead_letter("no paper"); });
   }
-  ParkedAnswer redrive(ParkedSelection selection) {
-    const auto answer = asked<ParkedAnswer>([&](QueueControl queue) { return queue.redrive(selection); });
+  DeadLetterCount redrive(DeadLetterSelection selection) {
+    const auto answer = asked<DeadLetterCount>([&](QueueControl queue) { return queue.redrive(selection); });
     run();
     return answer;
   }
-  ParkedAnswer purge(ParkedSelection selection) {
-    return asked<ParkedAnswer>([&](QueueControl queue) { return queue.purge(selection); });
+  DeadLetterCount purge(DeadLetterSelection selection) {
+    return asked<DeadLetterCount>([&](QueueControl queue) { return queue.purge(selection); });
   }
   bool paper = false;
 };
@@ -74,7 +74,7 @@ TEST_CASE("a redrive of many goes on where it stopped, and keeps their order") {
   bench.run(5s);
   bench.script.take();
   bench.paper = true;
-  ParkedAnswer answer{0, true};
+  DeadLetterCount answer{0, true};
   std::uint64_t redriven = 0;
   while (answer.more) {
     answer = bench.redrive({.lane = "jobs"});
@@ -88,7 +88,7 @@ TEST_CASE("a redrive of many goes on where it stopped, and keeps their order") {
 }
 
 TEST_CASE("where whole keys are parked, a key that is redriven is free again, in its order") {
-  ParkedBench bench{{.name = "jobs", .parking = Parking::key}};
+  ParkedBench bench{{.name = "jobs", .dead_letter = DeadLetterScope::key}};
   bench.enqueue({1, 2, 3}, "k");
   bench.consume();
   bench.run();
@@ -111,7 +111,7 @@ TEST_CASE("a redrive that the disk refuses changes nothing, and says so") {
   bench.script.take();
   bench.store.fail_commits(1);
   let(bench.simulator, **bench.node, bench.hand, [&](Hand& self) {
-    self.queue().redrive({.lane = "jobs"}).then([&](Result<ParkedAnswer> answer) {
+    self.queue().redrive({.lane = "jobs"}).then([&](Result<DeadLetterCount> answer) {
       bench.script.note(answer ? "redriven" : outcome(answer.error()));
     });
   });

@@ -10,7 +10,7 @@
 namespace pannier {
 namespace {
 
-constexpr std::size_t kTransactionRows = 512;
+constexpr std::size_t kRowsAtOnce = 512;
 
 struct Item {
   std::string type;
@@ -77,7 +77,7 @@ class TableCopy {
       if (passes(put)) return to_.error(put, "salvage");
       if (put != SQLITE_OK) all = false;  // A value that its own table does not take.
       rows += static_cast<std::uint64_t>(to_.changes());
-      if (++pending % kTransactionRows != 0) continue;
+      if (++pending % kRowsAtOnce != 0) continue;
       if (Result<void> kept = to_.execute("COMMIT; BEGIN"); !kept) return kept.error();
     }
     if (passes(rc)) return from_.error(rc, "salvage");

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,19 +23,22 @@ struct Options {
   int rounds = 5;
   double scale = 1;
   std::string json;
+  std::string against;              ///< The programs of another build to compare with, in place of the peers.
   std::uint64_t rows = 10'000'000;  ///< Of a backlog.
   std::string programs;             ///< The folder that they are in.
 };
 
 constexpr const char* kUsage =
-    "usage: ./dev bench [--only NAME] [--rounds N] [--scale F] [--json FILE]\n"
+    "usage: ./dev bench [--only NAME] [--rounds N] [--scale F] [--json FILE] [--against BUILD_FOLDER]\n"
     "\n"
     "  --only NAME   the row of this name, or all whose names start with it; may be given again\n"
     "  --rounds N    measurements of each side, after one to warm up (default 5)\n"
     "  --scale F     that share of the work of each measurement (default 1)\n"
     "  --rows N      that wait in the rows backlog/... (default 10,000,000: some minutes and 4 GB of disk)\n"
     "  --json FILE   write the rows to FILE as well\n"
-    "  --list        the names of the rows\n";
+    "  --list        the names of the rows\n"
+    "  --against BUILD_FOLDER\n"
+    "                compare with the same rows of another build of Pannier instead of with the peers\n";
 
 [[noreturn]] void misuse(const std::string& why) {
   std::fprintf(stderr, "bench: %s\n%s", why.c_str(), kUsage);
@@ -60,6 +66,8 @@ Options read_options(int argc, char** argv) {
       options.only.emplace_back(value);
     } else if (option == "--json") {
       options.json = value;
+    } else if (option == "--against") {
+      options.against = std::string{value} + "/bench";
     } else if (option == "--rounds") {
       options.rounds = std::atoi(value);
     } else if (option == "--rows") {
@@ -69,6 +77,11 @@ Options read_options(int argc, char** argv) {
     } else {
       misuse("'" + std::string{option} + "' is no option");
     }
+  }
+  if (!options.against.empty() && !std::filesystem::exists(options.against + "/bench")) {
+    misuse("no benchmarks in " + options.against +
+           ": build them there with ./dev build bench pannier_bench, and name the"
+           " build folder, as in --against ../other/build/bench");
   }
   if (options.rounds < 1 || options.scale <= 0 || options.rows == 0) misuse("rounds, scale and rows are above zero");
   return options;
@@ -123,9 +136,10 @@ struct Failure {
   std::string what;
 };
 
-Answer measure(const Options& options, const RunFolder& folder, const Row& row, const Side& side, double match) {
+Answer measure(const Options& options, const std::string& programs, const RunFolder& folder, const Row& row,
+               const Side& side, double match) {
   char call[4096];
-  std::snprintf(call, sizeof call, "'%s/%s' %s %d %g '%s' %llu %g", options.programs.c_str(), side.program.c_str(),
+  std::snprintf(call, sizeof call, "'%s/%s' %s %d %g '%s' %llu %g", programs.c_str(), side.program.c_str(),
                 row.name.c_str(), side.variant, options.scale, folder.path().c_str(),
                 static_cast<unsigned long long>(options.rows), match);
   std::FILE* output = ::popen(call, "r");
@@ -184,7 +198,7 @@ Outcome run(const Options& options, const RunFolder& folder, const Row& row) {
   for (int round = 0; round < rounds; ++round) {
     double match = 0;
     for (Measured& each : outcome.sides) {
-      const Answer answer = measure(options, folder, row, *each.side, match);
+      const Answer answer = measure(options, options.programs, folder, row, *each.side, match);
       if (answer.match > 0) match = answer.match;  // ours comes first
       if (!answer.note.empty()) each.note = answer.note;
       if (round > 0 || !warms_up) each.figures.push_back(answer.figure);
@@ -201,6 +215,48 @@ Outcome run(const Options& options, const RunFolder& folder, const Row& row) {
   return outcome;
 }
 
+/// How much better `ours` is than `other`, above 1 is better; none where only the other is zero.
+std::optional<double> ratio_of(const Row& row, double ours, double other) {
+  if (ours == other) return 1;
+  const double over = row.higher_is_better ? ours : other;
+  const double under = row.higher_is_better ? other : ours;
+  return under > 0 ? std::optional{over / under} : std::nullopt;
+}
+
+/// The names of the rows that the programs in a folder know.
+std::set<std::string> rows_of(const std::string& programs) {
+  std::FILE* output = ::popen(("'" + programs + "/bench' --list").c_str(), "r");
+  std::set<std::string> names;
+  char line[1024];
+  while (output != nullptr && std::fgets(line, sizeof line, output) != nullptr) {
+    names.emplace(line, std::strcspn(line, "\n"));
+  }
+  if (output == nullptr || ::pclose(output) != 0) throw Failure{"this failed: " + programs + "/bench --list"};
+  return names;
+}
+
+/// Runs this build and the other one in turn, which goes first changing from round to round.
+Outcome compare(const Options& options, const RunFolder& ours, const RunFolder& others, const Row& row) {
+  static const Side kOther{"other build", ""};
+  Outcome outcome{&row, {{&row.ours, {}, {}}, {&kOther, {}, {}}}, 0};
+  const bool warms_up = row.most_rounds == 0;
+  const int rounds = warms_up ? options.rounds + 1 : std::min(options.rounds, row.most_rounds);
+  for (int round = 0; round < rounds; ++round) {
+    for (int turn = 0; turn < 2; ++turn) {
+      const bool other = turn != round % 2;
+      const Answer answer =
+          measure(options, other ? options.against : options.programs, other ? others : ours, row, row.ours, 0);
+      Measured& measured = outcome.sides[other ? 1 : 0];
+      measured.note = answer.note;
+      if (round > 0 || !warms_up) measured.figures.push_back(answer.figure);
+    }
+  }
+  outcome.ratio = ratio_of(row, outcome.sides[0].median(), outcome.sides[1].median()).value_or(0);
+  for (const Measured& each : outcome.sides) print(row, each, &each == &outcome.sides.front() ? outcome.ratio : 0);
+  std::fflush(stdout);
+  return outcome;
+}
+
 void write_json(const Options& options, const std::vector<Outcome>& outcomes) {
   std::ofstream file{options.json};
   file << "[";
@@ -209,7 +265,10 @@ void write_json(const Options& options, const std::vector<Outcome>& outcomes) {
     const Row& row = *outcome.row;
     file << before_row << R"(  {"name": ")" << row.name << R"(", "unit": ")" << row.unit << R"(", "higher_is_better": )"
          << (row.higher_is_better ? "true" : "false") << R"(, "ours": )" << outcome.sides.front().median();
-    if (!row.peers.empty()) {
+    if (!options.against.empty()) {
+      file << R"(, "against": )" << outcome.sides[1].median();
+      if (outcome.ratio > 0) file << R"(, "ratio": )" << outcome.ratio;
+    } else if (!row.peers.empty()) {
       file << R"(, "peers": {)";
       const char* before_peer = "";
       for (std::size_t i = 1; i < outcome.sides.size(); ++i) {
@@ -231,13 +290,22 @@ void write_json(const Options& options, const std::vector<Outcome>& outcomes) {
 int main_of(const Options& options) try {
   std::vector<Outcome> outcomes;
   const RunFolder folder{options.programs};
-  std::printf("%-24s %-26s %12s %-9s %s\n", "row", "side", "median", "", "least .. most   ratio to the best peer");
+  const bool compares = !options.against.empty();
+  const RunFolder others{options.programs};  // its files may have another format
+  const std::set<std::string> known = compares ? rows_of(options.against) : std::set<std::string>{};
+  std::printf("%-24s %-26s %12s %-9s least .. most   ratio to %s\n", "row", "side", "median", "",
+              compares ? options.against.c_str() : "the best peer");
   for (const Row& row : rows()) {
     const bool wanted =
         options.only.empty() || std::any_of(options.only.begin(), options.only.end(), [&](const std::string& start) {
           return row.name.compare(0, start.size(), start) == 0;
         });
-    if (wanted) outcomes.push_back(run(options, folder, row));
+    if (!wanted) continue;
+    if (compares && !known.contains(row.name)) {
+      std::printf("%-24s the other build has no such row\n", row.name.c_str());
+    } else {
+      outcomes.push_back(compares ? compare(options, folder, others, row) : run(options, folder, row));
+    }
   }
   if (outcomes.empty()) throw Failure{"no row has such a name; --list lists them"};
   if (!options.json.empty()) write_json(options, outcomes);

@@ -1,5 +1,5 @@
-# pannier_add_test(NAME <name> SOURCES <a.cpp>... LABELS <unit|contract|sim|system|tidy|device>... [LIBS <target>...]
-#                  [DEFINITIONS <NAME=value>...] [TIMEOUT <seconds>])
+# pannier_add_test(NAME <name> SOURCES <a.cpp>... LABELS <unit|contract|sim|system|tidy|device|threads|campaign>...
+#                  [LIBS <target>...] [DEFINITIONS <NAME=value>...] [TIMEOUT <seconds>])
 #
 # A doctest program `test_<name>`, run by CTest as <name>. doctest's main is in tests/support/main.cpp.
 include_guard(GLOBAL)
@@ -21,6 +21,7 @@ function(pannier_add_test)
   target_link_libraries(${target} PRIVATE pannier_test_main pannier ${arg_LIBS})
   target_compile_definitions(${target} PRIVATE ${arg_DEFINITIONS})
   pannier_options(${target})
+  pannier_unity(${target})
   add_test(NAME ${arg_NAME} COMMAND ${target})
   set_tests_properties(${arg_NAME} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
   pannier_built_with(${target} ${arg_LABELS})

@@ -80,7 +80,7 @@ class Pair {
 }  // namespace
 
 TEST_CASE("sender and receiver killed again and again: nothing acknowledged is lost, no effect comes twice, in order") {
-  const std::uint64_t kills = number_from("PANNIER_KILLS", 200);
+  const std::uint64_t kills = number_from("PANNIER_KILLS", campaign_share(200));
   sim::SeededEntropy dice(number_from("PANNIER_SIM_SEED", 1));
   Pair pair;
   pair.start_receiver("receive");

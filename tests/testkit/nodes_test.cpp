@@ -8,17 +8,13 @@
 #include "testkit/simulation.h"
 #include "tests/runtime/schema/messages.fbs.h"
 #include "tests/support/fixtures.h"
+#include "tests/testkit/outcome.h"
 
 namespace pannier::testkit {
 namespace {
 
 using namespace std::chrono_literals;
 using testing::Number;
-
-template <class T>
-std::string outcome(const Result<T>& result) {
-  return result ? "ok" : std::string{to_string(result.error().code)};
-}
 
 struct Pair {
   explicit Pair(Machine of_tablet = {}) {

@@ -7,17 +7,13 @@
 
 #include "testkit/simulation.h"
 #include "tests/runtime/schema/messages.fbs.h"
+#include "tests/testkit/outcome.h"
 
 namespace pannier::testkit {
 namespace {
 
 using namespace std::chrono_literals;
 using testing::Number;
-
-template <class T>
-std::string outcome(const Result<T>& result) {
-  return result ? "ok" : std::string{to_string(result.error().code)};
-}
 
 struct Route {
   std::string text;

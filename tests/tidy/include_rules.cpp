@@ -9,8 +9,6 @@ namespace {
 
 bool is_source(const SourceFile& file) { return file.path.ends_with(".h") || file.path.ends_with(".cpp"); }
 
-std::string at(const SourceFile& file, std::size_t line) { return file.path + ":" + std::to_string(line) + ": "; }
-
 std::string first_folder(std::string_view path) { return std::string(path.substr(0, path.find('/'))); }
 
 bool is_under(std::string_view path, const std::vector<std::string_view>& prefixes) {

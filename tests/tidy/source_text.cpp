@@ -22,6 +22,8 @@ bool is_left_out(const std::filesystem::path& folder) {
 
 }  // namespace
 
+std::string at(const SourceFile& file, std::size_t line) { return file.path + ":" + std::to_string(line) + ": "; }
+
 std::vector<SourceFile> read_tree(const std::filesystem::path& root) {
   std::vector<SourceFile> files;
   for (auto entry = std::filesystem::recursive_directory_iterator(root);

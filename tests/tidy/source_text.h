@@ -13,6 +13,9 @@ struct SourceFile {
   std::string text;
 };
 
+/// The start of a finding: "path:line: ".
+std::string at(const SourceFile& file, std::size_t line);
+
 /// Every text file of the project under `root`, sorted by path; build folders and hidden ones are left out.
 std::vector<SourceFile> read_tree(const std::filesystem::path& root);
 

@@ -15,8 +15,6 @@ bool is_code(const SourceFile& file) {
          file.path.ends_with(".cmake") || file.path.ends_with("CMakeLists.txt");
 }
 
-std::string at(const SourceFile& file, std::size_t line) { return file.path + ":" + std::to_string(line) + ": "; }
-
 /// Code points, not bytes: a name in a comment may have an accent.
 std::size_t columns(std::string_view line) {
   return static_cast<std::size_t>(

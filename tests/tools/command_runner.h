@@ -113,6 +113,12 @@ inline Ran run(const std::string& folder, const std::vector<std::string>& argume
   return ran;
 }
 
+/// Without the line ends at its end.
+inline std::string trimmed(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
 inline void write_file(const std::string& path, const std::string& content) { std::ofstream(path) << content; }
 
 }  // namespace pannier::testing

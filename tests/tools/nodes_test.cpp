@@ -6,11 +6,6 @@
 namespace pannier::testing {
 namespace {
 
-std::string trimmed(std::string text) {
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  return text;
-}
-
 /// A hub, and a gateway that leads its lane `orders` on to it: two processes, CURVE, SQLite files.
 struct Fleet {
   Fleet() {

@@ -7,14 +7,9 @@
 namespace pannier::testing {
 namespace {
 
-std::string trimmed(std::string text) {
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  return text;
-}
-
 /// A hub, and a gateway whose configuration leads to it. The hub's address is a port that it chose.
-struct Fleet : TempFolder {
-  Fleet() {
+struct HubAndGateway : TempFolder {
+  HubAndGateway() {
     gateway_key = trimmed(run(path(), {"keygen", "gateway.key"}).out);
     hub_key = trimmed(run(path(), {"keygen", "hub.key"}).out);
     write_hub("[[peer]]\nname = \"gateway\"\nkey = '" + gateway_key + "'\n");
@@ -53,7 +48,7 @@ struct Fleet : TempFolder {
 };
 
 TEST_CASE("the self-test says a line for each check, and the last line and the status say whether all is well") {
-  const Fleet fleet;
+  const HubAndGateway fleet;
   RunningCommand hub = fleet.start();
   const Ran ran = run(fleet.path(), {"selftest", "--config", "gateway.toml"});
   INFO(ran.out);
@@ -69,7 +64,7 @@ TEST_CASE("the self-test says a line for each check, and the last line and the s
 }
 
 TEST_CASE("for programs each check is a JSON object with its figures") {
-  const Fleet fleet;
+  const HubAndGateway fleet;
   const Ran ran = run(fleet.path(), {"selftest", "--store", ".", "--json"});
   CHECK(ran.out.find(R"("check":"sync")") != std::string::npos);
   CHECK(ran.out.find(R"("syncs_per_s":)") != std::string::npos);
@@ -77,7 +72,7 @@ TEST_CASE("for programs each check is a JSON object with its figures") {
 }
 
 TEST_CASE("the link is dialled with the node's own key, and its round trip measured") {
-  const Fleet fleet;
+  const HubAndGateway fleet;
   RunningCommand hub = fleet.start();
   const std::string line = fleet.line_of("link");
   CHECK(line.starts_with("ok "));
@@ -86,7 +81,7 @@ TEST_CASE("the link is dialled with the node's own key, and its round trip measu
 }
 
 TEST_CASE("the self-test leaves the link of a node that runs alone") {
-  const Fleet fleet;
+  const HubAndGateway fleet;
   RunningCommand hub = fleet.start();
   RunningCommand gateway{fleet.path(), {"node", "--config", "gateway.toml"}, "gateway.log"};
   gateway.wait_for_error("link to hub is up");
@@ -96,7 +91,7 @@ TEST_CASE("the self-test leaves the link of a node that runs alone") {
 }
 
 TEST_CASE("a link that cannot come up fails with its reason: nobody there, a key that is not known, another name") {
-  const Fleet fleet;
+  const HubAndGateway fleet;
   {
     RunningCommand hub = fleet.start("depot");
     CHECK(fleet.line_of("link").find("calls itself 'hub'") != std::string::npos);
@@ -114,7 +109,7 @@ TEST_CASE("a link that cannot come up fails with its reason: nobody there, a key
 }
 
 TEST_CASE("a key file that is there already is kept when the caller says so, and its public half printed") {
-  const Fleet fleet;
+  const HubAndGateway fleet;
   const Ran kept = run(fleet.path(), {"keygen", "--keep", "hub.key"});
   CHECK(kept.status == 0);
   CHECK(trimmed(kept.out) == fleet.hub_key);

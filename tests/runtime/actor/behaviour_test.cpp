@@ -15,13 +15,13 @@ using namespace std::chrono_literals;
 struct Job {
   int number;
 };
-struct Question {};
+struct Asking {};
 struct Connect {};
 struct Disconnect {};
-struct Break {};
+struct Stumble {};
 
 /// Works while it is online; until then jobs and questions wait.
-struct Courier : Actor<Courier, Job, Question, Connect, Disconnect, Break, Note> {
+struct Courier : Actor<Courier, Job, Asking, Connect, Disconnect, Stumble, Note> {
   struct Online {};
 
   explicit Courier(Script* script) : script_(script) {}
@@ -32,8 +32,8 @@ struct Courier : Actor<Courier, Job, Question, Connect, Disconnect, Break, Note>
   }
   void on(Online, const Job& job) { script_->note("does " + std::to_string(job.number)); }
 
-  void on(const Question&, Responder) { CHECK(stash()); }
-  int on(Online, const Question&) { return 42; }
+  void on(const Asking&, Responder) { CHECK(stash()); }
+  int on(Online, const Asking&) { return 42; }
 
   void on(const Connect&) {
     become<Online>();
@@ -41,7 +41,7 @@ struct Courier : Actor<Courier, Job, Question, Connect, Disconnect, Break, Note>
   }
   void on(Online, const Connect&) { script_->note("is online already"); }
   void on(const Disconnect&) { become(); }
-  void on(const Break&) {
+  void on(const Stumble&) {
     static_cast<void>(stash().ok());
     throw std::runtime_error("broken");
   }
@@ -85,7 +85,7 @@ TEST_CASE("a question that was stashed is answered once, later") {
   const auto courier = *shell->spawn<Courier>(SpawnOptions{}, &script);
   const auto hand = *shell->spawn<Hand>();
   shell.let(hand, [&](Hand& self) {
-    self.ask<int>(courier, Question{}, 1s).then([&](Result<int> answer) {
+    self.ask<int>(courier, Asking{}, 1s).then([&](Result<int> answer) {
       script.note(answer ? std::to_string(*answer) : outcome(answer.error()));
     });
   });
@@ -117,14 +117,14 @@ TEST_CASE("a restart forgets the behaviour and keeps the stash, but not the mess
   const auto courier = *shell->spawn<Courier>(SpawnOptions{}, &script);
   REQUIRE(shell->tell(courier, Job{1}));
   REQUIRE(shell->tell(courier, Job{2}));
-  REQUIRE(shell->tell(courier, Break{}));  // is stashed, too, and then fails
+  REQUIRE(shell->tell(courier, Stumble{}));  // is stashed, too, and then fails
   shell.run_for(1s);
   CHECK(script.take() == "keeps 1; keeps 2; keeps 1; keeps 2");
   CHECK(shell->dead_letters(DeadLetterReason::handler_failed) == 1);
   REQUIRE(shell->tell(courier, Connect{}));
   shell.run_for(1ms);
   CHECK(script.take() == "does 1; does 2");
-  REQUIRE(shell->tell(courier, Break{}));
+  REQUIRE(shell->tell(courier, Stumble{}));
   shell.run_for(1s);
   REQUIRE(shell->tell(courier, note("after")));
   shell.run_for(1ms);
@@ -138,7 +138,7 @@ TEST_CASE("an end takes the stash: its questions are answered, the rest goes to 
   const auto hand = *shell->spawn<Hand>();
   REQUIRE(shell->tell(courier, Job{1}));
   shell.let(hand, [&](Hand& self) {
-    self.ask<int>(courier, Question{}, 1s).then([&](Result<int> answer) {
+    self.ask<int>(courier, Asking{}, 1s).then([&](Result<int> answer) {
       script.note(answer ? std::to_string(*answer) : outcome(answer.error()));
     });
   });

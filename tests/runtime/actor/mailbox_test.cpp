@@ -231,8 +231,8 @@ TEST_CASE("stop, down, replies and timers reach an actor whose mailbox is full a
 TEST_CASE("an actor with a full mailbox does not keep its neighbour from its turn") {
   Script script;
   Shell shell;
-  struct Counted : Actor<Counted, int> {
-    Counted(Script* to, int* handled) : script_(to), handled_(handled) {}
+  struct Greedy : Actor<Greedy, int> {
+    Greedy(Script* to, int* handled) : script_(to), handled_(handled) {}
     void on(const int& number) {
       if (handled_ != nullptr) ++*handled_;
       if (number < 0) script_->note("turn");
@@ -243,7 +243,7 @@ TEST_CASE("an actor with a full mailbox does not keep its neighbour from its tur
   SpawnOptions options = on_first_worker();
   int greedy_handled = 0;
   int seen_at_turn = -1;
-  const auto greedy = *shell->spawn<Counted>(options, &script, &greedy_handled);
+  const auto greedy = *shell->spawn<Greedy>(options, &script, &greedy_handled);
   struct Modest : Actor<Modest, int> {
     Modest(const int* others, int* seen) : others_(others), seen_(seen) {}
     void on(const int&) { *seen_ = *others_; }

@@ -19,8 +19,8 @@ struct Adder : Actor<Adder, Number> {
   std::int64_t amount_;
 };
 
-struct Asker {
-  explicit Asker(Shell& with) : shell(with), hand(*with->spawn<Hand>()) {}
+struct NameAsker {
+  explicit NameAsker(Shell& with) : shell(with), hand(*with->spawn<Hand>()) {}
   std::string ask(const std::string& name) {
     CHECK(
         shell->tell(hand, Hand::Order{[this, name](Hand& self) {
@@ -38,7 +38,7 @@ struct Asker {
 
 TEST_CASE("a name leads to whoever has it now, and may be asked for before anybody has") {
   Shell shell;
-  Asker asker{shell};
+  NameAsker asker{shell};
   CHECK(asker.ask("adder") == "not_found");
   const auto first = *shell->spawn<Adder>(SpawnOptions{.name = "adder"}, 1);
   CHECK(asker.ask("adder") == "2");
@@ -57,7 +57,7 @@ TEST_CASE("node/name leads to the actor of that name on the linked node") {
   REQUIRE(there.spawn<Adder>(SpawnOptions{.name = "adder"}, 100));
   REQUIRE(shell->spawn<Adder>(SpawnOptions{.name = "adder"}, 1));
   shell.run_for(40s);  // dialled too early at first
-  Asker asker{shell};
+  NameAsker asker{shell};
   CHECK(asker.ask("there/adder") == "101");
   CHECK(asker.ask("adder") == "2");
   CHECK(asker.ask("there/nobody") == "not_found");

@@ -13,14 +13,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-struct Position {
+struct SharedPosition {
   std::shared_ptr<int> metres;  // shows how many copies there are
 };
 
-struct Watcher : Actor<Watcher, Position> {
+struct Watcher : Actor<Watcher, SharedPosition> {
   explicit Watcher(Script* script) : script_(script) {}
-  void on_start() { CHECK(subscribe<Position>("fleet/+/position")); }
-  void on(const Position& position) {
+  void on_start() { CHECK(subscribe<SharedPosition>("fleet/+/position")); }
+  void on(const SharedPosition& position) {
     script_->note(std::string{label()} + " " + std::to_string(*position.metres) + " shared by " +
                   std::to_string(position.metres.use_count()));
   }
@@ -35,7 +35,8 @@ TEST_CASE("a native value that is published is shared by its subscribers, not co
   for (int i = 0; i < 3; ++i) REQUIRE(shell->spawn<Watcher>(SpawnOptions{}, &script));
   const auto hand = *shell->spawn<Hand>();
   shell.run_for(1ms);
-  shell.let(hand, [](Hand& self) { CHECK(self.publish("fleet/7/position", Position{std::make_shared<int>(42)})); });
+  shell.let(hand,
+            [](Hand& self) { CHECK(self.publish("fleet/7/position", SharedPosition{std::make_shared<int>(42)})); });
   CHECK(script.take() ==
         "fleet/7/position 42 shared by 1; fleet/7/position 42 shared by 1; fleet/7/position 42 shared by 1");
 }
@@ -45,7 +46,7 @@ TEST_CASE("a late subscriber gets the last native value, where the publisher kee
   Shell shell;
   const auto hand = *shell->spawn<Hand>();
   shell.let(hand, [](Hand& self) {
-    CHECK(self.publish("fleet/7/position", Position{std::make_shared<int>(42)}, {.keep_last = true}));
+    CHECK(self.publish("fleet/7/position", SharedPosition{std::make_shared<int>(42)}, {.keep_last = true}));
   });
   REQUIRE(shell->spawn<Watcher>(SpawnOptions{}, &script));
   shell.run_for(1ms);
@@ -57,7 +58,7 @@ TEST_CASE("bytes that claim to be a native value are rejected, not taken for one
   Shell shell;
   const auto watcher = *shell->spawn<Watcher>(SpawnOptions{}, &script);
   const std::array<std::byte, 16> bytes{};
-  REQUIRE(shell->tell(watcher, AnyTable{type_info<Position>().id, nullptr, BlockRef::copy_of(bytes)}));
+  REQUIRE(shell->tell(watcher, AnyTable{type_info<SharedPosition>().id, nullptr, BlockRef::copy_of(bytes)}));
   shell.run_for(1ms);
   CHECK(script.take().empty());
   CHECK(shell->dead_letters(DeadLetterReason::unhandled) == 1);

@@ -137,6 +137,8 @@ inline constexpr std::size_t kCursors = 1024;
 inline constexpr std::size_t kMoveRows = 128;
 /// Rows at the head of a stream among which the next to expire is looked for.
 inline constexpr std::size_t kExpiryRows = 256;
+/// After the store failed, what was refused for that is tried again after so long.
+inline constexpr Duration kStoreRetry = std::chrono::seconds{1};
 /// How long a message may be delayed or live at most; more is a mistake in units.
 inline constexpr Duration kLongestWait = std::chrono::hours{24 * 365};
 /// Rows of a stream that a look into it passes at most: what it finds behind them is not told.

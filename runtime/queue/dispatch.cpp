@@ -14,8 +14,6 @@ namespace {
 
 /// After a consumer's mailbox was full.
 constexpr Duration kDeliverAgain = std::chrono::milliseconds{20};
-/// After the store failed.
-constexpr Duration kStoreAgain = std::chrono::seconds{1};
 
 }  // namespace
 
@@ -79,7 +77,7 @@ bool Inbox::give_up(InLane& lane, HeldRow& row) {
   });
   if (!staged && staged.error().code != ErrorCode::not_found) {
     host_->log(LogLevel::error, concat({"lane ", lane.name(), ": ", staged.error().text()}));
-    pause(lane, row, kStoreAgain);
+    pause(lane, row, limits::kStoreRetry);
     return true;
   }
   if (!expired) {

@@ -80,6 +80,7 @@ void Queue::enqueue(Commit& commit, const ReplyTo& reply_to) {
       if (Lane* lane = lanes_.find(message.lane)) ++lane->counters.refused;
     }
     host_->reply(reply_to.message(receipt.error()));
+    if (group_.is_open()) group_.hurry();
   }
   if (staged_.messages >= limits::kGroupRows || staged_.bytes >= limits::kGroupBytes) static_cast<void>(commit_group());
 }
@@ -113,6 +114,7 @@ void Queue::receive(const IncomingRow& row) {
   if (const auto staged = put(message, receipt); !staged) {
     ++refused_;
     ++lane->counters.refused;
+    if (group_.is_open()) group_.hurry();
     return ack(watermarks_.committed(row), true, staged.error().code);
   }
   group_.need(Durability::fsynced);
@@ -143,6 +145,7 @@ void Queue::settle(Settle& settle) {
   }
   if constexpr (is_mutant(Mutant::effect_apart)) static_cast<void>(commit_group());
   if (staged) staged = inbox_.settle(settle);
+  if (staged && group_.is_open()) group_.hurry();
   if (staged) return;
   // The group has failed, on a full disk perhaps: what the consumer said stands, and is tried again.
   host_->log(LogLevel::error, "a delivery is settled, but the store failed; trying again: " + staged.error().text());
@@ -535,7 +538,7 @@ void Queue::apply(Effect& effect, const Result<void>& fate) {
     ++(removed->lane->counters.*removed->counter);
     note_if_empty(removed->stream);
   } else if (auto* moved = std::get_if<effect::Moved>(&effect)) {
-    if (!fate) return arm_due(clock_.now() + std::chrono::seconds{1});
+    if (!fate) return arm_due(clock_.now() + limits::kStoreRetry);
     latest_.erase({moved->stream, RowState::ready});
     if (moved->counter != nullptr && moved->lane != nullptr) moved->lane->counters.*moved->counter += moved->rows;
     const Stream* stream = store_.find_stream(moved->stream);

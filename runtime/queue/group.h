@@ -18,6 +18,9 @@ namespace pannier {
 struct InLane;
 struct OutStream;
 
+/// Above every sequence: the newest row of a stream is not known, so read until the end.
+inline constexpr Sequence kUnknownSequence = ~Sequence{0};
+
 /// What follows from the changes of a group once it is committed, or is undone if it fails. Queue::apply does both.
 namespace effect {
 

@@ -11,13 +11,10 @@ namespace pannier {
 
 namespace {
 
-constexpr Sequence kUnknown = ~Sequence{0};
 /// Past so many rows in memory a key that has one already gets no more, so that other keys find space.
 constexpr std::size_t kHalf = limits::kInboxHeldRows / 2;
 /// Rows of one key that are read at once when those in memory are used up.
 constexpr std::size_t kRefillRows = 64;
-/// After the store could not read.
-constexpr Duration kReadAgain = std::chrono::seconds{1};
 constexpr std::string_view kEndedProcess = "the process ended while it was in a handler's hands";
 
 HeldRow held_row(const Row& row) {
@@ -162,7 +159,7 @@ void Inbox::resolve(InLane& lane) {
   if (stream == nullptr) return;
   lane.id = stream->id;
   lane.loaded = 0;
-  lane.committed = kUnknown;
+  lane.committed = kUnknownSequence;
   by_id_[lane.id] = &lane;
 }
 
@@ -343,7 +340,7 @@ void Inbox::options_changed(std::string_view name) {
     lane.set_state(*lane.find(sequence), state);
   }
   lane.loaded = 0;
-  lane.committed = kUnknown;
+  lane.committed = kUnknownSequence;
   watch_age(lane);
   touch(lane);
 }
@@ -361,7 +358,7 @@ void Inbox::added(effect::Added& row) {
     return;
   }
   const bool caught_up = in->loaded >= in->committed;
-  if (in->committed != kUnknown) in->committed = row.sequence;
+  if (in->committed != kUnknownSequence) in->committed = row.sequence;
   touch(*in);
   // Caught up: held at once. Else it is read when its turn comes.
   if (!caught_up || !in->has_takers() || !in->has_space()) return;
@@ -393,7 +390,7 @@ void Inbox::grew(StreamId id, Sequence from) {
     resolve(*in);
   }
   if (from != 0) in->loaded = std::min(in->loaded, from - 1);
-  in->committed = kUnknown;
+  in->committed = kUnknownSequence;
   touch(*in);
 }
 
@@ -418,7 +415,7 @@ void Inbox::settle(effect::Removed& removed, const Result<void>& fate) {
   } else if (fate.error().code == ErrorCode::full || fate.error().code == ErrorCode::rejected) {
     in->set_state(*row, HeldRow::State::ready);  // only its part of the group was undone
   } else {
-    pause(*in, *row, kReadAgain);
+    pause(*in, *row, limits::kStoreRetry);
   }
 }
 
@@ -468,7 +465,7 @@ bool Inbox::refill(InLane& lane, const std::string& name) {
   });
   if (!read) {
     host_->log(LogLevel::error, concat({"lane ", lane.name(), ": ", read.error().text()}));
-    host_->after(kReadAgain, [this, &lane] { touch(lane); });
+    host_->after(limits::kStoreRetry, [this, &lane] { touch(lane); });
     return false;
   }
   key.more_from = !done && seen > 0 && next <= lane.loaded ? next : 0;
@@ -512,7 +509,7 @@ bool Inbox::scan(InLane& lane) {
   });
   if (!read) {
     host_->log(LogLevel::error, concat({"lane ", lane.name(), ": ", read.error().text()}));
-    host_->after(kReadAgain, [this, &lane] { touch(lane); });
+    host_->after(limits::kStoreRetry, [this, &lane] { touch(lane); });
   }
   const bool to_the_end = read && seen < limits::kReadBatchRows && lane.held.size() + found.size() < limits::kInboxHeldRows &&
                           bytes < limits::kInboxHeldBytes;

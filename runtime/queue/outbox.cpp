@@ -10,9 +10,6 @@ namespace pannier {
 
 namespace {
 
-constexpr Sequence kUnknown = ~Sequence{0};
-/// After the store could not read.
-constexpr Duration kReadAgain = std::chrono::seconds{1};
 
 /// A lane that waits behind higher ones is due its share of the link.
 bool is_owed(const OutStream& stream) noexcept {
@@ -65,7 +62,7 @@ OutStream* Outbox::open(const Stream& stream) {
   slot->id = stream.id;
   slot->lane = lane;
   slot->route = &route(stream.node);
-  slot->committed = kUnknown;
+  slot->committed = kUnknownSequence;
   slot->route->streams.push_back(slot.get());
   return slot.get();
 }
@@ -75,7 +72,7 @@ bool Outbox::forget(StreamId id) {
   if (found == streams_.end()) return true;
   OutStream* stream = found->second.get();
   const bool erasing = std::find(erasures_.begin(), erasures_.end(), stream) != erasures_.end();
-  if (!stream->in_flight.empty() || erasing || stream->pause != TimerId{} || group_.is_open()) return false;
+  if (!stream->in_flight.empty() || erasing || stream->pause != TimerId{}) return false;
   std::erase(stream->route->streams, stream);
   streams_.erase(found);
   return true;
@@ -95,7 +92,7 @@ void Outbox::link_up(std::string_view node) {
   for (const Stream* each : known) {
     if (OutStream* stream = open(*each)) {
       rewind(*stream, 0);
-      stream->committed = kUnknown;
+      stream->committed = kUnknownSequence;
     }
   }
   touch(up);
@@ -140,7 +137,7 @@ void Outbox::added(effect::Added& row) {
     stream->committed = 0;
   }
   const bool caught_up = stream->sent >= stream->committed && stream->pause == TimerId{};
-  if (stream->committed != kUnknown) stream->committed = row.sequence;
+  if (stream->committed != kUnknownSequence) stream->committed = row.sequence;
   if (caught_up && has_room(*stream)) {
     send_row(*stream, {stream->route->node, stream->lane->options.name, row.sequence, 0, std::move(row.key), row.type,
                        std::move(row.payload), remaining_ms(row.expires_at, clock_.now())});
@@ -156,7 +153,7 @@ void Outbox::grew(StreamId id) {
   OutStream* stream = find(id);
   if (stream == nullptr) stream = open(stored);
   if (stream == nullptr) return;
-  stream->committed = kUnknown;
+  stream->committed = kUnknownSequence;
   touch(*stream->route);
 }
 
@@ -234,7 +231,7 @@ bool Outbox::send_some(OutStream& stream) {
   });
   if (!done) {
     host_->log(LogLevel::error, concat({"outbox to ", node, ": ", done.error().text()}));
-    host_->after(kReadAgain, [this, node] {
+    host_->after(limits::kStoreRetry, [this, node] {
       if (const auto again = routes_.find(node); again != routes_.end()) touch(again->second);
     });
   }
@@ -358,7 +355,7 @@ void Outbox::refused(OutStream& stream, const StreamAck& ack) {
     }
   }
   rewind(stream, go_on_after);
-  stream.committed = kUnknown;
+  stream.committed = kUnknownSequence;
   stream.delay = lane.backoff.delay(stream.refusals, stream.refusals > 1 ? stream.delay : Duration{}, host_->random());
   stream.pause = host_->after(stream.delay, [this, id = stream.id] {
     OutStream* paused = find(id);

@@ -32,7 +32,7 @@ struct OutStream {
   Lane* lane = nullptr;
   Sequence sent = 0;       // rows up to here are in flight or gone
   Sequence ever_sent = 0;  // the newest row that was sent once; a rewind does not take that back
-  Sequence committed = 0;  // the newest row on disk; kUnknown: read until the end
+  Sequence committed = 0;  // the newest row on disk; kUnknownSequence: read until the end
   std::deque<InFlight> in_flight;
   std::uint64_t incarnation = 0;  // of the rows in flight: those of another one wait for these
   std::int64_t owed_bytes = 0;    // of its share of the link

@@ -14,8 +14,6 @@ namespace {
 constexpr Duration kErasureDelay = std::chrono::milliseconds{100};
 /// The clocks are noted in a commit that is made anyway, once the last note is so old.
 constexpr Duration kAnchorAge = std::chrono::minutes{1};
-/// After the store could not read or write.
-constexpr Duration kAgain = std::chrono::seconds{1};
 /// Streams that one step erases at most.
 constexpr std::size_t kErasedStreams = 16;
 
@@ -95,7 +93,7 @@ bool Queue::step(MonoTime now) {
   bool more = inbox_.dispatch();
   more = outbox_.pump() || more;
   if (!group_.is_open()) {
-    erase_idle_streams();
+    more = erase_idle_streams() || more;
     if (counting_ && !group_.is_open()) {
       const auto counted = store_.count_some();
       counting_ = counted && *counted;
@@ -141,8 +139,9 @@ void Queue::incarnations(std::string_view node, const std::vector<std::uint64_t>
 
 Result<void> Queue::replay(ActorId reader, const ReplayLane& request) {
   static_cast<void>(commit_group());  // it starts at what is committed
-  group_.hurry();
-  return inbox_.replay(reader, request);
+  auto attached = inbox_.replay(reader, request);
+  if (group_.is_open()) group_.hurry();
+  return attached;
 }
 
 // --- Delayed rows, and rows that wait for their next attempt --------------------------------------------------------
@@ -190,9 +189,9 @@ void Queue::release_due() {
   const auto next = released ? store_.next_due() : Result<std::optional<StoreTime>>{released.error()};
   if (!next) {
     host_->log(LogLevel::error, "messages that are due wait for the store: " + next.error().text());
-    return arm_due(now + kAgain);
+    return arm_due(now + limits::kStoreRetry);
   }
-  group_.hurry();
+  if (group_.is_open()) group_.hurry();
   inbox_.rows_may_wait(next->has_value());
   if (*next) arm_due(**next);
 }
@@ -264,7 +263,7 @@ void Queue::sweep_due() {
     expiry_of_stream_.erase(stream);
     if (auto swept = sweep(stream); !swept) {
       host_->log(LogLevel::error, "expired messages wait for the store: " + swept.error().text());
-      note_expiry(stream, clock_.now() + kAgain);
+      note_expiry(stream, clock_.now() + limits::kStoreRetry);
     }
   }
   arm_expiry();
@@ -300,7 +299,7 @@ Result<std::size_t> Queue::sweep(StreamId id) {
   // A full look that found some may have more behind it.
   if (seen == limits::kExpiryRows && count > 0) next = now;
   // Should the group fail, they are looked at again.
-  if (count > 0 && next == kNoMoment) next = now + kAgain;
+  if (count > 0 && next == kNoMoment) next = now + limits::kStoreRetry;
   if (next != kNoMoment) note_expiry(id, next);
   return count;
 }
@@ -312,15 +311,16 @@ void Queue::note_if_empty(StreamId id) {
   if (stream != nullptr && is_empty(*stream) && is_idle_.insert(id).second) idle_.push_back(id);
 }
 
-/// Erases streams that hold nothing, the longest idle first, once there are more than limits::kIdleStreams of them.
-void Queue::erase_idle_streams() {
+/// Erases streams that hold nothing, the longest idle first, once there are more than limits::kIdleStreams of them. True
+/// where there are more to erase.
+bool Queue::erase_idle_streams() {
   for (std::size_t n = 0; n < kErasedStreams && idle_.size() > limits::kIdleStreams; ++n) {
     const StreamId id = idle_.front();
     idle_.pop_front();
     is_idle_.erase(id);
     const Stream* stream = store_.find_stream(id);
     if (stream == nullptr || !is_empty(*stream)) continue;
-    if (group_.is_open() || !outbox_.forget(id) || !inbox_.forget(id)) {
+    if (!outbox_.forget(id) || !inbox_.forget(id)) {  // in use
       idle_.push_back(id);
       is_idle_.insert(id);
       continue;
@@ -339,6 +339,7 @@ void Queue::erase_idle_streams() {
     latest_.erase({id, RowState::ready});
     latest_.erase({id, RowState::delayed});
   }
+  return group_.is_open();
 }
 
 }  // namespace pannier

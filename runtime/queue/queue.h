@@ -119,7 +119,7 @@ class Queue {
   void sweep_due();
   [[nodiscard]] Result<std::size_t> sweep(StreamId stream);
   void note_if_empty(StreamId stream);
-  void erase_idle_streams();
+  bool erase_idle_streams();
 
   // --- questions.cpp
   /// The open group, and what waits for it, on stable storage.

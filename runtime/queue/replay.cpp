@@ -12,7 +12,7 @@ namespace pannier {
 
 namespace {
 /// After the store could not read, or the reader's mailbox was full, or a group failed.
-constexpr Duration kAgain = std::chrono::milliseconds{200};
+constexpr Duration kReaderRetry = std::chrono::milliseconds{200};
 /// More are not held for one reader, whatever its window.
 constexpr std::uint32_t kMostWindow = static_cast<std::uint32_t>(limits::kInboxHeldRows);
 }  // namespace
@@ -146,7 +146,7 @@ void Readers::dispatch() {
     if (auto loaded = load_some(reader); !loaded) {
       host_->log(LogLevel::error,
                  concat({"reader ", reader.name, " of lane ", reader.lane->name(), ": ", loaded.error().text()}));
-      host_->after(kAgain, [this, key = name] {
+      host_->after(kReaderRetry, [this, key = name] {
         if (const auto found = readers_.find(key); found != readers_.end()) found->second->dirty = true;
       });
     }
@@ -178,7 +178,7 @@ bool Readers::deliver(Reader& reader, Held& held) {
   message->label = BlockRef::copy_of(std::as_bytes(std::span{held.key}));
   if (auto sent = host_->deliver(std::move(message)); !sent) {
     if (sent.error().code == ErrorCode::full) {
-      host_->after(kAgain, [this, key = Name{reader.lane, reader.name}] {
+      host_->after(kReaderRetry, [this, key = Name{reader.lane, reader.name}] {
         if (const auto found = readers_.find(key); found != readers_.end()) found->second->dirty = true;
       });
     } else {
@@ -254,7 +254,7 @@ void Readers::settle(effect::ReaderSettled& settled, const Result<void>& fate) {
   if (!fate) {
     if (!is_mutant(Mutant::reader_not_reset)) reader.staged = reader.cursor;
     if (held != nullptr) {
-      again(reader, *held, kAgain);
+      again(reader, *held, kReaderRetry);
     } else {
       let_go(reader);
     }

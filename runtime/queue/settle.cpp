@@ -13,8 +13,6 @@ namespace {
 
 /// After a group failed: how a delivery was settled is not stored, and it is delivered again, as after a crash.
 constexpr Duration kAfterFailure = std::chrono::milliseconds{200};
-/// After the store could not read or change.
-constexpr Duration kStoreAgain = std::chrono::seconds{1};
 
 auto in_ms(Duration span) { return std::chrono::duration_cast<std::chrono::milliseconds>(span).count(); }
 
@@ -187,14 +185,14 @@ void Inbox::watch_age(InLane& lane) {
     wait = std::max(row.moment + age - now, Duration::zero());
     return false;
   });
-  if (!read) wait = kStoreAgain;
+  if (!read) wait = limits::kStoreRetry;
   if (wait == Duration::max()) return;  // nothing is retained
   // trim removes rows whose moment is before the limit, not at it.
   lane.age_timer = host_->after(wait + Duration{1}, [this, &lane] {
     lane.age_timer = TimerId{};
     if (auto trimmed = trim(lane); !trimmed) {
       host_->log(LogLevel::error, concat({"lane ", lane.name(), ": ", trimmed.error().text()}));
-      lane.age_timer = host_->after(kStoreAgain, [this, &lane] {
+      lane.age_timer = host_->after(limits::kStoreRetry, [this, &lane] {
         lane.age_timer = TimerId{};
         watch_age(lane);
       });

@@ -1,4 +1,4 @@
-// What a lane can do beyond holding and handing out, against plain lists: delay, expiry, tokens, cancellation, parked
+// What a lane can do beyond holding and handing out, against plain lists: delay, expiry, tokens, cancellation, dead-lettered
 // messages sent again and purged, eviction, replay; random operations, compared after each, through crashes.
 
 #include <algorithm>
@@ -303,7 +303,7 @@ class FeatureModel {
     std::sort(jobs[RowState::delayed].begin(), jobs[RowState::delayed].end());
     std::sort(jobs[RowState::dead_lettered].begin(), jobs[RowState::dead_lettered].end());
     check("delayed", jobs[RowState::delayed], sorted(ids(delayed_)));
-    check("parked", jobs[RowState::dead_lettered], sorted(ids(parked_)));
+    check("dead-lettered", jobs[RowState::dead_lettered], sorted(ids(parked_)));
     std::vector<std::int64_t> capped;
     std::vector<std::int64_t> latest;
     std::map<RowState, std::vector<std::int64_t>> kept;

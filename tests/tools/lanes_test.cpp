@@ -27,13 +27,13 @@ struct Hub {
     arguments.insert(arguments.begin(), {command, "--config", "hub.toml", "--timeout", "20"});
     return run(folder.path(), arguments);
   }
-  /// Lets a command fail on what is in `orders` until message `id` is parked; where it is then.
+  /// Lets a command fail on what is in `orders` until message `id` is dead-lettered; where it is then.
   [[nodiscard]] Ran given_up(const std::string& id) const {
     while (true) {
       const Ran tried = (*this)("consume", {"orders", "--exec", "false", "--wait", "0.2"});
       REQUIRE(tried.status != 70);
       Ran where = (*this)("queue", {"--id", id});
-      if (where.status != 0 || where.out.find("parked") != std::string::npos) return where;
+      if (where.status != 0 || where.out.find("dead-lettered") != std::string::npos) return where;
     }
   }
 
@@ -56,7 +56,7 @@ TEST_CASE("a message that a lane has given up can be found by its number, tried 
   const Ran where = hub.given_up("1");
   CHECK(where.status == 0);
   CHECK(where.out.find("#1 key 'k'") != std::string::npos);
-  CHECK(where.out.find("parked: the command ended with status 1") != std::string::npos);
+  CHECK(where.out.find("dead-lettered: the command ended with status 1") != std::string::npos);
   CHECK(hub("redrive", {"orders", "--key", "k"}).out == "2 messages of lane orders at hub tried again\n");
   CHECK(hub("consume", {"orders", "--count", "2"}).out == "k\tbad\nk\tnext\n");
 

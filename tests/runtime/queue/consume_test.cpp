@@ -57,7 +57,7 @@ TEST_CASE("a delivery that is not settled in time goes back as a failed attempt,
   CHECK(bench.script.take() == "a1");
   const Delivery late = bench.take(1);
   bench.run(200ms);
-  CHECK(bench.rows(RowState::ready) == "1 tried again after a pause: not settled within 5000 ms");
+  CHECK(bench.rows(RowState::ready) == "1 waits for its next attempt: not settled within 5000 ms");
   late.ack(std::move(Batch{}.put_state("late", make<Number>(1))));
   bench.run(1s);
   CHECK(bench.script.take() == "a1");  // it comes again, whatever the late word said
@@ -68,7 +68,7 @@ TEST_CASE("a delivery that is not settled in time goes back as a failed attempt,
   CHECK(effects == 0);
   bench.run(20s);
   CHECK(bench.script.take() == "a1");
-  CHECK(bench.rows(RowState::dead_lettered) == "1 parked: not settled within 5000 ms");
+  CHECK(bench.rows(RowState::dead_lettered) == "1 dead-lettered: not settled within 5000 ms");
 }
 
 TEST_CASE("a retry that names no time waits as the lane's backoff says, and people see for how long") {
@@ -89,7 +89,7 @@ TEST_CASE("a retry that names no time waits as the lane's backoff says, and peop
   CHECK(bench.script.take() == "a1");
   bench.run(10s);
   CHECK(bench.script.take() == "a1");  // the fourth of the lane's attempts
-  CHECK(bench.rows(RowState::dead_lettered) == "1 parked: no paper");
+  CHECK(bench.rows(RowState::dead_lettered) == "1 dead-lettered: no paper");
   CHECK(bench.counters().retried == 3);
 }
 
@@ -100,7 +100,7 @@ TEST_CASE("in a lane without an order, messages of one key do not wait for each 
   CHECK(bench.script.take() == "a1; a2");
 }
 
-TEST_CASE("a lane that parks keys parks what follows with the key of a message that was given up, and others go on") {
+TEST_CASE("a lane that dead-letters keys dead-letters what follows with the key of a message that was given up, and others go on") {
   LaneBench bench{{.name = "jobs", .max_attempts = 1, .dead_letter = DeadLetterScope::key}};
   bench.enqueue({1, 2}, "bad");
   bench.enqueue(3, "good");
@@ -111,7 +111,7 @@ TEST_CASE("a lane that parks keys parks what follows with the key of a message t
   bench.run(1s);
   CHECK(bench.script.take() == "a1; a3");
   CHECK(bench.rows(RowState::dead_lettered) ==
-        "1 parked: no such table; 2 parked: behind message 1 of its key, which is parked");
+        "1 dead-lettered: no such table; 2 dead-lettered: behind message 1 of its key, a dead letter");
 
   bench.restart();  // it is known after a restart too
   bench.consumer("b", {}, act);
@@ -122,7 +122,7 @@ TEST_CASE("a lane that parks keys parks what follows with the key of a message t
   CHECK(bench.load(RowState::dead_lettered) == 3);
 }
 
-TEST_CASE("ten thousand messages behind one that is parked are parked too, and the one of another key is handled") {
+TEST_CASE("ten thousand messages behind one that is dead-lettered are dead-lettered too, and the one of another key is handled") {
   LaneBench bench{{.name = "jobs", .max_attempts = 1, .dead_letter = DeadLetterScope::key}};
   let(bench.simulator, **bench.node, bench.hand, [](Hand& self) {
     Batch batch;

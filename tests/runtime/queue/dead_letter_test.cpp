@@ -1,4 +1,4 @@
-// What a person decides about parked messages.
+// What a person decides about dead-lettered messages.
 
 #include "tests/runtime/queue/lane_bench.h"
 
@@ -7,7 +7,7 @@ namespace {
 
 struct ParkedBench : LaneBench {
   explicit ParkedBench(LaneOptions jobs = {}) : LaneBench(std::move(jobs)) {}
-  /// A consumer that parks everything while the printer has no paper.
+  /// A consumer that dead-letters everything while the printer has no paper.
   void consume() {
     consumer("", {.window = 1},
              [this](std::int64_t, const Delivery& delivery) { paper ? delivery.ack() : delivery.dead_letter("no paper"); });
@@ -23,7 +23,7 @@ struct ParkedBench : LaneBench {
   bool paper = false;
 };
 
-TEST_CASE("parked messages that are redriven come again in their order, with the number of their receipt") {
+TEST_CASE("dead-lettered messages that are redriven come again in their order, with the number of their receipt") {
   ParkedBench bench;
   bench.enqueue({1, 2, 3}, "k");
   bench.consume();
@@ -54,13 +54,13 @@ TEST_CASE("one is redriven by its number, others by their key, the rest stays an
   CHECK(bench.counters().purged == 1);
 }
 
-TEST_CASE("a message that fails again after a redrive is parked again, and is known by the same number") {
+TEST_CASE("a message that fails again after a redrive is dead-lettered again, and is known by the same number") {
   ParkedBench bench;
   bench.enqueue(1);
   bench.consume();
   bench.run();
   CHECK(bench.redrive({.lane = "jobs"}).messages == 1);
-  CHECK(bench.rows(RowState::dead_lettered) == "1 parked: no paper");
+  CHECK(bench.rows(RowState::dead_lettered) == "1 dead-lettered: no paper");
   bench.paper = true;
   CHECK(bench.redrive({.lane = "jobs", .id = 1}).messages == 1);
   CHECK(bench.status().rows.empty());
@@ -87,7 +87,7 @@ TEST_CASE("a redrive of many goes on where it stopped, and keeps their order") {
   CHECK(bench.script.take() == expected);
 }
 
-TEST_CASE("where whole keys are parked, a key that is redriven is free again, in its order") {
+TEST_CASE("where whole keys are dead-lettered, a key that is redriven is free again, in its order") {
   ParkedBench bench{{.name = "jobs", .dead_letter = DeadLetterScope::key}};
   bench.enqueue({1, 2, 3}, "k");
   bench.consume();

@@ -11,7 +11,7 @@ TEST_CASE("a message that expires while nobody wants it gives its room back, and
   bench.enqueue("hub/offers", "k", 2);
   bench.enqueue("offers", "k", 3, {.expires_in = 1h});
   bench.run(59s);
-  CHECK(bench.waiting("offers") == "1 3 2");
+  CHECK(bench.waiting("offers") == "2 1 3");
   bench.run(2s);
   CHECK(bench.waiting("offers") == "3");
   CHECK(bench.counters("offers").expired == 2);

@@ -48,7 +48,7 @@ TEST_CASE("messages whose handler throws are given up one by one, and never end 
   CHECK_FALSE((*bench.node)->failed());
   CHECK(bench.load(RowState::dead_lettered) == 10);
   CHECK(bench.load(RowState::ready) == 0);
-  CHECK(parked(bench).starts_with("2 parked: failed: paper jam"));
+  CHECK(parked(bench).starts_with("2 dead-lettered: failed: paper jam"));
   CHECK(seen.lives > 10);  // who throws is built anew
 }
 
@@ -66,7 +66,7 @@ TEST_CASE("a handler that returns an error for a delivery keeps its state, and t
   CHECK(seen.lives == 1);
   CHECK(std::count(seen.values.begin(), seen.values.end(), 2) == 2);
   CHECK(std::count(seen.values.begin(), seen.values.end(), 3) == 1);
-  CHECK(parked(bench) == "2 parked: failed: no such address");
+  CHECK(parked(bench) == "2 dead-lettered: failed: no such address");
 }
 
 TEST_CASE("an answer that a delivery's handler waited for, and that throws, is charged to the message as well") {

@@ -128,7 +128,7 @@ struct LaneBench {
     return asked<QueueStatus>([rows](QueueControl queue) { return queue.inspect({{}, rows}); });
   }
   LaneCounters counters() { return status(0).lanes.at(0).counters; }
-  /// "2 parked: why" for each row in that state.
+  /// "2 dead-lettered: why" for each row in that state.
   std::string rows(RowState state) {
     std::string all;
     for (const RowStatus& row : status().rows) {

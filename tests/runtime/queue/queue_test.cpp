@@ -126,7 +126,7 @@ TEST_CASE("a lane at its quota refuses, drains, and takes messages again") {
   CHECK(bench.script.take() == "handled 1; handled 2; 4 stored; handled 4");
 }
 
-TEST_CASE("a poison message is parked with its cause after its attempts, and the next of its key goes on") {
+TEST_CASE("a poison message is dead-lettered with its cause after its attempts, and the next of its key goes on") {
   Bench bench;
   for (const int value : {1, 2}) bench.enqueue("lane", "key", value);
   bench.script.take();
@@ -142,10 +142,10 @@ TEST_CASE("a poison message is parked with its cause after its attempts, and the
   REQUIRE(status.rows.size() == 1);
   CHECK(status.rows[0].state == RowState::dead_lettered);
   CHECK(status.rows[0].attempts == 3);
-  CHECK(status.rows[0].waits_for == "parked: the printer is out of paper");
+  CHECK(status.rows[0].waits_for == "dead-lettered: the printer is out of paper");
 }
 
-TEST_CASE("a handler that throws is the cause of a retry, and in the end of parking") {
+TEST_CASE("a handler that throws is the cause of a retry, and in the end of dead-lettering") {
   Bench bench;
   bench.enqueue("lane", "key", 1);
   SpawnOptions patient;

@@ -142,7 +142,7 @@ TEST_CASE("a name has one reader at a time, and is free again when that ends or 
   const auto first = bench.reader("a", {.reader = "r"}, finish());
   bench.reader("b", {.reader = "r"}, finish());
   CHECK(bench.script.take() == "a1");
-  CHECK((*bench.node).log().last_error().find("is read by") != std::string::npos);
+  CHECK((*bench.node).log().last_error().find("is in use by") != std::string::npos);
   bench.stop(first);
   bench.asked<Done>([](QueueControl queue) { return queue.forget_reader("jobs", "r"); });
   CHECK(bench.status().readers.empty());
@@ -150,7 +150,7 @@ TEST_CASE("a name has one reader at a time, and is free again when that ends or 
   CHECK(bench.script.take() == "c1");
 }
 
-TEST_CASE("what a reader parks is passed over and counted, and stays kept") {
+TEST_CASE("what a reader dead-letters is passed over and counted, and stays kept") {
   LaneBench bench{keeping({.messages = 100})};
   bench.consumer("", {}, finish());
   bench.enqueue({1, 2});

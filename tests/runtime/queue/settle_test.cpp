@@ -128,10 +128,10 @@ TEST_CASE("a plain handler of a delivery may return an answer, and fails its act
   Story streams;
   const auto kept = Result<std::vector<Stream>>(testing::all_streams(sim.node().store()));
   for (const Stream& stream : *kept) {
-    streams.push_back(stream.lane + " " + std::to_string(stream[RowState::ready].messages) + " parked " +
+    streams.push_back(stream.lane + " " + std::to_string(stream[RowState::ready].messages) + " dead-lettered " +
                       std::to_string(stream[RowState::dead_lettered].messages));
   }
-  CHECK(streams == Story{"in 0 parked 1"});
+  CHECK(streams == Story{"in 0 dead-lettered 1"});
   Story causes;
   REQUIRE(sim.node().store().read(kept->front().id, RowState::dead_lettered, 0, 10, [&](const Row& row) {
     causes.emplace_back(row.cause);

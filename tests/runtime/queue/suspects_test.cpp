@@ -26,7 +26,7 @@ std::string lives(LaneBench& bench, std::int64_t poison, int most) {
   return story + " | and so on";
 }
 
-TEST_CASE("a message that ends the process each time is parked after its attempts, and its neighbours are handled") {
+TEST_CASE("a message that ends the process each time is dead-lettered after its attempts, and its neighbours are handled") {
   LaneBench bench{{.name = "jobs", .max_attempts = 3}};
   bench.enqueue({1, 2, 3, 4, 5, 6});
   // In the first life 2, 3 and 4 are in the same hands when it ends, so they are tried alone: 2 ends the second life,
@@ -36,7 +36,7 @@ TEST_CASE("a message that ends the process each time is parked after its attempt
   REQUIRE(status.rows.size() == 1);
   CHECK(status.rows[0].id == 2);
   CHECK(status.rows[0].attempts == 3);
-  CHECK(bench.rows(RowState::dead_lettered) == "2 parked: the process ended while it was in a handler's hands");
+  CHECK(bench.rows(RowState::dead_lettered) == "2 dead-lettered: the process ended while it was in a handler's hands");
 }
 
 TEST_CASE("who was near when the process ended is tried alone once, even where that death used up its attempts") {
@@ -45,7 +45,7 @@ TEST_CASE("who was near when the process ended is tried alone once, even where t
   CHECK(lives(bench, 3, 20).ends_with("3 | "));
   CHECK(bench.counters().handled == 0);  // of this life: all others were handled in those before
   CHECK(bench.load(RowState::ready) == 0);
-  CHECK(bench.rows(RowState::dead_lettered) == "3 parked: the process ended while it was in a handler's hands");
+  CHECK(bench.rows(RowState::dead_lettered) == "3 dead-lettered: the process ended while it was in a handler's hands");
 }
 
 TEST_CASE("while a message that may have ended the process is tried, nothing else is in anybody's hands, for a while") {

@@ -68,6 +68,17 @@ inline constexpr std::size_t kFiltersPerLink = 4096;
 /// Questions of other nodes that wait for an answer here.
 inline constexpr std::size_t kRemoteAsks = 4096;
 
+// --- Store -------------------------------------------------------------------------------------------------------
+/// Streams of one store. With the bits of a sequence and of a row's state it makes one number of 63 bits.
+inline constexpr unsigned kStreamBits = 17;
+inline constexpr std::uint32_t kStreams = (1U << kStreamBits) - 1;
+inline constexpr unsigned kSequenceBits = 44;
+inline constexpr std::uint64_t kMaxSequence = (std::uint64_t{1} << kSequenceBits) - 1;
+/// Opens of one store whose messages are still there.
+inline constexpr std::size_t kIncarnations = 1024;
+/// Rows in the hands of handlers at once, all lanes together.
+inline constexpr std::size_t kInFlight = 4096;
+
 // --- Queue -------------------------------------------------------------------------------------------------------
 /// Names of lanes that one node ever uses in one life.
 inline constexpr std::size_t kLanes = 1024;
@@ -106,8 +117,6 @@ inline constexpr std::size_t kLatestKeys = 65536;
 inline constexpr std::size_t kTokens = 65536;
 inline constexpr std::size_t kTokenBytes = 128;
 inline constexpr Duration kTokenMemory = std::chrono::hours{24};
-/// Rows in the hands of consumers at once, all lanes together.
-inline constexpr std::size_t kClaims = 4096;
 /// Named readers of kept rows, all lanes together.
 inline constexpr std::size_t kCursors = 1024;
 /// Rows that one transaction moves on: delayed ones that are due, parked ones that a person sends again.
@@ -131,15 +140,14 @@ inline constexpr std::size_t kSqlBytes = 1024 * 1024;
 inline constexpr std::uint64_t kSqlInstructions = 50'000'000;
 /// Damaged files that are kept beside a store; at the bound one that is damaged again is refused.
 inline constexpr std::uint32_t kDamagedFiles = 9;
-/// Entries of a store's batches that were none, whose bytes are kept for a person; of later ones only what holds is.
-inline constexpr std::uint32_t kBrokenBatches = 64;
 inline constexpr std::uint64_t kLaneMessages = 10'000'000;
 inline constexpr std::uint64_t kLaneBytes = 512ULL * 1024 * 1024;
 
 static_assert(kFrameTargetBytes + kPayloadBytes + 4096 <= kFrameBytes, "one payload must fit behind a full target");
 static_assert(kOutboxWindowBytes + kPayloadBytes < kLinkQueueBytes);
 static_assert(kHeartbeatTimeout > 3 * kHeartbeatInterval, "one lost heartbeat must not cut a link");
-static_assert(kInboxHeldRows <= kClaims && kPayloadBytes <= kInboxHeldBytes);
+static_assert(2 + kStreamBits + kSequenceBits == 63);
+static_assert(kInboxHeldRows <= kInFlight && kPayloadBytes <= kInboxHeldBytes);
 static_assert(kPayloadBytes <= kGroupBytes && kPayloadBytes <= kLinkQueueBytes && kPayloadBytes <= kMailboxBytes);
 
 }  // namespace pannier::limits

@@ -49,6 +49,10 @@ class FaultyStore final : public Store {
   }
 
   [[nodiscard]] std::uint64_t incarnation() const noexcept override { return real_->incarnation(); }
+  [[nodiscard]] std::uint64_t incarnation_of(Sequence sequence) const noexcept override {
+    return real_->incarnation_of(sequence);
+  }
+  [[nodiscard]] std::vector<std::uint64_t> incarnations() const override { return real_->incarnations(); }
   [[nodiscard]] Durability strongest() const noexcept override { return real_->strongest(); }
   [[nodiscard]] Result<Sequence> next_sequence() override {
     if (dead_ || (sequences_left_ > 0 && --sequences_left_ == 0)) return ErrorCode::storage_io;
@@ -103,45 +107,20 @@ class FaultyStore final : public Store {
   [[nodiscard]] Result<void> erase_through(StreamId stream, Sequence sequence) override {
     return change([&] { return real_->erase_through(stream, sequence); });
   }
-  [[nodiscard]] Result<void> keep_through(StreamId stream, Sequence sequence, StoreTime moment) override {
-    return change([&] { return real_->keep_through(stream, sequence, moment); });
-  }
   [[nodiscard]] Result<void> mark(StreamId stream, Sequence sequence, const Mark& mark) override {
     return change([&] { return real_->mark(stream, sequence, mark); });
   }
   [[nodiscard]] Result<void> requeue(StreamId stream, Sequence sequence, Sequence next) override {
     return change([&] { return real_->requeue(stream, sequence, next); });
   }
-  [[nodiscard]] Result<void> trim(StreamId stream, const Load& most, StoreTime before) override {
-    return change([&] { return real_->trim(stream, most, before); });
-  }
   [[nodiscard]] Result<void> put_watermark(const Watermark& watermark) override {
     return change([&] { return real_->put_watermark(watermark); });
   }
-  [[nodiscard]] Result<void> put_state(std::string_view key, std::span<const std::byte> value) override {
-    return change([&] { return real_->put_state(key, value); });
-  }
-  [[nodiscard]] Result<void> erase_state(std::string_view key) override {
-    return change([&] { return real_->erase_state(key); });
-  }
-  [[nodiscard]] Result<void> put_cursor(const Cursor& cursor) override {
-    return change([&] { return real_->put_cursor(cursor); });
-  }
-  [[nodiscard]] Result<void> erase_cursor(StreamId stream, std::string_view reader) override {
-    return change([&] { return real_->erase_cursor(stream, reader); });
+  [[nodiscard]] Result<void> erase_watermark(const Watermark& watermark) override {
+    return change([&] { return real_->erase_watermark(watermark); });
   }
   [[nodiscard]] Result<void> put_anchor(const ClockAnchor& anchor) override {
     return change([&] { return real_->put_anchor(anchor); });
-  }
-  [[nodiscard]] Result<void> put_token(StreamId stream, std::string_view token, Sequence sequence,
-                                       StoreTime expires_at) override {
-    return change([&] { return real_->put_token(stream, token, sequence, expires_at); });
-  }
-  [[nodiscard]] Result<void> erase_tokens(StoreTime now, std::size_t limit) override {
-    return change([&] { return real_->erase_tokens(now, limit); });
-  }
-  [[nodiscard]] Result<void> execute(const SqlStatement& statement) override {
-    return change([&] { return real_->execute(statement); });
   }
   [[nodiscard]] Result<void> read(StreamId stream, RowState state, Sequence after, std::size_t limit,
                                   RowVisitor visit) override {
@@ -154,34 +133,87 @@ class FaultyStore final : public Store {
     return look([&] { return real_->read_due(now, limit, visit); });
   }
   [[nodiscard]] Result<std::optional<StoreTime>> next_due() override { return real_->next_due(); }
-  [[nodiscard]] Result<std::vector<Stream>> streams() override { return real_->streams(); }
-  [[nodiscard]] const Stream* stream(StreamId id) const noexcept override { return real_->stream(id); }
+  [[nodiscard]] Result<Sequence> first_of_key(StreamId stream, RowState state, std::string_view key) override {
+    return look([&] { return real_->first_of_key(stream, state, key); });
+  }
+  [[nodiscard]] const Stream* find_stream(StreamId id) const noexcept override { return real_->find_stream(id); }
+  [[nodiscard]] const Stream* find_stream(Box box, std::string_view node,
+                                          std::string_view lane) const noexcept override {
+    return real_->find_stream(box, node, lane);
+  }
+  void visit_streams(std::optional<Box> box, std::optional<std::string_view> node,
+                     StreamVisitor visit) const override {
+    real_->visit_streams(box, node, visit);
+  }
+  [[nodiscard]] Load total(RowState state) const noexcept override { return real_->total(state); }
+  [[nodiscard]] Result<bool> erase_stream(StreamId id) override {
+    return change([&] { return real_->erase_stream(id); });
+  }
   [[nodiscard]] Result<bool> count_some() override { return real_->count_some(); }
   [[nodiscard]] Result<std::vector<Watermark>> watermarks() override { return real_->watermarks(); }
-  [[nodiscard]] Result<std::vector<Cursor>> cursors() override { return real_->cursors(); }
   [[nodiscard]] Result<std::optional<ClockAnchor>> anchor() override { return real_->anchor(); }
-  [[nodiscard]] Result<Sequence> token(StreamId stream, std::string_view token, StoreTime now) override {
-    return real_->token(stream, token, now);
+  [[nodiscard]] bool note_in_flight(StreamId stream, Sequence sequence) noexcept override {
+    return dead_ || real_->note_in_flight(stream, sequence);
   }
-  [[nodiscard]] Result<void> read_state(std::string_view prefix, StateVisitor visit) override {
-    return real_->read_state(prefix, visit);
+  void clear_in_flight(StreamId stream, Sequence sequence) noexcept override {
+    if (!dead_) real_->clear_in_flight(stream, sequence);
   }
-  [[nodiscard]] Result<void> query(const SqlStatement& statement, SqlVisitor visit) override {
-    return real_->query(statement, visit);
-  }
-  [[nodiscard]] bool claim(StreamId stream, Sequence sequence) noexcept override {
-    return dead_ || real_->claim(stream, sequence);
-  }
-  void release(StreamId stream, Sequence sequence) noexcept override {
-    if (!dead_) real_->release(stream, sequence);
-  }
-  [[nodiscard]] std::vector<Claim> take_claims() override { return real_->take_claims(); }
+  [[nodiscard]] std::vector<InFlight> take_in_flight() override { return real_->take_in_flight(); }
+  [[nodiscard]] Retention* retention() noexcept override { return real_->retention() == nullptr ? nullptr : &parts_; }
+  [[nodiscard]] TokenTable* tokens() noexcept override { return real_->tokens() == nullptr ? nullptr : &parts_; }
+  [[nodiscard]] StateTable* state() noexcept override { return real_->state() == nullptr ? nullptr : &parts_; }
+  [[nodiscard]] SqlTables* sql() noexcept override { return real_->sql() == nullptr ? nullptr : &parts_; }
   [[nodiscard]] std::vector<std::string> findings() const override { return real_->findings(); }
   [[nodiscard]] Counters counters() const noexcept override { return real_->counters(); }
 
  private:
+  /// The parts of the real store, which fail and die with it.
+  class Parts final : public Retention, public TokenTable, public StateTable, public SqlTables {
+   public:
+    explicit Parts(FaultyStore& store) : store_(store) {}
+    [[nodiscard]] Result<void> trim(StreamId stream, const Load& most, StoreTime before) override {
+      return store_.change([&] { return real().retention()->trim(stream, most, before); });
+    }
+    [[nodiscard]] Result<void> put_cursor(const Cursor& cursor) override {
+      return store_.change([&] { return real().retention()->put_cursor(cursor); });
+    }
+    [[nodiscard]] Result<void> erase_cursor(StreamId stream, std::string_view reader) override {
+      return store_.change([&] { return real().retention()->erase_cursor(stream, reader); });
+    }
+    [[nodiscard]] Result<std::vector<Cursor>> cursors() override { return real().retention()->cursors(); }
+    [[nodiscard]] Result<void> put_token(StreamId stream, std::string_view token, Sequence sequence,
+                                         StoreTime expires_at) override {
+      return store_.change([&] { return real().tokens()->put_token(stream, token, sequence, expires_at); });
+    }
+    [[nodiscard]] Result<void> erase_tokens(StoreTime now, std::size_t limit) override {
+      return store_.change([&] { return real().tokens()->erase_tokens(now, limit); });
+    }
+    [[nodiscard]] Result<Sequence> token(StreamId stream, std::string_view token, StoreTime now) override {
+      return real().tokens()->token(stream, token, now);
+    }
+    [[nodiscard]] Result<void> put_state(std::string_view key, std::span<const std::byte> value) override {
+      return store_.change([&] { return real().state()->put_state(key, value); });
+    }
+    [[nodiscard]] Result<void> erase_state(std::string_view key) override {
+      return store_.change([&] { return real().state()->erase_state(key); });
+    }
+    [[nodiscard]] Result<void> read_state(std::string_view prefix, StateVisitor visit) override {
+      return real().state()->read_state(prefix, visit);
+    }
+    [[nodiscard]] Result<void> execute(const SqlStatement& statement) override {
+      return store_.change([&] { return real().sql()->execute(statement); });
+    }
+    [[nodiscard]] Result<void> query(const SqlStatement& statement, SqlVisitor visit) override {
+      return real().sql()->query(statement, visit);
+    }
+
+   private:
+    [[nodiscard]] Store& real() noexcept { return *store_.real_; }
+    FaultyStore& store_;
+  };
+
   template <class Change>
-  [[nodiscard]] Result<void> change(Change&& change) {
+  [[nodiscard]] auto change(Change&& change) -> decltype(change()) {
     if (dies()) return ErrorCode::storage_io;
     if (failed_) return commit_error_;
     return change();
@@ -204,6 +236,7 @@ class FaultyStore final : public Store {
   }
 
   Store* real_;
+  Parts parts_{*this};
   std::uint32_t failing_commits_ = 0;
   std::uint32_t failing_reads_ = 0;
   std::uint32_t sequences_left_ = 0;

@@ -26,7 +26,7 @@ Row MemoryStore::row_of(StreamId stream, RowState state, Sequence sequence, cons
 }
 
 Result<void> MemoryStore::read(StreamId id, RowState state, Sequence after, std::size_t limit, RowVisitor visit) {
-  KeptStream* stream = find_stream(id);
+  KeptStream* stream = kept_stream(id);
   if (stream == nullptr) return {};
   const Rows& rows = (*stream)[state];
   for (auto at = rows.upper_bound(after); at != rows.end() && limit > 0; ++at, --limit) {
@@ -37,6 +37,7 @@ Result<void> MemoryStore::read(StreamId id, RowState state, Sequence after, std:
 
 Result<bool> MemoryStore::find(Sequence id, RowVisitor visit) {
   for (const auto& stream : streams_) {
+    if (stream == nullptr) continue;
     for (const RowState state : kAllRowStates) {
       for (const auto& [sequence, kept] : (*stream)[state]) {
         const Row row = row_of(stream->stream.id, state, sequence, *kept);
@@ -52,12 +53,17 @@ Result<bool> MemoryStore::find(Sequence id, RowVisitor visit) {
 Result<void> MemoryStore::read_due(StoreTime now, std::size_t limit, RowVisitor visit) {
   std::vector<Row> due;
   for (const auto& stream : streams_) {
-    for (const auto& [sequence, kept] : (*stream)[RowState::delayed]) {
-      if (kept->moment <= now) due.push_back(row_of(stream->stream.id, RowState::delayed, sequence, *kept));
+    if (stream == nullptr) continue;
+    for (const RowState state : {RowState::delayed, RowState::ready}) {
+      for (const auto& [sequence, kept] : (*stream)[state]) {
+        if (state == RowState::ready && kept->moment == kNoMoment) continue;
+        if (kept->moment <= now) due.push_back(row_of(stream->stream.id, state, sequence, *kept));
+      }
     }
   }
   std::sort(due.begin(), due.end(), [](const Row& left, const Row& right) {
-    return std::tie(left.moment, left.sequence) < std::tie(right.moment, right.sequence);
+    return std::tie(left.moment, left.state, left.stream, left.sequence) <
+           std::tie(right.moment, right.state, right.stream, right.sequence);
   });
   if (due.size() > limit) due.resize(limit);
   for (const Row& row : due) {
@@ -68,24 +74,50 @@ Result<void> MemoryStore::read_due(StoreTime now, std::size_t limit, RowVisitor 
 
 Result<std::optional<StoreTime>> MemoryStore::next_due() {
   std::optional<StoreTime> earliest;
-  for (const auto& stream : streams_) {
-    for (const auto& [sequence, kept] : (*stream)[RowState::delayed]) {
-      if (!earliest || kept->moment < *earliest) earliest = kept->moment;
-    }
-  }
+  const StoreTime end = StoreTime::max();
+  const Result<void> read = read_due(end, 1, [&](const Row& row) {
+    earliest = row.moment;
+    return false;
+  });
+  if (!read) return read.error();
   return earliest;
 }
 
-Result<std::vector<Stream>> MemoryStore::streams() {
-  std::vector<Stream> all;
-  all.reserve(streams_.size());
-  for (const auto& kept : streams_) all.push_back(kept->stream);
-  return all;
+Result<Sequence> MemoryStore::first_of_key(StreamId id, RowState state, std::string_view key) {
+  KeptStream* stream = kept_stream(id);
+  Sequence first = 0;
+  if (stream == nullptr || (state != RowState::ready && state != RowState::dead_lettered)) return first;
+  for (const auto& [sequence, kept] : (*stream)[state]) {
+    if (kept->key != key || (state == RowState::ready && kept->moment == kNoMoment)) continue;
+    const Sequence known_by = kept->origin != 0 ? kept->origin : sequence;
+    if (first == 0 || known_by < first) first = known_by;
+  }
+  return first;
 }
 
-const Stream* MemoryStore::stream(StreamId id) const noexcept {
-  const auto number = static_cast<std::size_t>(id);
-  return number == 0 || number > streams_.size() ? nullptr : &streams_[number - 1]->stream;
+const Stream* MemoryStore::find_stream(StreamId id) const noexcept {
+  const KeptStream* stream = kept_stream(id);
+  return stream == nullptr ? nullptr : &stream->stream;
+}
+
+const Stream* MemoryStore::find_stream(Box box, std::string_view node, std::string_view lane) const noexcept {
+  const auto found = names_.find({box, std::string{node}, std::string{lane}});
+  return found == names_.end() ? nullptr : find_stream(found->second);
+}
+
+void MemoryStore::visit_streams(std::optional<Box> box, std::optional<std::string_view> node,
+                                StreamVisitor visit) const {
+  for (const auto& [name, id] : names_) {
+    const Stream& stream = *find_stream(id);
+    if ((box && stream.box != *box) || (node && stream.node != *node)) continue;
+    if (!visit(stream)) return;
+  }
+}
+
+Load MemoryStore::total(RowState state) const noexcept {
+  Load total;
+  for (const auto& [name, id] : names_) total += (*find_stream(id))[state];
+  return total;
 }
 
 Result<std::vector<Watermark>> MemoryStore::watermarks() {
@@ -115,20 +147,17 @@ Result<void> MemoryStore::read_state(std::string_view prefix, StateVisitor visit
   return {};
 }
 
-Result<void> MemoryStore::query(const SqlStatement& /*statement*/, SqlVisitor /*visit*/) {
-  return Error{ErrorCode::unsupported, "A store in memory knows no SQL; give the node an SQLite store."};
+// --- The in-flight journal ------------------------------------------------------------------------------------------
+
+bool MemoryStore::note_in_flight(StreamId stream, Sequence sequence) noexcept {
+  if (in_flight_.contains({stream, sequence})) return true;
+  return in_flight_.size() < limits::kInFlight && in_flight_.emplace(stream, sequence).second;
 }
 
-// --- Claims ---------------------------------------------------------------------------------------------------------
-
-bool MemoryStore::claim(StreamId stream, Sequence sequence) noexcept {
-  return claims_.size() < limits::kClaims && claims_.emplace(stream, sequence).second;
-}
-
-std::vector<Store::Claim> MemoryStore::take_claims() {
-  std::vector<Claim> all;
-  for (const auto& [stream, sequence] : claims_) all.push_back({stream, sequence});
-  claims_.clear();
+std::vector<Store::InFlight> MemoryStore::take_in_flight() {
+  std::vector<InFlight> all;
+  for (const auto& [stream, sequence] : in_flight_) all.push_back({stream, sequence});
+  in_flight_.clear();
   return all;
 }
 

@@ -1,5 +1,6 @@
 #include "testkit/memory_store.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -14,8 +15,8 @@ MemoryStore::MemoryStore(Entropy& entropy, std::uint64_t max_bytes)
     : incarnation_(entropy.next_u64()), max_bytes_(max_bytes) {}
 
 Result<Sequence> MemoryStore::next_sequence() {
-  if (next_ > store_checks::kMaxSequence) {
-    return Error{ErrorCode::full, "All sequence numbers of this store are used; start with a new one."};
+  if (next_ > limits::kMaxSequence) {
+    return Error{ErrorCode::full, "All sequences of this store are used; start with a new one."};
   }
   return next_++;
 }
@@ -78,7 +79,7 @@ Result<void> MemoryStore::fail(Error error) {
   return error;
 }
 
-MemoryStore::KeptStream* MemoryStore::find_stream(StreamId stream) {
+MemoryStore::KeptStream* MemoryStore::kept_stream(StreamId stream) const {
   const auto number = static_cast<std::size_t>(stream);
   return number == 0 || number > streams_.size() ? nullptr : streams_[number - 1].get();
 }
@@ -107,26 +108,51 @@ void MemoryStore::set(Map& map, const typename Map::key_type& key, std::optional
 }
 
 Result<StreamId> MemoryStore::stream(Box box, std::string_view node, std::string_view lane) {
-  for (const auto& kept : streams_) {
-    if (kept->stream.box == box && kept->stream.node == node && kept->stream.lane == lane) return kept->stream.id;
-  }
+  if (const Stream* known = find_stream(box, node, lane)) return known->id;
   if (!open_) return Error{ErrorCode::not_found, "No such stream; making one needs a transaction."};
   if (failed_) return *failed_;
   if (Result<void> checked = store_checks::stream_name(node, lane); !checked) {
     failed_ = checked.error();
     return checked.error();
   }
-  if (streams_.size() >= store_checks::kMaxStreams) {
-    return Error{ErrorCode::full, "A store holds at most 65,535 streams; use fewer destinations or lanes."};
-  }
-  auto kept = std::make_unique<KeptStream>();
-  kept->stream.id = static_cast<StreamId>(streams_.size() + 1);
+  if (names_.size() >= limits::kStreams) return store_checks::too_many_streams();
+  const auto free = std::find(streams_.begin(), streams_.end(), nullptr);
+  const auto at = static_cast<std::size_t>(free - streams_.begin());
+  if (free == streams_.end()) streams_.emplace_back();
+  auto kept = std::make_shared<KeptStream>();
+  kept->stream.id = static_cast<StreamId>(at + 1);
   kept->stream.box = box;
   kept->stream.node = node;
   kept->stream.lane = lane;
-  streams_.push_back(std::move(kept));
-  undo_.emplace_back([this] { streams_.pop_back(); });
-  return streams_.back()->stream.id;
+  const StreamName name{box, kept->stream.node, kept->stream.lane};
+  names_.emplace(name, kept->stream.id);
+  streams_[at] = std::move(kept);
+  undo_.emplace_back([this, at, name] {
+    streams_[at] = nullptr;
+    names_.erase(name);
+  });
+  return static_cast<StreamId>(at + 1);
+}
+
+Result<bool> MemoryStore::erase_stream(StreamId id) {
+  if (Result<void> ready = check_change(); !ready) return ready.error();
+  const KeptStream* stream = kept_stream(id);
+  if (stream == nullptr) return false;
+  for (const Load& load : stream->stream.loads) {
+    if (load.messages > 0) return false;
+  }
+  const auto of_it = [id](const auto& each) { return each.first.first == id; };
+  if (std::any_of(cursors_.begin(), cursors_.end(), of_it)) return false;
+  if (std::any_of(tokens_.begin(), tokens_.end(), of_it)) return false;
+  const auto at = static_cast<std::size_t>(id) - 1;
+  const StreamName name{stream->stream.box, stream->stream.node, stream->stream.lane};
+  undo_.emplace_back([this, at, name, kept = streams_[at]] {
+    streams_[at] = kept;
+    names_.emplace(name, kept->stream.id);
+  });
+  streams_[at] = nullptr;
+  names_.erase(name);
+  return true;
 }
 
 void MemoryStore::apply(KeptStream& stream, RowState state, Sequence sequence, RowPointer row) {
@@ -156,10 +182,10 @@ void MemoryStore::set_row(KeptStream& stream, RowState state, Sequence sequence,
 Result<void> MemoryStore::put(const Row& row) {
   if (Result<void> ready = check_change(); !ready) return ready;
   if (Result<void> checked = store_checks::row(row); !checked) return fail(checked.error());
-  KeptStream* stream = find_stream(row.stream);
+  KeptStream* stream = kept_stream(row.stream);
   if (stream == nullptr) return fail({ErrorCode::invalid_argument, "put: no such stream; ask stream() for its id."});
   if (state_of(*stream, row.sequence)) {
-    return fail({ErrorCode::invalid_argument, "put: this sequence number is taken; ask next_sequence() for one."});
+    return fail({ErrorCode::invalid_argument, "put: this sequence is taken; ask next_sequence() for one."});
   }
   if (bytes_ + row.payload.size() > max_bytes_) {
     return fail({ErrorCode::storage_full, "The memory store is at its cap; wait until messages have been delivered."});
@@ -182,7 +208,7 @@ Result<void> MemoryStore::put(const Row& row) {
 
 Result<void> MemoryStore::erase(StreamId id, Sequence sequence) {
   if (Result<void> ready = check_change(); !ready) return ready;
-  KeptStream* stream = find_stream(id);
+  KeptStream* stream = kept_stream(id);
   if (stream == nullptr) return {};
   if (const auto state = state_of(*stream, sequence)) set_row(*stream, *state, sequence, nullptr);
   return {};
@@ -190,7 +216,7 @@ Result<void> MemoryStore::erase(StreamId id, Sequence sequence) {
 
 Result<void> MemoryStore::erase_through(StreamId id, Sequence sequence) {
   if (Result<void> ready = check_change(); !ready) return ready;
-  KeptStream* stream = find_stream(id);
+  KeptStream* stream = kept_stream(id);
   if (stream == nullptr) return {};
   const Rows& rows = (*stream)[RowState::ready];
   while (!rows.empty() && rows.begin()->first <= sequence) {
@@ -199,21 +225,9 @@ Result<void> MemoryStore::erase_through(StreamId id, Sequence sequence) {
   return {};
 }
 
-Result<void> MemoryStore::keep_through(StreamId id, Sequence sequence, StoreTime moment) {
-  if (Result<void> ready = check_change(); !ready) return ready;
-  KeptStream* stream = find_stream(id);
-  if (stream == nullptr) return {};
-  const Rows& rows = (*stream)[RowState::ready];
-  while (!rows.empty() && rows.begin()->first <= sequence) {
-    const auto [at, row] = *rows.begin();
-    if (auto kept = mark(id, at, {RowState::kept, row->attempts, row->cause, moment}); !kept) return kept;
-  }
-  return {};
-}
-
 Result<void> MemoryStore::mark(StreamId id, Sequence sequence, const Mark& mark) {
   if (Result<void> ready = check_change(); !ready) return ready;
-  KeptStream* stream = find_stream(id);
+  KeptStream* stream = kept_stream(id);
   const auto state = stream == nullptr ? std::nullopt : state_of(*stream, sequence);
   if (!state) return Error{ErrorCode::not_found, "mark: this row is gone."};
   auto changed = std::make_shared<KeptRow>(*(*stream)[*state].find(sequence)->second);
@@ -227,11 +241,11 @@ Result<void> MemoryStore::mark(StreamId id, Sequence sequence, const Mark& mark)
 
 Result<void> MemoryStore::requeue(StreamId id, Sequence sequence, Sequence next) {
   if (Result<void> ready = check_change(); !ready) return ready;
-  KeptStream* stream = find_stream(id);
+  KeptStream* stream = kept_stream(id);
   const auto state = stream == nullptr ? std::nullopt : state_of(*stream, sequence);
   if (!state) return Error{ErrorCode::not_found, "requeue: this row is gone."};
-  if (next == 0 || next > store_checks::kMaxSequence || state_of(*stream, next)) {
-    return fail({ErrorCode::invalid_argument, "requeue: ask next_sequence() for a number."});
+  if (next == 0 || next > limits::kMaxSequence || state_of(*stream, next)) {
+    return fail({ErrorCode::invalid_argument, "requeue: ask next_sequence() for a sequence."});
   }
   auto changed = std::make_shared<KeptRow>(*(*stream)[*state].find(sequence)->second);
   if (changed->origin == 0) changed->origin = sequence;
@@ -245,14 +259,14 @@ Result<void> MemoryStore::requeue(StreamId id, Sequence sequence, Sequence next)
 
 Result<void> MemoryStore::trim(StreamId id, const Load& most, StoreTime before) {
   if (Result<void> ready = check_change(); !ready) return ready;
-  KeptStream* stream = find_stream(id);
+  KeptStream* stream = kept_stream(id);
   if (stream == nullptr) return {};
-  const Rows& rows = (*stream)[RowState::kept];
+  const Rows& rows = (*stream)[RowState::retained];
   for (std::size_t n = 0; n < limits::kTrimRows && !rows.empty(); ++n) {
-    const Load& load = stream->stream[RowState::kept];
+    const Load& load = stream->stream[RowState::retained];
     const bool too_much = load.messages > most.messages || load.bytes > most.bytes;
     if (!too_much && rows.begin()->second->moment >= before) break;
-    set_row(*stream, RowState::kept, rows.begin()->first, nullptr);
+    set_row(*stream, RowState::retained, rows.begin()->first, nullptr);
   }
   return {};
 }
@@ -261,6 +275,12 @@ Result<void> MemoryStore::put_watermark(const Watermark& watermark) {
   if (Result<void> ready = check_change(); !ready) return ready;
   if (Result<void> checked = store_checks::watermark(watermark); !checked) return fail(checked.error());
   set(watermarks_, {watermark.producer, watermark.incarnation, watermark.lane}, watermark.sequence);
+  return {};
+}
+
+Result<void> MemoryStore::erase_watermark(const Watermark& watermark) {
+  if (Result<void> ready = check_change(); !ready) return ready;
+  set(watermarks_, {watermark.producer, watermark.incarnation, watermark.lane}, std::nullopt);
   return {};
 }
 
@@ -280,7 +300,7 @@ Result<void> MemoryStore::erase_state(std::string_view key) {
 Result<void> MemoryStore::put_cursor(const Cursor& cursor) {
   if (Result<void> ready = check_change(); !ready) return ready;
   if (Result<void> checked = store_checks::cursor(cursor); !checked) return fail(checked.error());
-  if (find_stream(cursor.stream) == nullptr) {
+  if (kept_stream(cursor.stream) == nullptr) {
     return fail({ErrorCode::invalid_argument, "put_cursor: no such stream; ask stream() for its id."});
   }
   set(cursors_, {cursor.stream, cursor.reader}, cursor.sequence);
@@ -317,11 +337,6 @@ Result<void> MemoryStore::erase_tokens(StoreTime now, std::size_t limit) {
   }
   for (const auto& key : expired) set(tokens_, key, std::nullopt);
   return {};
-}
-
-Result<void> MemoryStore::execute(const SqlStatement& /*statement*/) {
-  if (Result<void> ready = check_change(); !ready) return ready;
-  return Error{ErrorCode::unsupported, "A store in memory knows no SQL; give the node an SQLite store."};
 }
 
 }  // namespace pannier::testkit

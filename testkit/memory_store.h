@@ -17,8 +17,11 @@
 namespace pannier::testkit {
 
 /// A store that forgets with its object. The same answers as the SQLite store, transactions and rollback included,
-/// which one contract suite holds of both; commits cost nothing and promise nothing. It knows no SQL. One thread.
-class MemoryStore final : public Store {
+/// which one contract suite checks for both; commits cost nothing and promise nothing. It has no SQL. One thread.
+class MemoryStore final : public Store,
+                          private Retention,
+                          private TokenTable,
+                          private StateTable {
  public:
   /// Draws the incarnation from `entropy`, which is needed for the call only.
   explicit MemoryStore(Entropy& entropy);
@@ -26,6 +29,8 @@ class MemoryStore final : public Store {
   MemoryStore(Entropy& entropy, std::uint64_t max_bytes);
 
   [[nodiscard]] std::uint64_t incarnation() const noexcept override { return incarnation_; }
+  [[nodiscard]] std::uint64_t incarnation_of(Sequence /*sequence*/) const noexcept override { return incarnation_; }
+  [[nodiscard]] std::vector<std::uint64_t> incarnations() const override { return {incarnation_}; }
   [[nodiscard]] Durability strongest() const noexcept override { return Durability::memory; }
   [[nodiscard]] Result<Sequence> next_sequence() override;
   [[nodiscard]] Result<void> begin() override;
@@ -37,40 +42,49 @@ class MemoryStore final : public Store {
   [[nodiscard]] Result<void> put(const Row& row) override;
   [[nodiscard]] Result<void> erase(StreamId stream, Sequence sequence) override;
   [[nodiscard]] Result<void> erase_through(StreamId stream, Sequence sequence) override;
-  [[nodiscard]] Result<void> keep_through(StreamId stream, Sequence sequence, StoreTime moment) override;
   [[nodiscard]] Result<void> mark(StreamId stream, Sequence sequence, const Mark& mark) override;
   [[nodiscard]] Result<void> requeue(StreamId stream, Sequence sequence, Sequence next) override;
-  [[nodiscard]] Result<void> trim(StreamId stream, const Load& most, StoreTime before) override;
   [[nodiscard]] Result<void> put_watermark(const Watermark& watermark) override;
-  [[nodiscard]] Result<void> put_state(std::string_view key, std::span<const std::byte> value) override;
-  [[nodiscard]] Result<void> erase_state(std::string_view key) override;
-  [[nodiscard]] Result<void> put_cursor(const Cursor& cursor) override;
-  [[nodiscard]] Result<void> erase_cursor(StreamId stream, std::string_view reader) override;
+  [[nodiscard]] Result<void> erase_watermark(const Watermark& watermark) override;
   [[nodiscard]] Result<void> put_anchor(const ClockAnchor& anchor) override;
-  [[nodiscard]] Result<void> put_token(StreamId stream, std::string_view token, Sequence sequence,
-                                       StoreTime expires_at) override;
-  [[nodiscard]] Result<void> erase_tokens(StoreTime now, std::size_t limit) override;
-  [[nodiscard]] Result<void> execute(const SqlStatement& statement) override;
   [[nodiscard]] Result<void> read(StreamId stream, RowState state, Sequence after, std::size_t limit,
                                   RowVisitor visit) override;
   [[nodiscard]] Result<bool> find(Sequence id, RowVisitor visit) override;
   [[nodiscard]] Result<void> read_due(StoreTime now, std::size_t limit, RowVisitor visit) override;
   [[nodiscard]] Result<std::optional<StoreTime>> next_due() override;
-  [[nodiscard]] Result<std::vector<Stream>> streams() override;
-  [[nodiscard]] const Stream* stream(StreamId id) const noexcept override;
+  [[nodiscard]] Result<Sequence> first_of_key(StreamId stream, RowState state, std::string_view key) override;
+  [[nodiscard]] const Stream* find_stream(StreamId id) const noexcept override;
+  [[nodiscard]] const Stream* find_stream(Box box, std::string_view node,
+                                          std::string_view lane) const noexcept override;
+  void visit_streams(std::optional<Box> box, std::optional<std::string_view> node,
+                     StreamVisitor visit) const override;
+  [[nodiscard]] Load total(RowState state) const noexcept override;
+  [[nodiscard]] Result<bool> erase_stream(StreamId id) override;
   [[nodiscard]] Result<bool> count_some() override { return false; }
   [[nodiscard]] Result<std::vector<Watermark>> watermarks() override;
-  [[nodiscard]] Result<std::vector<Cursor>> cursors() override;
   [[nodiscard]] Result<std::optional<ClockAnchor>> anchor() override { return anchor_; }
-  [[nodiscard]] Result<Sequence> token(StreamId stream, std::string_view token, StoreTime now) override;
-  [[nodiscard]] Result<void> read_state(std::string_view prefix, StateVisitor visit) override;
-  [[nodiscard]] Result<void> query(const SqlStatement& statement, SqlVisitor visit) override;
-  [[nodiscard]] bool claim(StreamId stream, Sequence sequence) noexcept override;
-  void release(StreamId stream, Sequence sequence) noexcept override { claims_.erase({stream, sequence}); }
-  [[nodiscard]] std::vector<Claim> take_claims() override;
+  [[nodiscard]] bool note_in_flight(StreamId stream, Sequence sequence) noexcept override;
+  void clear_in_flight(StreamId stream, Sequence sequence) noexcept override { in_flight_.erase({stream, sequence}); }
+  [[nodiscard]] std::vector<InFlight> take_in_flight() override;
+  [[nodiscard]] Retention* retention() noexcept override { return this; }
+  [[nodiscard]] TokenTable* tokens() noexcept override { return this; }
+  [[nodiscard]] StateTable* state() noexcept override { return this; }
+  [[nodiscard]] SqlTables* sql() noexcept override { return nullptr; }
   [[nodiscard]] Counters counters() const noexcept override { return counters_; }
 
  private:
+  [[nodiscard]] Result<void> trim(StreamId stream, const Load& most, StoreTime before) override;
+  [[nodiscard]] Result<void> put_cursor(const Cursor& cursor) override;
+  [[nodiscard]] Result<void> erase_cursor(StreamId stream, std::string_view reader) override;
+  [[nodiscard]] Result<std::vector<Cursor>> cursors() override;
+  [[nodiscard]] Result<void> put_token(StreamId stream, std::string_view token, Sequence sequence,
+                                       StoreTime expires_at) override;
+  [[nodiscard]] Result<void> erase_tokens(StoreTime now, std::size_t limit) override;
+  [[nodiscard]] Result<Sequence> token(StreamId stream, std::string_view token, StoreTime now) override;
+  [[nodiscard]] Result<void> put_state(std::string_view key, std::span<const std::byte> value) override;
+  [[nodiscard]] Result<void> erase_state(std::string_view key) override;
+  [[nodiscard]] Result<void> read_state(std::string_view prefix, StateVisitor visit) override;
+
   /// Never changed once made, so that undoing a change is putting the old pointer back.
   struct KeptRow {
     Sequence origin = 0;
@@ -100,7 +114,7 @@ class MemoryStore final : public Store {
 
   [[nodiscard]] Result<void> check_change();
   Result<void> fail(Error error);
-  KeptStream* find_stream(StreamId stream);
+  [[nodiscard]] KeptStream* kept_stream(StreamId stream) const;
   /// The state that a row is in, if it is there.
   [[nodiscard]] static std::optional<RowState> state_of(KeptStream& stream, Sequence sequence);
   /// Sets or, with null, removes one row, keeps the counts, and notes how to undo it.
@@ -116,13 +130,15 @@ class MemoryStore final : public Store {
   std::uint64_t max_bytes_;
   std::uint64_t bytes_ = 0;  ///< Of payload, in every state.
   Sequence next_ = 1;
-  std::vector<std::unique_ptr<KeptStream>> streams_;  ///< Stream n + 1 at n.
+  using StreamName = std::tuple<Box, std::string, std::string>;
+  std::vector<std::shared_ptr<KeptStream>> streams_;  ///< Stream n + 1 at n; null: the id is free.
+  std::map<StreamName, StreamId> names_;
   std::map<WatermarkKey, Sequence> watermarks_;
   std::map<std::string, StateValue, std::less<>> state_;
   std::map<std::pair<StreamId, std::string>, Sequence> cursors_;
   std::map<std::pair<StreamId, std::string>, Token> tokens_;
   std::optional<ClockAnchor> anchor_;
-  std::set<std::pair<StreamId, Sequence>> claims_;
+  std::set<std::pair<StreamId, Sequence>> in_flight_;
 
   bool open_ = false;                        ///< Within a transaction.
   std::optional<Error> failed_;              ///< What ended the open transaction.

@@ -48,11 +48,11 @@ Table<QueueStatus> to_table(std::string_view node, const pannier::QueueStatus& s
     row->lane = stream.lane;
     row->messages = stream[pannier::RowState::ready].messages;
     row->bytes = stream[pannier::RowState::ready].bytes;
-    row->parked = stream[pannier::RowState::parked].messages;
+    row->parked = stream[pannier::RowState::dead_lettered].messages;
     row->in_flight = stream.in_flight;
     row->link_up = stream.link_up;
     row->delayed = stream[pannier::RowState::delayed].messages;
-    row->kept = stream[pannier::RowState::kept].messages;
+    row->kept = stream[pannier::RowState::retained].messages;
     table.streams.push_back(std::move(row));
   }
   for (const auto& each : status.rows) {
@@ -66,7 +66,7 @@ Table<QueueStatus> to_table(std::string_view node, const pannier::QueueStatus& s
     row->bytes = each.bytes;
     row->enqueued_at_ms = milliseconds(each.enqueued_at);
     row->age_ms = std::max<std::int64_t>(0, milliseconds(now) - milliseconds(each.enqueued_at));
-    row->parked = each.state == pannier::RowState::parked;
+    row->parked = each.state == pannier::RowState::dead_lettered;
     row->id = each.id;
     row->state = static_cast<RowState>(each.state);
     row->cause = each.cause;
@@ -104,7 +104,7 @@ Table<QueueStatus> to_table(std::string_view node, const pannier::QueueStatus& s
   table.refused = status.refused;
   table.commits = status.store.commits;
   table.fsyncs = status.store.fsyncs;
-  table.corrupt_rows = status.store.corrupt_rows;
+  table.corrupt_rows = status.store.corrupt_pages;
   return pack(table);
 }
 

@@ -54,7 +54,7 @@ class Reporter : public Actor<Reporter> {
 Result<void> export_applied(Store& store, LedgerWriter& ledger) {
   Result<void> written;
   std::uint64_t rows = 0;
-  auto read = store.read_state("", [&](std::string_view key, std::span<const std::byte> value) {
+  auto read = store.state()->read_state("", [&](std::string_view key, std::span<const std::byte> value) {
     if (key.find("/applied/") == std::string_view::npos) return true;
     const auto& info = type_info<::delivery::AppliedEvent>();
     const auto row = AnyTable{info.id, &info, BlockRef::copy_of(value)}.as<::delivery::AppliedEvent>();

@@ -7,7 +7,7 @@
 #include "platform/result.h"
 #include "runtime/actor/actor_base.h"
 #include "runtime/message/any_table.h"
-#include "runtime/queue/store.h"
+#include "runtime/store/store.h"
 
 /// What actors and the queue say to the router, and it to the queue. Native, within one process.
 namespace pannier {

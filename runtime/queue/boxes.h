@@ -39,7 +39,7 @@ class Boxes {
     if (stream.box == Box::inbox) inbox_.parked_changed(stream.lane);
   }
   void grew(StreamId id) {
-    if (const Stream* stream = store_.stream(id); stream != nullptr) grew(Stream{*stream});
+    if (const Stream* stream = store_.find_stream(id); stream != nullptr) grew(Stream{*stream});
   }
 
  private:

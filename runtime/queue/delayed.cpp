@@ -67,7 +67,7 @@ Result<void> Delayed::release_one(StreamId stream, Sequence sequence, bool expir
   if (expired) {
     auto erased = group_.change([&](Store& store) { return store.erase(stream, sequence); });
     if (erased) {
-      group_.then([this, lane = store_.stream(stream)->lane](const Result<void>& fate) {
+      group_.then([this, lane = store_.find_stream(stream)->lane](const Result<void>& fate) {
         if (fate) ++lanes_.count(lane).expired;
       });
     }

@@ -1,4 +1,5 @@
 #include "runtime/queue/expiry.h"
+#include "runtime/queue/store_streams.h"
 
 #include <algorithm>
 #include <vector>
@@ -11,7 +12,7 @@ constexpr Duration kSweepAgain = std::chrono::seconds{1};
 }  // namespace
 
 Result<void> Expiry::load() {
-  const auto streams = store_.streams();
+  const auto streams = streams_of(store_);
   if (!streams) return streams.error();
   for (const Stream& stream : *streams) {
     if (!stream.exact || stream[RowState::ready].messages > 0) next_[stream.id] = clock_.now();
@@ -59,7 +60,7 @@ void Expiry::sweep_due() {
 }
 
 Result<std::size_t> Expiry::sweep(StreamId id) {
-  const Stream* found = store_.stream(id);
+  const Stream* found = store_.find_stream(id);
   if (found == nullptr) return std::size_t{0};
   const Stream stream = *found;
   const StoreTime now = clock_.now();

@@ -67,7 +67,7 @@ bool Inbox::prepare(InboxLane& lane) {
 void Inbox::scan_parked(InboxLane& lane) {
   ParkedKeys& parked = lane.parked;
   std::size_t seen = 0;
-  auto read = store_.read(lane.id, RowState::parked, parked.scanned, limits::kReadBatchRows, [&](const Row& row) {
+  auto read = store_.read(lane.id, RowState::dead_lettered, parked.scanned, limits::kReadBatchRows, [&](const Row& row) {
     ++seen;
     parked.scanned = row.sequence;
     if (row.key.empty() || parked.first.size() >= limits::kParkedKeys) return true;
@@ -143,7 +143,7 @@ bool Inbox::give_up_unseen(InboxLane& lane, HeldRow& row) {
   }
   auto staged = group_.change([&](Store& store) {
     return expired ? store.erase(lane.id, row.sequence)
-                   : tolerant(store.mark(lane.id, row.sequence, {RowState::parked, row.attempts, cause, kNoMoment}));
+                   : tolerant(store.mark(lane.id, row.sequence, {RowState::dead_lettered, row.attempts, cause, kNoMoment}));
   });
   if (!staged) {
     port_->log(LogLevel::error, concat({"lane ", lane.name(), ": ", staged.error().text()}));
@@ -254,7 +254,7 @@ bool Inbox::hand_out(InboxLane& lane, HeldRow& row, LaneConsumer& consumer) {
 }
 
 std::uint64_t Inbox::take(InboxLane& lane, HeldRow& row, const Terms& terms) {
-  if (!row.claimed && !store_.claim(lane.id, row.sequence)) {
+  if (!row.claimed && !store_.note_in_flight(lane.id, row.sequence)) {
     claims_full_ = true;  // until one is released
     return 0;
   }

@@ -101,25 +101,25 @@ Result<void> Inbox::load(const std::vector<Stream>& streams) {
     const bool empty = kept.exact && kept[RowState::ready].messages == 0;
     lane(kept.id, kept.lane).committed = empty ? 0 : kUnknown;
   }
-  auto cursors = store_.cursors();
+  auto cursors = store_.retention()->cursors();
   if (!cursors) return cursors.error();
   for (const Cursor& cursor : *cursors) {
     for (auto& [name, each] : lanes_) {
       if (each->id == cursor.stream) readers_.load(*each, cursor);
     }
   }
-  const std::vector<Store::Claim> claims = store_.take_claims();
+  const std::vector<Store::InFlight> claims = store_.take_in_flight();
   auto counted = count_claims(claims);
   if (!counted) {
     // The notes stand, for the next life to count.
-    for (const Store::Claim& claim : claims) static_cast<void>(store_.claim(claim.stream, claim.sequence));
+    for (const Store::InFlight& claim : claims) static_cast<void>(store_.note_in_flight(claim.stream, claim.sequence));
   }
   return counted;
 }
 
-Result<void> Inbox::count_claims(const std::vector<Store::Claim>& claims) {
+Result<void> Inbox::count_claims(const std::vector<Store::InFlight>& claims) {
   std::vector<std::pair<RowName, std::uint32_t>> in_hands;
-  for (const Store::Claim& claim : claims) {
+  for (const Store::InFlight& claim : claims) {
     auto read = store_.read(claim.stream, RowState::ready, claim.sequence - 1, 1, [&](const Row& row) {
       if (row.sequence == claim.sequence) in_hands.push_back({{claim.stream, claim.sequence}, row.attempts + 1});
       return true;
@@ -142,14 +142,14 @@ Result<void> Inbox::count_claims(const std::vector<Store::Claim>& claims) {
 
 void Inbox::forget_streams() {
   for (auto& [name, each] : lanes_) {
-    const Stream* stream = store_.stream(each->id);
+    const Stream* stream = store_.find_stream(each->id);
     if (stream == nullptr || stream->box != Box::inbox || stream->lane != name) each->id = StreamId{};
   }
 }
 
 Load Inbox::load_of(std::string_view lane) const noexcept {
   const auto found = lanes_.find(lane);
-  const Stream* stream = found == lanes_.end() ? nullptr : store_.stream(found->second->id);
+  const Stream* stream = found == lanes_.end() ? nullptr : store_.find_stream(found->second->id);
   if (stream == nullptr) return {};
   Load load = (*stream)[RowState::ready];
   return load += (*stream)[RowState::delayed];

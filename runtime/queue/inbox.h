@@ -135,7 +135,7 @@ class Inbox {
   InboxLane& lane(StreamId id, std::string_view name);
   /// Makes the lane where it is new.
   [[nodiscard]] Result<InboxLane*> known_lane(std::string_view name);
-  [[nodiscard]] Result<void> count_claims(const std::vector<Store::Claim>& claims);
+  [[nodiscard]] Result<void> count_claims(const std::vector<Store::InFlight>& claims);
 
   // hand_out.cpp
   [[nodiscard]] bool prepare(InboxLane& lane);

@@ -35,7 +35,7 @@ std::optional<Duration> Inbox::next_try_in(std::string_view name, const Row& row
 void Inbox::describe(QueueStatus& status) const {
   readers_.describe(status);
   for (const auto& [name, lane] : lanes_) {
-    const Stream* stream = store_.stream(lane->id);
+    const Stream* stream = store_.find_stream(lane->id);
     status.streams.push_back({Box::inbox,
                               {},
                               name,

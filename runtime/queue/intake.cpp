@@ -82,11 +82,11 @@ Result<Receipt> Intake::stage(const Batch& batch) {
 Result<Receipt> Intake::stage_all(const Batch& batch) {
   Receipt receipt;
   for (const SqlStatement& statement : batch.sql()) {
-    if (auto run = group_.attempt([&](Store& store) { return store.execute(statement); }); !run) return run.error();
+    if (auto run = group_.attempt([&](Store& store) { return store.sql() == nullptr ? Result<void>(Error{ErrorCode::unsupported, "This store has no SQL."}) : store.sql()->execute(statement); }); !run) return run.error();
   }
   for (const Batch::StateChange& change : batch.state()) {
     auto put = group_.change([&](Store& store) {
-      return change.value ? store.put_state(change.key, change.value.bytes()) : store.erase_state(change.key);
+      return change.value ? store.state()->put_state(change.key, change.value.bytes()) : store.state()->erase_state(change.key);
     });
     if (!put) return put.error();
   }
@@ -187,12 +187,12 @@ StoreTime Intake::expiry_of(const LaneOptions& lane, Duration asked) const noexc
 // --- Idempotency tokens ---------------------------------------------------------------------------------------------
 
 Result<bool> Intake::known(StreamId stream, const std::string& token, Receipt& receipt) {
-  const auto earlier = store_.token(stream, token, store_clock_.now());
+  const auto earlier = store_.tokens()->token(stream, token, store_clock_.now());
   if (!earlier) return earlier.error();
   if (*earlier == 0) return false;
   receipt.sequence = *earlier;
   receipt.duplicate = true;
-  ++lanes_.count(store_.stream(stream)->lane).duplicates;
+  ++lanes_.count(store_.find_stream(stream)->lane).duplicates;
   return true;
 }
 
@@ -200,8 +200,8 @@ Result<void> Intake::remember(StreamId stream, const std::string& token, Sequenc
   const StoreTime now = store_clock_.now();
   // Two go for each that comes, so that the table shrinks to what still counts.
   auto noted = group_.attempt([&](Store& store) -> Result<void> {
-    if (auto erased = store.erase_tokens(now, 2); !erased) return erased;
-    return store.put_token(stream, token, sequence, now + limits::kTokenMemory);
+    if (auto erased = store.tokens()->erase_tokens(now, 2); !erased) return erased;
+    return store.tokens()->put_token(stream, token, sequence, now + limits::kTokenMemory);
   });
   return noted;
 }

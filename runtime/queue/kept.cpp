@@ -15,13 +15,13 @@ Result<void> Kept::trim(InboxLane& lane) {
   const Keeping& keep = lane.options->keep;
   const Load most = keep.most();
   const StoreTime before = keep.age > Duration::zero() ? clock_.now() - keep.age : kNoMoment;
-  const Stream* stream = store_.stream(lane.id);
+  const Stream* stream = store_.find_stream(lane.id);
   if (stream == nullptr) return {};
-  const Load load = (*stream)[RowState::kept];
+  const Load load = (*stream)[RowState::retained];
   if (load.messages <= most.messages && load.bytes <= most.bytes && before <= kNoMoment) return {};
   Readers::Unread unread;
   if (auto seen = readers_.before_trim(lane, unread); !seen) return seen;
-  auto trimmed = group_.change([&](Store& store) { return store.trim(lane.id, most, std::max(before, kNoMoment)); });
+  auto trimmed = group_.change([&](Store& store) { return store.retention()->trim(lane.id, most, std::max(before, kNoMoment)); });
   if (trimmed) readers_.after_trim(lane, std::move(unread));
   return trimmed;
 }
@@ -31,7 +31,7 @@ void Kept::watch_age(InboxLane& lane) {
   if (lane.age_timer != TimerId{} || age <= Duration::zero()) return;
   const StoreTime now = clock_.now();
   Duration wait = Duration::max();
-  auto read = store_.read(lane.id, RowState::kept, 0, 1, [&](const Row& row) {
+  auto read = store_.read(lane.id, RowState::retained, 0, 1, [&](const Row& row) {
     wait = std::max(row.moment + age - now, Duration::zero());
     return false;
   });

@@ -38,7 +38,7 @@ void Outbox::load(const std::vector<Stream>& streams) {
 
 void Outbox::forget_streams() {
   for (auto& [name, each] : streams_) {
-    const Stream* kept = store_.stream(each->id);
+    const Stream* kept = store_.find_stream(each->id);
     if (kept == nullptr || kept->box != Box::outbox || kept->node != name.first || kept->lane != name.second) {
       each->id = StreamId{};
     }
@@ -47,7 +47,7 @@ void Outbox::forget_streams() {
 
 Load Outbox::load_of(std::string_view node, std::string_view lane) const noexcept {
   const auto found = streams_.find({std::string{node}, std::string{lane}});
-  const Stream* stream = found == streams_.end() ? nullptr : store_.stream(found->second->id);
+  const Stream* stream = found == streams_.end() ? nullptr : store_.find_stream(found->second->id);
   if (stream == nullptr) return {};
   Load load = (*stream)[RowState::ready];
   return load += (*stream)[RowState::delayed];
@@ -306,7 +306,7 @@ void Outbox::refused(Route& route, OutStream& stream, const StreamAck& ack) {
   if (for_its_own_sake && stream.refusals >= stream.lane->max_attempts) {
     auto parked = group_.change([&](Store& store) {
       return store.mark(stream.id, row,
-                        {RowState::parked, stream.refusals,
+                        {RowState::dead_lettered, stream.refusals,
                          concat({"refused by ", stream.node, ": ", to_string(ack.cause)}), kNoMoment});
     });
     if (parked) {
@@ -362,7 +362,7 @@ void Outbox::describe(QueueStatus& status) const {
     if (route.up) status.links.push_back(node);
   }
   for (const auto& [name, stream] : streams_) {
-    const Stream* kept = store_.stream(stream->id);
+    const Stream* kept = store_.find_stream(stream->id);
     status.streams.push_back({Box::outbox, stream->node, stream->lane->name,
                               kept == nullptr ? std::array<Load, kRowStates>{} : kept->loads, stream->in_flight.size(),
                               routes_.find(stream->node)->second.up, 0, kept == nullptr || kept->exact});

@@ -5,11 +5,12 @@
 #include <utility>
 
 #include "runtime/limits.h"
+#include "runtime/queue/store_streams.h"
 
 namespace pannier {
 
 Result<Parked::Choice> Parked::choose(const ParkedSelection& selection, bool readable) {
-  auto streams = store_.streams();
+  auto streams = streams_of(store_);
   if (!streams) return streams.error();
   Choice choice;
   for (const Stream& stream : *streams) {
@@ -17,7 +18,7 @@ Result<Parked::Choice> Parked::choose(const ParkedSelection& selection, bool rea
         (!selection.lane.empty() && stream.lane != selection.lane)) {
       continue;
     }
-    auto read = store_.read(stream.id, RowState::parked, 0, ~std::size_t{0}, [&](const Row& row) {
+    auto read = store_.read(stream.id, RowState::dead_lettered, 0, ~std::size_t{0}, [&](const Row& row) {
       // What stands in for a damaged row has nothing that could be handled.
       if (readable && row.payload.empty()) return true;
       if (!selection.key.empty() && row.key != selection.key) return true;
@@ -53,7 +54,7 @@ Result<ParkedAnswer> Parked::apply(const ParkedSelection& selection, bool readab
   group_.then([this, counter, touched = std::move(touched)](const Result<void>& fate) {
     if (!fate) return;
     for (const auto& [id, rows] : touched) {
-      const Stream stream = *store_.stream(id);
+      const Stream stream = *store_.find_stream(id);
       lanes_.count(stream.lane).*counter += rows;
       boxes_.parked_changed(stream);
     }

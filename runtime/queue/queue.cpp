@@ -5,6 +5,7 @@
 #include "platform/concat.h"
 #include "runtime/actor/directory.h"
 #include "runtime/store/mutants.h"
+#include "runtime/queue/store_streams.h"
 
 namespace pannier {
 
@@ -47,7 +48,7 @@ Queue::Queue(System& system, Store& store, std::vector<LaneOptions> lanes, Queue
               expiry_, delayed_) {}
 
 Result<void> Queue::load() {
-  const auto streams = store_.streams();
+  const auto streams = streams_of(store_);
   if (!streams) return streams.error();
   const auto anchor = store_.anchor();
   if (!anchor) return anchor.error();

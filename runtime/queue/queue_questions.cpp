@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "runtime/queue/queue.h"
+#include "runtime/queue/store_streams.h"
 
 namespace pannier {
 
@@ -34,7 +35,7 @@ bool Queue::ask(Message& question) {
 Result<MessagePtr> Queue::answer(const ReadState& request) {
   commit();  // what was put before is read
   std::vector<StateRow> rows;
-  auto read = store_.read_state(request.prefix, [&](std::string_view key, std::span<const std::byte> value) {
+  auto read = store_.state()->read_state(request.prefix, [&](std::string_view key, std::span<const std::byte> value) {
     if (rows.size() >= request.limit) return false;
     rows.push_back({std::string{key}, BlockRef::copy_of(value)});
     return true;
@@ -46,7 +47,8 @@ Result<MessagePtr> Queue::answer(const ReadState& request) {
 Result<MessagePtr> Queue::answer(const Query& request) {
   commit();
   std::vector<SqlRow> rows;
-  auto read = store_.query(request.statement, [&](std::span<const SqlValue> row) {
+  if (store_.sql() == nullptr) return Error{ErrorCode::unsupported, "This store has no SQL."};
+  auto read = store_.sql()->query(request.statement, [&](std::span<const SqlValue> row) {
     rows.emplace_back(row.begin(), row.end());
     return rows.size() < limits::kQueryRows;
   });
@@ -66,7 +68,7 @@ Result<MessagePtr> Queue::answer(const Cancel& request) {
   StreamId id{};
   Sequence sequence = 0;
   const auto found = store_.find(request.id, [&](const Row& row) {
-    if (row.state != RowState::kept) {
+    if (row.state != RowState::retained) {
       id = row.stream;
       sequence = row.sequence;
     }
@@ -74,7 +76,7 @@ Result<MessagePtr> Queue::answer(const Cancel& request) {
   });
   if (!found) return found.error();
   if (sequence == 0) return Error{ErrorCode::not_found, "it is not here: delivered, expired, or never was"};
-  const Stream stream = *store_.stream(id);
+  const Stream stream = *store_.find_stream(id);
   if (!boxes_.withdraw(stream, sequence)) {
     return Error{ErrorCode::in_use, "it has left, or is in somebody's hands: nobody can take it back"};
   }
@@ -142,12 +144,12 @@ RowStatus Queue::status_of(const Stream& stream, const Row& row, std::uint64_t p
       status.waits_for = boxes_.why_waiting(stream, row);
       status.due_in = boxes_.next_try_in(stream, row);
       break;
-    case RowState::parked: status.waits_for = "parked: " + status.cause; break;
+    case RowState::dead_lettered: status.waits_for = "parked: " + status.cause; break;
     case RowState::delayed:
       status.due_in = row.moment - now;
       status.waits_for = "not due yet";
       break;
-    case RowState::kept: status.waits_for = "delivered, and kept to be read again"; break;
+    case RowState::retained: status.waits_for = "delivered, and kept to be read again"; break;
   }
   return status;
 }
@@ -166,7 +168,7 @@ Result<MessagePtr> Queue::answer(const Where& request) {
   commit();
   std::optional<RowStatus> status;
   const auto found = store_.find(request.id, [&](const Row& row) {
-    status = status_of(*store_.stream(row.stream), row, 0);
+    status = status_of(*store_.find_stream(row.stream), row, 0);
     return true;
   });
   if (!found) return found.error();
@@ -189,10 +191,10 @@ Result<MessagePtr> Queue::answer(const Inspect& request) {
   QueueStatus status;
   outbox_.describe(status);
   inbox_.describe(status);
-  const auto streams = store_.streams();
+  const auto streams = streams_of(store_);
   if (!streams) return streams.error();
   for (const Stream& stream : *streams) {
-    for (const RowState state : {RowState::ready, RowState::parked, RowState::delayed}) {
+    for (const RowState state : {RowState::ready, RowState::dead_lettered, RowState::delayed}) {
       if (status.rows.size() >= request.rows) break;
       auto looked = look_through(
           stream, state,

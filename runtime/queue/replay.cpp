@@ -76,7 +76,7 @@ Result<void> Readers::attach(InboxLane& lane, ActorId actor, const ReplayOptions
   if (!start) return {};
   begin(reader, *start);
   group_.need(lane.options->durability);
-  return group_.change([&](Store& store) { return store.put_cursor({lane.id, reader.name, *start}); });
+  return group_.change([&](Store& store) { return store.retention()->put_cursor({lane.id, reader.name, *start}); });
 }
 
 void Readers::begin(Reader& reader, Sequence after) noexcept {
@@ -88,7 +88,7 @@ void Readers::begin(Reader& reader, Sequence after) noexcept {
 Result<void> Readers::forget(InboxLane& lane, const std::string& name) {
   const auto found = readers_.find({&lane, name});
   if (found == readers_.end()) return {};
-  auto staged = group_.change([&](Store& store) { return store.erase_cursor(lane.id, name); });
+  auto staged = group_.change([&](Store& store) { return store.retention()->erase_cursor(lane.id, name); });
   if (!staged) return staged;
   group_.then([this, key = Name{&lane, name}](const Result<void>& fate) {
     const auto gone = readers_.find(key);
@@ -143,7 +143,7 @@ Result<void> Readers::load_some(Reader& reader) {
   if (reader.held.size() >= reader.window) return {};
   const auto bound = oldest_ready(*reader.lane);
   if (!bound) return bound.error();
-  return store_.read(reader.lane->id, RowState::kept, reader.loaded, reader.window - reader.held.size(),
+  return store_.read(reader.lane->id, RowState::retained, reader.loaded, reader.window - reader.held.size(),
                      [&](const Row& row) {
                        if (row.sequence >= *bound) return false;
                        reader.loaded = row.sequence;
@@ -207,7 +207,7 @@ Result<void> Readers::settle(const Settle& settle) {
   if (through > reader.cursor) {
     group_.need(reader.lane->options->durability);
     auto staged = group_.change([&](Store& store) {
-      return store.put_cursor({reader.lane->id, reader.name, through});
+      return store.retention()->put_cursor({reader.lane->id, reader.name, through});
     });
     if (!staged) {
       held.state = Held::State::in_hands;  // the word stands, and is said again
@@ -268,7 +268,7 @@ void Readers::again(Reader& reader, Held& held, Duration delay) {
 Result<void> Readers::before_trim(InboxLane& lane, Unread& unread) {
   for (const auto& [name, reader] : readers_) {
     if (name.first != &lane) continue;
-    auto read = store_.read(lane.id, RowState::kept, reader->loaded, 1, [&, &who = name.second](const Row& row) {
+    auto read = store_.read(lane.id, RowState::retained, reader->loaded, 1, [&, &who = name.second](const Row& row) {
       unread.emplace_back(who, row.sequence);
       return false;
     });
@@ -280,7 +280,7 @@ Result<void> Readers::before_trim(InboxLane& lane, Unread& unread) {
 void Readers::after_trim(InboxLane& lane, Unread unread) {
   std::erase_if(unread, [&](const std::pair<std::string, Sequence>& each) {
     bool there = false;
-    auto read = store_.read(lane.id, RowState::kept, each.second - 1, 1, [&](const Row& row) {
+    auto read = store_.read(lane.id, RowState::retained, each.second - 1, 1, [&](const Row& row) {
       there = row.sequence == each.second;
       return false;
     });

@@ -1,4 +1,5 @@
 #include "runtime/queue/room.h"
+#include "runtime/queue/store_streams.h"
 
 #include <algorithm>
 #include <utility>
@@ -20,7 +21,7 @@ constexpr std::size_t kEvictRows = 64;
 }  // namespace
 
 bool Room::fits(StreamId id, const LaneOptions& lane, std::size_t bytes) const {
-  const Stream* stream = store_.stream(id);
+  const Stream* stream = store_.find_stream(id);
   const Load held = stream == nullptr ? Load{} : waiting(*stream);
   return held.messages + 1 <= lane.max_messages && held.bytes + bytes <= lane.max_bytes;
 }
@@ -81,7 +82,7 @@ Result<void> Room::replace(StreamId id, std::string_view key) {
   if (known == (*latest)->end()) return {};
   const Sequence sequence = known->second;
   (*latest)->erase(known);
-  const Stream stream = *store_.stream(id);
+  const Stream stream = *store_.find_stream(id);
   auto erased = erase(stream, sequence);
   if (!erased) return erased.error();
   return {};
@@ -91,10 +92,10 @@ Result<void> Room::replace(StreamId id, std::string_view key) {
 
 Result<bool> Room::erase(const Stream& stream, Sequence sequence) {
   if (!boxes_.withdraw(stream, sequence)) return false;
-  const Load before = (*store_.stream(stream.id))[RowState::ready];
+  const Load before = (*store_.find_stream(stream.id))[RowState::ready];
   auto erased = group_.change([&](Store& store) { return store.erase(stream.id, sequence); });
   if (!erased) return erased.error();
-  if ((*store_.stream(stream.id))[RowState::ready] == before) return false;  // it had left already
+  if ((*store_.find_stream(stream.id))[RowState::ready] == before) return false;  // it had left already
   group_.then([this, lane = stream.lane](const Result<void>& fate) {
     if (fate) ++lanes_.count(lane).evicted;
   });
@@ -102,7 +103,7 @@ Result<bool> Room::erase(const Stream& stream, Sequence sequence) {
 }
 
 Result<bool> Room::evict(StreamId id, FunctionRef<bool()> enough) {
-  const Stream* found = store_.stream(id);
+  const Stream* found = store_.find_stream(id);
   if (found == nullptr) return false;
   const Stream stream = *found;
   Sequence after = 0;
@@ -127,7 +128,7 @@ Result<bool> Room::evict(StreamId id, FunctionRef<bool()> enough) {
 
 std::uint64_t Room::all_bytes() const {
   std::uint64_t sum = 0;
-  for (std::uint16_t id = 1; const Stream* stream = store_.stream(StreamId{id}); ++id) sum += waiting(*stream).bytes;
+  for (std::uint32_t id = 1; const Stream* stream = store_.find_stream(StreamId{id}); ++id) sum += waiting(*stream).bytes;
   return sum;
 }
 
@@ -140,7 +141,7 @@ Result<bool> Room::make_in_node(const LaneOptions& lane, std::size_t bytes) {
     StreamId stream;
   };
   std::vector<Lower> lower;
-  const auto streams = store_.streams();
+  const auto streams = streams_of(store_);
   if (!streams) return streams.error();
   for (const Stream& each : *streams) {
     const std::uint32_t priority = lanes_[each.lane].priority;

@@ -27,7 +27,7 @@ Result<void> Inbox::settle(const Settle& settle) {
   const bool done = settle.outcome == Outcome::done;
   auto staged = group_.change([&](Store& store) {
     if (done && !lane.options->keep.any()) return store.erase(lane.id, sequence);
-    const RowState state = done ? RowState::kept : word.give_up ? RowState::parked : RowState::ready;
+    const RowState state = done ? RowState::retained : word.give_up ? RowState::dead_lettered : RowState::ready;
     auto marked = store.mark(lane.id, sequence, {state, word.attempts, word.cause, done ? clock_.now() : kNoMoment});
     // A row that is gone, moved aside as damaged perhaps, has nothing to be marked; that is no reason to fail a group.
     return !marked && marked.error().code == ErrorCode::not_found ? Result<void>{} : marked;
@@ -106,7 +106,7 @@ void Inbox::take_back(std::uint64_t delivery) {
 
 void Inbox::release(InboxLane& lane, HeldRow& row) noexcept {
   if (!std::exchange(row.claimed, false)) return;
-  store_.release(lane.id, row.sequence);
+  store_.clear_in_flight(lane.id, row.sequence);
   if (!std::exchange(claims_full_, false)) return;
   for (auto& [name, each] : lanes_) each->dirty = true;
 }

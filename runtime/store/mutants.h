@@ -11,7 +11,8 @@ enum class Mutant {
   ack_row_before_commit,    ///< A peer's row is acknowledged when it is staged.
   synchronous_normal,       ///< The log is not synced before a commit counts.
   failed_group_stays,       ///< A group that was reported as failed stays in the log.
-  lease_not_kept,           ///< Sequence numbers are given out without a lease on disk.
+  lease_not_kept,           ///< Sequences are given out without a lease on disk.
+  lease_raised_early,       ///< A lease counts although the transaction that writes it fails.
   no_duplicate_marks,       ///< A row that comes again is taken again.
   watermark_not_persisted,  ///< What was taken is remembered in memory only.
   gap_not_seen,             ///< A row is taken although the one before it was lost.

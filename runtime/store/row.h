@@ -24,9 +24,9 @@ enum class Durability : std::uint8_t {
   fsynced,    ///< On stable storage. The default.
 };
 
-/// A stream is one ordered run of rows in a box: in the outbox one (destination node, lane), in the inbox one
-/// lane. Small numbers, given by the store, never reused in one file.
-enum class StreamId : std::uint16_t {};
+/// A stream is one ordered run of rows in a box: in the outbox one (destination node, lane), in the inbox one lane.
+/// Small numbers, 1 to limits::kStreams, given by the store. 0 is no stream.
+enum class StreamId : std::uint32_t {};
 
 /// Time as a store has lived it: monotonic, goes on across restarts, steps with no wall clock (StoreClock says how).
 struct StoreEpoch {
@@ -47,18 +47,19 @@ struct ClockAnchor {
   std::uint64_t boot = 0;  ///< Clock::boot().
 };
 
-/// Grows along a store's whole life and never repeats in it, across restarts. Not dense: gaps mean nothing.
+/// Numbers a store's messages. Grows across restarts and never repeats in one file. Not dense: gaps mean nothing.
 using Sequence = std::uint64_t;
 
 enum class Box : std::uint8_t { outbox, inbox };
 
 enum class RowState : std::uint8_t {
-  ready,    ///< Waits for its link or its consumer.
-  parked,   ///< Given up on, with the cause; kept until a person decides.
-  delayed,  ///< Not before its moment.
-  kept,     ///< Delivered at its moment, kept to be read again.
+  ready,          ///< Waits for its link or its consumer; with a moment, for its next attempt.
+  dead_lettered,  ///< Given up on, with its cause, until someone redrives or purges it.
+  delayed,        ///< Not to be sent or delivered before its moment.
+  retained,       ///< Handled at its moment, and kept for replay.
 };
-inline constexpr std::array kAllRowStates = {RowState::ready, RowState::parked, RowState::delayed, RowState::kept};
+inline constexpr std::array kAllRowStates = {RowState::ready, RowState::dead_lettered, RowState::delayed,
+                                             RowState::retained};
 inline constexpr std::size_t kRowStates = kAllRowStates.size();
 
 /// Rows, and the bytes of their payloads.
@@ -106,11 +107,11 @@ struct Row {
   std::span<const std::byte> payload;
   WallTime enqueued_at{};  ///< For people; no decision rests on it.
   StoreTime expires_at{};  ///< Not to be delivered from then on; kNoMoment: never expires.
-  StoreTime moment{};      ///< Delayed: when it is due. Kept: when it was delivered. Else kNoMoment.
+  StoreTime moment{};      ///< Delayed: when it is due. Retained: when it was handled. Ready: its next attempt, or kNoMoment.
   RowState state = RowState::ready;
   std::uint32_t attempts = 0;
   std::string_view producer;  ///< Inbox only: the node it came from; empty for a local enqueue.
-  std::string_view cause;     ///< The last error; of a parked row the reason.
+  std::string_view cause;     ///< The last error; of a dead-lettered row the reason.
 
   /// What people and receipts know it by.
   [[nodiscard]] Sequence id() const noexcept { return origin != 0 ? origin : sequence; }
@@ -120,12 +121,12 @@ struct Row {
 /// duplicate.
 struct Watermark {
   std::string producer;           ///< Node name.
-  std::uint64_t incarnation = 0;  ///< Of the producer's store; a reinstalled producer has a new one.
+  std::uint64_t incarnation = 0;  ///< Of the producer's store when it enqueued the row.
   std::string lane;
   Sequence sequence = 0;
 };
 
-/// How far one named reader of a stream's kept rows has come.
+/// How far one named reader of a stream's retained rows has come.
 struct Cursor {
   StreamId stream{};
   std::string reader;

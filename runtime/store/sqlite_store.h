@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string>
 
@@ -13,7 +14,7 @@ namespace pannier {
 struct SqliteOptions {
   /// The database file; made where it is missing, in a folder that must exist. Its log is `path` + "-wal".
   std::string path;
-  /// For the incarnation of a new file. Must outlive the store.
+  /// For the incarnation of this open. Must outlive the store.
   Entropy& entropy;
   /// Cap on the database file, the log not included; 0 for none. A file that is larger already opens, and
   /// drains.
@@ -33,21 +34,32 @@ struct SqliteOptions {
   /// The most that the place of the file can keep, and a receipt can say: `committed` for a file system in memory
   /// (lies_in_memory() of platform/files.h), of which a power cut leaves nothing.
   Durability strongest = Durability::fsynced;
-  /// Sequence numbers leased at once, at least 2. Smaller only in tests.
+  /// Sequences leased at once, at least 2. Smaller only in tests.
   Sequence sequence_block = store_checks::kSequenceBlock;
   /// A VFS registered with SQLite to write through, for tests; empty for the system's.
   std::string vfs = {};
 };
 
-/// Opens or makes the store of docs/storage.md in one SQLite file, which it holds alone until it is
-/// destroyed. A damaged file is put aside and what is sound in it goes on in a new one; findings() tells. On an error
-/// nothing of an existing file was changed and nothing is held.
+/// Adds a part to a store that is about to be opened. A program that names no part links none of its code.
+class SqliteStore;
+using SqlitePartFactory = void (*)(SqliteStore&);
+void with_retention(SqliteStore& store);
+void with_tokens(SqliteStore& store);
+void with_state(SqliteStore& store);
+void with_sql_tables(SqliteStore& store);
+
+/// Opens or makes the store of docs/storage.md in one SQLite file, which it holds alone until it is destroyed. findings()
+/// tells what was wrong with the file. On an error nothing of an existing file was changed and nothing is held.
 ///
 /// not_found, permission: the path. in_use: another process, or another store of this one, holds the file.
-/// corrupt: it is not a Pannier store, or damaged beyond a salvage. unsupported: a newer version, or an SQLite that
+/// corrupt: it is not a Pannier store, or damaged. unsupported: a newer version, or an SQLite that
 /// does not take a setting. storage_io, storage_full: the disk. Each names the file and says what to do.
 ///
 /// The store and every call to it belong to one thread; it may be opened on another.
 [[nodiscard]] Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options);
+/// The same with the named parts only; the others are null (Store::retention and so on). What they keep in the file stays
+/// in it: open_sqlite_store(options, {with_tokens}).
+[[nodiscard]] Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options,
+                                                               std::initializer_list<SqlitePartFactory> parts);
 
 }  // namespace pannier

@@ -17,8 +17,8 @@ Result<void> at_most(const char* part, std::size_t size, std::size_t limit) {
 }  // namespace
 
 Result<void> row(const Row& row) {
-  if (row.sequence == 0 || row.sequence > kMaxSequence) {
-    return Error{ErrorCode::invalid_argument, "A sequence number must come from next_sequence (1 to 2^47 - 1)."};
+  if (row.sequence == 0 || row.sequence > limits::kMaxSequence) {
+    return Error{ErrorCode::invalid_argument, "A sequence must come from next_sequence (1 to 2^44 - 1)."};
   }
   if (Result<void> key = at_most("key", row.key.size(), limits::kKeyBytes); !key) return key;
   if (Result<void> name = at_most("producer", row.producer.size(), limits::kNodeNameBytes); !name) return name;
@@ -40,6 +40,11 @@ Result<void> cursor(const Cursor& cursor) {
 }
 
 Result<void> token(std::string_view token) { return at_most("idempotency token", token.size(), limits::kTokenBytes); }
+
+Error too_many_streams() {
+  return {ErrorCode::full, concat({"This store holds ", limits::kStreams,
+                                   " streams already; remove destinations or lanes that are no longer used."})};
+}
 
 Error too_many_tokens() {
   return {ErrorCode::full, concat({"This store remembers ", limits::kTokens,

@@ -10,10 +10,7 @@
 /// What every store refuses alike, before anything is written. Pure functions; any thread.
 namespace pannier::store_checks {
 
-inline constexpr unsigned kSequenceBits = 47;
-inline constexpr Sequence kMaxSequence = (Sequence{1} << kSequenceBits) - 1;
-inline constexpr std::size_t kMaxStreams = 65535;
-/// Numbers leased at once; half of a block is the margin that is always committed ahead.
+/// Sequences leased at once.
 inline constexpr Sequence kSequenceBlock = Sequence{1} << 20;
 
 /// invalid_argument, with the name of the part that is too long or out of range.
@@ -22,7 +19,8 @@ inline constexpr Sequence kSequenceBlock = Sequence{1} << 20;
 [[nodiscard]] Result<void> watermark(const Watermark& watermark);
 [[nodiscard]] Result<void> cursor(const Cursor& cursor);
 [[nodiscard]] Result<void> token(std::string_view token);
-/// full: what put_token answers at limits::kTokens.
+/// full: what stream() answers at limits::kStreams, and put_token at limits::kTokens.
+[[nodiscard]] Error too_many_streams();
 [[nodiscard]] Error too_many_tokens();
 [[nodiscard]] Result<void> state(std::string_view key, std::span<const std::byte> value);
 

@@ -43,27 +43,27 @@ TEST_CASE_TEMPLATE_DEFINE("store: a part of a transaction is kept or given up fo
     Sequence within = 0;
     transact(store, [&] {
       before = put_one(stream);
-      REQUIRE(store.put_state("before", std::as_bytes(std::span{key})).ok());
+      REQUIRE(store.state()->put_state("before", std::as_bytes(std::span{key})).ok());
       REQUIRE(store.put_watermark({"tablet", 1, "orders", 5}).ok());
       REQUIRE(store.begin_part().ok());
       within = put_one(stream);
       REQUIRE(store.erase(stream, before).ok());
-      REQUIRE(store.mark(stream, rows[0], {RowState::parked, 3, "cause", kNoMoment}).ok());
+      REQUIRE(store.mark(stream, rows[0], {RowState::dead_lettered, 3, "cause", kNoMoment}).ok());
       REQUIRE(store.mark(stream, rows[1], {RowState::delayed, 0, "", at_ms(9)}).ok());
       REQUIRE(store.requeue(stream, rows[2], *store.next_sequence()).ok());
-      REQUIRE(store.keep_through(stream, rows[3], at_ms(7)).ok());
+      retain_through(store, stream, rows[3], at_ms(7));
       REQUIRE(store.put_watermark({"tablet", 1, "orders", 50}).ok());
-      REQUIRE(store.put_state("within", std::as_bytes(std::span{key})).ok());
-      REQUIRE(store.erase_state("before").ok());
-      REQUIRE(store.put_cursor({stream, "reader", 7}).ok());
-      REQUIRE(store.put_token(stream, "token", within, at_ms(100)).ok());
+      REQUIRE(store.state()->put_state("within", std::as_bytes(std::span{key})).ok());
+      REQUIRE(store.state()->erase_state("before").ok());
+      REQUIRE(store.retention()->put_cursor({stream, "reader", 7}).ok());
+      REQUIRE(store.tokens()->put_token(stream, "token", within, at_ms(100)).ok());
       REQUIRE(store.put_anchor({at_ms(5), MonoTime{}, WallTime{}, 1}).ok());
       REQUIRE(store.end_part(false).ok());
       CHECK(stream_of(store, stream)[RowState::ready].messages == 5);
       after = put_one(stream);
     });
     CHECK(read_sequences(store, stream) == std::vector<Sequence>{rows[0], rows[1], rows[2], rows[3], before, after});
-    for (const RowState state : {RowState::parked, RowState::delayed, RowState::kept}) {
+    for (const RowState state : {RowState::dead_lettered, RowState::delayed, RowState::retained}) {
       CHECK(read_sequences(store, stream, state).empty());
       CHECK(stream_of(store, stream)[state] == Load{});
     }
@@ -72,13 +72,13 @@ TEST_CASE_TEMPLATE_DEFINE("store: a part of a transaction is kept or given up fo
     CHECK_FALSE(store.next_due()->has_value());
     CHECK(store.watermarks()->front().sequence == 5);
     CHECK(state_keys(store, "") == std::vector<std::string>{"before"});
-    CHECK(store.cursors()->empty());
-    CHECK(*store.token(stream, "token", at_ms(1)) == 0);
+    CHECK(store.retention()->cursors()->empty());
+    CHECK(*store.tokens()->token(stream, "token", at_ms(1)) == 0);
     CHECK_FALSE(store.anchor()->has_value());
     CHECK(store.counters().rows_put == put_before + 2);
   }
 
-  SUBCASE("numbers that were drawn in a part stay drawn, whatever becomes of it") {
+  SUBCASE("sequences that were drawn in a part stay drawn, whatever becomes of it") {
     Sequence drawn = 0;
     transact(store, [&] {
       REQUIRE(store.begin_part().ok());
@@ -95,13 +95,13 @@ TEST_CASE_TEMPLATE_DEFINE("store: a part of a transaction is kept or given up fo
       REQUIRE(made.ok());
       put_one(*made);
       REQUIRE(store.end_part(false).ok());
-      CHECK(store.streams()->size() == 1);
+      CHECK(count_streams(store) == 1);
       const Result<StreamId> again = store.stream(Box::inbox, "", "fresh");
       REQUIRE(again.ok());
       CHECK(stream_of(store, *again)[RowState::ready].messages == 0);
       put_one(*again);
     });
-    CHECK(store.streams()->size() == 2);
+    CHECK(count_streams(store) == 2);
     const Result<StreamId> fresh = store.stream(Box::inbox, "", "fresh");
     REQUIRE(fresh.ok());
     CHECK(read_sequences(store, *fresh).size() == 1);

@@ -9,7 +9,7 @@
 #include "runtime/limits.h"
 #include "tests/contract/store_support.h"
 
-/// What every store promises about rows that wait, expire, are kept, or move: `store_states_contract`, for the fixtures
+/// What every store promises about rows that wait, are retained, or move: `store_states_contract`, for the fixtures
 /// of store_contract.h.
 TEST_CASE_TEMPLATE_DEFINE("store: the states of a row", Fixture, store_states_contract) {
   using namespace pannier;
@@ -41,10 +41,8 @@ TEST_CASE_TEMPLATE_DEFINE("store: the states of a row", Fixture, store_states_co
       CHECK(find_row(store, row.sequence) == Found{});  // It is known by its origin, and by that alone.
       const Stream now = stream_of(store, stream);
       CHECK(now[state] == Load{1, 7});
-      REQUIRE(store.stream(stream) != nullptr);
-      CHECK(store.stream(stream)->loads == now.loads);
     }
-    CHECK(store.counters().corrupt_rows == 0);
+    CHECK(store.counters().corrupt_pages == 0);
   }
 
   SUBCASE("a mark moves a row from any state to any other, in its place, with its content") {
@@ -74,7 +72,7 @@ TEST_CASE_TEMPLATE_DEFINE("store: the states of a row", Fixture, store_states_co
         CHECK(stream_of(store, stream)[to].messages == (to == RowState::ready ? 3 : 1));
       }
     }
-    CHECK(store.counters().corrupt_rows == 0);
+    CHECK(store.counters().corrupt_pages == 0);
   }
 
   SUBCASE("delayed rows come due in the order of their moments, whatever their order in the stream") {
@@ -105,61 +103,95 @@ TEST_CASE_TEMPLATE_DEFINE("store: the states of a row", Fixture, store_states_co
     CHECK(read_sequences(store, stream) == std::vector<Sequence>{rows[1]});
   }
 
-  SUBCASE("an acknowledgement that keeps takes what is ready up to its number, and nothing else") {
-    const std::vector<Sequence> rows = put_rows(store, stream, 5);
+  SUBCASE("a ready row with a moment keeps its place, and comes due beside the delayed ones") {
+    std::vector<Sequence> rows = put_rows(store, stream, 4);
     transact(store, [&] {
-      REQUIRE(store.mark(stream, rows[0], {RowState::ready, 3, "retried", kNoMoment}).ok());
-      REQUIRE(store.mark(stream, rows[1], {RowState::parked, 5, "poison", kNoMoment}).ok());
-      REQUIRE(store.keep_through(stream, rows[3], at_ms(50)).ok());
+      REQUIRE(store.mark(stream, rows[1], {RowState::ready, 1, "again", at_ms(200)}).ok());
+      REQUIRE(store.mark(stream, rows[2], {RowState::delayed, 0, "", at_ms(100)}).ok());
+      Row row = row_of(stream, *store.next_sequence(), "x");
+      row.moment = at_ms(50);
+      REQUIRE(store.put(row).ok());
+      rows.push_back(row.sequence);
     });
-    CHECK(read_sequences(store, stream) == std::vector<Sequence>{rows[4]});
-    CHECK(read_sequences(store, stream, RowState::parked) == std::vector<Sequence>{rows[1]});
-    CHECK(read_sequences(store, stream, RowState::kept) == std::vector<Sequence>{rows[0], rows[2], rows[3]});
-    each_row(store, stream, RowState::kept, [&](const Row& row) {
-      CHECK(row.moment == at_ms(50));
-      CHECK(text_of(row.payload) == std::to_string(row.sequence));
-      CHECK(row.attempts == (row.sequence == rows[0] ? 3 : 0));
-    });
-    const Stream now = stream_of(store, stream);
-    CHECK(now[RowState::ready].messages == 1);
-    CHECK(now[RowState::kept].messages == 3);
+    CHECK(read_sequences(store, stream) == std::vector<Sequence>{rows[0], rows[1], rows[3], rows[4]});
+    CHECK(store.next_due()->value() == at_ms(50));
+    CHECK(due_at(store, at_ms(199)) == std::vector<Sequence>{rows[4], rows[2]});
+    CHECK(due_at(store, at_ms(200)) == std::vector<Sequence>{rows[4], rows[2], rows[1]});
     transact(store, [&] {
-      REQUIRE(store.keep_through(stream, ~Sequence{0}, at_ms(60)).ok());
-      REQUIRE(store.keep_through(stream, ~Sequence{0}, at_ms(70)).ok());
-      REQUIRE(store.keep_through(StreamId{999}, 5, at_ms(70)).ok());
+      REQUIRE(store.mark(stream, rows[1], {RowState::ready, 2, "", kNoMoment}).ok());
+      REQUIRE(store.erase_through(stream, rows[4]).ok());
     });
-    CHECK(stream_of(store, stream)[RowState::kept].messages == 4);
-    CHECK(stream_of(store, stream)[RowState::ready] == Load{});
+    CHECK(due_at(store, at_ms(1000)) == std::vector<Sequence>{rows[2]});
   }
 
-  SUBCASE("what is kept is trimmed from the oldest on, by number, by bytes and by age, a bounded piece at a time") {
+  SUBCASE("the first of a key that is dead-lettered or waits for its next attempt is known, by its first sequence") {
+    const StreamId other = make_stream(store, "positions");
+    const auto first = [&](StreamId in, RowState state, std::string_view key) {
+      return *store.first_of_key(in, state, key);
+    };
+    CHECK(first(stream, RowState::dead_lettered, "order-1") == 0);
+    CHECK(first(stream, RowState::ready, "order-1") == 0);
+    CHECK(first(StreamId{999}, RowState::ready, "order-1") == 0);
+    const std::vector<Sequence> rows = put_rows(store, stream, 4);
+    const std::vector<Sequence> others = put_rows(store, other, 1);
+    CHECK(first(stream, RowState::ready, "order-1") == 0);
+    transact(store, [&] {
+      REQUIRE(store.mark(stream, rows[2], {RowState::dead_lettered, 1, "x"}).ok());
+      REQUIRE(store.mark(stream, rows[1], {RowState::dead_lettered, 1, "x"}).ok());
+      REQUIRE(store.mark(stream, rows[3], {RowState::ready, 1, "", at_ms(5)}).ok());
+      REQUIRE(store.mark(other, others[0], {RowState::delayed, 1, "", at_ms(5)}).ok());
+      CHECK(first(stream, RowState::dead_lettered, "order-1") == rows[1]);
+    });
+    CHECK(first(stream, RowState::dead_lettered, "order-1") == rows[1]);
+    CHECK(first(stream, RowState::dead_lettered, "order-2") == 0);
+    CHECK(first(stream, RowState::ready, "order-1") == rows[3]);
+    CHECK(first(other, RowState::ready, "order-1") == 0);
+    CHECK(first(other, RowState::dead_lettered, "order-1") == 0);
+    // Known by what its receipt named, wherever it is now.
+    Sequence moved = 0;
+    transact(store, [&] {
+      moved = *store.next_sequence();
+      REQUIRE(store.requeue(stream, rows[0], moved).ok());
+      REQUIRE(store.mark(stream, moved, {RowState::dead_lettered, 1, "x"}).ok());
+    });
+    CHECK(first(stream, RowState::dead_lettered, "order-1") == rows[0]);
+    transact(store, [&] {
+      REQUIRE(store.erase(stream, moved).ok());
+      REQUIRE(store.erase(stream, rows[1]).ok());
+      REQUIRE(store.mark(stream, rows[3], {RowState::ready, 1, "", kNoMoment}).ok());
+    });
+    CHECK(first(stream, RowState::dead_lettered, "order-1") == rows[2]);
+    CHECK(first(stream, RowState::ready, "order-1") == 0);
+  }
+
+  SUBCASE("what is retained is trimmed from the oldest on, by number, by bytes and by age, a bounded piece at a time") {
     const std::vector<Sequence> rows = put_rows(store, stream, limits::kTrimRows + 20);
     transact(store, [&] {
-      REQUIRE(store.keep_through(stream, rows[9], at_ms(10)).ok());
-      REQUIRE(store.keep_through(stream, rows.back(), at_ms(20)).ok());
+      retain_through(store, stream, rows[9], at_ms(10));
+      retain_through(store, stream, rows.back(), at_ms(20));
     });
     const Load any{~std::uint64_t{0}, ~std::uint64_t{0}};
-    transact(store, [&] { REQUIRE(store.trim(stream, any, kNoMoment).ok()); });
-    CHECK(stream_of(store, stream)[RowState::kept].messages == rows.size());
-    transact(store, [&] { REQUIRE(store.trim(stream, any, at_ms(20)).ok()); });
-    CHECK(read_sequences(store, stream, RowState::kept).front() == rows[10]);
-    transact(store, [&] { REQUIRE(store.trim(stream, {5, ~std::uint64_t{0}}, kNoMoment).ok()); });
-    CHECK(stream_of(store, stream)[RowState::kept].messages == 10);  // kTrimRows of them went.
-    transact(store, [&] { REQUIRE(store.trim(stream, {5, ~std::uint64_t{0}}, kNoMoment).ok()); });
-    CHECK(read_sequences(store, stream, RowState::kept) == std::vector<Sequence>(rows.end() - 5, rows.end()));
+    transact(store, [&] { REQUIRE(store.retention()->trim(stream, any, kNoMoment).ok()); });
+    CHECK(stream_of(store, stream)[RowState::retained].messages == rows.size());
+    transact(store, [&] { REQUIRE(store.retention()->trim(stream, any, at_ms(20)).ok()); });
+    CHECK(read_sequences(store, stream, RowState::retained).front() == rows[10]);
+    transact(store, [&] { REQUIRE(store.retention()->trim(stream, {5, ~std::uint64_t{0}}, kNoMoment).ok()); });
+    CHECK(stream_of(store, stream)[RowState::retained].messages == 10);  // kTrimRows of them went.
+    transact(store, [&] { REQUIRE(store.retention()->trim(stream, {5, ~std::uint64_t{0}}, kNoMoment).ok()); });
+    CHECK(read_sequences(store, stream, RowState::retained) == std::vector<Sequence>(rows.end() - 5, rows.end()));
     const std::uint64_t bytes = std::to_string(rows.back()).size();
-    transact(store, [&] { REQUIRE(store.trim(stream, {100, 2 * bytes}, kNoMoment).ok()); });
-    CHECK(stream_of(store, stream)[RowState::kept] == Load{2, 2 * bytes});
-    transact(store, [&] { REQUIRE(store.trim(StreamId{999}, {}, kNoMoment).ok()); });
+    transact(store, [&] { REQUIRE(store.retention()->trim(stream, {100, 2 * bytes}, kNoMoment).ok()); });
+    CHECK(stream_of(store, stream)[RowState::retained] == Load{2, 2 * bytes});
+    transact(store, [&] { REQUIRE(store.retention()->trim(StreamId{999}, {}, kNoMoment).ok()); });
   }
 
   SUBCASE("a row that is made ready again gets a place behind all others, and stays known by its first number") {
     const std::vector<Sequence> rows = put_rows(store, stream, 3);
-    transact(store, [&] { REQUIRE(store.mark(stream, rows[0], {RowState::parked, 5, "poison", at_ms(3)}).ok()); });
+    transact(store, [&] { REQUIRE(store.mark(stream, rows[0], {RowState::dead_lettered, 5, "poison", at_ms(3)}).ok()); });
     const Sequence next = *store.next_sequence();
     transact(store, [&] { REQUIRE(store.requeue(stream, rows[0], next).ok()); });
     CHECK(read_sequences(store, stream) == std::vector<Sequence>{rows[1], rows[2], next});
-    CHECK(read_sequences(store, stream, RowState::parked).empty());
+    CHECK(read_sequences(store, stream, RowState::dead_lettered).empty());
     CHECK(find_row(store, rows[0]) == Found{RowState::ready, next});
     CHECK(find_row(store, next) == Found{});
     each_row(store, stream, RowState::ready, [&](const Row& row) {
@@ -182,7 +214,7 @@ TEST_CASE_TEMPLATE_DEFINE("store: the states of a row", Fixture, store_states_co
       CHECK(find_row(store, rows[0]) == Found{RowState::ready, at});
     }
     CHECK(stream_of(store, stream)[RowState::ready].messages == 3);
-    CHECK(store.counters().corrupt_rows == 0);
+    CHECK(store.counters().corrupt_pages == 0);
     REQUIRE(store.begin().ok());
     CHECK(store.requeue(stream, rows[0], *store.next_sequence()).error().code == ErrorCode::not_found);
     CHECK(store.requeue(StreamId{999}, at, *store.next_sequence()).error().code == ErrorCode::not_found);
@@ -205,22 +237,22 @@ TEST_CASE_TEMPLATE_DEFINE("store: the states of a row", Fixture, store_states_co
     CHECK(find_row(store, ~Sequence{0}) == Found{});
   }
 
-  SUBCASE("a rollback brings moved, kept, trimmed and requeued rows back") {
+  SUBCASE("a rollback brings moved, retained, trimmed and requeued rows back") {
     const std::vector<Sequence> rows = put_rows(store, stream, 6);
     transact(store, [&] {
-      REQUIRE(store.keep_through(stream, rows[1], at_ms(1)).ok());
+      retain_through(store, stream, rows[1], at_ms(1));
       REQUIRE(store.mark(stream, rows[2], {RowState::delayed, 1, "later", at_ms(5)}).ok());
     });
     const Stream before = stream_of(store, stream);
     REQUIRE(store.begin().ok());
-    REQUIRE(store.keep_through(stream, rows[3], at_ms(2)).ok());
-    REQUIRE(store.trim(stream, {1, 1}, kNoMoment).ok());
+    retain_through(store, stream, rows[3], at_ms(2));
+    REQUIRE(store.retention()->trim(stream, {1, 1}, kNoMoment).ok());
     REQUIRE(store.requeue(stream, rows[4], *store.next_sequence()).ok());
     REQUIRE(store.requeue(stream, rows[2], *store.next_sequence()).ok());
     store.rollback();
     CHECK(stream_of(store, stream).loads == before.loads);
     CHECK(read_sequences(store, stream) == std::vector<Sequence>{rows[3], rows[4], rows[5]});
-    CHECK(read_sequences(store, stream, RowState::kept) == std::vector<Sequence>{rows[0], rows[1]});
+    CHECK(read_sequences(store, stream, RowState::retained) == std::vector<Sequence>{rows[0], rows[1]});
     CHECK(store.next_due()->value() == at_ms(5));
   }
 }

@@ -1,12 +1,13 @@
 #pragma once
 
-#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -69,17 +70,39 @@ inline std::vector<Sequence> read_sequences(Store& store, StreamId stream, RowSt
 }
 
 inline Stream stream_of(Store& store, StreamId id) {
-  const Result<std::vector<Stream>> all = store.streams();
-  REQUIRE(all.ok());
-  const auto found = std::find_if(all->begin(), all->end(), [&](const Stream& each) { return each.id == id; });
-  REQUIRE(found != all->end());
+  const Stream* found = store.find_stream(id);
+  REQUIRE(found != nullptr);
   return *found;
+}
+
+/// How many streams there are; also that visiting, finding and the totals agree.
+inline std::size_t count_streams(const Store& store) {
+  std::size_t count = 0;
+  std::array<Load, kRowStates> totals{};
+  store.visit_streams({}, {}, [&](const Stream& stream) {
+    ++count;
+    CHECK(store.find_stream(stream.id) == store.find_stream(stream.box, stream.node, stream.lane));
+    for (const RowState state : kAllRowStates) totals[static_cast<std::size_t>(state)] += stream[state];
+    return true;
+  });
+  for (const RowState state : kAllRowStates) CHECK(store.total(state) == totals[static_cast<std::size_t>(state)]);
+  return count;
+}
+
+/// Marks ready rows up to `through` as retained at `moment`.
+inline void retain_through(Store& store, StreamId stream, Sequence through, StoreTime moment) {
+  std::vector<std::pair<Sequence, Store::Mark>> marks;
+  REQUIRE(store.read(stream, RowState::ready, 0, 1'000'000, [&](const Row& row) {
+    if (row.sequence <= through) marks.push_back({row.sequence, {RowState::retained, row.attempts, {}, moment}});
+    return row.sequence <= through;
+  }).ok());
+  for (const auto& [sequence, mark] : marks) REQUIRE(store.mark(stream, sequence, mark).ok());
 }
 
 inline std::vector<std::string> state_keys(Store& store, std::string_view prefix) {
   std::vector<std::string> keys;
   REQUIRE(store
-              .read_state(prefix,
+              .state()->read_state(prefix,
                           [&](std::string_view key, std::span<const std::byte>) {
                             keys.emplace_back(key);
                             return true;
@@ -115,7 +138,6 @@ inline std::vector<Sequence> due_at(Store& store, StoreTime now, std::size_t lim
   REQUIRE(store
               .read_due(now, limit,
                         [&](const Row& row) {
-                          CHECK(row.state == RowState::delayed);
                           due.push_back(row.sequence);
                           return true;
                         })

@@ -7,6 +7,7 @@
 
 #include "tests/sim/world.h"
 #include "tests/support/campaign.h"
+#include "tests/support/store_streams.h"
 
 namespace pannier::testing {
 
@@ -65,7 +66,7 @@ class Chaos {
     std::map<std::tuple<std::string, std::string>, std::int64_t> last_of_key;  // in order of enqueue
     std::map<std::int64_t, std::vector<std::pair<std::string, std::int64_t>>> effects;
     for (auto& host : hosts_) {
-      REQUIRE(host->store().read_state("e/", [&](std::string_view key, std::span<const std::byte> value) {
+      REQUIRE(host->store().state()->read_state("e/", [&](std::string_view key, std::span<const std::byte> value) {
         REQUIRE(verify_table<Number>(value));
         effects[std::stoll(std::string{key.substr(2)})].push_back(
             {host->name(), flatbuffers::GetRoot<Number>(value.data())->value()});
@@ -127,12 +128,12 @@ class Chaos {
   /// What the stores say, and what the queues believe.
   std::string left_over(Host& host) {
     std::string left;
-    const auto streams = host.store().streams();
+    const auto streams = Result<std::vector<Stream>>(testing::all_streams(host.store()));
     REQUIRE(streams);
     for (const Stream& stream : *streams) {
-      if (stream[RowState::ready].messages + stream[RowState::parked].messages > 0) {
+      if (stream[RowState::ready].messages + stream[RowState::dead_lettered].messages > 0) {
         left += host.name() + " keeps " + std::to_string(stream[RowState::ready].messages) + " ready and " +
-                std::to_string(stream[RowState::parked].messages) + " parked messages of lane " + stream.lane +
+                std::to_string(stream[RowState::dead_lettered].messages) + " parked messages of lane " + stream.lane +
                 " to '" + stream.node + "'\n";
       }
     }
@@ -151,7 +152,7 @@ class Chaos {
     simulator_.run_for(1s);
     if (status.streams.empty()) left += host.name() + " does not answer\n";
     for (const StreamStatus& stream : status.streams) {
-      if (stream[RowState::ready].messages + stream[RowState::ready].bytes + stream[RowState::parked].messages +
+      if (stream[RowState::ready].messages + stream[RowState::ready].bytes + stream[RowState::dead_lettered].messages +
               stream.in_flight >
           0) {
         left += host.name() + " counts " + std::to_string(stream[RowState::ready].messages) + " messages, " +
@@ -164,7 +165,7 @@ class Chaos {
 
   bool at_rest() {
     for (auto& host : hosts_) {
-      const auto streams = host->store().streams();
+      const auto streams = Result<std::vector<Stream>>(testing::all_streams(host->store()));
       REQUIRE(streams);
       for (const Stream& stream : *streams) {
         if (stream[RowState::ready].messages > 0) return false;

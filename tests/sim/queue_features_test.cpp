@@ -16,6 +16,7 @@
 #include "tests/sim/crashing_store.h"
 #include "tests/sim/desk.h"
 #include "tests/support/campaign.h"
+#include "tests/support/store_streams.h"
 
 namespace pannier::testing {
 namespace {
@@ -278,7 +279,7 @@ class FeatureModel {
   }
   template <class See>
   void each_row(const std::string& lane, See&& see) {
-    for (const Stream& stream : *store_.get()->streams()) {
+    for (const Stream& stream : testing::all_streams(*store_.get())) {
       if (stream.lane != lane) continue;
       for (const RowState state : kAllRowStates) {
         REQUIRE(store_.get()->read(stream.id, state, 0, 1000, [&](const Row& row) {
@@ -300,9 +301,9 @@ class FeatureModel {
     });
     check("ready", jobs[RowState::ready], ids(ready_));
     std::sort(jobs[RowState::delayed].begin(), jobs[RowState::delayed].end());
-    std::sort(jobs[RowState::parked].begin(), jobs[RowState::parked].end());
+    std::sort(jobs[RowState::dead_lettered].begin(), jobs[RowState::dead_lettered].end());
     check("delayed", jobs[RowState::delayed], sorted(ids(delayed_)));
-    check("parked", jobs[RowState::parked], sorted(ids(parked_)));
+    check("parked", jobs[RowState::dead_lettered], sorted(ids(parked_)));
     std::vector<std::int64_t> capped;
     std::vector<std::int64_t> latest;
     std::map<RowState, std::vector<std::int64_t>> kept;
@@ -316,7 +317,7 @@ class FeatureModel {
         handled_.end() - static_cast<std::ptrdiff_t>(std::min(kept[RowState::ready].size(), handled_.size()));
     const auto left = std::min(wait - handled_.begin(), static_cast<std::ptrdiff_t>(kKept));
     check("waits to be kept", kept[RowState::ready], {wait, handled_.end()});
-    check("kept", kept[RowState::kept], {wait - left, wait});
+    check("kept", kept[RowState::retained], {wait - left, wait});
 
     if (desk_.held.size() > 3) wrong_ += when + ": more in hands than the window\n";
     for (const auto& [id, delivery] : desk_.held) {

@@ -12,6 +12,7 @@
 #include "tests/runtime/script.h"
 #include "tests/sim/crashing_store.h"
 #include "tests/support/campaign.h"
+#include "tests/support/store_streams.h"
 
 namespace pannier::testing {
 namespace {
@@ -169,15 +170,15 @@ class QueueModel {
   void compare(const std::string& when) {
     const auto say = [&](const std::string& what) { wrong_ += when + ": " + what + "\n"; };
     std::map<std::string, std::int64_t> state;
-    REQUIRE(store_.get()->read_state("s/", [&](std::string_view key, std::span<const std::byte> value) {
+    REQUIRE(store_.get()->state()->read_state("s/", [&](std::string_view key, std::span<const std::byte> value) {
       state[std::string(key)] = flatbuffers::GetRoot<Number>(value.data())->value();
       return true;
     }));
     if (state != state_) say("the state differs");
 
-    const auto streams = store_.get()->streams();
+    const auto streams = Result<std::vector<Stream>>(testing::all_streams(*store_.get()));
     REQUIRE(streams);
-    for (const RowState kind : {RowState::ready, RowState::parked}) {
+    for (const RowState kind : {RowState::ready, RowState::dead_lettered}) {
       std::vector<std::int64_t> found;
       for (const Stream& stream : *streams) {
         REQUIRE(store_.get()->read(stream.id, kind, 0, 1000, [&](const Row& row) {

@@ -11,6 +11,7 @@
 
 #include "platform/sim/seeded_entropy.h"
 #include "runtime/store/store.h"
+#include "tests/support/store_streams.h"
 
 /// What a store must hold, as plain maps: random groups of changes are made to both and the two are compared as text.
 namespace pannier::testing {
@@ -19,10 +20,11 @@ namespace pannier::testing {
 inline std::size_t batch_bytes_of(std::uint64_t seed) { return seed % 2 == 0 ? 4096 : 1; }
 
 struct StoreChange {
-  enum class Kind : std::uint8_t { put, erase, erase_through, keep_through, mark, watermark, state, erase_state };
+  enum class Kind : std::uint8_t { put, erase, erase_through, requeue, mark, watermark, state, erase_state };
   Kind kind{};
   std::size_t stream = 0;  ///< Index of a stream of StoreModel::kStreams.
   Sequence sequence = 0;
+  Sequence next = 0;  ///< Of a requeue.
   RowState state = RowState::ready;
   std::uint32_t attempts = 0;
   std::string key;
@@ -62,9 +64,13 @@ class StoreModel {
                     : die < 12         ? Kind::state
                     : die < 13         ? Kind::erase_state
                     : die < 17         ? Kind::erase
-                    : die < 18         ? Kind::keep_through
+                    : die < 18         ? Kind::requeue
                                        : Kind::erase_through;
-      if (change.kind == Kind::mark && change.sequence == 0) change.kind = Kind::put;
+      if ((change.kind == Kind::mark || change.kind == Kind::requeue) && change.sequence == 0) change.kind = Kind::put;
+      if (change.kind == Kind::requeue) {
+        change.next = next();
+        if (change.next == 0) return group;
+      }
       if (change.kind == Kind::put) {
         change.sequence = next();
         if (change.sequence == 0) return group;
@@ -144,12 +150,15 @@ class StoreModel {
                  each.second.state == RowState::ready;
         });
         break;
-      case StoreChange::Kind::keep_through:
-        for (auto& [position, row] : rows_) {
-          if (position.first != change.stream || position.second > change.sequence) continue;
-          if (row.state == RowState::ready) row.state = RowState::kept;
-        }
+      case StoreChange::Kind::requeue: {
+        RowModel row = at->second;
+        rows_.erase(at);
+        row.state = RowState::ready;
+        row.attempts = 0;
+        row.cause.clear();
+        rows_[{change.stream, change.next}] = row;
         break;
+      }
       case StoreChange::Kind::mark:
         at->second.state = change.state;
         at->second.attempts = change.attempts;
@@ -181,24 +190,23 @@ inline Result<void> perform(Store& store, const StoreGroup& group) {
     row.enqueued_at = WallTime{Duration{1'700'000'000}};
     row.state = change.state;
     row.attempts = change.attempts;
-    // Delayed and kept rows have one; any will do.
-    const StoreTime moment = change.state == RowState::ready || change.state == RowState::parked
-                                 ? kNoMoment
-                                 : StoreTime{Duration{1 + static_cast<Duration::rep>(change.sequence)}};
+    // Delayed and retained rows have one, and some ready ones; any will do.
+    const bool has_moment = change.state == RowState::ready ? change.attempts > 2 : change.state != RowState::dead_lettered;
+    const StoreTime moment =
+        has_moment ? StoreTime{Duration{1 + static_cast<Duration::rep>(change.sequence)}} : kNoMoment;
     row.moment = moment;
     auto done = [&]() -> Result<void> {
       switch (change.kind) {
         case StoreChange::Kind::put: return store.put(row);
         case StoreChange::Kind::erase: return store.erase(*stream, change.sequence);
         case StoreChange::Kind::erase_through: return store.erase_through(*stream, change.sequence);
-        case StoreChange::Kind::keep_through:
-          return store.keep_through(*stream, change.sequence, StoreTime{Duration{7}});
+        case StoreChange::Kind::requeue: return store.requeue(*stream, change.sequence, change.next);
         case StoreChange::Kind::mark:
           return store.mark(*stream, change.sequence, {change.state, change.attempts, change.text, moment});
         case StoreChange::Kind::watermark:
           return store.put_watermark({"producer", 1, std::to_string(change.stream), change.sequence});
-        case StoreChange::Kind::state: return store.put_state(change.key, bytes);
-        case StoreChange::Kind::erase_state: return store.erase_state(change.key);
+        case StoreChange::Kind::state: return store.state()->put_state(change.key, bytes);
+        case StoreChange::Kind::erase_state: return store.state()->erase_state(change.key);
       }
       return ErrorCode::invalid_argument;
     }();
@@ -211,14 +219,13 @@ inline Result<void> perform(Store& store, const StoreGroup& group) {
 /// streams against the rows that it shows.
 inline std::string dump(Store& store) {
   std::string text;
-  const Result<std::vector<Stream>> streams = store.streams();
-  if (!streams) return "streams: " + streams.error().text();
+  const std::vector<Stream> streams = all_streams(store);
   const auto as_text = [](std::span<const std::byte> bytes) {
     return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   };
   for (std::size_t i = 0; i < std::size(StoreModel::kStreams); ++i) {
     const StoreModel::StreamName& name = StoreModel::kStreams[i];
-    for (const Stream& stream : *streams) {
+    for (const Stream& stream : streams) {
       if (stream.box != name.box || stream.node != name.node || stream.lane != name.lane) continue;
       for (const RowState state : kAllRowStates) {
         Load load;
@@ -239,12 +246,12 @@ inline std::string dump(Store& store) {
   std::map<std::string, Sequence> by_lane;
   for (const Watermark& mark : *watermarks) by_lane[mark.lane] = mark.sequence;
   for (const auto& [lane, sequence] : by_lane) text += "watermark " + lane + " " + std::to_string(sequence) + "\n";
-  auto read = store.read_state("", [&](std::string_view key, std::span<const std::byte> value) {
+  auto read = store.state()->read_state("", [&](std::string_view key, std::span<const std::byte> value) {
     text += "state " + std::string(key) + "=" + as_text(value) + "\n";
     return true;
   });
   if (!read) return "state: " + read.error().text();
-  if (store.counters().corrupt_rows > 0) text += "corrupt rows\n";
+  if (store.counters().corrupt_pages > 0) text += "corrupt pages\n";
   for (const std::string& finding : store.findings()) text += finding + "\n";
   return text;
 }

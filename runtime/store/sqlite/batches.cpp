@@ -1,6 +1,7 @@
 #include "runtime/store/sqlite/batches.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "runtime/store/sqlite/schema.h"
@@ -8,11 +9,10 @@
 namespace pannier {
 namespace {
 
-using sqlite_schema::position;
 using sqlite_schema::stream_of;
 
-/// From here on a row of `rows` has pages of its own (fileformat2.html, 1.6: what fits into a leaf of 4096 bytes).
-constexpr std::size_t kLargeRow = 4061;
+/// From this size on a row of `messages` has pages of its own (fileformat2.html, 1.6: the usable size less 35).
+constexpr std::size_t kLargeRow = 4096 - sqlite_schema::kReservedBytes - 35;
 /// Streams whose rows are collected at a time.
 constexpr std::size_t kBuilding = 8;
 /// A batch of which less than one part in so many is left is written anew, so that few rows do not hold much room.
@@ -147,10 +147,7 @@ int SqliteBatches::load(std::int64_t position, Loaded*& found) {
   const StatementScope scope(read_);
   read_.bind(1, position);
   if (const int rc = read_.step(); rc != SQLITE_ROW) return rc;
-  if (!found->batch.parse(position, read_.blob(0))) {
-    broken_ = position;
-    return kBroken;
-  }
+  if (!found->batch.parse(position, read_.blob(0))) return SQLITE_CORRUPT;
   found->used = ++uses_;
   return SQLITE_ROW;
 }
@@ -172,7 +169,7 @@ int SqliteBatches::seek(std::int64_t after, std::int64_t last, Loaded*& found) {
     return SQLITE_ROW;
   }
   if (!may_be_any_) return SQLITE_DONE;
-  const std::int64_t lowest = position(stream_of(last), 0);
+  const std::int64_t lowest = sqlite_schema::first_position(RowState::ready, stream_of(last));
   std::int64_t at = 0;
   int rc = query(before_, lowest, after + 1, at);
   if (rc == SQLITE_ROW) rc = load(at, found);
@@ -198,7 +195,7 @@ int SqliteBatches::next(std::int64_t after, std::int64_t last, StoredRow& row) {
     if (rc != SQLITE_ROW) return rc;
     const SqliteBatch& batch = in->batch;
     std::size_t i = batch.after(after);
-    while (i < batch.size() && batch.has_left(i)) ++i;
+    while (i < batch.size() && batch.is_gone(i)) ++i;
     if (i < batch.size()) {
       row = batch.row(i);
       return row.position <= last ? SQLITE_ROW : SQLITE_DONE;
@@ -215,7 +212,7 @@ int SqliteBatches::erase(std::int64_t first, std::int64_t last, Removed removed)
     if (rc != SQLITE_ROW) return rc == SQLITE_DONE ? SQLITE_OK : rc;
     SqliteBatch& batch = in->batch;
     for (std::size_t i = batch.after(after); i < batch.size() && batch.row(i).position <= last; ++i) {
-      if (batch.has_left(i)) continue;
+      if (batch.is_gone(i)) continue;
       removed(batch.row(i));
       batch.remove(i);
       in->changed = true;
@@ -224,16 +221,8 @@ int SqliteBatches::erase(std::int64_t first, std::int64_t last, Removed removed)
   return SQLITE_OK;
 }
 
-int SqliteBatches::take_out_broken(std::vector<std::byte>& bytes) {
-  {
-    const StatementScope scope(read_);
-    read_.bind(1, broken_);
-    if (const int rc = read_.step(); rc != SQLITE_ROW) return rc == SQLITE_DONE ? SQLITE_OK : rc;
-    const std::span<const std::byte> found = read_.blob(0);
-    bytes.assign(found.begin(), found.end());
-  }
-  erase_.bind(1, broken_);
-  return erase_.run();
+int SqliteBatches::next_entry(std::int64_t position, std::int64_t& found) {
+  return query(behind_, position, std::numeric_limits<std::int64_t>::max(), found);
 }
 
 }  // namespace pannier

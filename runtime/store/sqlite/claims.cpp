@@ -13,8 +13,8 @@ namespace {
 constexpr std::size_t kSlotBytes = 16;
 using Slot = std::array<std::byte, kSlotBytes>;
 
-std::uint32_t checksum(std::uint64_t incarnation, std::int64_t position) noexcept {
-  return FieldChecksum().u64(incarnation).u64(static_cast<std::uint64_t>(position)).value();
+std::uint32_t checksum(std::int64_t position) noexcept {
+  return FieldChecksum().u64(static_cast<std::uint64_t>(position)).value();
 }
 
 void put_integer(Slot& slot, std::size_t at, std::size_t size, std::uint64_t value) noexcept {
@@ -29,15 +29,14 @@ std::uint64_t integer(const Slot& slot, std::size_t at, std::size_t size) noexce
 
 }  // namespace
 
-SqliteClaims::SqliteClaims(CountingVfs& vfs, std::string path, std::uint64_t incarnation)
-    : vfs_(vfs), path_(std::move(path)), incarnation_(incarnation) {
+SqliteClaims::SqliteClaims(CountingVfs& vfs, std::string path) : vfs_(vfs), path_(std::move(path)) {
   if (vfs_.size_of(path_).value_or(0) == 0) return;
   file_ = vfs_.open_side_file(path_);
   if (file_ == nullptr) return;
   Slot slot{};
-  for (; used_ < limits::kClaims && file_->read(std::int64_t{used_} * kSlotBytes, slot); ++used_) {
+  for (; used_ < limits::kInFlight && file_->read(std::int64_t{used_} * kSlotBytes, slot); ++used_) {
     const auto position = static_cast<std::int64_t>(integer(slot, 0, 8));
-    const bool left = position != 0 && integer(slot, 8, 4) == checksum(incarnation_, position);
+    const bool left = position != 0 && integer(slot, 8, 4) == checksum(position);
     if (left && slots_.emplace(position, used_).second) {
       left_.push_back(position);
     } else {
@@ -52,7 +51,7 @@ void SqliteClaims::write(std::uint32_t slot, std::int64_t position) noexcept {
   Slot bytes{};
   if (position != 0) {
     put_integer(bytes, 0, 8, static_cast<std::uint64_t>(position));
-    put_integer(bytes, 8, 4, checksum(incarnation_, position));
+    put_integer(bytes, 8, 4, checksum(position));
   }
   static_cast<void>(file_->write(std::int64_t{slot} * kSlotBytes, bytes));
 }
@@ -63,7 +62,7 @@ bool SqliteClaims::claim(std::int64_t position) noexcept {
   if (!free_.empty()) {
     slot = free_.back();
     free_.pop_back();
-  } else if (used_ < limits::kClaims) {
+  } else if (used_ < limits::kInFlight) {
     ++used_;
   } else {
     return false;

@@ -15,8 +15,8 @@ namespace pannier {
 /// notes and nothing else. One thread.
 class SqliteClaims {
  public:
-  /// Takes what an earlier life left. `incarnation`: of the store; the claims of another one are none.
-  SqliteClaims(CountingVfs& vfs, std::string path, std::uint64_t incarnation);
+  /// Takes what an earlier life left.
+  SqliteClaims(CountingVfs& vfs, std::string path);
 
   [[nodiscard]] bool claim(std::int64_t position) noexcept;
   void release(std::int64_t position) noexcept;
@@ -28,7 +28,6 @@ class SqliteClaims {
 
   CountingVfs& vfs_;
   std::string path_;
-  std::uint64_t incarnation_;
   std::unique_ptr<SideFile> file_;               ///< Null before the first claim, or where there is none to be had.
   std::map<std::int64_t, std::uint32_t> slots_;  ///< By position.
   std::vector<std::uint32_t> free_;              ///< Used before and free again.

@@ -1,9 +1,8 @@
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "platform/concat.h"
-#include "runtime/store/sqlite/row_source.h"
-#include "runtime/store/sqlite/salvage.h"
 #include "runtime/store/sqlite/store_impl.h"
 
 namespace pannier {
@@ -14,8 +13,66 @@ constexpr std::size_t kCountRows = 4096;
 
 }  // namespace
 
+using sqlite_schema::last_position;
 using sqlite_schema::position;
 using sqlite_schema::sequence_of;
+using sqlite_schema::state_of;
+using sqlite_schema::stream_of;
+
+// --- Opening ----------------------------------------------------------------------------------------------------------
+
+Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options) {
+  return open_sqlite_store(options, {with_retention, with_tokens, with_state, with_sql_tables});
+}
+
+Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options,
+                                                 std::initializer_list<SqlitePartFactory> parts) {
+  if (options.sequence_block < 2 || options.checkpoint_pages == 0) {
+    return Error{ErrorCode::invalid_argument,
+                 "A store needs a sequence block of 2 or more and a checkpoint of 1 or more."};
+  }
+  Result<std::unique_ptr<CountingVfs>> vfs = CountingVfs::create(options.vfs);
+  if (!vfs) return vfs.error();
+  auto store = std::make_unique<SqliteStore>(options, std::move(*vfs));
+  for (const SqlitePartFactory add : parts) add(*store);
+  if (Result<void> opened = store->open(); !opened) return opened.error();
+  return std::unique_ptr<Store>(std::move(store));
+}
+
+Result<void> SqliteStore::open() { return open_file(); }
+
+Result<void> SqliteStore::open_file() {
+  check_log();
+  Result<Connection> connection = sqlite_schema::open(options_, *vfs_);
+  if (!connection) return connection.error();
+  session_ = std::make_unique<SqliteSession>(std::move(*connection), options_.batch_bytes);
+  const bool first = incarnation_ == 0;
+  Result<void> loaded = session_->check_tables();
+  if (loaded) loaded = load_meta();
+  if (loaded) loaded = load_streams();
+  if (loaded && first) loaded = load_incarnations();
+  if (loaded && first) loaded = choose_incarnation();
+  for (const auto& part : parts.all) {
+    if (loaded) loaded = part->opened(session_->connection);
+  }
+  if (loaded && first) {  // What duplicates are told by, and the clock.
+    if (const auto marks = watermarks(); !marks) loaded = marks.error();
+    if (const auto clock = anchor(); !clock) loaded = clock.error();
+  }
+  if (!loaded) {
+    close_session();
+    if (first) {
+      incarnation_ = next_ = leased_ = 0;
+      streams_.clear();
+    }
+    return loaded;
+  }
+  may_be_paused_ = true;
+  fresh_from_ = next_;
+  if (!reserve_held_) reserve_held_ = hold_reserve();
+  if (claims_ == nullptr) claims_ = std::make_unique<SqliteClaims>(*vfs_, options_.path + "-claims");
+  return {};
+}
 
 void SqliteStore::check_log() {
   if (const std::string found = vfs_->witness().check(options_.path); !found.empty()) {
@@ -27,152 +84,160 @@ void SqliteStore::check_log() {
   }
 }
 
-Result<void> SqliteStore::open() {
-  const bool again = incarnation_ != 0;  // After a failure: a running node's file is not replaced under it.
-  const Result<bool> wanted = again ? Result<bool>(false) : sqlite_salvage::is_wanted(*vfs_, options_.path);
-  if (!wanted) return wanted.error();
-  if (!*wanted) {
-    Result<void> opened = open_file();
-    if (opened || again || !sqlite_salvage::is_damage(*vfs_, options_.path, opened.error())) return opened;
-  }
-  const Result<sqlite_salvage::Salvaged> salvaged = sqlite_salvage::run(options_, *vfs_);
-  if (!salvaged) return salvaged.error();
-  if (!salvaged->line.empty()) findings_.push_back(salvaged->line);
-  counters_.corrupt_rows += salvaged->damaged_rows;
-  return open_file();
-}
-
-Result<void> SqliteStore::open_file() {
-  check_log();
-  Result<Connection> connection = sqlite_schema::open(options_, *vfs_);
-  if (!connection) return connection.error();
-  Result<std::unique_ptr<SqliteSession>> session = SqliteSession::create(std::move(*connection), options_.batch_bytes);
-  if (!session) return session.error();
-  session_ = std::move(*session);
-  const bool first = incarnation_ == 0;
-  Result<void> loaded = load_meta();
-  if (loaded) loaded = load_streams(clean_);
-  if (loaded) loaded = load_tokens();
-  if (loaded && first) loaded = check_records();
-  if (!loaded) {
-    session_.reset();
-    if (first) incarnation_ = next_ = leased_ = 0;
-    if (first) loads_.clear();
-    return loaded;
-  }
-  session_->connection.on_damage([this] { sqlite_salvage::note_damage(*vfs_, options_.path); });
-  if (!reserve_held_) reserve_held_ = hold_reserve();
-  if (claims_ == nullptr) claims_ = std::make_unique<SqliteClaims>(*vfs_, options_.path + "-claims", incarnation_);
-  return {};
-}
-
 Result<void> SqliteStore::load_meta() {
-  Statement read(session_->connection, "SELECT incarnation, sequence_lease, clean, crc FROM meta WHERE id=1");
+  Statement read(session_->connection, "SELECT sequence_lease, clean FROM meta WHERE id=1");
   const int rc = read.step();
   if (rc != SQLITE_ROW && rc != SQLITE_DONE) return session_->connection.error(rc, "read");
-  const std::uint64_t incarnation = as_unsigned(read.integer(0));
-  const Sequence lease = as_unsigned(read.integer(1));
-  const bool clean = read.integer(2) != 0;
-  if (rc == SQLITE_DONE || read.integer(3) != sqlite_schema::meta_checksum(incarnation, lease, clean)) {
-    return store_error(ErrorCode::corrupt, options_.path, "the checksum of table meta does not hold");
+  const Sequence lease = as_unsigned(read.integer(0));
+  if (rc == SQLITE_DONE || lease == 0 || lease > limits::kMaxSequence + 1) {
+    return store_error(ErrorCode::corrupt, options_.path, "the table meta holds no lease");
   }
-  if (incarnation_ != 0 && incarnation_ != incarnation) {
-    return store_error(ErrorCode::corrupt, options_.path, "another file took its place while the node ran");
-  }
-  Result<sqlite_twin::Roots> roots = sqlite_twin::roots_of(session_->connection);
-  if (!roots) return roots.error();
-  roots_ = *roots;
-  incarnation_ = incarnation;
   leased_ = lease;
-  clean_ = clean;
-  if (next_ == 0) next_ = first_ = lease;  // Reopened, it goes on within its own lease.
+  clean_ = read.integer(1) != 0;
+  if (incarnation_ == 0) next_ = first_ = lease;  // A file that is opened again goes on in its own lease.
   return {};
 }
 
-Result<void> SqliteStore::load_streams(bool clean) {
-  const std::vector<Stream> known = loads_.all();  // Of before a reopening: nearer to the truth than what was noted.
-  loads_.clear();
-  Statement read(session_->connection, "SELECT id, box, node, lane, crc FROM streams ORDER BY id");
+Result<void> SqliteStore::load_incarnations() {
+  incarnations_.clear();
+  Statement read(session_->connection, "SELECT first_sequence, incarnation FROM incarnations ORDER BY first_sequence");
   int rc = read.step();
   for (; rc == SQLITE_ROW; rc = read.step()) {
-    const Stream& stream = loads_.add(static_cast<Box>(read.integer(1)), read.text(2), read.text(3));
-    const auto crc = sqlite_schema::stream_checksum(stream.id, stream.box, stream.node, stream.lane);
-    if (read.integer(0) != static_cast<std::int64_t>(stream.id) || read.integer(4) != std::int64_t{crc}) {
-      return store_error(ErrorCode::corrupt, options_.path, "the checksum of table streams does not hold");
+    incarnations_.push_back({as_unsigned(read.integer(0)), as_unsigned(read.integer(1))});
+  }
+  return rc == SQLITE_DONE ? Result<void>{} : session_->connection.error(rc, "read");
+}
+
+/// A new one, after those that no stored message can bear any more were dropped.
+Result<void> SqliteStore::choose_incarnation() {
+  drop_before_ = 0;
+  if (incarnations_.size() > 1 && streams_.exact()) {
+    Sequence lowest = limits::kMaxSequence;
+    Result<void> done;
+    streams_.visit(Box::outbox, {}, [&](const Stream& stream) {
+      for (const RowState state : kAllRowStates) {
+        if (SqliteStreams::empty(stream, state)) continue;
+        SqliteRows rows(*session_, position(state, stream.id, 0), last_position(state, stream.id),
+                        SqliteRows::What::sizes);
+        const int rc = rows.step();
+        if (rc == SQLITE_ROW) lowest = std::min(lowest, sequence_of(rows.row().position));
+        if (rc != SQLITE_ROW && rc != SQLITE_DONE) done = session_->connection.error(rc, "read");
+      }
+      return done.ok() && lowest >= incarnations_[1].first;  // Else nothing can be dropped.
+    });
+    if (!done) return done;
+    const auto bears = std::upper_bound(incarnations_.begin(), incarnations_.end(), lowest,
+                                        [](Sequence at, const Incarnation& each) { return at < each.first; });
+    // The newest stays, since a copy of this file may go on from it.
+    const auto kept = std::min(std::prev(bears), std::prev(incarnations_.end()));
+    if (kept != incarnations_.begin()) drop_before_ = kept->first;
+    incarnations_.erase(incarnations_.begin(), kept);
+  }
+  if (incarnations_.size() >= limits::kIncarnations) {
+    // Every message that waits keeps the name it has. An older copy of the file is told apart no more.
+    incarnation_ = incarnations_.back().number;
+    incarnation_stored_ = true;
+    findings_.push_back(concat({"Store ", options_.path, ": messages of ", limits::kIncarnations,
+                                " starts wait in it; this start shares the name of the last. Deliver or purge the "
+                                "oldest of them before a copy of this file is put back."}));
+    return {};
+  }
+  incarnation_ = options_.entropy.next_u64();
+  if (incarnation_ == 0) incarnation_ = 1;
+  incarnations_.push_back({first_, incarnation_});
+  return {};
+}
+
+Result<void> SqliteStore::load_streams() {
+  // What a store that goes on knows is nearer to the truth than what was noted.
+  std::vector<Stream> known;
+  streams_.visit({}, {}, [&](const Stream& stream) {
+    known.push_back(stream);
+    return true;
+  });
+  streams_.clear();
+  Statement read(session_->connection,
+                 "SELECT id, box, node, lane, ready, ready_bytes, dead, dead_bytes, delayed, delayed_bytes, retained,"
+                 " retained_bytes FROM streams");
+  int rc = read.step();
+  for (; rc == SQLITE_ROW; rc = read.step()) {
+    Stream stream{.id = static_cast<StreamId>(read.integer(0)),
+                  .box = static_cast<Box>(read.integer(1)),
+                  .node = std::string(read.text(2)),
+                  .lane = std::string(read.text(3))};
+    for (std::size_t i = 0; i < kRowStates; ++i) {
+      const auto column = static_cast<int>(4 + 2 * i);
+      stream.loads[i] = {as_unsigned(read.integer(column)), as_unsigned(read.integer(column + 1))};
     }
-    const std::size_t index = loads_.all().size() - 1;
-    loads_.set(stream.id, index < known.size() ? known[index].loads : stream.loads, false);
+    if (!streams_.load(std::move(stream))) {
+      return store_error(ErrorCode::corrupt, options_.path, "the table streams names one twice");
+    }
   }
   if (rc != SQLITE_DONE) return session_->connection.error(rc, "read");
-
-  Statement noted(
-      session_->connection,
-      "SELECT stream, ready, ready_bytes, parked, parked_bytes, delayed, delayed_bytes, kept, kept_bytes, crc"
-      " FROM loads");
-  for (rc = noted.step(); rc == SQLITE_ROW && known.empty(); rc = noted.step()) {
-    const auto id = static_cast<StreamId>(noted.integer(0));
-    std::array<Load, kRowStates> loads{};
-    for (std::size_t i = 0; i < kRowStates; ++i) {
-      const auto column = static_cast<int>(1 + 2 * i);
-      loads[i] = {as_unsigned(noted.integer(column)), as_unsigned(noted.integer(column + 1))};
-    }
-    // One that does not hold is counted anew.
-    if (loads_.find(id) == nullptr || noted.integer(9) != std::int64_t{sqlite_schema::loads_checksum(id, loads)})
-      continue;
-    loads_.set(id, loads, clean);
-  }
-  if (rc != SQLITE_DONE && rc != SQLITE_ROW) return session_->connection.error(rc, "read");
-  noted.reset();
-  loads_.commit();
-
-  const Result<std::int64_t> pages = session_->connection.integer("PRAGMA page_count");
-  if (!pages) return pages.error();
-  if (static_cast<std::uint64_t>(*pages) * sqlite_schema::kPageBytes > options_.quick_check_bytes) return {};
-  while (!loads_.exact()) {
+  if (clean_) return {};
+  for (const Stream& stream : known) streams_.estimate(stream);
+  streams_.start_count();
+  const Result<bool> small = is_small();
+  if (!small) return small.error();
+  while (*small && !streams_.exact()) {
     if (const Result<bool> more = count_rows(kCountRows); !more) return more.error();
   }
   return {};
 }
 
-Result<void> SqliteStore::load_tokens() {
-  const Result<std::int64_t> count = session_->connection.integer("SELECT count(*) FROM tokens");
-  if (!count) return count.error();
-  tokens_ = static_cast<std::size_t>(*count);
-  return {};
-}
-
-Result<void> SqliteStore::check_records() {
-  if (const auto marks = watermarks(); !marks) return marks.error();
-  if (const auto clock = anchor(); !clock) return clock.error();
+Result<bool> SqliteStore::is_small() {
   const Result<std::int64_t> pages = session_->connection.integer("PRAGMA page_count");
   if (!pages) return pages.error();
-  if (static_cast<std::uint64_t>(*pages) * sqlite_schema::kPageBytes > options_.quick_check_bytes) return {};
-  return read_state("", [](std::string_view, std::span<const std::byte>) { return true; });
+  return static_cast<std::uint64_t>(*pages) * sqlite_schema::kPageBytes <= options_.quick_check_bytes;
 }
 
+void SqliteStore::reopen() noexcept {
+  // After a failed write or fsync the kernel may have dropped dirty pages and call the next fsync a success:
+  // only what is read back from the file is known (fsyncgate, LWN 752063). begin() tries again where this
+  // does not succeed.
+  close_session();
+  if (!open()) close_session();
+}
+
+// --- Counting ---------------------------------------------------------------------------------------------------------
+
 Result<bool> SqliteStore::count_rows(std::size_t limit) {
-  while (const std::optional<SqliteLoads::Piece> piece = loads_.uncounted()) {
-    RowSource source(*session_, piece->state, position(piece->stream, piece->after),
-                     position(piece->stream, store_checks::kMaxSequence), RowSource::What::sizes);
-    Load load;
-    Sequence through = piece->after;
-    int rc = SQLITE_ROW;
-    while (rc == SQLITE_ROW && load.messages < limit) {
-      rc = source.step();
-      if (rc != SQLITE_ROW) break;
-      through = sequence_of(source.row().position);
-      load += {1, source.payload_bytes()};
+  Statement next_single(session_->connection, "SELECT position FROM messages WHERE position>?1 ORDER BY position LIMIT 1");
+  while (const std::optional<std::int64_t> through = streams_.counted_through()) {
+    std::int64_t at = *through;
+    if (at < 0 || sequence_of(at) == limits::kMaxSequence) {
+      // On to the next state and stream that has rows.
+      std::int64_t batched = std::numeric_limits<std::int64_t>::max();
+      std::int64_t single = batched;
+      int rc = session_->batches.next_entry(at, batched);
+      if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
+        next_single.bind(1, at);
+        rc = next_single.step();
+        if (rc == SQLITE_ROW) single = next_single.integer(0);
+        next_single.reset();
+      }
+      if (rc != SQLITE_ROW && rc != SQLITE_DONE) return session_->connection.error(rc, "count");
+      const std::int64_t next = std::min(batched, single);
+      if (next == std::numeric_limits<std::int64_t>::max()) {
+        streams_.end_count();
+        return false;
+      }
+      at = next - 1;
     }
-    if (rc == SqliteBatches::kBroken) {
-      source.end();
-      if (Result<void> done = set_aside({}, true); !done) return done.error();
-      return true;
+    const std::int64_t end = last_position(state_of(at + 1), stream_of(at + 1));
+    std::size_t rows = 0;
+    int rc = SQLITE_ROW;
+    {
+      SqliteRows source(*session_, at, end, SqliteRows::What::sizes);
+      for (; rows < limit && (rc = source.step()) == SQLITE_ROW; ++rows) {
+        at = source.row().position;
+        streams_.count(at, source.payload_bytes());
+      }
     }
     if (rc != SQLITE_ROW && rc != SQLITE_DONE) return session_->connection.error(rc, "count");
-    const bool more = load.messages == limit;
-    loads_.counted(*piece, more ? through : store_checks::kMaxSequence, load);
-    if (more) return true;
-    limit -= static_cast<std::size_t>(load.messages);  // Streams with little in them go together.
+    streams_.count_reached(rc == SQLITE_DONE ? end : at);
+    if (rows + 1 >= limit) return true;
+    limit -= rows + 1;  // Streams with little in them go together.
   }
   return false;
 }
@@ -183,52 +248,30 @@ Result<bool> SqliteStore::count_some() {
   return count_rows(kCountRows);
 }
 
-// --- Closing -----------------------------------------------------------------------------------------------------
+// --- Closing ----------------------------------------------------------------------------------------------------------
 
-int SqliteStore::write_loads(const Stream& stream) {
-  Statement& put = session_->put_loads;
-  put.bind(1, static_cast<std::int64_t>(stream.id));
-  int column = 2;
-  for (const Load& load : stream.loads) {
-    put.bind(column++, as_signed(load.messages));
-    put.bind(column++, as_signed(load.bytes));
-  }
-  put.bind(column, std::int64_t{sqlite_schema::loads_checksum(stream.id, stream.loads)});
-  return put.run();
+void SqliteStore::close_session() noexcept {
+  for (const auto& part : parts.all) part->closing();
+  session_.reset();
 }
 
 void SqliteStore::close() noexcept {
   rollback();
-  if (session_ == nullptr || clean_) return;
+  if (session_ == nullptr || (clean_ && next_ <= leased_)) return;
   // One transaction; where it fails the next start counts. The checkpoint of closing syncs it.
-  if (session_->begin.run() != SQLITE_OK) return;
-  int rc = SQLITE_OK;
-  for (const Stream& stream : loads_.all()) {
-    if (rc == SQLITE_OK) rc = write_loads(stream);
-  }
-  if (rc == SQLITE_OK) rc = write_meta(leased_, loads_.exact());
   vfs_->transaction_begins();
+  if (session_->begin.run() != SQLITE_OK) return;
+  int rc = write_loads();
+  if (rc == SQLITE_OK) rc = write_meta(std::max(leased_, next_), streams_.exact());
   vfs_->leave_out_commit_sync(true);
   if (rc == SQLITE_OK) rc = session_->commit.run();
   vfs_->leave_out_commit_sync(false);
-  if (rc != SQLITE_OK && !session_->connection.autocommit()) session_->rollback.run();
+  if (rc != SQLITE_OK) end_transaction();
 }
 
-SqliteStore::~SqliteStore() { close(); }
-
-Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options) {
-  if (options.sequence_block < 2 || options.checkpoint_pages == 0) {
-    return Error{ErrorCode::invalid_argument,
-                 "A store needs a sequence block of 2 or more and a checkpoint of 1 or more."};
-  }
-  Result<std::unique_ptr<CountingVfs>> vfs = CountingVfs::create(options.vfs);
-  if (!vfs) return vfs.error();
-  auto store = std::make_unique<SqliteStore>(options, std::move(*vfs));
-  if (Result<void> opened = store->open(); !opened) return opened.error();
-  if (Result<void> leased = store->raise_lease(); !leased && leased.error().code != ErrorCode::storage_full) {
-    return leased.error();  // On a full disk what is there must still drain; new numbers wait for room.
-  }
-  return std::unique_ptr<Store>(std::move(store));
+SqliteStore::~SqliteStore() {
+  close();
+  close_session();
 }
 
 }  // namespace pannier

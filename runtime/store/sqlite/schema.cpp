@@ -1,11 +1,12 @@
 #include "runtime/store/sqlite/schema.h"
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <string>
 
 #include "platform/concat.h"
 #include "runtime/store/mutants.h"
-#include "runtime/store/sqlite/twin.h"
 
 namespace pannier::sqlite_schema {
 namespace {
@@ -14,52 +15,52 @@ constexpr std::int64_t kJournalLimitBytes = 4 * 1024 * 1024;
 
 /// As docs/storage.md has them.
 constexpr const char* kTables =
-    "CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 1), incarnation INTEGER NOT NULL,"
-    " sequence_lease INTEGER NOT NULL, clean INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 1), sequence_lease INTEGER NOT NULL, clean INTEGER NOT NULL)"
+    " STRICT;"
+    "CREATE TABLE incarnations (first_sequence INTEGER PRIMARY KEY, incarnation INTEGER NOT NULL) STRICT;"
     "CREATE TABLE streams (id INTEGER PRIMARY KEY, box INTEGER NOT NULL, node TEXT NOT NULL, lane TEXT NOT NULL,"
-    " crc INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE loads (stream INTEGER PRIMARY KEY, ready INTEGER NOT NULL, ready_bytes INTEGER NOT NULL,"
-    " parked INTEGER NOT NULL, parked_bytes INTEGER NOT NULL, delayed INTEGER NOT NULL,"
-    " delayed_bytes INTEGER NOT NULL, kept INTEGER NOT NULL, kept_bytes INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE rows (position INTEGER PRIMARY KEY, head BLOB NOT NULL, payload BLOB NOT NULL) STRICT;"
-    "CREATE TABLE parked (position INTEGER PRIMARY KEY, head BLOB NOT NULL, payload BLOB NOT NULL) STRICT;"
-    "CREATE TABLE delayed (position INTEGER PRIMARY KEY, head BLOB NOT NULL, payload BLOB NOT NULL,"
-    " due INTEGER NOT NULL) STRICT;"
-    "CREATE INDEX delayed_due ON delayed (due);"
-    "CREATE TABLE kept (position INTEGER PRIMARY KEY, head BLOB NOT NULL, payload BLOB NOT NULL) STRICT;"
-    "CREATE TABLE damaged (position INTEGER PRIMARY KEY, head BLOB NOT NULL, payload BLOB NOT NULL) STRICT;"
-    "CREATE TABLE origins (origin INTEGER PRIMARY KEY, position INTEGER NOT NULL) STRICT;"
+    " ready INTEGER NOT NULL, ready_bytes INTEGER NOT NULL, dead INTEGER NOT NULL, dead_bytes INTEGER NOT NULL,"
+    " delayed INTEGER NOT NULL, delayed_bytes INTEGER NOT NULL, retained INTEGER NOT NULL,"
+    " retained_bytes INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE messages (position INTEGER PRIMARY KEY, head BLOB NOT NULL, payload BLOB NOT NULL, moment INTEGER,"
+    " key TEXT, origin INTEGER) STRICT;"
+    "CREATE INDEX messages_moment ON messages (moment) WHERE moment IS NOT NULL;"
+    "CREATE INDEX messages_key ON messages (position>>44, key, coalesce(origin, position&17592186044415))"
+    " WHERE key IS NOT NULL;"
+    "CREATE INDEX messages_origin ON messages (origin) WHERE origin IS NOT NULL;"
+    "CREATE TABLE batches (position INTEGER PRIMARY KEY, rows BLOB NOT NULL) STRICT;"
     "CREATE TABLE watermarks (producer TEXT NOT NULL, incarnation INTEGER NOT NULL, lane TEXT NOT NULL,"
-    " sequence INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (producer, incarnation, lane))"
-    " STRICT, WITHOUT ROWID;"
-    "CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE cursors (stream INTEGER NOT NULL, reader TEXT NOT NULL, sequence INTEGER NOT NULL,"
-    " crc INTEGER NOT NULL, PRIMARY KEY (stream, reader)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE tokens (stream INTEGER NOT NULL, token TEXT NOT NULL, sequence INTEGER NOT NULL,"
-    " expires_at INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (stream, token)) STRICT, WITHOUT ROWID;"
-    "CREATE INDEX tokens_expire ON tokens (expires_at);"
+    " sequence INTEGER NOT NULL, PRIMARY KEY (producer, incarnation, lane)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 1), store INTEGER NOT NULL, mono INTEGER NOT NULL,"
-    " wall INTEGER NOT NULL, boot INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;";
+    " wall INTEGER NOT NULL, boot INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE cursors (stream INTEGER NOT NULL, reader TEXT NOT NULL, sequence INTEGER NOT NULL,"
+    " PRIMARY KEY (stream, reader)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE tokens (stream INTEGER NOT NULL, token TEXT NOT NULL, sequence INTEGER NOT NULL,"
+    " expires_at INTEGER NOT NULL, PRIMARY KEY (stream, token)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX tokens_expire ON tokens (expires_at);"
+    "CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;"
+    "INSERT INTO meta VALUES (1, 1, 0);";
+static_assert(limits::kSequenceBits == 44 && limits::kMaxSequence == 17592186044415, "the index messages_key says so");
 
 /// The version of a file of ours, 0 for a new file; an error for anything else. Reads only.
 Result<std::int64_t> identify(Connection& database, const std::string& path) {
   const Result<std::int64_t> id = database.integer("PRAGMA application_id");
   if (!id) return id.error();
-  const Result<std::int64_t> version = database.integer("PRAGMA user_version");
-  if (!version) return version.error();
+  const Result<std::int64_t> found = database.integer("PRAGMA user_version");
+  if (!found) return found.error();
   if (*id == kApplicationId) {
-    if (*version > kVersion) {
+    if (*found > version()) {
       return store_error(ErrorCode::unsupported, path,
-                         concat({"its format is version ", *version, ", this release knows up to ", kVersion}));
+                         concat({"its format is version ", *found, ", this release knows up to ", version()}));
     }
-    if (*version < 1) {
-      return store_error(ErrorCode::corrupt, path, concat({"its format version ", *version, " never existed"}));
+    if (*found < 1) {
+      return store_error(ErrorCode::corrupt, path, concat({"its format version ", *found, " never existed"}));
     }
-    return *version;
+    return *found;
   }
   const Result<std::int64_t> tables = database.integer("SELECT count(*) FROM sqlite_schema");
   if (!tables) return tables.error();
-  if (*id == 0 && *version == 0 && *tables == 0) return std::int64_t{0};
+  if (*id == 0 && *found == 0 && *tables == 0) return std::int64_t{0};
   return store_error(ErrorCode::corrupt, path, "not a Pannier store (a database of another program)");
 }
 
@@ -87,7 +88,7 @@ Result<void> set_up(Connection& database, const SqliteOptions& options) {
       {"journal_size_limit", journal, journal},
   };
   for (const Setting& setting : settings) {
-    // A file of ours has its page size and vacuum mode in its header: they are read back only.
+    // A file of ours has its page size and vacuum mode in its header: they are only read back.
     if (Result<void> set = database.set(setting.pragma, setting.value, setting.expected); !set) return set;
   }
   if (options.max_bytes > 0) {
@@ -104,12 +105,10 @@ Result<void> check(Connection& database, const SqliteOptions& options) {
   const Result<std::int64_t> pages = database.integer("PRAGMA page_count");
   if (!pages) return pages.error();
   const bool whole = static_cast<std::uint64_t>(*pages) * kPageBytes <= options.quick_check_bytes;
-  // The indexes, too, where an entry that is gone would be a message that is never due.
-  const char* const everything[] = {"PRAGMA quick_check(1)", "PRAGMA integrity_check(delayed)",
-                                    "PRAGMA integrity_check(tokens)"};
-  const char* const small_tables[] = {"PRAGMA quick_check(meta)", "PRAGMA quick_check(streams)",
-                                      "PRAGMA quick_check(watermarks)", "PRAGMA quick_check(loads)",
-                                      "PRAGMA quick_check(cursors)"};
+  const char* const everything[] = {"PRAGMA quick_check(1)"};
+  const char* const small_tables[] = {"PRAGMA quick_check(meta)", "PRAGMA quick_check(incarnations)",
+                                      "PRAGMA quick_check(streams)", "PRAGMA quick_check(watermarks)",
+                                      "PRAGMA quick_check(clock)", "PRAGMA quick_check(cursors)"};
   for (const char* sql :
        whole ? std::span<const char* const>(everything) : std::span<const char* const>(small_tables)) {
     const Result<std::string> found = database.text(sql);
@@ -119,13 +118,38 @@ Result<void> check(Connection& database, const SqliteOptions& options) {
   return {};
 }
 
+bool same(std::string_view a, std::string_view b) noexcept {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+    return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
+  });
+}
+
 }  // namespace
 
-std::string make_tables(std::uint64_t incarnation, Sequence lease) {
-  return concat({kTables, kCreateBatches, sqlite_twin::kCreate, "PRAGMA application_id=", kApplicationId,
-                 ";PRAGMA user_version=", kVersion, ";INSERT INTO meta VALUES (1, ",
-                 static_cast<std::int64_t>(incarnation), ", ", static_cast<std::int64_t>(lease), ", 0, ",
-                 meta_checksum(incarnation, lease, false), ");"});
+bool is_store_table(std::string_view name) noexcept {
+  static constexpr std::array<std::string_view, 10> kNames = {"meta",       "incarnations", "streams", "messages", "batches",
+                                                              "watermarks", "clock",        "cursors", "tokens",   "state"};
+  static constexpr std::array<std::string_view, 7> kPrefixes = {
+      "messages_", "tokens_", "pannier_", "pragma_", "dbstat", "sqlite_stmt", "sqlite_dbpage"};
+  return std::any_of(kNames.begin(), kNames.end(), [&](std::string_view each) { return same(name, each); }) ||
+         std::any_of(kPrefixes.begin(), kPrefixes.end(),
+                     [&](std::string_view each) { return same(name.substr(0, each.size()), each); });
+}
+
+std::span<const Migration> migrations() noexcept { return {}; }
+
+std::int64_t version() noexcept { return 1 + static_cast<std::int64_t>(migrations().size()); }
+
+Result<void> migrate(Connection& database, std::int64_t from, std::span<const Migration> steps) {
+  for (auto at = static_cast<std::size_t>(from) - 1; at < steps.size(); ++at) {
+    Result<void> done = database.execute("BEGIN IMMEDIATE");
+    if (done) done = steps[at](database);
+    if (done) done = database.execute(concat({"PRAGMA user_version=", at + 2, ";COMMIT"}).c_str());
+    if (done) continue;
+    if (!database.autocommit()) static_cast<void>(database.execute("ROLLBACK").ok());
+    return done;
+  }
+  return {};
 }
 
 Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs) {
@@ -138,17 +162,22 @@ Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs) {
   if (database->read_only()) return store_error(ErrorCode::permission, options.path, "not writable");
   if (Result<void> set = database->set("locking_mode", "EXCLUSIVE", "exclusive"); !set) return set.error();
   database->checkpoint_on_close(false);
-  const Result<std::int64_t> version = identify(*database, options.path);
-  if (!version) return version.error();
+  const Result<std::int64_t> found = identify(*database, options.path);
+  if (!found) return found.error();
   database->checkpoint_on_close(true);
+  if (*found == 0) {
+    int reserved = static_cast<int>(kReservedBytes);
+    sqlite3_file_control(database->get(), "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
+  }
   if (Result<void> set = set_up(*database, options); !set) return set.error();
   Result<void> made;
-  if (*version == 0) {
-    made =
-        database->execute(concat({"BEGIN IMMEDIATE;", make_tables(options.entropy.next_u64(), 1), "COMMIT;"}).c_str());
+  if (*found == 0) {
+    made = database->execute(concat({"BEGIN IMMEDIATE;", kTables, "PRAGMA application_id=", kApplicationId,
+                                     ";PRAGMA user_version=", version(), ";COMMIT;"})
+                                 .c_str());
+  } else {
+    made = migrate(*database, *found, migrations());
   }
-  if (*version == 1) made = migrate_from_1(*database, options.path);
-  if (*version == 2) made = migrate_from_2(*database);
   if (!made) return made.error();
   if (Result<void> sound = check(*database, options); !sound) return sound.error();
   return database;

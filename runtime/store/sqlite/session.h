@@ -1,35 +1,33 @@
 #pragma once
 
-#include <array>
-#include <memory>
-#include <string_view>
+#include <utility>
 
-#include "platform/result.h"
 #include "runtime/store/row.h"
-#include "runtime/store/sqlite/application.h"
 #include "runtime/store/sqlite/batches.h"
-#include "runtime/store/sqlite/functions.h"
 #include "runtime/store/sqlite/handle.h"
-#include "runtime/store/sqlite/twin.h"
+#include "runtime/store/sqlite/schema.h"
 
 namespace pannier {
 
-/// The open database with its statements, each prepared when it is first used: what is thrown away and made anew when
-/// a file has to be reopened.
+/// The open database with the statements that every store needs, each prepared when it is first used. Replaced as a whole
+/// when the file has to be opened again.
 struct SqliteSession {
-  /// Takes the connection. corrupt where a table or column is missing. `batch_bytes`: SqliteOptions.
-  [[nodiscard]] static Result<std::unique_ptr<SqliteSession>> create(Connection connection, std::size_t batch_bytes);
-
-  SqliteSession(Connection opened, std::size_t batch_bytes);
-  ~SqliteSession() { application.clear(); }
+  /// Takes the connection. `batch_bytes`: SqliteOptions.
+  SqliteSession(Connection opened, std::size_t batch_bytes)
+      : connection(std::move(opened)), batches(connection, put_row, batch_bytes) {}
   SqliteSession(const SqliteSession&) = delete;
   SqliteSession& operator=(const SqliteSession&) = delete;
 
-  using PerState = std::array<Statement, kRowStates>;
+  /// corrupt where a table or a column is missing.
+  [[nodiscard]] Result<void> check_tables() {
+    // Between them these name every table and column of the store, but for those that the parts check.
+    for (Statement* each : {&set_meta, &put_incarnation, &put_stream, &put, &put_watermark, &put_anchor, &first_of_key,
+                            &find_origin, &due, &holds_tokens, &holds_cursors}) {
+      if (const int rc = each->prepare(); rc != SQLITE_OK) return connection.error(rc, "prepare a statement");
+    }
+    return {};
+  }
 
-  sqlite_functions::Tally tally;  ///< What pannier_tally() has met; cleared before a statement and taken after it.
-  /// Outlives the connection, which asks it.
-  ApplicationSql application;
   Connection connection;  ///< Before the statements, so that it goes after them.
   Statement begin{connection, "BEGIN"};
   Statement commit{connection, "COMMIT"};
@@ -37,84 +35,125 @@ struct SqliteSession {
   Statement begin_part{connection, "SAVEPOINT part"};
   Statement undo_part{connection, "ROLLBACK TO part"};
   Statement end_part{connection, "RELEASE part"};
-  /// Around the application's statements; to undo is not yet to release.
-  Statement savepoint{connection, "SAVEPOINT application"};
-  Statement undo_savepoint{connection, "ROLLBACK TO application"};
-  Statement release{connection, "RELEASE application"};
   Statement page_count{connection, "PRAGMA page_count"};
   Statement free_pages{connection, "PRAGMA freelist_count"};
-  Statement set_meta{connection, "UPDATE meta SET sequence_lease=?1, clean=?2, crc=?3 WHERE id=1"};
-  Statement put_twin{connection, sqlite_twin::kPut};
 
-  // By table of rows, as RowState counts: '$' stands for the table, and what is in brackets is for `delayed` alone,
-  // which has when its rows are due beside them, for an index.
-  PerState put = each("INSERT INTO $ (position, head, payload[, due]) VALUES (?1, ?2, ?3[, ?4])");
-  /// length() of a blob reads the record's header, not the payload nor its overflow pages.
-  PerState erase = each("DELETE FROM $ WHERE position BETWEEN ?1 AND ?2 AND pannier_tally(head, length(payload))");
-  /// position, attempts, cause, moment
-  PerState remark = each("UPDATE $ SET head=pannier_remark(head, position, ?2, ?3, ?4)[, due=?4] WHERE position=?1");
-  PerState read =
-      each("SELECT position, head, payload[, due] FROM $ WHERE position>?1 AND position<=?2 ORDER BY position");
-  PerState sizes =
-      each("SELECT position, length(payload), head FROM $ WHERE position>?1 AND position<=?2 ORDER BY position");
-  /// [from][to]: position, attempts, cause, moment. Copies; the row is then erased by its own statement.
-  std::array<PerState, kRowStates> move;
-  SqliteBatches batches;  ///< Ready rows that are in no row of put[0].
+  Statement set_meta{connection, "UPDATE meta SET sequence_lease=?1, clean=?2 WHERE id=1"};
+  Statement put_incarnation{connection,
+                            "INSERT OR REPLACE INTO incarnations (first_sequence, incarnation) VALUES (?1, ?2)"};
+  Statement drop_incarnations{connection, "DELETE FROM incarnations WHERE first_sequence<?1"};
 
-  Statement keep{connection,
-                 "INSERT INTO kept (position, head, payload)"
-                 " SELECT position, pannier_remark(head, position, NULL, NULL, ?3), payload FROM rows"
-                 " WHERE position BETWEEN ?1 AND ?2"};
-  Statement due{connection, "SELECT position, head, payload, due FROM delayed WHERE due<=?1 ORDER BY due, position"};
-  Statement next_due{connection, "SELECT min(due) FROM delayed"};
-  Statement put_origin{connection, "INSERT OR REPLACE INTO origins (origin, position) VALUES (?1, ?2)"};
-  Statement erase_origin{connection, "DELETE FROM origins WHERE origin=?1"};
-  Statement origin{connection, "SELECT position FROM origins WHERE origin=?1"};
-  Statement put_damaged{connection, "INSERT OR REPLACE INTO damaged (position, head, payload) VALUES (?1, ?2, ?3)"};
-  /// position, payload, how many of the kind are kept
-  Statement put_broken{connection,
-                       "INSERT OR REPLACE INTO damaged (position, head, payload) SELECT ?1, x'', ?2"
-                       " WHERE (SELECT count(*) FROM damaged WHERE position<0) < ?3"};
-  Statement is_damaged{connection, "SELECT 1 FROM damaged WHERE position=?1"};
-  Statement erase_damaged{connection, "DELETE FROM damaged WHERE position=?1"};
+  Statement put_stream{connection,
+                       "INSERT INTO streams (id, box, node, lane, ready, ready_bytes, dead, dead_bytes, delayed,"
+                       " delayed_bytes, retained, retained_bytes) VALUES (?1, ?2, ?3, ?4, 0, 0, 0, 0, 0, 0, 0, 0)"};
+  Statement erase_stream{connection, "DELETE FROM streams WHERE id=?1"};
+  Statement put_loads{connection,
+                      "UPDATE streams SET ready=?2, ready_bytes=?3, dead=?4, dead_bytes=?5, delayed=?6,"
+                      " delayed_bytes=?7, retained=?8, retained_bytes=?9 WHERE id=?1"};
+  Statement holds_tokens{connection, "SELECT 1 FROM tokens WHERE stream=?1 LIMIT 1"};
+  Statement holds_cursors{connection, "SELECT 1 FROM cursors WHERE stream=?1 LIMIT 1"};
 
-  Statement put_stream{connection, "INSERT INTO streams (id, box, node, lane, crc) VALUES (?1, ?2, ?3, ?4, ?5)"};
-  Statement put_loads{
-      connection,
-      "INSERT OR REPLACE INTO loads (stream, ready, ready_bytes, parked, parked_bytes, delayed, delayed_bytes,"
-      " kept, kept_bytes, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"};
-  Statement put_watermark{
-      connection,
-      "INSERT INTO watermarks (producer, incarnation, lane, sequence, crc) VALUES (?1, ?2, ?3, ?4, ?5)"
-      " ON CONFLICT DO UPDATE SET sequence=excluded.sequence, crc=excluded.crc"};
-  Statement watermarks{connection, "SELECT producer, incarnation, lane, sequence, crc FROM watermarks"};
-  Statement put_state{connection,
-                      "INSERT INTO state (key, value, crc) VALUES (?1, ?2, ?3)"
-                      " ON CONFLICT DO UPDATE SET value=excluded.value, crc=excluded.crc"};
-  Statement erase_state{connection, "DELETE FROM state WHERE key=?1"};
-  Statement state_from{connection, "SELECT key, value, crc FROM state WHERE key>=?1 ORDER BY key"};
-  Statement put_cursor{connection,
-                       "INSERT OR REPLACE INTO cursors (stream, reader, sequence, crc) VALUES (?1, ?2, ?3, ?4)"};
-  Statement erase_cursor{connection, "DELETE FROM cursors WHERE stream=?1 AND reader=?2"};
-  Statement cursors{connection, "SELECT stream, reader, sequence, crc FROM cursors"};
-  Statement put_anchor{
-      connection, "INSERT OR REPLACE INTO clock (id, store, mono, wall, boot, crc) VALUES (1, ?1, ?2, ?3, ?4, ?5)"};
-  Statement anchor{connection, "SELECT store, mono, wall, boot, crc FROM clock WHERE id=1"};
-  /// Changes nothing where it is there.
-  Statement add_token{connection,
-                      "INSERT INTO tokens (stream, token, sequence, expires_at, crc) VALUES (?1, ?2, ?3, ?4, ?5)"
-                      " ON CONFLICT DO NOTHING"};
-  /// Changes nothing where it is not.
-  Statement replace_token{connection,
-                          "UPDATE tokens SET sequence=?3, expires_at=?4, crc=?5 WHERE stream=?1 AND token=?2"};
-  Statement erase_tokens{connection,
-                         "DELETE FROM tokens WHERE (stream, token) IN"
-                         " (SELECT stream, token FROM tokens WHERE expires_at<=?1 ORDER BY expires_at LIMIT ?2)"};
-  Statement token{connection, "SELECT sequence, expires_at, crc FROM tokens WHERE stream=?1 AND token=?2"};
+  /// position, head, payload: a ready row without a moment, an origin or anything else that is indexed.
+  Statement put_row{connection, "INSERT INTO messages (position, head, payload) VALUES (?1, ?2, ?3)"};
+  Statement put{connection,
+                "INSERT INTO messages (position, head, payload, moment, key, origin) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"};
+  Statement remark{connection, "UPDATE messages SET head=?2, moment=?3, key=?4 WHERE position=?1"};
+  Statement erase{connection, "DELETE FROM messages WHERE position BETWEEN ?1 AND ?2"};
+  /// Rows behind ?1, up to ?2.
+  Statement read{connection,
+                 "SELECT position, head, payload FROM messages WHERE position>?1 AND position<=?2 ORDER BY position"};
+  /// length() of a blob reads the record's header, neither the payload nor its overflow pages.
+  Statement sizes{connection,
+                  "SELECT position, head, length(payload) FROM messages WHERE position>?1 AND position<=?2"
+                  " ORDER BY position"};
+  Statement due{connection,
+                "SELECT position, head, payload FROM messages WHERE moment<=?1 ORDER BY moment, position"};
+  Statement next_due{connection, "SELECT moment FROM messages WHERE moment IS NOT NULL ORDER BY moment LIMIT 1"};
+  /// position>>44 is the state and the stream. The index messages_key has what this asks for, in its order.
+  Statement first_of_key{connection,
+                         "SELECT coalesce(origin, position&17592186044415) FROM messages"
+                         " WHERE position>>44=?1 AND key=?2"
+                         " ORDER BY coalesce(origin, position&17592186044415) LIMIT 1"};
+  /// Whether any ready row has a moment.
+  Statement any_paused{connection,
+                       "SELECT 1 FROM messages INDEXED BY messages_key WHERE key IS NOT NULL AND position>>44<131072"
+                       " LIMIT 1"};
+  Statement find_origin{connection, "SELECT position FROM messages WHERE origin=?1"};
+
+  Statement put_watermark{connection,
+                          "INSERT INTO watermarks (producer, incarnation, lane, sequence) VALUES (?1, ?2, ?3, ?4)"
+                          " ON CONFLICT DO UPDATE SET sequence=excluded.sequence"};
+  Statement erase_watermark{connection, "DELETE FROM watermarks WHERE producer=?1 AND incarnation=?2 AND lane=?3"};
+  Statement watermarks{connection, "SELECT producer, incarnation, lane, sequence FROM watermarks"};
+  Statement put_anchor{connection,
+                       "INSERT OR REPLACE INTO clock (id, store, mono, wall, boot) VALUES (1, ?1, ?2, ?3, ?4)"};
+  Statement anchor{connection, "SELECT store, mono, wall, boot FROM clock WHERE id=1"};
+
+  SqliteBatches batches;
+};
+
+/// The stored rows of a range of positions, in order: ready ones from batches and `messages` together. One read at a time;
+/// what a row gives is borrowed until the next step.
+class SqliteRows {
+ public:
+  /// `sizes`: payloads are not read, and row() has none.
+  enum class What : std::uint8_t { rows, sizes };
+  /// Positions behind `after`, up to `last`, of one state of one stream.
+  SqliteRows(SqliteSession& session, std::int64_t after, std::int64_t last, What what = What::rows) noexcept
+      : what_(what),
+        read_(what == What::rows ? session.read : session.sizes),
+        batches_(sqlite_schema::state_of(last) == RowState::ready ? &session.batches : nullptr),
+        after_(after),
+        last_(last) {
+    read_.bind(1, after);
+    read_.bind(2, last);
+  }
+  ~SqliteRows() { read_.reset(); }
+  SqliteRows(const SqliteRows&) = delete;
+  SqliteRows& operator=(const SqliteRows&) = delete;
+
+  /// SQLITE_ROW, SQLITE_DONE or an error.
+  [[nodiscard]] int step() {
+    if (batches_ != nullptr && !settled_) {
+      if (const int rc = batches_->settle(after_ + 1, last_); rc != SQLITE_OK) return rc;
+      settled_ = true;
+    }
+    if (single_rc_ == SQLITE_ROW && !is_batched_) single_rc_ = kStep;
+    if (batch_rc_ == SQLITE_ROW && is_batched_) batch_rc_ = kStep;
+    if (single_rc_ == kStep) single_rc_ = read_single();
+    if (batch_rc_ == kStep) batch_rc_ = batches_ == nullptr ? SQLITE_DONE : batches_->next(after_, last_, batched_);
+    if (batch_rc_ == SQLITE_ROW) after_ = batched_.position;
+    is_batched_ = batch_rc_ == SQLITE_ROW && (single_rc_ != SQLITE_ROW || batched_.position < single_.position);
+    if (single_rc_ != SQLITE_ROW && single_rc_ != SQLITE_DONE) return single_rc_;
+    return is_batched_ || batch_rc_ != SQLITE_DONE ? batch_rc_ : single_rc_;
+  }
+  [[nodiscard]] const StoredRow& row() const noexcept { return is_batched_ ? batched_ : single_; }
+  [[nodiscard]] bool is_batched() const noexcept { return is_batched_; }
+  [[nodiscard]] std::size_t payload_bytes() const noexcept {
+    return is_batched_ || what_ == What::rows ? row().payload.size() : static_cast<std::size_t>(read_.integer(2));
+  }
 
  private:
-  /// `from`: what '@' stands for.
-  [[nodiscard]] PerState each(std::string_view pattern, RowState from = RowState::ready) const;
+  static constexpr int kStep = -1;
+
+  [[nodiscard]] int read_single() {
+    const int rc = read_.step();
+    if (rc != SQLITE_ROW) return rc;
+    single_ = {read_.integer(0), read_.blob(1), what_ == What::rows ? read_.blob(2) : std::span<const std::byte>{}};
+    return rc;
+  }
+
+  What what_;
+  Statement& read_;
+  SqliteBatches* batches_;
+  std::int64_t after_;  ///< Of the last row that a batch gave.
+  std::int64_t last_;
+  int single_rc_ = kStep;
+  int batch_rc_ = kStep;
+  bool settled_ = false;  ///< No row of a batch becomes a single one any more.
+  bool is_batched_ = false;
+  StoredRow single_;
+  StoredRow batched_;
 };
 
 }  // namespace pannier

@@ -1,5 +1,3 @@
-#include "runtime/store/sqlite_store.h"
-
 #include <algorithm>
 #include <utility>
 
@@ -8,55 +6,88 @@
 
 namespace pannier {
 
-// --- Sequence -------------------------------------------------------------------------------------------
+// --- Identity and sequence --------------------------------------------------------------------------------------------
+
+std::uint64_t SqliteStore::incarnation_of(Sequence sequence) const noexcept {
+  const auto after = std::upper_bound(incarnations_.begin(), incarnations_.end(), sequence,
+                                      [](Sequence at, const Incarnation& each) { return at < each.first; });
+  return after == incarnations_.begin() ? 0 : std::prev(after)->number;
+}
+
+std::vector<std::uint64_t> SqliteStore::incarnations() const {
+  std::vector<std::uint64_t> all;
+  all.reserve(incarnations_.size());
+  for (const Incarnation& each : incarnations_) all.push_back(each.number);
+  return all;
+}
 
 int SqliteStore::write_meta(Sequence lease, bool clean) {
   if constexpr (is_mutant(Mutant::lease_not_kept)) lease = 1;
   session_->set_meta.bind(1, as_signed(lease));
   session_->set_meta.bind(2, std::int64_t{clean ? 1 : 0});
-  session_->set_meta.bind(3, std::int64_t{sqlite_schema::meta_checksum(incarnation_, lease, clean)});
   return session_->set_meta.run();
 }
 
-int SqliteStore::write_twin(Sequence lease) {
-  return sqlite_twin::write(session_->put_twin, {sqlite_schema::kVersion, incarnation_, lease, roots_});
+int SqliteStore::write_loads() {
+  int rc = SQLITE_OK;
+  for (const StreamId id : streams_.take_changed()) {
+    Statement& put = session_->put_loads;
+    put.bind(1, static_cast<std::int64_t>(id));
+    int column = 2;
+    for (const Load& load : streams_.find(id)->loads) {
+      put.bind(column++, as_signed(load.messages));
+      put.bind(column++, as_signed(load.bytes));
+    }
+    if (rc == SQLITE_OK) rc = put.run();
+  }
+  return rc;
 }
 
-Result<void> SqliteStore::raise_lease() {
-  const Sequence lease = std::min(next_ + options_.sequence_block, store_checks::kMaxSequence + 1);
-  vfs_->transaction_begins();
-  int rc = session_->begin.run();
-  if (rc == SQLITE_OK) rc = write_meta(lease, false);
-  if (rc == SQLITE_OK) rc = write_twin(lease);
-  if (rc == SQLITE_OK) rc = session_->commit.run();
-  if (rc != SQLITE_OK) {
-    Error error = session_->connection.error(rc, "lease sequence numbers");
-    vfs_->void_transaction();
-    if (!session_->connection.autocommit()) session_->rollback.run();
-    return error;
+int SqliteStore::write_lease(Sequence lease) {
+  int rc = write_meta(lease, false);
+  if (rc == SQLITE_OK && !incarnation_stored_) {
+    session_->put_incarnation.bind(1, as_signed(first_));
+    session_->put_incarnation.bind(2, as_signed(incarnation_));
+    rc = session_->put_incarnation.run();
   }
-  vfs_->witness().committed();
-  leased_ = lease;
-  clean_ = false;
-  return {};
+  if (rc == SQLITE_OK && drop_before_ > 0) {
+    session_->drop_incarnations.bind(1, as_signed(drop_before_));
+    rc = session_->drop_incarnations.run();
+  }
+  // A page is written anyway: what the streams hold goes along, for a start after an unclean end.
+  return rc == SQLITE_OK ? write_loads() : rc;
 }
 
 Result<Sequence> SqliteStore::next_sequence() {
-  if (next_ >= leased_) {
-    if (next_ > store_checks::kMaxSequence) {
-      return store_error(ErrorCode::full, options_.path, "all sequence numbers are used; start with a new file");
-    }
-    if (Result<void> ready = check_open(); !ready) return ready.error();
-    if (open_) return store_error(ErrorCode::full, options_.path, "too many sequence numbers in one transaction");
-    if (Result<void> leased = raise_lease(); !leased) {
-      if (leased.error().code == ErrorCode::storage_io) reopen();
-      return leased.error();
-    }
+  if (next_ < new_lease_.value_or(leased_)) return next_++;
+  if (next_ > limits::kMaxSequence) {
+    return store_error(ErrorCode::full, options_.path, "all sequences are used; start with a new file");
   }
+  if (failed_) return next_++;  // Of no use to this transaction; a later commit leases it.
+  if (Result<void> ready = check_open(); !ready) return ready.error();
+  const bool own = !open_;  // A lease needs a transaction: this one, or one for itself.
+  if (own) {
+    if (Result<void> begun = begin(); !begun) return begun.error();
+  }
+  const Sequence lease = std::min(next_ + options_.sequence_block, limits::kMaxSequence + 1);
+  Result<void> done;
+  if (const int rc = write_lease(lease); rc == SQLITE_OK) {
+    new_lease_ = lease;
+    lease_in_part_ = in_part_;
+    if constexpr (is_mutant(Mutant::lease_raised_early)) leased_ = lease;
+  } else {
+    done = fail(rc, "lease sequences");
+  }
+  if (own && done) {
+    done = commit(Durability::fsynced);
+    if (done) --counters_.commits;  // Not one that anybody asked for.
+  }
+  if (own && !done) rollback();
+  if (!done) return done.error();
   return next_++;
 }
 
-// --- Transactions ---------------------------------------------------------------------------------------
+// --- Transactions -----------------------------------------------------------------------------------------------------
 
 Result<void> SqliteStore::begin() {
   if (open_) return Error{ErrorCode::invalid_argument, "begin within a transaction: commit or roll back first."};
@@ -64,38 +95,31 @@ Result<void> SqliteStore::begin() {
     if (Result<void> opened = open(); !opened) return opened;
   }
   vfs_->transaction_begins();
-  if (const int rc = session_->begin.run(); rc != SQLITE_OK) return session_->connection.error(rc, "begin");
-  const bool low =
-      leased_ <= store_checks::kMaxSequence && leased_ - std::min(next_, leased_) < options_.sequence_block / 2;
-  if (low || clean_) {
-    const Sequence lease = low ? std::min(leased_ + options_.sequence_block, store_checks::kMaxSequence + 1) : leased_;
-    int rc = write_meta(lease, false);
-    if (low && rc == SQLITE_OK) rc = write_twin(lease);
-    // The page of the lease is written anyway: what the streams hold goes along, for a start after an unclean end.
-    for (const Stream& stream : loads_.all()) {
-      if (low && rc == SQLITE_OK) rc = write_loads(stream);
-    }
-    if (rc == SQLITE_OK) {
-      new_lease_ = lease;
-    } else {  // Ahead of need: what is left will do until the disk has room again.
-      if (!session_->connection.autocommit()) session_->rollback.run();
-      if (clean_) return session_->connection.error(rc, "begin");
-      if (const int again = session_->begin.run(); again != SQLITE_OK)
-        return session_->connection.error(again, "begin");
-    }
+  int rc = session_->begin.run();
+  if (rc == SQLITE_OK && clean_) rc = write_meta(leased_, false);
+  if (rc != SQLITE_OK) {
+    Error error = session_->connection.error(rc, "begin");
+    end_transaction();
+    return error;
   }
   open_ = true;
   room_checked_ = false;
-  tokens_before_ = tokens_;
   rows_put_before_ = counters_.rows_put;
+  for (const auto& part : parts.all) part->begin();
   return {};
 }
 
 Result<void> SqliteStore::commit(Durability durability) {
   if (Result<void> ready = check_change(); !ready) return ready;
-  if (const int rc = session_->batches.flush(); rc != SQLITE_OK) return fail(rc, "put");
+  int rc = session_->batches.flush();
+  if (rc == SQLITE_OK && next_ > new_lease_.value_or(leased_)) {
+    // Drawn in a transaction that failed, and maybe used in this one.
+    new_lease_ = std::min(next_ + options_.sequence_block, limits::kMaxSequence + 1);
+    rc = write_lease(*new_lease_);
+  }
+  if (rc != SQLITE_OK) return fail(rc, "put");
   vfs_->leave_out_commit_sync(durability != Durability::fsynced);
-  int rc = session_->commit.run();
+  rc = session_->commit.run();
   vfs_->leave_out_commit_sync(false);
   // A group that changed nothing writes and syncs nothing; those before it may wait for that.
   if (rc == SQLITE_OK && durability == Durability::fsynced) rc = vfs_->sync_log();
@@ -108,10 +132,12 @@ Result<void> SqliteStore::commit(Durability durability) {
   vfs_->witness().committed();
   if (new_lease_) {
     leased_ = *std::exchange(new_lease_, std::nullopt);
-    clean_ = false;
+    incarnation_stored_ = true;
+    drop_before_ = 0;
   }
-  loads_.commit();
-  part_.reset();
+  clean_ = false;
+  streams_.commit();
+  in_part_ = false;
   open_ = false;
   ++counters_.commits;
   return {};
@@ -126,40 +152,50 @@ void SqliteStore::rollback() noexcept {
 
 Result<void> SqliteStore::begin_part() {
   if (Result<void> ready = check_change(); !ready) return ready;
-  if (part_) return fail({ErrorCode::invalid_argument, "begin_part within a part: end it first."});
-  int rc = session_->batches.flush();  // What stands before the part is not given up with it.
+  if (in_part_) return fail({ErrorCode::invalid_argument, "begin_part within a part: end it first."});
+  int rc = session_->batches.flush();  // What stands before the part is not undone with it.
   if (rc == SQLITE_OK) rc = session_->begin_part.run();
   if (rc != SQLITE_OK) return fail(rc, "begin a part");
-  loads_.begin_part();
-  part_ = {tokens_, counters_.rows_put};
+  streams_.begin_part();
+  for (const auto& part : parts.all) part->begin_part();
+  rows_put_before_part_ = counters_.rows_put;
+  lease_in_part_ = false;
+  in_part_ = true;
   return {};
 }
 
 Result<void> SqliteStore::end_part(bool keep) {
   if (Result<void> ready = check_change(); !ready) return ready;
-  if (!part_) return {};
+  if (!in_part_) return {};
   int rc = keep ? SQLITE_OK : session_->undo_part.run();
   if (rc == SQLITE_OK) rc = session_->end_part.run();
   if (rc != SQLITE_OK) return fail(rc, "end a part");
-  if (!keep) session_->batches.forget();
-  loads_.end_part(keep);
-  if (!keep) {
-    tokens_ = part_->tokens;
-    counters_.rows_put = part_->rows_put;
-  }
-  part_.reset();
-  return {};
+  streams_.end_part(keep);
+  in_part_ = false;
+  if (keep) return {};
+  session_->batches.forget();
+  for (const auto& part : parts.all) part->undo_part();
+  counters_.rows_put = rows_put_before_part_;
+  // What was drawn stays drawn.
+  if (lease_in_part_) rc = write_lease(*new_lease_);
+  return rc == SQLITE_OK ? Result<void>{} : fail(rc, "lease sequences");
+}
+
+void SqliteStore::end_transaction() noexcept {
+  // SQLite ends a transaction by itself on some errors; a ROLLBACK then would be an error of its own.
+  if (!session_ || session_->connection.autocommit()) return;
+  session_->rollback.run();
+  if (!session_->connection.autocommit()) close_session();  // No memory for it: closing rolls back as well.
 }
 
 void SqliteStore::roll_back_changes() noexcept {
-  // SQLite ends a transaction by itself on some errors; a ROLLBACK then would be an error of its own.
-  if (session_ && !session_->connection.autocommit()) session_->rollback.run();
+  end_transaction();
   if (session_) session_->batches.forget();
-  loads_.rollback();
-  tokens_ = tokens_before_;
+  streams_.rollback();
+  for (const auto& part : parts.all) part->rollback();
   counters_.rows_put = rows_put_before_;
   new_lease_.reset();
-  part_.reset();
+  in_part_ = lease_in_part_ = false;
 }
 
 Error SqliteStore::fail(Error error) {
@@ -173,14 +209,6 @@ Error SqliteStore::fail(Error error) {
   if (error.code == ErrorCode::storage_io) reopen();
   failed_ = error;
   return error;
-}
-
-void SqliteStore::reopen() noexcept {
-  // After a failed write or fsync the kernel may have dropped dirty pages and call the next fsync a success:
-  // only what is read back from the file is known (fsyncgate, LWN 752063). begin() tries again where this
-  // does not succeed.
-  session_.reset();
-  if (!open()) session_.reset();
 }
 
 Result<void> SqliteStore::check_open() const {
@@ -199,6 +227,44 @@ Store::Counters SqliteStore::counters() const noexcept {
   counters.bytes_written = vfs_->bytes_written();
   counters.fsyncs = vfs_->syncs();
   return counters;
+}
+
+// --- Streams ----------------------------------------------------------------------------------------------------------
+
+Result<StreamId> SqliteStore::stream(Box box, std::string_view node, std::string_view lane) {
+  if (const Stream* known = streams_.find(box, node, lane)) return known->id;
+  if (!open_) return Error{ErrorCode::not_found, "No such stream; making one needs a transaction."};
+  if (failed_) return *failed_;
+  if (Result<void> checked = store_checks::stream_name(node, lane); !checked) return fail(checked.error());
+  if (streams_.size() >= limits::kStreams) return store_checks::too_many_streams();
+  const StreamId id = streams_.make(box, node, lane).id;
+  Statement& put = session_->put_stream;
+  put.bind(1, static_cast<std::int64_t>(id));
+  put.bind(2, static_cast<std::int64_t>(box));
+  put.bind(3, node);
+  put.bind(4, lane);
+  if (const int rc = put.run(); rc != SQLITE_OK) return fail(rc, "make a stream");
+  return id;
+}
+
+Result<bool> SqliteStore::erase_stream(StreamId id) {
+  if (Result<void> ready = check_change(); !ready) return ready.error();
+  const Stream* stream = streams_.find(id);
+  if (stream == nullptr) return false;
+  for (const RowState state : kAllRowStates) {
+    if (!SqliteStreams::empty(*stream, state)) return false;
+  }
+  for (Statement* holds : {&session_->holds_tokens, &session_->holds_cursors}) {
+    const StatementScope scope(*holds);
+    holds->bind(1, static_cast<std::int64_t>(id));
+    const int rc = holds->step();
+    if (rc == SQLITE_ROW) return false;
+    if (rc != SQLITE_DONE) return fail(rc, "look into a stream");
+  }
+  streams_.erase(id);
+  session_->erase_stream.bind(1, static_cast<std::int64_t>(id));
+  if (const int rc = session_->erase_stream.run(); rc != SQLITE_OK) return fail(rc, "remove a stream");
+  return true;
 }
 
 }  // namespace pannier

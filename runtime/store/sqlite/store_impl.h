@@ -10,23 +10,33 @@
 #include <utility>
 #include <vector>
 
-#include "platform/function_ref.h"
 #include "runtime/store/sqlite/claims.h"
-#include "runtime/store/sqlite/loads.h"
-#include "runtime/store/sqlite/row.h"
-#include "runtime/store/sqlite/schema.h"
 #include "runtime/store/sqlite/session.h"
-#include "runtime/store/sqlite/twin.h"
+#include "runtime/store/sqlite/streams.h"
 #include "runtime/store/sqlite/vfs.h"
 #include "runtime/store/sqlite_store.h"
+#include "runtime/store/store_checks.h"
 
 namespace pannier {
 
-/// The store of docs/storage.md. Behind open_sqlite_store(), so that its users do not see SQLite. One thread.
+/// A part of the store that a program may leave out. Told when the file is opened and closed, also after a failure, and
+/// of transactions, for what it keeps in memory.
+class SqlitePart {
+ public:
+  virtual ~SqlitePart() = default;
+  /// May hold statements of the connection until closing().
+  [[nodiscard]] virtual Result<void> opened(Connection& connection) = 0;
+  virtual void closing() noexcept = 0;
+  virtual void begin() noexcept {}
+  virtual void rollback() noexcept {}
+  virtual void begin_part() noexcept {}
+  virtual void undo_part() noexcept {}
+};
+
+/// The store of docs/storage.md, behind open_sqlite_store(). One thread.
 ///
-/// Its code is in store.cpp (sequence, transactions), open.cpp (opening, closing, counting), rows.cpp (streams, rows
-/// that come and go), marks.cpp (rows that change), reads.cpp and records.cpp (watermarks, state, cursors, tokens, the
-/// clock).
+/// Its code: open.cpp (opening, closing, counting), store.cpp (sequence, transactions, streams), messages.cpp,
+/// records.cpp (watermarks, the clock, the in-flight journal), and a file for each part.
 class SqliteStore final : public Store {
  public:
   SqliteStore(const SqliteOptions& options, std::unique_ptr<CountingVfs> vfs)
@@ -37,145 +47,160 @@ class SqliteStore final : public Store {
 
   /// Opens the file and reads what is kept in memory. Also after a failure, in place of a closed session.
   [[nodiscard]] Result<void> open();
-  /// Raises the lease for the numbers that this start gives out.
-  [[nodiscard]] Result<void> raise_lease();
 
   [[nodiscard]] std::uint64_t incarnation() const noexcept override { return incarnation_; }
+  [[nodiscard]] std::uint64_t incarnation_of(Sequence sequence) const noexcept override;
+  [[nodiscard]] std::vector<std::uint64_t> incarnations() const override;
   [[nodiscard]] Durability strongest() const noexcept override { return options_.strongest; }
   [[nodiscard]] Result<Sequence> next_sequence() override;
+
   [[nodiscard]] Result<void> begin() override;
   [[nodiscard]] Result<void> commit(Durability durability) override;
   void rollback() noexcept override;
   [[nodiscard]] Result<void> begin_part() override;
   [[nodiscard]] Result<void> end_part(bool keep) override;
+
   [[nodiscard]] Result<StreamId> stream(Box box, std::string_view node, std::string_view lane) override;
+  [[nodiscard]] const Stream* find_stream(StreamId id) const noexcept override { return streams_.find(id); }
+  [[nodiscard]] const Stream* find_stream(Box box, std::string_view node,
+                                          std::string_view lane) const noexcept override {
+    return streams_.find(box, node, lane);
+  }
+  void visit_streams(std::optional<Box> box, std::optional<std::string_view> node,
+                     StreamVisitor visit) const override {
+    streams_.visit(box, node, visit);
+  }
+  [[nodiscard]] Load total(RowState state) const noexcept override { return streams_.total(state); }
+  [[nodiscard]] Result<bool> erase_stream(StreamId id) override;
+  [[nodiscard]] Result<bool> count_some() override;
+
   [[nodiscard]] Result<void> put(const Row& row) override;
   [[nodiscard]] Result<void> erase(StreamId stream, Sequence sequence) override;
   [[nodiscard]] Result<void> erase_through(StreamId stream, Sequence sequence) override;
-  [[nodiscard]] Result<void> keep_through(StreamId stream, Sequence sequence, StoreTime moment) override;
   [[nodiscard]] Result<void> mark(StreamId stream, Sequence sequence, const Mark& mark) override;
   [[nodiscard]] Result<void> requeue(StreamId stream, Sequence sequence, Sequence next) override;
-  [[nodiscard]] Result<void> trim(StreamId stream, const Load& most, StoreTime before) override;
-  [[nodiscard]] Result<void> put_watermark(const Watermark& watermark) override;
-  [[nodiscard]] Result<void> put_state(std::string_view key, std::span<const std::byte> value) override;
-  [[nodiscard]] Result<void> erase_state(std::string_view key) override;
-  [[nodiscard]] Result<void> put_cursor(const Cursor& cursor) override;
-  [[nodiscard]] Result<void> erase_cursor(StreamId stream, std::string_view reader) override;
-  [[nodiscard]] Result<void> put_anchor(const ClockAnchor& anchor) override;
-  [[nodiscard]] Result<void> put_token(StreamId stream, std::string_view token, Sequence sequence,
-                                       StoreTime expires_at) override;
-  [[nodiscard]] Result<void> erase_tokens(StoreTime now, std::size_t limit) override;
-  [[nodiscard]] Result<void> execute(const SqlStatement& statement) override;
   [[nodiscard]] Result<void> read(StreamId stream, RowState state, Sequence after, std::size_t limit,
                                   RowVisitor visit) override;
   [[nodiscard]] Result<bool> find(Sequence id, RowVisitor visit) override;
   [[nodiscard]] Result<void> read_due(StoreTime now, std::size_t limit, RowVisitor visit) override;
   [[nodiscard]] Result<std::optional<StoreTime>> next_due() override;
-  [[nodiscard]] Result<std::vector<Stream>> streams() override { return loads_.all(); }
-  [[nodiscard]] const Stream* stream(StreamId id) const noexcept override { return loads_.find(id); }
-  [[nodiscard]] Result<bool> count_some() override;
+  [[nodiscard]] Result<Sequence> first_of_key(StreamId stream, RowState state, std::string_view key) override;
+
+  [[nodiscard]] Result<void> put_watermark(const Watermark& watermark) override;
+  [[nodiscard]] Result<void> erase_watermark(const Watermark& watermark) override;
   [[nodiscard]] Result<std::vector<Watermark>> watermarks() override;
-  [[nodiscard]] Result<std::vector<Cursor>> cursors() override;
+  [[nodiscard]] Result<void> put_anchor(const ClockAnchor& anchor) override;
   [[nodiscard]] Result<std::optional<ClockAnchor>> anchor() override;
-  [[nodiscard]] Result<Sequence> token(StreamId stream, std::string_view token, StoreTime now) override;
-  [[nodiscard]] Result<void> read_state(std::string_view prefix, StateVisitor visit) override;
-  [[nodiscard]] Result<void> query(const SqlStatement& statement, SqlVisitor visit) override;
-  [[nodiscard]] bool claim(StreamId stream, Sequence sequence) noexcept override;
-  void release(StreamId stream, Sequence sequence) noexcept override;
-  [[nodiscard]] std::vector<Claim> take_claims() override;
+
+  [[nodiscard]] bool note_in_flight(StreamId stream, Sequence sequence) noexcept override;
+  void clear_in_flight(StreamId stream, Sequence sequence) noexcept override;
+  [[nodiscard]] std::vector<InFlight> take_in_flight() override;
+
+  [[nodiscard]] Retention* retention() noexcept override { return parts.retention; }
+  [[nodiscard]] TokenTable* tokens() noexcept override { return parts.tokens; }
+  [[nodiscard]] StateTable* state() noexcept override { return parts.state; }
+  [[nodiscard]] SqlTables* sql() noexcept override { return parts.sql; }
+
   [[nodiscard]] std::vector<std::string> findings() const override { return findings_; }
   [[nodiscard]] Counters counters() const noexcept override;
 
- private:
-  /// A row that was found damaged while it was read.
-  struct Place {
-    RowState state{};
-    std::int64_t position = 0;
+  // --- For its parts
+  struct Parts {
+    std::vector<std::unique_ptr<SqlitePart>> all;
+    Retention* retention = nullptr;
+    TokenTable* tokens = nullptr;
+    StateTable* state = nullptr;
+    SqlTables* sql = nullptr;
   };
-  class RowSource;
-
-  /// Opens the file as it is.
-  [[nodiscard]] Result<void> open_file();
-  void check_log();
-  [[nodiscard]] Result<void> load_meta();
-  /// corrupt: what duplicates are told by, or the clock or the application's state, does not hold.
-  [[nodiscard]] Result<void> check_records();
-  [[nodiscard]] Result<void> load_streams(bool clean);
-  [[nodiscard]] Result<void> load_tokens();
-  [[nodiscard]] Result<bool> count_rows(std::size_t limit);
-  [[nodiscard]] int write_meta(Sequence lease, bool clean);
-  [[nodiscard]] int write_twin(Sequence lease);
-  void close() noexcept;
-  [[nodiscard]] int write_loads(const Stream& stream);
-  [[nodiscard]] Result<void> check_room();
-  [[nodiscard]] bool hold_reserve();
-
+  Parts parts;  ///< Before open().
+  [[nodiscard]] SqliteSession& session() noexcept { return *session_; }
+  [[nodiscard]] const std::string& path() const noexcept { return options_.path; }
+  /// storage_io where the file had to be closed.
   [[nodiscard]] Result<void> check_open() const;
+  /// What ended the transaction, or invalid_argument outside of one.
   [[nodiscard]] Result<void> check_change() const;
   /// Ends the transaction with this error, which is given back until rollback().
   Error fail(Error error);
   Error fail(int rc, std::string_view doing) { return fail(session_->connection.error(rc, doing)); }
-  void roll_back_changes() noexcept;
+  /// Removes the rows of one state of a stream from `first` to `last`; how many is added to `removed`. SQLITE_OK or an
+  /// error.
+  [[nodiscard]] int erase_range(RowState state, StreamId stream, Sequence first, Sequence last, std::uint64_t& removed);
+
+ private:
+  struct Incarnation {
+    Sequence first = 0;
+    std::uint64_t number = 0;
+  };
+  /// Where a row is and what it is, copied out of the file.
+  struct Located {
+    std::int64_t position = 0;
+    bool batched = false;
+    Row row;  ///< Its texts are borrowed from head_, its payload from payload_.
+  };
+
+  // open.cpp
+  [[nodiscard]] Result<void> open_file();
+  void check_log();
+  [[nodiscard]] Result<void> load_meta();
+  [[nodiscard]] Result<void> load_incarnations();
+  [[nodiscard]] Result<void> load_streams();
+  [[nodiscard]] Result<void> choose_incarnation();
+  [[nodiscard]] Result<bool> count_rows(std::size_t limit);
+  [[nodiscard]] Result<bool> is_small();
+  void close_session() noexcept;
+  void close() noexcept;
   void reopen() noexcept;
 
-  /// Moves a row out of its batch. SQLITE_ROW, SQLITE_DONE where it is in none, or an error.
-  [[nodiscard]] int mark_batched(std::int64_t position, const Mark& mark);
-  /// Copies rows of batches to those that are kept.
-  [[nodiscard]] int keep_batched(std::int64_t after, std::int64_t last, StoreTime moment);
-  [[nodiscard]] int put_row(RowState state, const Row& row);
-  /// A row whose head is made.
-  [[nodiscard]] int put_stored(RowState state, const StoredRow& row, StoreTime moment);
-  /// Notes its number, and says whether it is above all that its stream ever had.
-  [[nodiscard]] bool note_number(const Row& row);
-  /// Removes a range of rows in one state and adds what they were to `removed`. `gone`: for good, so that nobody asks
-  /// for them by their origin any more. SQLITE_OK or an error.
-  [[nodiscard]] int erase_range(StreamId stream, RowState state, Sequence first, Sequence last, bool gone,
-                                Load& removed);
-  /// The next row that holds; SQLITE_ROW, SQLITE_DONE or an error. What does not hold is noted in `damaged`.
-  [[nodiscard]] int next_row(RowSource& source, Row& row, std::vector<Place>& damaged);
-  /// Visits what `source` gives, at most `limit` rows, and moves aside what does not hold.
-  [[nodiscard]] Result<void> visit_rows(RowSource& source, std::size_t limit, RowVisitor visit);
-  /// `broken_batch`: and what stands in the entry that the batches call broken.
-  [[nodiscard]] Result<void> set_aside(const std::vector<Place>& places, bool broken_batch);
-  [[nodiscard]] int set_aside_one(const Place& place);
-  [[nodiscard]] int put_damaged(const StoredRow& row);
-  /// The entry that the batches call broken: what holds in it goes on, what does not is put aside. In a transaction.
-  [[nodiscard]] int take_batch_apart();
-  /// Runs what answers kBroken until it does not, in a transaction.
-  [[nodiscard]] int with_batches(FunctionRef<int(SqliteBatches&)> use);
+  // store.cpp
+  [[nodiscard]] int write_lease(Sequence lease);
+  [[nodiscard]] int write_meta(Sequence lease, bool clean);
+  [[nodiscard]] int write_loads();
+  void end_transaction() noexcept;
+  void roll_back_changes() noexcept;
+
+  // messages.cpp
+  [[nodiscard]] Result<void> check_room();
+  [[nodiscard]] bool hold_reserve();
+  [[nodiscard]] int put_row(const Row& row);
+  [[nodiscard]] int put_single(std::int64_t position, const Row& row);
+  /// SQLITE_ROW, SQLITE_DONE or an error.
+  [[nodiscard]] int locate(const Stream& stream, Sequence sequence, Located& found);
+  [[nodiscard]] int take_out(const Located& found);
+  [[nodiscard]] Result<void> visit_rows(SqliteRows& rows, std::size_t limit, RowVisitor visit);
 
   SqliteOptions options_;
   std::unique_ptr<CountingVfs> vfs_;
   std::unique_ptr<SqliteSession> session_;  ///< Null after a failure that could not be healed.
   std::unique_ptr<SqliteClaims> claims_;
-  std::uint64_t incarnation_ = 0;
   std::vector<std::string> findings_;
 
-  sqlite_twin::Roots roots_;
-  Sequence next_ = 0;                  ///< The next number to be given out; 0 until the first lease.
-  Sequence leased_ = 0;                ///< Committed: no number at or above it may be given out.
-  bool clean_ = false;                 ///< The file says that it was closed in an orderly way: not once it is changed.
+  std::uint64_t incarnation_ = 0;
+  std::vector<Incarnation> incarnations_;  ///< In the file, and those that the first lease is to drop, oldest first.
+  Sequence drop_before_ = 0;               ///< Incarnations that begin before it are gone with the first lease.
+  bool incarnation_stored_ = false;        ///< This open's is committed.
+
+  Sequence first_ = 0;                 ///< No sequence at or above it was in the file when it was opened.
+  Sequence fresh_from_ = 0;            ///< The same of when it was opened last.
+  Sequence next_ = 0;                  ///< The next sequence to be given out.
+  Sequence leased_ = 0;                ///< Committed: no sequence at or above it may be given out.
   std::optional<Sequence> new_lease_;  ///< Written in the open transaction.
+  bool lease_in_part_ = false;         ///< And in the part of it that is open.
+  bool clean_ = false;                 ///< The file says that it was closed in order: not once it is changed.
 
-  SqliteLoads loads_;
-  Sequence first_ = 0;             ///< No number at or above it was in the file when it was opened.
-  std::vector<Sequence> highest_;  ///< The highest number that was put since, by stream.
-  std::size_t tokens_ = 0;
-  std::size_t tokens_before_ = 0;
+  SqliteStreams streams_;
+  bool may_be_paused_ = true;  ///< Some ready row may have a moment.
 
-  std::string head_;  ///< Of the row that is put; kept for its memory.
+  std::string head_;     ///< Of the row at hand; kept for its memory.
+  std::string payload_;  ///< The same.
 
   bool open_ = false;
+  bool in_part_ = false;
   bool room_checked_ = false;
   bool reserve_held_ = false;
   unsigned refusals_ = 0;  ///< Since the reserve was given up.
   std::optional<Error> failed_;
   std::uint64_t rows_put_before_ = 0;
-  struct Part {
-    std::size_t tokens = 0;
-    std::uint64_t rows_put = 0;
-  };
-  std::optional<Part> part_;  ///< What was counted before the part that is open.
+  std::uint64_t rows_put_before_part_ = 0;
   Counters counters_;
 };
 

@@ -64,11 +64,11 @@ TEST_CASE("a delivery that is not settled in time goes back as a failed attempt,
   CHECK(bench.status().rows.at(0).attempts == 1);
   CHECK(bench.counters().timed_out == 1);
   std::size_t effects = 0;
-  REQUIRE(bench.real.read_state("late", [&](std::string_view, std::span<const std::byte>) { return ++effects > 0; }));
+  REQUIRE(bench.real.state()->read_state("late", [&](std::string_view, std::span<const std::byte>) { return ++effects > 0; }));
   CHECK(effects == 0);
   bench.run(20s);
   CHECK(bench.script.take() == "a1");
-  CHECK(bench.rows(RowState::parked) == "1 parked: not settled within 5000 ms");
+  CHECK(bench.rows(RowState::dead_lettered) == "1 parked: not settled within 5000 ms");
 }
 
 TEST_CASE("a retry that names no time waits as the lane's backoff says, and people see for how long") {
@@ -89,7 +89,7 @@ TEST_CASE("a retry that names no time waits as the lane's backoff says, and peop
   CHECK(bench.script.take() == "a1");
   bench.run(10s);
   CHECK(bench.script.take() == "a1");  // the fourth of the lane's attempts
-  CHECK(bench.rows(RowState::parked) == "1 parked: no paper");
+  CHECK(bench.rows(RowState::dead_lettered) == "1 parked: no paper");
   CHECK(bench.counters().retried == 3);
 }
 
@@ -110,7 +110,7 @@ TEST_CASE("a lane that parks keys parks what follows with the key of a message t
   bench.consumer("a", {}, act);
   bench.run(1s);
   CHECK(bench.script.take() == "a1; a3");
-  CHECK(bench.rows(RowState::parked) ==
+  CHECK(bench.rows(RowState::dead_lettered) ==
         "1 parked: no such table; 2 parked: behind message 1 of its key, which is parked");
 
   bench.restart();  // it is known after a restart too
@@ -119,7 +119,7 @@ TEST_CASE("a lane that parks keys parks what follows with the key of a message t
   bench.enqueue(5, "good");
   bench.run(1s);
   CHECK(bench.script.take() == "b5");
-  CHECK(bench.load(RowState::parked) == 3);
+  CHECK(bench.load(RowState::dead_lettered) == 3);
 }
 
 TEST_CASE("ten thousand messages behind one that is parked are parked too, and the one of another key is handled") {
@@ -136,7 +136,7 @@ TEST_CASE("ten thousand messages behind one that is parked are parked too, and t
   });
   bench.run(10s);
   CHECK(bench.script.take() == "a1; a0");
-  CHECK(bench.load(RowState::parked) == 10'000);
+  CHECK(bench.load(RowState::dead_lettered) == 10'000);
 }
 
 TEST_CASE("a message whose time is over is never handed out, but stays with whoever has it already") {

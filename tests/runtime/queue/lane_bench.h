@@ -14,6 +14,7 @@
 #include "runtime/queue/queue_control.h"
 #include "testkit/faulty_store.h"
 #include "tests/runtime/script.h"
+#include "tests/support/store_streams.h"
 
 namespace pannier::testing {
 
@@ -136,7 +137,7 @@ struct LaneBench {
     return all;
   }
   std::uint64_t load(RowState state) {
-    const auto streams = real.streams();
+    const auto streams = Result<std::vector<Stream>>(testing::all_streams(real));
     REQUIRE(streams);
     for (const Stream& stream : *streams) {
       if (stream.lane == "jobs") return stream[state].messages;

@@ -7,6 +7,7 @@
 
 #include "testkit/simulation.h"
 #include "tests/runtime/script.h"
+#include "tests/support/store_streams.h"
 
 namespace pannier::testing {
 namespace {
@@ -39,7 +40,7 @@ struct Path {
         [=](Hand& self) { self.enqueue("hub/orders", "", make<Number>(value)).forget(); });
   }
   [[nodiscard]] std::uint64_t waiting() {
-    const auto streams = tablet.store().streams();
+    const auto streams = Result<std::vector<Stream>>(testing::all_streams(tablet.store()));
     REQUIRE(streams);
     std::uint64_t sum = 0;
     for (const Stream& stream : *streams) sum += stream[RowState::ready].messages;

@@ -50,7 +50,7 @@ TEST_CASE("one is redriven by its number, others by their key, the rest stays an
   CHECK(bench.script.take() == "3; 4");
   CHECK(bench.redrive({.lane = "other"}).messages == 0);
   CHECK(bench.purge({.lane = "jobs"}).messages == 1);
-  CHECK(bench.load(RowState::parked) == 0);
+  CHECK(bench.load(RowState::dead_lettered) == 0);
   CHECK(bench.counters().purged == 1);
 }
 
@@ -60,7 +60,7 @@ TEST_CASE("a message that fails again after a redrive is parked again, and is kn
   bench.consume();
   bench.run();
   CHECK(bench.redrive({.lane = "jobs"}).messages == 1);
-  CHECK(bench.rows(RowState::parked) == "1 parked: no paper");
+  CHECK(bench.rows(RowState::dead_lettered) == "1 parked: no paper");
   bench.paper = true;
   CHECK(bench.redrive({.lane = "jobs", .id = 1}).messages == 1);
   CHECK(bench.status().rows.empty());
@@ -94,7 +94,7 @@ TEST_CASE("where whole keys are parked, a key that is redriven is free again, in
   bench.run();
   CHECK(bench.script.take() == "1");
   bench.enqueue(4, "k");
-  CHECK(bench.load(RowState::parked) == 4);
+  CHECK(bench.load(RowState::dead_lettered) == 4);
   bench.paper = true;
   CHECK(bench.redrive({.key = "k"}).messages == 4);
   CHECK(bench.script.take() == "1; 2; 3; 4");
@@ -116,7 +116,7 @@ TEST_CASE("a redrive that the disk refuses changes nothing, and says so") {
     });
   });
   CHECK(bench.script.take() == "storage_io");
-  CHECK(bench.load(RowState::parked) == 1);
+  CHECK(bench.load(RowState::dead_lettered) == 1);
 }
 
 }  // namespace

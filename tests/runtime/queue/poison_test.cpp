@@ -60,9 +60,9 @@ TEST_CASE("a message that aborts its process each time is parked after three liv
   REQUIRE(store);
   const auto lane = (*store)->stream(Box::inbox, "", "jobs");
   REQUIRE(lane);
-  CHECK((*(*store)->stream(*lane))[RowState::ready].messages == 0);
+  CHECK((*(*store)->find_stream(*lane))[RowState::ready].messages == 0);
   std::string parked;
-  REQUIRE((*store)->read(*lane, RowState::parked, 0, 10, [&](const Row& row) {
+  REQUIRE((*store)->read(*lane, RowState::dead_lettered, 0, 10, [&](const Row& row) {
     parked += std::to_string(row.id()) + " after " + std::to_string(row.attempts) + ": " + std::string{row.cause};
     return true;
   }));

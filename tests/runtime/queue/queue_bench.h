@@ -11,6 +11,7 @@
 
 #include "runtime/queue/queue_control.h"
 #include "tests/runtime/script.h"
+#include "tests/support/store_streams.h"
 
 namespace pannier::testing {
 
@@ -54,7 +55,7 @@ struct Bench {
   /// What waits in `lane`, ready and delayed, as the application sees it: values in their order.
   std::string waiting(const std::string& lane) {
     std::string all;
-    for (const Stream& stream : *node.store().streams()) {
+    for (const Stream& stream : testing::all_streams(node.store())) {
       if (stream.lane != lane) continue;
       for (const RowState state : {RowState::ready, RowState::delayed}) {
         REQUIRE(node.store().read(stream.id, state, 0, 1000, [&](const Row& row) {
@@ -86,7 +87,7 @@ struct Bench {
   }
   std::size_t state(const std::string& prefix) {
     std::size_t count = 0;
-    REQUIRE(node.store().read_state(prefix, [&](std::string_view, std::span<const std::byte>) { return ++count > 0; }));
+    REQUIRE(node.store().state()->read_state(prefix, [&](std::string_view, std::span<const std::byte>) { return ++count > 0; }));
     return count;
   }
   void run(Duration span = std::chrono::milliseconds{10}) { simulator.run_for(span); }

@@ -155,9 +155,9 @@ TEST_CASE("an expiry travels as time remaining: the far end counts on from there
   }));
   REQUIRE(expires);
   uplink.simulator.run_for(15s);
-  CHECK((*uplink.hub->store().stream(*stream))[RowState::ready].messages == 1);
+  CHECK((*uplink.hub->store().find_stream(*stream))[RowState::ready].messages == 1);
   uplink.simulator.run_for(10s);
-  CHECK((*uplink.hub->store().stream(*stream))[RowState::ready].messages == 0);
+  CHECK((*uplink.hub->store().find_stream(*stream))[RowState::ready].messages == 0);
 }
 
 TEST_CASE("a message that expired while there was no link is never sent") {

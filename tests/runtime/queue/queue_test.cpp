@@ -140,7 +140,7 @@ TEST_CASE("a poison message is parked with its cause after its attempts, and the
   CHECK(bench.script.text() == "1; 1; 1; 2");
   const QueueStatus status = bench.status(10);
   REQUIRE(status.rows.size() == 1);
-  CHECK(status.rows[0].state == RowState::parked);
+  CHECK(status.rows[0].state == RowState::dead_lettered);
   CHECK(status.rows[0].attempts == 3);
   CHECK(status.rows[0].waits_for == "parked: the printer is out of paper");
 }

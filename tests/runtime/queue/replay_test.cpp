@@ -16,7 +16,7 @@ TEST_CASE("a lane keeps what was handled, up to its limits, and nothing else") {
   LaneBench bench{keeping({.messages = 3})};
   bench.consumer("", {}, finish());
   bench.enqueue({1, 2, 3, 4, 5});
-  CHECK(bench.load(RowState::kept) == 3);
+  CHECK(bench.load(RowState::retained) == 3);
   CHECK(bench.load(RowState::ready) == 0);
 }
 
@@ -27,14 +27,14 @@ TEST_CASE("what a lane keeps for a time goes when that is over, though nothing e
   bench.run(30s);
   bench.enqueue(2);
   bench.run(20s);
-  CHECK(bench.load(RowState::kept) == 2);
+  CHECK(bench.load(RowState::retained) == 2);
   bench.run(11s);
-  CHECK(bench.load(RowState::kept) == 1);
+  CHECK(bench.load(RowState::retained) == 1);
   bench.restart();
   bench.run(28s);
-  CHECK(bench.load(RowState::kept) == 1);
+  CHECK(bench.load(RowState::retained) == 1);
   bench.run(3s);
-  CHECK(bench.load(RowState::kept) == 0);
+  CHECK(bench.load(RowState::retained) == 0);
 }
 
 TEST_CASE("a reader is given what was kept, in order, and goes on where it was, in another life as well") {
@@ -160,7 +160,7 @@ TEST_CASE("what a reader parks is passed over and counted, and stays kept") {
   });
   CHECK(bench.status().readers.at(0).sequence == 2);
   CHECK(bench.status().readers.at(0).passed_over == 1);
-  CHECK(bench.load(RowState::kept) == 2);
+  CHECK(bench.load(RowState::retained) == 2);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "testkit/simulation.h"
 #include "tests/runtime/schema/messages.fbs.h"
+#include "tests/support/store_streams.h"
 
 namespace pannier::testing {
 namespace {
@@ -55,7 +56,7 @@ struct Bench {
   }
   /// Rows that wait in a lane of the inbox.
   std::uint64_t waiting(const std::string& lane) {
-    const auto streams = sim.node().store().streams();  // named: the loop would not keep it alive
+    const auto streams = Result<std::vector<Stream>>(testing::all_streams(sim.node().store()));
     for (const Stream& stream : *streams) {
       if (stream.box == Box::inbox && stream.lane == lane) return stream[RowState::ready].messages;
     }
@@ -125,14 +126,14 @@ TEST_CASE("a plain handler of a delivery may return an answer, and fails its act
   CHECK(story == Story{"number 1", "note x", "note x"});
   CHECK(sim.node()->dead_letters(DeadLetterReason::handler_failed) == 2);
   Story streams;
-  const auto kept = sim.node().store().streams();
+  const auto kept = Result<std::vector<Stream>>(testing::all_streams(sim.node().store()));
   for (const Stream& stream : *kept) {
     streams.push_back(stream.lane + " " + std::to_string(stream[RowState::ready].messages) + " parked " +
-                      std::to_string(stream[RowState::parked].messages));
+                      std::to_string(stream[RowState::dead_lettered].messages));
   }
   CHECK(streams == Story{"in 0 parked 1"});
   Story causes;
-  REQUIRE(sim.node().store().read(kept->front().id, RowState::parked, 0, 10, [&](const Row& row) {
+  REQUIRE(sim.node().store().read(kept->front().id, RowState::dead_lettered, 0, 10, [&](const Row& row) {
     causes.emplace_back(row.cause);
     return true;
   }));

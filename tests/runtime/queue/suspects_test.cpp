@@ -36,7 +36,7 @@ TEST_CASE("a message that ends the process each time is parked after its attempt
   REQUIRE(status.rows.size() == 1);
   CHECK(status.rows[0].id == 2);
   CHECK(status.rows[0].attempts == 3);
-  CHECK(bench.rows(RowState::parked) == "2 parked: the process ended while it was in a handler's hands");
+  CHECK(bench.rows(RowState::dead_lettered) == "2 parked: the process ended while it was in a handler's hands");
 }
 
 TEST_CASE("who was near when the process ended is tried alone once, even where that death used up its attempts") {
@@ -45,7 +45,7 @@ TEST_CASE("who was near when the process ended is tried alone once, even where t
   CHECK(lives(bench, 3, 20).ends_with("3 | "));
   CHECK(bench.counters().handled == 0);  // of this life: all others were handled in those before
   CHECK(bench.load(RowState::ready) == 0);
-  CHECK(bench.rows(RowState::parked) == "3 parked: the process ended while it was in a handler's hands");
+  CHECK(bench.rows(RowState::dead_lettered) == "3 parked: the process ended while it was in a handler's hands");
 }
 
 TEST_CASE("while a message that may have ended the process is tried, nothing else is in anybody's hands, for a while") {

@@ -10,7 +10,7 @@
 #include "platform/sim/disk.h"
 #include "runtime/store/sim/sqlite_disk.h"
 #include "runtime/store/sqlite_store.h"
-#include "tests/runtime/store/salvage_support.h"
+#include "tests/runtime/store/damage_support.h"
 #include "tests/support/campaign.h"
 #include "tests/support/store_model.h"
 
@@ -52,7 +52,9 @@ void run(std::uint64_t seed, double lies, bool keeps_the_note, std::array<Tally,
     }
     const StoreGroup group = model.draw(dice, [&] { return store->next_sequence().value_or(0); });
     REQUIRE(store->begin().ok());
-    REQUIRE(perform(*store, group).ok());
+    const Result<void> done = perform(*store, group);
+    INFO((done ? std::string() : done.error().text()));
+    REQUIRE(done.ok());
     REQUIRE(store->commit(Durability::fsynced).ok());
     model.apply(group);
   }
@@ -74,7 +76,7 @@ void run(std::uint64_t seed, double lies, bool keeps_the_note, std::array<Tally,
     if (found == model.dump()) {
       ++tally.harmless;
     } else {
-      ++(warned || (*opened)->counters().corrupt_rows > 0 ? tally.warned : tally.unnoticed);
+      ++(warned || (*opened)->counters().corrupt_pages > 0 ? tally.warned : tally.unnoticed);
     }
   }
 }
@@ -118,13 +120,13 @@ TEST_CASE("a page that has gone back to what it was, or has rotted, is told at t
     const SqliteOptions options{.path = "node.db", .entropy = dice, .reserve_bytes = 16384, .vfs = vfs.name()};
     const auto write_total = [&](Store& store, const std::string& total) {
       contract::transact(store, [&] {
-        REQUIRE(store.execute({"INSERT OR REPLACE INTO orders VALUES (1, ?1)", {total}}).ok());
+        REQUIRE(store.sql()->execute({"INSERT OR REPLACE INTO orders VALUES (1, ?1)", {total}}).ok());
       });
     };
     {
       const auto store = open_or_fail(options);
       contract::transact(*store, [&] {
-        REQUIRE(store->execute({"CREATE TABLE orders (id INTEGER PRIMARY KEY, total TEXT)", {}}).ok());
+        REQUIRE(store->sql()->execute({"CREATE TABLE orders (id INTEGER PRIMARY KEY, total TEXT)", {}}).ok());
       });
       write_total(*store, "12.50");
     }

@@ -12,7 +12,7 @@
 #include "platform/sim/disk.h"
 #include "runtime/store/sim/sqlite_disk.h"
 #include "runtime/store/sqlite_store.h"
-#include "tests/runtime/store/salvage_support.h"
+#include "tests/runtime/store/damage_support.h"
 #include "tests/runtime/store/sqlite_support.h"
 #include "tests/support/campaign.h"
 #include "tests/support/store_model.h"
@@ -116,46 +116,6 @@ std::string run(std::uint64_t seed, std::uint64_t from, std::uint64_t count, Tal
 }
 
 }  // namespace
-
-TEST_CASE("memory that runs out within a salvage ends it with an error, and the next one finds as much") {
-  Memory& memory = Memory::of_the_process();
-  sim::SeededEntropy dice(3);
-  const auto options = [&](const sim::SqliteDisk& vfs) {
-    return SqliteOptions{.path = "node.db", .entropy = dice, .reserve_bytes = 0, .vfs = vfs.name()};
-  };
-  std::string file;
-  {
-    sim::Disk disk(3);
-    const sim::SqliteDisk vfs(disk);
-    fill_with_everything(*open_or_fail(options(vfs)));
-    file = read_file(disk, "node.db");
-  }
-  damage(file, pages_with(file, "producer-5").front(), Damage::head, dice);
-  Content salvaged;
-  std::uint64_t all = 1;
-  std::uint64_t errors = 0;
-  for (std::uint64_t at = 0; at <= all; at += at < 64 ? 1 : 37) {
-    INFO("allocation " << at << " of " << all);
-    sim::Disk disk(4);
-    write_file(disk, "node.db", file);
-    const sim::SqliteDisk vfs(disk);
-    memory.fail(at, 20);
-    Result<std::unique_ptr<Store>> store = open_sqlite_store(options(vfs));
-    if (at == 0) all = memory.allocations;
-    memory.fail(0, 0);
-    if (!store) {
-      ++errors;
-      store = open_sqlite_store(options(vfs));
-    }
-    REQUIRE(store.ok());
-    const Content is = content_of(**store);
-    if (at == 0) salvaged = is;
-    CHECK(is == salvaged);
-    CHECK(read_file(disk, "node.db-damaged1") == file);
-  }
-  MESSAGE(errors << " salvages ended with an error");
-  CHECK(errors > 100);
-}
 
 TEST_CASE("each allocation of SQLite fails in turn: an error comes, nothing acknowledged is lost, the store works on") {
   Tally tally;

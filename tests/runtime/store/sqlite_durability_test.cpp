@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -5,7 +6,6 @@
 #include <doctest/doctest.h>
 
 #include "platform/sim/seeded_entropy.h"
-#include "runtime/limits.h"
 #include "runtime/store/sqlite_store.h"
 #include "tests/contract/store_support.h"
 #include "tests/runtime/store/sqlite_support.h"
@@ -70,7 +70,7 @@ TEST_CASE(
   CHECK(bench.syncs_of(Durability::committed) == 0);
   CHECK(bench.syncs_of(Durability::memory) == 0);
   // What was committed without a sync is there for the next process.
-  CHECK(bench.after_kill()->stream(bench.stream)->loads[0].messages == 3);
+  CHECK(bench.after_kill()->find_stream(bench.stream)->loads[0].messages == 3);
   CHECK(bench.syncs_of(Durability::fsynced) == 1);
   // A group of nothing has nothing to sync, but for those before it.
   CHECK(bench.syncs_of(Durability::fsynced, false) == 0);
@@ -111,19 +111,19 @@ TEST_CASE("an orderly end leaves the counts, so that a start of any size counts 
   put_rows(*bench.store, bench.stream, 10'000);
   transact(*bench.store, [&] {
     const std::vector<Sequence> rows = read_sequences(*bench.store, bench.stream);
-    REQUIRE(bench.store->keep_through(bench.stream, rows[99], at_ms(1)).ok());
+    retain_through(*bench.store, bench.stream, rows[99], at_ms(1));
   });
   const Stream before = stream_of(*bench.store, bench.stream);
   bench.store.reset();
   bench.options.quick_check_bytes = 0;  // As if the file were large.
   bench.store = open_or_fail(bench.options);
-  CHECK(bench.store->stream(bench.stream)->exact);
-  CHECK(bench.store->stream(bench.stream)->loads == before.loads);
+  CHECK(bench.store->find_stream(bench.stream)->exact);
+  CHECK(bench.store->find_stream(bench.stream)->loads == before.loads);
   CHECK(count_all(*bench.store) == 1);
   // Without a change a second orderly end says the same.
   bench.store.reset();
   bench.store = open_or_fail(bench.options);
-  CHECK(bench.store->stream(bench.stream)->exact);
+  CHECK(bench.store->find_stream(bench.stream)->exact);
 }
 
 TEST_CASE("after an unclean end a large file starts with the counts it had last, and counts in steps while it works") {
@@ -134,8 +134,8 @@ TEST_CASE("after an unclean end a large file starts with the counts it had last,
   const std::vector<Sequence> more = put_rows(*bench.store, bench.stream, 1000);
   rows.insert(rows.end(), more.begin(), more.end());
   const std::unique_ptr<Store> store = bench.after_kill(0);
-  CHECK_FALSE(store->stream(bench.stream)->exact);
-  CHECK((*store->stream(bench.stream))[RowState::ready].messages == 20'000);
+  CHECK_FALSE(store->find_stream(bench.stream)->exact);
+  CHECK((*store->find_stream(bench.stream))[RowState::ready].messages == 20'000);
 
   REQUIRE(*store->count_some());
   // Behind what was counted and before it, one by one and in ranges across it, with a rollback between.
@@ -143,49 +143,49 @@ TEST_CASE("after an unclean end a large file starts with the counts it had last,
   transact(*store, [&] {
     REQUIRE(store->erase(stream, rows[5]).ok());
     REQUIRE(store->erase(stream, rows[19'000]).ok());
-    REQUIRE(store->mark(stream, rows[10], {RowState::parked, 1, "x", kNoMoment}).ok());
+    REQUIRE(store->mark(stream, rows[10], {RowState::dead_lettered, 1, "x", kNoMoment}).ok());
     REQUIRE(store->mark(stream, rows[20'500], {RowState::delayed, 1, "x", at_ms(9)}).ok());
     REQUIRE(store->put(row_of(stream, *store->next_sequence(), "new")).ok());
   });
   REQUIRE(store->begin().ok());
   REQUIRE(store->erase_through(stream, rows[15'000]).ok());
   store->rollback();
-  transact(*store, [&] { REQUIRE(store->keep_through(stream, rows[8000], at_ms(3)).ok()); });
+  transact(*store, [&] { retain_through(*store, stream, rows[8000], at_ms(3)); });
   transact(*store, [&] { REQUIRE(store->erase_through(stream, rows[9000]).ok()); });
   transact(*store, [&] { REQUIRE(store->requeue(stream, rows[10'000], *store->next_sequence()).ok()); });
   CHECK(count_all(*store) > 2);
-  CHECK(store->stream(stream)->exact);
+  CHECK(store->find_stream(stream)->exact);
   CHECK(count_all(*store) == 1);
   for (const RowState state : kAllRowStates) {
     Load counted;
     each_row(*store, stream, state, [&](const Row& row) { counted += {1, row.payload.size()}; });
-    CHECK((*store->stream(stream))[state] == counted);
+    CHECK((*store->find_stream(stream))[state] == counted);
   }
-  CHECK((*store->stream(stream))[RowState::kept].messages == 7999);
+  CHECK((*store->find_stream(stream))[RowState::retained].messages == 7999);
 }
 
 TEST_CASE("a small file is counted whole after an unclean end") {
   Bench bench;
   put_rows(*bench.store, bench.stream, 300);
   const std::unique_ptr<Store> store = bench.after_kill();
-  CHECK(store->stream(bench.stream)->exact);
-  CHECK((*store->stream(bench.stream))[RowState::ready].messages == 300);
+  CHECK(store->find_stream(bench.stream)->exact);
+  CHECK((*store->find_stream(bench.stream))[RowState::ready].messages == 300);
 }
 
 TEST_CASE("what was in somebody's hands when the process died is told once, and only that") {
   Bench bench;
   const std::vector<Sequence> rows = put_rows(*bench.store, bench.stream, 4);
   const std::uint64_t syncs = bench.store->counters().fsyncs;
-  for (const Sequence sequence : rows) CHECK(bench.store->claim(bench.stream, sequence));
-  bench.store->release(bench.stream, rows[1]);
-  bench.store->release(bench.stream, rows[2]);
-  CHECK(bench.store->claim(bench.stream, rows[2]));
+  for (const Sequence sequence : rows) CHECK(bench.store->note_in_flight(bench.stream, sequence));
+  bench.store->clear_in_flight(bench.stream, rows[1]);
+  bench.store->clear_in_flight(bench.stream, rows[2]);
+  CHECK(bench.store->note_in_flight(bench.stream, rows[2]));
   CHECK(bench.store->counters().fsyncs == syncs);
   const auto left_in = [&](Store& store) {
     std::vector<Sequence> left;
-    for (const Store::Claim& claim : store.take_claims()) {
-      CHECK(claim.stream == bench.stream);
-      left.push_back(claim.sequence);
+    for (const Store::InFlight& note : store.take_in_flight()) {
+      CHECK(note.stream == bench.stream);
+      left.push_back(note.sequence);
     }
     std::sort(left.begin(), left.end());
     return left;
@@ -205,10 +205,5 @@ TEST_CASE("what was in somebody's hands when the process died is told once, and 
     notes[0] = static_cast<char>(notes[0] ^ 1);
     pannier::testing::save(killed + "-claims", notes);
     CHECK(left_in(*open_or_fail({.path = killed, .entropy = bench.random})) == std::vector<Sequence>{rows[2], rows[3]});
-  }
-  SUBCASE("the notes of another store are none") {
-    const std::string other = bench.folder.file("other.db");
-    std::filesystem::copy_file(bench.options.path + "-claims", other + "-claims");
-    CHECK(left_in(*open_or_fail({.path = other, .entropy = bench.random})).empty());
   }
 }

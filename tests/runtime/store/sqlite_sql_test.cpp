@@ -28,7 +28,7 @@ struct Bench {
     transact(*store, [&] { REQUIRE(execute("CREATE TABLE stop (id INTEGER PRIMARY KEY, name TEXT UNIQUE)").ok()); });
   }
   Result<void> execute(std::string sql, std::vector<SqlValue> values = {}) {
-    return store->execute({std::move(sql), std::move(values)});
+    return store->sql()->execute({std::move(sql), std::move(values)});
   }
   /// The error of a statement in a group of its own, which goes on without it.
   Error refused(const std::string& sql, std::vector<SqlValue> values = {}) {
@@ -45,7 +45,7 @@ struct Bench {
   }
   std::vector<SqlValue> row(const std::string& sql, std::vector<SqlValue> values = {}) {
     std::vector<SqlValue> first;
-    const Result<void> done = store->query({sql, std::move(values)}, [&](std::span<const SqlValue> found) {
+    const Result<void> done = store->sql()->query({sql, std::move(values)}, [&](std::span<const SqlValue> found) {
       first.assign(found.begin(), found.end());
       return false;
     });
@@ -107,16 +107,16 @@ TEST_CASE("the store's own tables, its transaction and its settings are out of r
                           "INSERT INTO meta VALUES (1, 1, 1, 1, 1)",
                           "UPDATE streams SET lane=''",
                           "INSERT INTO stop SELECT position, 'x' FROM rows",
-                          "UPDATE stop SET id=(SELECT max(position) FROM main.kept)",
+                          "UPDATE stop SET id=(SELECT max(position) FROM main.messages)",
                           "DROP TABLE watermarks",
                           "ALTER TABLE state ADD COLUMN x",
                           "ALTER TABLE Rows RENAME TO mine",
                           "CREATE INDEX mine ON rows (head)",
-                          "DROP INDEX delayed_due",
+                          "DROP INDEX messages_moment",
                           "CREATE TRIGGER mine AFTER DELETE ON rows BEGIN DELETE FROM stop; END",
                           "CREATE TABLE pannier_x (a)",
                           "CREATE TABLE sqlite_x (a)",
-                          "CREATE TABLE ROWS (a)",
+                          "CREATE TABLE Messages (a)",
                           "CREATE TEMP TABLE mine (a)",
                           "CREATE VIRTUAL TABLE mine USING fts5(a)",
                           "BEGIN",
@@ -143,7 +143,7 @@ TEST_CASE("the store's own tables, its transaction and its settings are out of r
     INFO(sql);
     const Error error = bench.refused(sql);
     CHECK(error.code == ErrorCode::rejected);
-    const Result<void> asked = bench.store->query({sql, {}}, [](auto) { return true; });
+    const Result<void> asked = bench.store->sql()->query({sql, {}}, [](auto) { return true; });
     CHECK_FALSE(asked.ok());
   }
   // By a view or a trigger as little.
@@ -151,10 +151,10 @@ TEST_CASE("the store's own tables, its transaction and its settings are out of r
     REQUIRE(bench.execute("CREATE VIEW spy AS SELECT * FROM rows").ok());
     REQUIRE(bench.execute("CREATE TRIGGER sly AFTER INSERT ON stop BEGIN DELETE FROM rows; END").ok());
   });
-  CHECK_FALSE(bench.store->query({"SELECT * FROM spy", {}}, [](auto) { return true; }).ok());
+  CHECK_FALSE(bench.store->sql()->query({"SELECT * FROM spy", {}}, [](auto) { return true; }).ok());
   CHECK(bench.refused("INSERT INTO stop VALUES (7, 'x')").code == ErrorCode::rejected);
-  CHECK(bench.store->query({"DELETE FROM stop", {}}, [](auto) { return true; }).error().code == ErrorCode::rejected);
-  CHECK((*bench.store->stream(bench.stream))[RowState::ready].messages > 3);
+  CHECK(bench.store->sql()->query({"DELETE FROM stop", {}}, [](auto) { return true; }).error().code == ErrorCode::rejected);
+  CHECK((*bench.store->find_stream(bench.stream))[RowState::ready].messages > 3);
 }
 
 TEST_CASE("what is allowed: tables, indexes, views and triggers of its own, and to change and drop them") {
@@ -185,7 +185,7 @@ TEST_CASE("a statement that runs away is stopped: a query alone, one that writes
   Bench bench;
   const std::string endless =
       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n WHERE i < 0";
-  const Result<void> asked = bench.store->query({endless, {}}, [](auto) { return true; });
+  const Result<void> asked = bench.store->sql()->query({endless, {}}, [](auto) { return true; });
   CHECK(asked.error().code == ErrorCode::rejected);
   CHECK(asked.error().detail.find("instructions") != std::string::npos);
   REQUIRE(bench.store->begin().ok());

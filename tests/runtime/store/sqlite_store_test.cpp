@@ -70,7 +70,7 @@ TEST_CASE("at its cap a store refuses new messages, still removes, and then take
 
   // Marks and watermarks have room kept for them.
   REQUIRE(store->begin().ok());
-  REQUIRE(store->mark(stream, rows[0], {RowState::parked, 5, "poison"}).ok());
+  REQUIRE(store->mark(stream, rows[0], {RowState::dead_lettered, 5, "poison"}).ok());
   REQUIRE(store->put_watermark({"tablet-3", 1, "orders", 5}).ok());
   REQUIRE(store->commit(Durability::fsynced).ok());
 
@@ -106,7 +106,7 @@ TEST_CASE("a group larger than the cap is refused whole") {
   CHECK(put_rows(*store, stream, 5).size() == 5);
 }
 
-TEST_CASE("sequence numbers go on past a lease, in transactions and out of them, across restarts") {
+TEST_CASE("sequences go on past a lease, in transactions and out of them, across restarts") {
   TempFolder folder;
   sim::SeededEntropy random(1);
   const SqliteOptions options{.path = folder.file("node.db"), .entropy = random, .sequence_block = 16};
@@ -139,4 +139,80 @@ TEST_CASE("bytes written and fsyncs are counted where SQLite writes them") {
   CHECK(after.fsyncs >= before.fsyncs + 1);
   CHECK(after.bytes_written >= before.bytes_written + 4096);
   CHECK(after.bytes_written <= before.bytes_written + 3 * 4200);  // One message: one leaf, no page of counters.
+}
+
+TEST_CASE("a sequence that was leased within a transaction or a part comes once, whatever becomes of the two") {
+  TempFolder folder;
+  sim::SeededEntropy random(1);
+  const SqliteOptions options{.path = folder.file("node.db"), .entropy = random, .sequence_block = 2};
+  Sequence highest = 0;
+  for (int run = 0; run < 3; ++run) {
+    const std::unique_ptr<Store> store = open_or_fail(options);
+    const StreamId stream = make_stream(*store);
+    const auto draw = [&] {
+      const Sequence drawn = *store->next_sequence();
+      CHECK(drawn > highest);
+      highest = drawn;
+      return drawn;
+    };
+    for (int i = 0; i < 10; ++i) {
+      REQUIRE(store->begin().ok());
+      for (int n = 0; n < 5; ++n) REQUIRE(store->put(row_of(stream, draw(), "x")).ok());
+      REQUIRE(store->begin_part().ok());
+      for (int n = 0; n < 5; ++n) REQUIRE(store->put(row_of(stream, draw(), "x")).ok());
+      REQUIRE(store->end_part(i % 2 == 0).ok());
+      REQUIRE(store->put(row_of(stream, draw(), "x")).ok());
+      if (i % 3 == 0) {
+        store->rollback();
+      } else {
+        REQUIRE(store->commit(Durability::fsynced).ok());
+      }
+    }
+    const std::vector<Sequence> rows = read_sequences(*store, stream);
+    CHECK(stream_of(*store, stream)[RowState::ready].messages == rows.size());
+  }
+}
+
+TEST_CASE("a store of many streams opens fast, and a group costs what it changes") {
+  TempFolder folder;
+  sim::SeededEntropy random(1);
+  const SqliteOptions options{.path = folder.file("node.db"), .entropy = random};
+  constexpr int kMany = 20'000;
+  {
+    const std::unique_ptr<Store> store = open_or_fail(options);
+    transact(*store, [&] {
+      for (int i = 0; i < kMany; ++i) REQUIRE(store->stream(Box::outbox, "node-" + std::to_string(i), "orders").ok());
+    });
+  }
+  const std::unique_ptr<Store> store = open_or_fail(options);
+  CHECK(count_streams(*store) == kMany);
+  const StreamId stream = *store->stream(Box::outbox, "node-7", "orders");
+  put_rows(*store, stream, 1);  // With the lease of this open.
+  const std::uint64_t before = store->counters().bytes_written;
+  put_rows(*store, stream, 1);
+  CHECK(store->counters().bytes_written - before <= 3 * 4200);
+}
+
+TEST_CASE("a store of the parts that were named has these and no others") {
+  TempFolder folder;
+  sim::SeededEntropy random(1);
+  const SqliteOptions options{.path = folder.file("node.db"), .entropy = random};
+  {
+    const std::unique_ptr<Store> store = open_or_fail(options);
+    const StreamId stream = make_stream(*store);
+    transact(*store, [&] { REQUIRE(store->tokens()->put_token(stream, "token", 7, at_ms(10)).ok()); });
+  }
+  {
+    Result<std::unique_ptr<Store>> store = open_sqlite_store(options, {with_state});
+    REQUIRE(store.ok());
+    CHECK((*store)->state() != nullptr);
+    CHECK((*store)->tokens() == nullptr);
+    CHECK((*store)->retention() == nullptr);
+    CHECK((*store)->sql() == nullptr);
+    // What another part keeps still holds its stream.
+    const StreamId stream = *(*store)->stream(Box::outbox, "hub", "orders");
+    transact(**store, [&] { CHECK_FALSE(*(*store)->erase_stream(stream)); });
+  }
+  const std::unique_ptr<Store> store = open_or_fail(options);
+  CHECK(*store->tokens()->token(*store->stream(Box::outbox, "hub", "orders"), "token", at_ms(9)) == 7);
 }

@@ -1,13 +1,14 @@
-#include "runtime/store/sqlite/application.h"
-
 #include <algorithm>
-#include <array>
 #include <cctype>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 
 #include "platform/concat.h"
-#include "runtime/limits.h"
+#include "runtime/store/sqlite/store_impl.h"
 
 namespace pannier {
 namespace {
@@ -21,11 +22,7 @@ bool same(std::string_view a, std::string_view b) noexcept {
   });
 }
 
-bool starts_with(std::string_view text, std::string_view prefix) noexcept {
-  return text.size() >= prefix.size() && same(text.substr(0, prefix.size()), prefix);
-}
-
-bool of_the_store(const char* name) noexcept { return name != nullptr && is_store_table(name); }
+bool of_the_store(const char* name) noexcept { return name != nullptr && sqlite_schema::is_store_table(name); }
 
 bool has_rollback(std::string_view sql) noexcept {
   constexpr std::string_view kWord = "rollback";
@@ -70,27 +67,106 @@ std::size_t size_of(const SqlStatement& statement) noexcept {
   return size;
 }
 
-}  // namespace
-
-bool is_store_table(std::string_view name) noexcept {
-  static constexpr std::array<std::string_view, 17> kTables = {
-      "meta",       "twin",  "streams", "loads",  "rows",  "parked",  "delayed",     "kept",         "damaged",
-      "watermarks", "state", "cursors", "tokens", "clock", "origins", "delayed_due", "tokens_expire"};
-  return std::any_of(kTables.begin(), kTables.end(), [&](std::string_view table) { return same(name, table); }) ||
-         starts_with(name, "pannier_") || starts_with(name, "pragma_") || starts_with(name, "dbstat") ||
-         starts_with(name, "sqlite_stmt") || starts_with(name, "sqlite_dbpage");
+/// An error of the statement, not of the disk.
+bool is_statements_fault(int rc) noexcept {
+  switch (rc & 0xff) {
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+    case SQLITE_NOMEM:
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_CANTOPEN:
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL: return false;
+    default: return true;
+  }
 }
 
-void ApplicationSql::attach(sqlite3* database) noexcept {
-  database_ = database;
-  sqlite3_limit(database, SQLITE_LIMIT_ATTACHED, 0);
-  sqlite3_limit(database, SQLITE_LIMIT_LENGTH, static_cast<int>(limits::kSqlBytes));  // Of a row of ours, too.
-  sqlite3_set_authorizer(database, authorize, this);
+Error rejection(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  return {ErrorCode::rejected, concat({"SQL: ", text, "."})};
 }
 
-int ApplicationSql::authorize(void* self, int action, const char* first, const char* second, const char* /*database*/,
+/// The application's SQL on the store's connection. SQLite's authorizer holds it to its own tables: no transactions,
+/// pragmas, attached files, virtual or temporary tables. A statement that runs away is stopped.
+class SqliteSqlTables final : public SqlitePart, public SqlTables {
+ public:
+  explicit SqliteSqlTables(SqliteStore& store) : store_(store) {}
+
+  [[nodiscard]] Result<void> opened(Connection& connection) override {
+    connection_ = &connection;
+    savepoint_ = Statement(connection, "SAVEPOINT application");
+    undo_ = Statement(connection, "ROLLBACK TO application");
+    release_ = Statement(connection, "RELEASE application");
+    sqlite3_limit(database(), SQLITE_LIMIT_ATTACHED, 0);
+    sqlite3_limit(database(), SQLITE_LIMIT_LENGTH, static_cast<int>(limits::kSqlBytes));  // Of a row of ours, too.
+    sqlite3_set_authorizer(database(), authorize, this);
+    return {};
+  }
+  void closing() noexcept override {
+    cache_.clear();
+    for (Statement* each : {&savepoint_, &undo_, &release_}) *each = Statement{};
+    connection_ = nullptr;
+  }
+
+  [[nodiscard]] Result<void> execute(const SqlStatement& statement) override {
+    if (Result<void> ready = store_.check_change(); !ready) return ready;
+    // OR FAIL leaves what it did before it failed: the savepoint does not.
+    if (const int rc = savepoint_.run(); rc != SQLITE_OK) return store_.fail(rc, "set a savepoint");
+    std::string text;
+    const int rc = run(statement, nullptr, text);
+    if (rc != SQLITE_OK && !is_statements_fault(rc)) return store_.fail(rc, "run a statement of the application");
+    if (connection_->autocommit()) {
+      // SQLite ends the whole transaction where it stops a statement that writes.
+      return store_.fail(Error{ErrorCode::timeout, rejection(text).detail});
+    }
+    int ended = rc == SQLITE_OK ? SQLITE_OK : undo_.run();
+    if (ended == SQLITE_OK) ended = release_.run();
+    if (ended != SQLITE_OK) return store_.fail(ended, "release a savepoint");
+    if (rc != SQLITE_OK) return rejection(text);
+    return {};
+  }
+
+  [[nodiscard]] Result<void> query(const SqlStatement& statement, SqlVisitor visit) override {
+    if (Result<void> ready = store_.check_open(); !ready) return ready;
+    std::string text;
+    const int rc = run(statement, &visit, text);
+    if (rc == SQLITE_OK) return {};
+    if (!is_statements_fault(rc)) return connection_->error(rc, "run a query of the application");
+    return rejection(text);
+  }
+
+ private:
+  struct Cached {
+    std::string sql;
+    Statement statement;
+  };
+  static int authorize(void* self, int action, const char* first, const char* second, const char* database,
+                       const char* within) noexcept;
+  [[nodiscard]] sqlite3* database() const noexcept { return connection_->get(); }
+  [[nodiscard]] Cached& cached(const std::string& sql);
+  /// Runs one statement to its end, or until the visitor of a query has enough. SQLITE_OK, or an error of SQLite with one
+  /// line about it in `text`: SQLITE_AUTH for what is not allowed, SQLITE_INTERRUPT for what ran away.
+  [[nodiscard]] int run(const SqlStatement& asked, const SqlVisitor* visit, std::string& text);
+  [[nodiscard]] int step_all(Statement& statement, const SqlStatement& asked, const SqlVisitor* visit,
+                             std::string& text);
+
+  SqliteStore& store_;
+  Connection* connection_ = nullptr;
+  /// Around each statement; to undo is not yet to release.
+  Statement savepoint_;
+  Statement undo_;
+  Statement release_;
+  bool running_ = false;     ///< What is prepared now comes from the application.
+  std::uint64_t turns_ = 0;  ///< Of the progress handler, for the statement that runs.
+  std::list<Cached> cache_;  ///< Used last first.
+};
+
+int SqliteSqlTables::authorize(void* self, int action, const char* first, const char* second, const char* /*database*/,
                               const char* /*within*/) noexcept {
-  if (!static_cast<ApplicationSql*>(self)->running_) return SQLITE_OK;
+  if (!static_cast<SqliteSqlTables*>(self)->running_) return SQLITE_OK;
   switch (action) {
     case SQLITE_SELECT:
     case SQLITE_RECURSIVE: return SQLITE_OK;
@@ -114,18 +190,18 @@ int ApplicationSql::authorize(void* self, int action, const char* first, const c
   }
 }
 
-ApplicationSql::Cached& ApplicationSql::cached(const std::string& sql) {
+SqliteSqlTables::Cached& SqliteSqlTables::cached(const std::string& sql) {
   const auto known = std::find_if(cache_.begin(), cache_.end(), [&](const Cached& each) { return each.sql == sql; });
   if (known != cache_.end()) {
     cache_.splice(cache_.begin(), cache_, known);
     return cache_.front();
   }
   if (cache_.size() == kCachedStatements) cache_.pop_back();
-  cache_.push_front({sql, Statement(database_, sql)});
+  cache_.push_front({sql, Statement(database(), sql)});
   return cache_.front();
 }
 
-int ApplicationSql::run(const SqlStatement& asked, const Store::SqlVisitor* visit, std::string& text) {
+int SqliteSqlTables::run(const SqlStatement& asked, const SqlVisitor* visit, std::string& text) {
   if (size_of(asked) > limits::kSqlBytes) {
     text = concat({"a statement with its values has at most ", limits::kSqlBytes, " bytes"});
     return SQLITE_TOOBIG;
@@ -138,25 +214,25 @@ int ApplicationSql::run(const SqlStatement& asked, const Store::SqlVisitor* visi
   running_ = true;
   turns_ = limits::kSqlInstructions / kInstructionsPerTurn;
   sqlite3_progress_handler(
-      database_, kInstructionsPerTurn,
+      database(), kInstructionsPerTurn,
       [](void* self) {
-        std::uint64_t& turns = static_cast<ApplicationSql*>(self)->turns_;
+        std::uint64_t& turns = static_cast<SqliteSqlTables*>(self)->turns_;
         return turns == 0 ? 1 : (--turns, 0);
       },
       this);
   Statement& statement = cached(asked.sql).statement;
   const int rc = step_all(statement, asked, visit, text);
   statement.reset();
-  sqlite3_progress_handler(database_, 0, nullptr, nullptr);
+  sqlite3_progress_handler(database(), 0, nullptr, nullptr);
   running_ = false;
   if (rc != SQLITE_OK) cache_.pop_front();
   return rc;
 }
 
-int ApplicationSql::step_all(Statement& statement, const SqlStatement& asked, const Store::SqlVisitor* visit,
+int SqliteSqlTables::step_all(Statement& statement, const SqlStatement& asked, const SqlVisitor* visit,
                              std::string& text) {
   if (const int rc = statement.prepare(); rc != SQLITE_OK) {
-    text = rc == SQLITE_MISUSE ? "one statement, no more and no less" : sqlite3_errmsg(database_);
+    text = rc == SQLITE_MISUSE ? "one statement, no more and no less" : sqlite3_errmsg(database());
     return rc;
   }
   if (visit != nullptr && (sqlite3_stmt_readonly(statement.get()) == 0 || sqlite3_column_count(statement.get()) == 0)) {
@@ -180,8 +256,16 @@ int ApplicationSql::step_all(Statement& statement, const SqlStatement& asked, co
   }
   if (rc == SQLITE_DONE) return SQLITE_OK;
   text = rc == SQLITE_INTERRUPT ? concat({"stopped after ", limits::kSqlInstructions, " instructions"})
-                                : std::string(sqlite3_errmsg(database_));
+                                : std::string(sqlite3_errmsg(database()));
   return rc;
+}
+
+}  // namespace
+
+void with_sql_tables(SqliteStore& store) {
+  auto part = std::make_unique<SqliteSqlTables>(store);
+  store.parts.sql = part.get();
+  store.parts.all.push_back(std::move(part));
 }
 
 }  // namespace pannier

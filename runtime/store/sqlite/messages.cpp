@@ -1,0 +1,379 @@
+#include <algorithm>
+#include <utility>
+
+#include "runtime/store/sqlite/store_impl.h"
+
+namespace pannier {
+namespace {
+
+using sqlite_schema::first_position;
+using sqlite_schema::last_position;
+using sqlite_schema::position;
+using sqlite_schema::sequence_of;
+using sqlite_schema::state_of;
+using sqlite_schema::stream_of;
+
+/// A store that gave up its reserve tries to have it again with one in so many of the messages that it refuses.
+constexpr unsigned kReserveTries = 16;
+/// Pages below the cap that are kept from new messages.
+constexpr std::int64_t kReservedPages = 64;
+
+/// What the columns `moment` and `key` hold, for their indexes: nothing for most rows.
+bool has_moment(const Row& row) noexcept {
+  return row.state == RowState::delayed || (row.state == RowState::ready && row.moment != kNoMoment);
+}
+bool has_key(const Row& row) noexcept {
+  return row.state == RowState::dead_lettered || (row.state == RowState::ready && row.moment != kNoMoment);
+}
+
+void bind_indexed(Statement& statement, int moment, int key, const Row& row) noexcept {
+  has_moment(row) ? statement.bind(moment, stored(row.moment)) : statement.bind_null(moment);
+  has_key(row) ? statement.bind(key, row.key) : statement.bind_null(key);
+}
+
+std::span<const std::byte> bytes_of(std::string_view text) noexcept { return std::as_bytes(std::span{text}); }
+
+}  // namespace
+
+// --- Room -------------------------------------------------------------------------------------------------------------
+
+bool SqliteStore::hold_reserve() {
+  return options_.reserve_bytes == 0 ||
+         vfs_->hold_room(options_.path + "-reserve", static_cast<std::int64_t>(options_.reserve_bytes));
+}
+
+Result<void> SqliteStore::check_room() {
+  // Once a group: a group is small against a store, and the cap itself is hard.
+  if (room_checked_ || (reserve_held_ && options_.max_bytes == 0)) return {};
+  const StatementScope pages_scope(session_->page_count);
+  const StatementScope free_scope(session_->free_pages);
+  int rc = session_->page_count.step();
+  if (rc == SQLITE_ROW) rc = session_->free_pages.step();
+  if (rc != SQLITE_ROW) return session_->connection.error(rc, "read");
+  const std::int64_t free = session_->free_pages.integer(0);
+  const std::int64_t used = session_->page_count.integer(0) - free;
+  if (!reserve_held_ && refusals_++ % kReserveTries == 0) reserve_held_ = hold_reserve();
+  if (!reserve_held_) {
+    // The file does not shrink: on a disk that stays full, what was delivered leaves room within it.
+    const auto enough = static_cast<std::int64_t>(options_.reserve_bytes) / sqlite_schema::kPageBytes / 2;
+    if (free < enough) return store_error(ErrorCode::storage_full, options_.path, "the disk is full");
+  }
+  if (options_.max_bytes > 0) {
+    const std::int64_t most = static_cast<std::int64_t>(options_.max_bytes) / sqlite_schema::kPageBytes;
+    if (used >= most - std::min(kReservedPages, most / 16)) {
+      return store_error(ErrorCode::storage_full, options_.path, "at its cap");
+    }
+  }
+  room_checked_ = true;
+  return {};
+}
+
+// --- Rows that come ---------------------------------------------------------------------------------------------------
+
+Result<void> SqliteStore::put(const Row& whole) {
+  if (Result<void> ready = check_change(); !ready) return ready;
+  if (Result<void> checked = store_checks::row(whole); !checked) return fail(checked.error());
+  if (streams_.find(whole.stream) == nullptr) {
+    return fail({ErrorCode::invalid_argument, "put: no such stream; ask stream() for its id."});
+  }
+  if (Result<void> room = check_room(); !room) {
+    // Refused before anything was written: the reserve stays for a disk that is full.
+    const bool held = std::exchange(reserve_held_, false);
+    Error error = fail(room.error());
+    reserve_held_ = held;
+    return error;
+  }
+  Row row = whole;
+  row.cause = store_checks::cut_cause(whole.cause);
+  if (const int rc = put_row(row); rc != SQLITE_OK) {
+    if ((rc & 0xff) != SQLITE_CONSTRAINT) return fail(rc, "put");
+    return fail({ErrorCode::invalid_argument, "put: this sequence is taken; ask next_sequence() for one."});
+  }
+  ++counters_.rows_put;
+  return {};
+}
+
+/// SQLITE_CONSTRAINT where its sequence is taken.
+int SqliteStore::put_row(const Row& row) {
+  const bool fresh = streams_.is_fresh(row.stream, row.sequence, fresh_from_);
+  if (!fresh) {
+    Located taken;
+    const int rc = locate(*streams_.find(row.stream), row.sequence, taken);
+    if (rc != SQLITE_DONE) return rc == SQLITE_ROW ? SQLITE_CONSTRAINT : rc;
+  }
+  encode_head(row, head_);
+  const std::int64_t at = position(row.state, row.stream, row.sequence);
+  const bool plain = row.state == RowState::ready && row.moment == kNoMoment && row.origin == 0;
+  int rc = SQLITE_OK;
+  if (plain && fresh && SqliteBatches::fits(head_.size(), row.payload.size())) {
+    rc = session_->batches.put({at, bytes_of(head_), row.payload});
+  } else {
+    rc = put_single(at, row);
+  }
+  if (rc == SQLITE_OK) streams_.put(at, row.payload.size());
+  return rc;
+}
+
+/// Its head is in head_.
+int SqliteStore::put_single(std::int64_t at, const Row& row) {
+  Statement& put = session_->put;
+  put.bind(1, at);
+  put.bind(2, bytes_of(head_));
+  put.bind(3, row.payload);
+  bind_indexed(put, 4, 5, row);
+  row.origin != 0 ? put.bind(6, as_signed(row.origin)) : put.bind_null(6);
+  may_be_paused_ = may_be_paused_ || (row.state == RowState::ready && has_moment(row));
+  return put.run();
+}
+
+// --- Rows that go -----------------------------------------------------------------------------------------------------
+
+int SqliteStore::erase_range(RowState state, StreamId stream, Sequence first, Sequence last, std::uint64_t& removed) {
+  const std::int64_t from = position(state, stream, first);
+  const std::int64_t to = position(state, stream, last);
+  std::uint64_t batched = 0;
+  if (state == RowState::ready) {
+    const int rc = session_->batches.erase(from, to, [&](const StoredRow& row) {
+      streams_.take(row.position, row.payload.size());
+      ++batched;
+    });
+    if (rc != SQLITE_OK) return rc;
+  }
+  removed += batched;
+  if (first == last && batched > 0) return SQLITE_OK;
+  std::uint64_t single = 0;
+  {
+    const StatementScope scope(session_->sizes);
+    session_->sizes.bind(1, from - 1);
+    session_->sizes.bind(2, to);
+    int rc = session_->sizes.step();
+    for (; rc == SQLITE_ROW; rc = session_->sizes.step(), ++single) {
+      streams_.take(session_->sizes.integer(0), as_unsigned(session_->sizes.integer(2)));
+    }
+    if (rc != SQLITE_DONE) return rc;
+  }
+  removed += single;
+  if (single == 0) return SQLITE_OK;
+  session_->erase.bind(1, from);
+  session_->erase.bind(2, to);
+  return session_->erase.run();
+}
+
+Result<void> SqliteStore::erase(StreamId id, Sequence sequence) {
+  if (Result<void> ready = check_change(); !ready) return ready;
+  const Stream* stream = streams_.find(id);
+  if (stream == nullptr || sequence > limits::kMaxSequence) return {};
+  std::uint64_t removed = 0;
+  for (const RowState state : kAllRowStates) {
+    if (removed > 0 || SqliteStreams::empty(*stream, state)) continue;
+    if (const int rc = erase_range(state, id, sequence, sequence, removed); rc != SQLITE_OK) return fail(rc, "erase");
+  }
+  return {};
+}
+
+Result<void> SqliteStore::erase_through(StreamId id, Sequence sequence) {
+  if (Result<void> ready = check_change(); !ready) return ready;
+  const Stream* stream = streams_.find(id);
+  if (stream == nullptr || SqliteStreams::empty(*stream, RowState::ready)) return {};
+  std::uint64_t removed = 0;
+  const int rc = erase_range(RowState::ready, id, 0, std::min(sequence, limits::kMaxSequence), removed);
+  return rc == SQLITE_OK ? Result<void>{} : fail(rc, "erase");
+}
+
+// --- Rows that change -------------------------------------------------------------------------------------------------
+
+int SqliteStore::locate(const Stream& stream, Sequence sequence, Located& found) {
+  for (const RowState state : kAllRowStates) {
+    if (SqliteStreams::empty(stream, state)) continue;
+    const std::int64_t at = position(state, stream.id, sequence);
+    SqliteRows rows(*session_, at - 1, at);
+    const int rc = rows.step();
+    if (rc == SQLITE_DONE) continue;
+    if (rc != SQLITE_ROW) return rc;
+    const auto copy = [](std::string& to, std::span<const std::byte> from) {
+      to.assign(reinterpret_cast<const char*>(from.data()), from.size());
+      return bytes_of(to);
+    };
+    const std::span<const std::byte> head = copy(head_, rows.row().head);
+    const std::span<const std::byte> payload = copy(payload_, rows.row().payload);
+    found.position = at;
+    found.batched = rows.is_batched();
+    return decode_row({at, head, payload}, found.row) ? SQLITE_ROW : SQLITE_CORRUPT;
+  }
+  return SQLITE_DONE;
+}
+
+int SqliteStore::take_out(const Located& found) {
+  streams_.take(found.position, found.row.payload.size());
+  if (found.batched) return session_->batches.erase(found.position, found.position, [](const StoredRow&) {});
+  session_->erase.bind(1, found.position);
+  session_->erase.bind(2, found.position);
+  return session_->erase.run();
+}
+
+Result<void> SqliteStore::mark(StreamId id, Sequence sequence, const Mark& mark) {
+  if (Result<void> ready = check_change(); !ready) return ready;
+  const Stream* stream = streams_.find(id);
+  if (stream == nullptr || sequence > limits::kMaxSequence) {
+    return Error{ErrorCode::not_found, "mark: no such row."};
+  }
+  Located found;
+  int rc = locate(*stream, sequence, found);
+  if (rc == SQLITE_DONE) return Error{ErrorCode::not_found, "mark: this row is gone."};
+  if (rc != SQLITE_ROW) return fail(rc, "mark");
+  Row row = found.row;
+  const std::string old_head = std::exchange(head_, {});  // The row's texts are borrowed from it.
+  static_cast<void>(decode_head(bytes_of(old_head), row));
+  row.state = mark.state;
+  row.attempts = mark.attempts;
+  row.cause = store_checks::cut_cause(mark.cause);
+  row.moment = mark.moment;
+  encode_head(row, head_);
+  const std::int64_t at = position(row.state, id, sequence);
+  if (at == found.position && !found.batched) {
+    Statement& remark = session_->remark;
+    remark.bind(1, at);
+    remark.bind(2, bytes_of(head_));
+    bind_indexed(remark, 3, 4, row);
+    may_be_paused_ = may_be_paused_ || (row.state == RowState::ready && has_moment(row));
+    rc = remark.run();
+  } else {
+    rc = take_out(found);
+    if (rc == SQLITE_OK) rc = put_single(at, row);
+    if (rc == SQLITE_OK) streams_.put(at, row.payload.size());
+  }
+  return rc == SQLITE_OK ? Result<void>{} : fail(rc, "mark");
+}
+
+Result<void> SqliteStore::requeue(StreamId id, Sequence sequence, Sequence next) {
+  if (Result<void> ready = check_change(); !ready) return ready;
+  const Stream* stream = streams_.find(id);
+  if (stream == nullptr || sequence == 0 || sequence > limits::kMaxSequence) {
+    return Error{ErrorCode::not_found, "requeue: no such row."};
+  }
+  if (next == 0 || next > limits::kMaxSequence) {
+    return fail({ErrorCode::invalid_argument, "requeue: ask next_sequence() for a sequence."});
+  }
+  Located found;
+  int rc = locate(*stream, sequence, found);
+  if (rc == SQLITE_DONE) return Error{ErrorCode::not_found, "requeue: this row is gone."};
+  if (rc == SQLITE_ROW) rc = take_out(found);
+  if (rc != SQLITE_OK) return fail(rc, "requeue");
+  Row row = found.row;
+  const std::string old_head = std::exchange(head_, {});
+  const std::string old_payload = std::exchange(payload_, {});  // locate() in put_row() may use it.
+  static_cast<void>(decode_head(bytes_of(old_head), row));
+  row.payload = bytes_of(old_payload);
+  if (row.origin == 0) row.origin = sequence;
+  row.sequence = next;
+  row.state = RowState::ready;
+  row.moment = kNoMoment;
+  row.attempts = 0;
+  row.cause = {};
+  rc = put_row(row);
+  if (rc == SQLITE_OK) return {};
+  if ((rc & 0xff) != SQLITE_CONSTRAINT) return fail(rc, "requeue");
+  return fail({ErrorCode::invalid_argument, "requeue: this sequence is taken; ask next_sequence() for one."});
+}
+
+// --- Reads ------------------------------------------------------------------------------------------------------------
+
+Result<void> SqliteStore::visit_rows(SqliteRows& rows, std::size_t limit, RowVisitor visit) {
+  Row row;
+  for (; limit > 0; --limit) {
+    int rc = rows.step();
+    if (rc == SQLITE_DONE) return {};
+    if (rc == SQLITE_ROW && !decode_row(rows.row(), row)) rc = SQLITE_CORRUPT;
+    if (rc != SQLITE_ROW) return session_->connection.error(rc, "read");
+    if (!visit(row)) return {};
+  }
+  return {};
+}
+
+Result<void> SqliteStore::read(StreamId id, RowState state, Sequence after, std::size_t limit, RowVisitor visit) {
+  if (Result<void> ready = check_open(); !ready) return ready;
+  if (streams_.find(id) == nullptr || after >= limits::kMaxSequence) return {};
+  SqliteRows rows(*session_, position(state, id, after), last_position(state, id));
+  return visit_rows(rows, limit, visit);
+}
+
+Result<bool> SqliteStore::find(Sequence id, RowVisitor visit) {
+  if (Result<void> ready = check_open(); !ready) return ready.error();
+  if (id == 0 || id > limits::kMaxSequence) return false;
+  std::vector<std::int64_t> places;  // Where its origin leads, or its own place in some stream.
+  {
+    const StatementScope scope(session_->find_origin);
+    session_->find_origin.bind(1, as_signed(id));
+    const int rc = session_->find_origin.step();
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) return session_->connection.error(rc, "read");
+    if (rc == SQLITE_ROW) places.push_back(session_->find_origin.integer(0));
+  }
+  if (places.empty()) {
+    streams_.visit({}, {}, [&](const Stream& stream) {
+      for (const RowState state : kAllRowStates) {
+        if (!SqliteStreams::empty(stream, state)) places.push_back(position(state, stream.id, id));
+      }
+      return true;
+    });
+  }
+  bool found = false;
+  for (const std::int64_t at : places) {
+    SqliteRows rows(*session_, at - 1, at);
+    Result<void> done = visit_rows(rows, 1, [&](const Row& row) {
+      found = row.id() == id;
+      return found && visit(row);
+    });
+    if (!done) return done.error();
+    if (found) return true;
+  }
+  return false;
+}
+
+Result<void> SqliteStore::read_due(StoreTime now, std::size_t limit, RowVisitor visit) {
+  if (Result<void> ready = check_open(); !ready) return ready;
+  Statement& due = session_->due;
+  const StatementScope scope(due);
+  due.bind(1, stored(now));
+  Row row;
+  for (; limit > 0; --limit) {
+    int rc = due.step();
+    if (rc == SQLITE_DONE) break;
+    if (rc == SQLITE_ROW && !decode_row({due.integer(0), due.blob(1), due.blob(2)}, row)) rc = SQLITE_CORRUPT;
+    if (rc != SQLITE_ROW) return session_->connection.error(rc, "read");
+    if (!visit(row)) break;
+  }
+  return {};
+}
+
+Result<std::optional<StoreTime>> SqliteStore::next_due() {
+  if (Result<void> ready = check_open(); !ready) return ready.error();
+  const StatementScope scope(session_->next_due);
+  const int rc = session_->next_due.step();
+  if (rc == SQLITE_DONE) return std::optional<StoreTime>{};
+  if (rc != SQLITE_ROW) return session_->connection.error(rc, "read");
+  return std::optional(store_time(session_->next_due.integer(0)));
+}
+
+Result<Sequence> SqliteStore::first_of_key(StreamId id, RowState state, std::string_view key) {
+  if (Result<void> ready = check_open(); !ready) return ready.error();
+  const Stream* stream = streams_.find(id);
+  if (stream == nullptr || SqliteStreams::empty(*stream, state)) return Sequence{0};
+  if (state != RowState::dead_lettered && (state != RowState::ready || !may_be_paused_)) return Sequence{0};
+  {
+    Statement& first = session_->first_of_key;
+    const StatementScope scope(first);
+    first.bind(1, first_position(state, id) >> limits::kSequenceBits);
+    first.bind(2, key);
+    const int rc = first.step();
+    if (rc == SQLITE_ROW) return as_unsigned(first.integer(0));
+    if (rc != SQLITE_DONE) return session_->connection.error(rc, "read");
+  }
+  if (state != RowState::ready) return Sequence{0};
+  const StatementScope scope(session_->any_paused);
+  const int rc = session_->any_paused.step();
+  if (rc != SQLITE_ROW && rc != SQLITE_DONE) return session_->connection.error(rc, "read");
+  may_be_paused_ = rc == SQLITE_ROW;
+  return Sequence{0};
+}
+
+}  // namespace pannier

@@ -137,6 +137,33 @@ TEST_CASE_TEMPLATE_DEFINE("store: its contract", Fixture, store_contract) {
     store.rollback();
   }
 
+  SUBCASE("whatever reads first in a transaction sees the one row that was just put") {
+    const StreamId stream = make_stream(store);
+    const auto put_one = [&] {
+      REQUIRE(store.begin().ok());
+      const Sequence sequence = *store.next_sequence();
+      REQUIRE(store.put(row_of(stream, sequence, "x")).ok());
+      return sequence;
+    };
+    CHECK(read_sequences(store, stream, RowState::ready, put_one() - 1).size() == 1);
+    store.rollback();
+    CHECK(store.mark(stream, put_one(), {RowState::dead_lettered, 1, "x"}).ok());
+    CHECK(stream_of(store, stream)[RowState::dead_lettered].messages == 1);
+    store.rollback();
+    CHECK(find_row(store, put_one()).sequence != 0);
+    store.rollback();
+    const Sequence moved = put_one();
+    CHECK(store.requeue(stream, moved, *store.next_sequence()).ok());
+    CHECK(read_sequences(store, stream) == std::vector<Sequence>{moved + 1});
+    store.rollback();
+    CHECK(store.erase(stream, put_one()).ok());
+    CHECK(read_sequences(store, stream).empty());
+    store.rollback();
+    CHECK(store.erase_through(stream, put_one()).ok());
+    CHECK(stream_of(store, stream)[RowState::ready] == Load{});
+    store.rollback();
+  }
+
   SUBCASE("rows come in order, in pages after X of at most N, and a visitor can stop") {
     const StreamId stream = make_stream(store);
     const StreamId other = make_stream(store, "positions");

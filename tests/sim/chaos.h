@@ -133,7 +133,7 @@ class Chaos {
     for (const Stream& stream : *streams) {
       if (stream[RowState::ready].messages + stream[RowState::dead_lettered].messages > 0) {
         left += host.name() + " keeps " + std::to_string(stream[RowState::ready].messages) + " ready and " +
-                std::to_string(stream[RowState::dead_lettered].messages) + " dead-lettered messages of lane " + stream.lane +
+                std::to_string(stream[RowState::dead_lettered].messages) + " parked messages of lane " + stream.lane +
                 " to '" + stream.node + "'\n";
       }
     }

@@ -1,4 +1,4 @@
-// What a lane can do beyond holding and handing out, against plain lists: delay, expiry, tokens, cancellation, dead-lettered
+// What a lane can do beyond holding and handing out, against plain lists: delay, expiry, tokens, cancellation, parked
 // messages sent again and purged, eviction, replay; random operations, compared after each, through crashes.
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 #include <doctest/doctest.h>
 
 #include "platform/sim/simulator.h"
-#include "runtime/node/queue_control.h"
+#include "runtime/queue/queue_control.h"
 #include "tests/sim/crashing_store.h"
 #include "tests/sim/desk.h"
 #include "tests/support/campaign.h"
@@ -303,7 +303,7 @@ class FeatureModel {
     std::sort(jobs[RowState::delayed].begin(), jobs[RowState::delayed].end());
     std::sort(jobs[RowState::dead_lettered].begin(), jobs[RowState::dead_lettered].end());
     check("delayed", jobs[RowState::delayed], sorted(ids(delayed_)));
-    check("dead-lettered", jobs[RowState::dead_lettered], sorted(ids(parked_)));
+    check("parked", jobs[RowState::dead_lettered], sorted(ids(parked_)));
     std::vector<std::int64_t> capped;
     std::vector<std::int64_t> latest;
     std::map<RowState, std::vector<std::int64_t>> kept;

@@ -41,6 +41,9 @@ class SqliteBatches {
   using Removed = FunctionRef<void(const StoredRow&)>;
   [[nodiscard]] int erase(std::int64_t first, std::int64_t last, Removed removed);
 
+  /// Hands rows between these positions that are still being collected to SQLite, as a batch or singly: before singles
+  /// are read. SQLITE_OK or an error.
+  [[nodiscard]] int settle(std::int64_t first, std::int64_t last);
   /// The position of the first entry behind `position`; SQLITE_ROW, SQLITE_DONE or an error. Outside of a transaction.
   [[nodiscard]] int next_entry(std::int64_t position, std::int64_t& found);
 
@@ -50,8 +53,6 @@ class SqliteBatches {
     bool changed = false;
     std::uint64_t used = 0;  ///< When; 0: holds nothing.
   };
-  /// Makes sure that rows between these positions are with SQLite or in `loaded_`.
-  [[nodiscard]] int settle(std::int64_t first, std::int64_t last);
   [[nodiscard]] int write_new(SqliteBatch& batch);
   [[nodiscard]] int write_changed(Loaded& loaded);
   /// The first batch that ends behind `after` and begins at or before `last`. SQLITE_ROW, SQLITE_DONE or an error.

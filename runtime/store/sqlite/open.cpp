@@ -257,16 +257,16 @@ void SqliteStore::close_session() noexcept {
 
 void SqliteStore::close() noexcept {
   rollback();
-  if (session_ == nullptr || clean_) return;
+  if (session_ == nullptr || (clean_ && next_ <= leased_)) return;
   // One transaction; where it fails the next start counts. The checkpoint of closing syncs it.
   vfs_->transaction_begins();
   if (session_->begin.run() != SQLITE_OK) return;
   int rc = write_loads();
-  if (rc == SQLITE_OK) rc = write_meta(leased_, streams_.exact());
+  if (rc == SQLITE_OK) rc = write_meta(std::max(leased_, next_), streams_.exact());
   vfs_->leave_out_commit_sync(true);
   if (rc == SQLITE_OK) rc = session_->commit.run();
   vfs_->leave_out_commit_sync(false);
-  if (rc != SQLITE_OK && !session_->connection.autocommit()) session_->rollback.run();
+  if (rc != SQLITE_OK) end_transaction();
 }
 
 SqliteStore::~SqliteStore() {

@@ -114,6 +114,10 @@ class SqliteRows {
 
   /// SQLITE_ROW, SQLITE_DONE or an error.
   [[nodiscard]] int step() {
+    if (batches_ != nullptr && !settled_) {
+      if (const int rc = batches_->settle(after_ + 1, last_); rc != SQLITE_OK) return rc;
+      settled_ = true;
+    }
     if (single_rc_ == SQLITE_ROW && !is_batched_) single_rc_ = kStep;
     if (batch_rc_ == SQLITE_ROW && is_batched_) batch_rc_ = kStep;
     if (single_rc_ == kStep) single_rc_ = read_single();
@@ -146,6 +150,7 @@ class SqliteRows {
   std::int64_t last_;
   int single_rc_ = kStep;
   int batch_rc_ = kStep;
+  bool settled_ = false;  ///< No row of a batch becomes a single one any more.
   bool is_batched_ = false;
   StoredRow single_;
   StoredRow batched_;

@@ -99,7 +99,7 @@ Result<void> SqliteStore::begin() {
   if (rc == SQLITE_OK && clean_) rc = write_meta(leased_, false);
   if (rc != SQLITE_OK) {
     Error error = session_->connection.error(rc, "begin");
-    if (!session_->connection.autocommit()) session_->rollback.run();
+    end_transaction();
     return error;
   }
   open_ = true;
@@ -181,9 +181,15 @@ Result<void> SqliteStore::end_part(bool keep) {
   return rc == SQLITE_OK ? Result<void>{} : fail(rc, "lease sequences");
 }
 
-void SqliteStore::roll_back_changes() noexcept {
+void SqliteStore::end_transaction() noexcept {
   // SQLite ends a transaction by itself on some errors; a ROLLBACK then would be an error of its own.
-  if (session_ && !session_->connection.autocommit()) session_->rollback.run();
+  if (!session_ || session_->connection.autocommit()) return;
+  session_->rollback.run();
+  if (!session_->connection.autocommit()) close_session();  // No memory for it: closing rolls back as well.
+}
+
+void SqliteStore::roll_back_changes() noexcept {
+  end_transaction();
   if (session_) session_->batches.forget();
   streams_.rollback();
   for (const auto& part : parts.all) part->rollback();

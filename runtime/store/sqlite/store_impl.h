@@ -155,6 +155,7 @@ class SqliteStore final : public Store {
   [[nodiscard]] int write_lease(Sequence lease);
   [[nodiscard]] int write_meta(Sequence lease, bool clean);
   [[nodiscard]] int write_loads();
+  void end_transaction() noexcept;
   void roll_back_changes() noexcept;
 
   // messages.cpp

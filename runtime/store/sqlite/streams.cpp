@@ -73,6 +73,7 @@ bool SqliteStreams::load(Stream stream) {
 void SqliteStreams::estimate(const Stream& known) {
   if (find(known.id) == nullptr || name_of(find(known.id)) != name_of(&known)) return;
   Stream& stream = *slot(known.id).stream;
+  if (stream.loads != known.loads) mark_changed(known.id);
   for (std::size_t i = 0; i < kRowStates; ++i) {
     totals_[i] -= stream.loads[i];
     totals_[i] += known.loads[i];

@@ -52,7 +52,9 @@ void run(std::uint64_t seed, double lies, bool keeps_the_note, std::array<Tally,
     }
     const StoreGroup group = model.draw(dice, [&] { return store->next_sequence().value_or(0); });
     REQUIRE(store->begin().ok());
-    REQUIRE(perform(*store, group).ok());
+    const Result<void> done = perform(*store, group);
+    INFO((done ? std::string() : done.error().text()));
+    REQUIRE(done.ok());
     REQUIRE(store->commit(Durability::fsynced).ok());
     model.apply(group);
   }

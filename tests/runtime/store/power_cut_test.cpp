@@ -133,7 +133,7 @@ TEST_CASE("a power cut at any point, in recovery too, loses nothing acknowledged
   std::uint64_t with_group = 0;
   run_seeds(2, "a power cut at any point*", [&](std::uint64_t seed) {
     PowerCuts cuts(seed);
-    std::string wrong = cuts.run(18);
+    std::string wrong = cuts.run(21);
     points += cuts.points();
     with_group += cuts.with_group();
     return wrong;

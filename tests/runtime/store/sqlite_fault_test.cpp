@@ -175,12 +175,15 @@ TEST_CASE("a node starts on a full disk, drains what it has, and takes messages 
   const StreamId stream = make_stream(*bench.store);
   const std::vector<Sequence> rows = put_rows(*bench.store, stream, 3);
   bench.store.reset();
-  bench.disk.refuse_writes(1);  // The lease of new numbers at open.
+  bench.disk.refuse_writes(1);
   bench.open();
   CHECK(read_sequences(*bench.store, stream) == rows);
-  REQUIRE(bench.store->begin().ok());
-  REQUIRE(bench.store->erase(stream, rows[0]).ok());
-  REQUIRE(bench.store->commit(Durability::fsynced).ok());
+  for (const bool has_room : {false, true}) {  // The first removal gives up the reserve.
+    REQUIRE(bench.store->begin().ok());
+    REQUIRE(bench.store->erase(stream, rows[0]).ok());
+    CHECK(bench.store->commit(Durability::fsynced).ok() == has_room);
+    bench.store->rollback();
+  }
   const Result<Sequence> next = bench.store->next_sequence();
   REQUIRE(next.ok());
   CHECK(*next > rows.back());

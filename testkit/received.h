@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "runtime/actor/system.h"
 #include "testkit/mail.h"
 
 namespace pannier::testkit {
@@ -81,7 +82,7 @@ class Received {
   template <class Say>
   Result<void> settle(Say&& say) {
     if (auto open = take_turn(MessageKind::delivery); !open) return open;
-    say(Delivery{*mail_->system, message_->sender, message_->correlation});
+    say(Delivery{*mail_->system->settle_sink, message_->correlation});
     return {};
   }
   static std::string_view name_of(MessageKind kind) noexcept {

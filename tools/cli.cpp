@@ -209,9 +209,9 @@ constexpr Command kCommands[] = {
      "pannier consume --config hub.toml --count 1 --exec './print-ticket' orders", &consume},
     {"queue", "List a node's lanes; say where a message is and why it waits",
      "pannier queue --config gateway.toml --key order-17", &queue},
-    {"redrive", "Give parked messages another go, behind all others of their lane",
+    {"redrive", "Give dead letters another go, behind all others of their lane",
      "pannier redrive --config hub.toml --key order-17 orders", &redrive},
-    {"purge", "Remove parked messages for good", "pannier purge --config hub.toml --id 4711 orders", &purge},
+    {"purge", "Remove dead letters for good", "pannier purge --config hub.toml --id 4711 orders", &purge},
     {"cancel", "Remove a message that has not left, by the number of its receipt",
      "pannier cancel --config gateway.toml 4711", &cancel},
 };

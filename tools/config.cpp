@@ -93,10 +93,10 @@ void read_lane(ConfigReader& reader, NodeConfig& config) {
   lane.durability = std::array{Durability::fsynced, Durability::committed,
                                Durability::memory}[reader.choice("durability", {"fsynced", "committed", "memory"})];
   lane.ordering = Ordering{static_cast<std::uint8_t>(reader.choice("ordering", {"per_key", "none"}))};
-  lane.dead_letter = DeadLetterScope{static_cast<std::uint8_t>(reader.choice("parking", {"message", "key"}))};
-  lane.retention = {.messages = reader.number("keep_messages", 0),
-               .bytes = reader.number("keep_bytes", 0),
-               .age = reader.seconds("keep_s", {})};
+  lane.dead_letter = DeadLetterScope{static_cast<std::uint8_t>(reader.choice("dead_letter", {"message", "key"}))};
+  lane.retention = {.messages = reader.number("retain_messages", 0),
+               .bytes = reader.number("retain_bytes", 0),
+               .age = reader.seconds("retain_s", {})};
   if (auto sane = check(lane); !sane) reader.wrong("name", sane.error().detail);
   if (std::any_of(config.lanes.begin(), config.lanes.end(), [&](const auto& l) { return l.name == lane.name; })) {
     reader.wrong("name", "lane '" + lane.name + "' stands here twice");

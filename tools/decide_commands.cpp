@@ -21,7 +21,7 @@ Result<Table<Decided>> decide(Client& client, const DecideCommand& command, Deci
 std::string messages(std::uint64_t count) { return std::to_string(count) + (count == 1 ? " message" : " messages"); }
 
 /// Asks again until there is no more: one transaction takes a bounded number.
-int run_parked(const DecideCommand& command, Decision decision, const std::string& done) {
+int run_dead_letters(const DecideCommand& command, Decision decision, const std::string& done) {
   auto client = Client::connect(command.target);
   if (!client) return fail_with(client.error());
   std::uint64_t count = 0;
@@ -47,8 +47,8 @@ int run_parked(const DecideCommand& command, Decision decision, const std::strin
 
 }  // namespace
 
-int run_redrive(const DecideCommand& command) { return run_parked(command, Decision::Redrive, "tried again"); }
-int run_purge(const DecideCommand& command) { return run_parked(command, Decision::Purge, "removed"); }
+int run_redrive(const DecideCommand& command) { return run_dead_letters(command, Decision::Redrive, "tried again"); }
+int run_purge(const DecideCommand& command) { return run_dead_letters(command, Decision::Purge, "removed"); }
 
 int run_cancel(const DecideCommand& command) {
   auto client = Client::connect(command.target);

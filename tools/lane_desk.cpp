@@ -11,12 +11,12 @@ namespace {
 
 Table<Settled> settled(bool known) { return make<Settled>(known); }
 
-Table<Claimed> claimed(std::uint64_t handle, std::string_view key, const AnyTable& payload) {
-  return build<Claimed>([&](flatbuffers::FlatBufferBuilder& builder) {
+Table<Fetched> fetched(std::uint64_t handle, std::string_view key, const AnyTable& payload) {
+  return build<Fetched>([&](flatbuffers::FlatBufferBuilder& builder) {
     const auto bytes = payload.bytes();
     const auto key_text = builder.CreateString(key.data(), key.size());
     const auto data = builder.CreateVector(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
-    return CreateClaimed(builder, handle, key_text, static_cast<std::uint64_t>(payload.type()), data);
+    return CreateFetched(builder, handle, key_text, static_cast<std::uint64_t>(payload.type()), data);
   });
 }
 
@@ -31,12 +31,12 @@ void LaneDesk::on_start() {
 void LaneDesk::on(const WantsMessage& wants) {
   const std::uint64_t id = next_++;
   const TimerId timeout = after(wants.wait, [this, id] {
-    const auto found = std::find_if(claimants_.begin(), claimants_.end(), [id](const auto& c) { return c.id == id; });
-    if (found == claimants_.end()) return;
-    found->responder.reply(build<Claimed>([](auto& builder) { return CreateClaimed(builder); }));
-    claimants_.erase(found);
+    const auto found = std::find_if(fetchers_.begin(), fetchers_.end(), [id](const auto& c) { return c.id == id; });
+    if (found == fetchers_.end()) return;
+    found->responder.reply(build<Fetched>([](auto& builder) { return CreateFetched(builder); }));
+    fetchers_.erase(found);
   });
-  claimants_.push_back({id, wants.responder, wants.lease, timeout});
+  fetchers_.push_back({id, wants.responder, wants.lease, timeout});
   serve();
 }
 
@@ -46,28 +46,28 @@ void LaneDesk::on(const AnyTable& payload, Delivery delivery) {
 }
 
 void LaneDesk::serve() {
-  while (!held_.empty() && !claimants_.empty()) {
+  while (!held_.empty() && !fetchers_.empty()) {
     if (held_.front().payload.bytes().size() > kLargestCarried) {
-      cancel(claimants_.front().timeout);
-      refuse(claimants_.front().responder, "the next message of lane '" + lane_ + "', key '" + held_.front().key +
+      cancel(fetchers_.front().timeout);
+      refuse(fetchers_.front().responder, "the next message of lane '" + lane_ + "', key '" + held_.front().key +
                                                "', is too large for the command: a program must consume it");
-      claimants_.pop_front();
+      fetchers_.pop_front();
       continue;
     }
     const Held held = std::move(held_.front());
     held_.pop_front();
-    const Claimant claimant = std::move(claimants_.front());
-    claimants_.pop_front();
-    cancel(claimant.timeout);
+    const Fetcher fetcher = std::move(fetchers_.front());
+    fetchers_.pop_front();
+    cancel(fetcher.timeout);
     const std::uint64_t handle = next_++;
-    const TimerId lease = after(claimant.lease, [this, handle] {
+    const TimerId lease = after(fetcher.lease, [this, handle] {
       const auto found = lent_.find(handle);
       if (found == lent_.end()) return;
-      found->second.delivery.retry({}, "who claimed it said nothing before the lease ended");
+      found->second.delivery.retry({}, "who fetched it said nothing before the lease ended");
       lent_.erase(found);
     });
     lent_.emplace(handle, Lent{held.delivery, lease});
-    claimant.responder.reply(claimed(handle, held.key, held.payload));
+    fetcher.responder.reply(fetched(handle, held.key, held.payload));
   }
 }
 

@@ -24,8 +24,8 @@ struct SettlesMessage {
   std::string cause;
 };
 
-/// Hands the messages of one lane to scripts, one for each claim. It is the lane's consumer in the runtime's sense; a
-/// message that is claimed and not settled before its lease ends is tried again, which counts as an attempt.
+/// Hands the messages of one lane to scripts, one for each fetch. It is the lane's consumer in the runtime's sense; a
+/// message that is fetched and not settled before its lease ends is tried again, which counts as an attempt.
 class LaneDesk : public Actor<LaneDesk, WantsMessage, SettlesMessage, AnyTable> {
  public:
   LaneDesk(std::string lane, ConsumeOptions options) : lane_(std::move(lane)), options_(options) {}
@@ -43,7 +43,7 @@ class LaneDesk : public Actor<LaneDesk, WantsMessage, SettlesMessage, AnyTable> 
     AnyTable payload;
     Delivery delivery;
   };
-  struct Claimant {
+  struct Fetcher {
     std::uint64_t id;
     Responder responder;
     Duration lease;
@@ -58,7 +58,7 @@ class LaneDesk : public Actor<LaneDesk, WantsMessage, SettlesMessage, AnyTable> 
   std::string lane_;
   ConsumeOptions options_;
   std::deque<Held> held_;  // at most options_.window
-  std::deque<Claimant> claimants_;
+  std::deque<Fetcher> fetchers_;
   std::map<std::uint64_t, Lent> lent_;
   std::uint64_t next_ = 1;  // starts at random: a handle of an earlier life must not fit another message
 };

@@ -34,8 +34,8 @@ std::string to_json(const QueueStatus& status) {
       JsonObject object;
       object.text("box", each->box() == Box::Outbox ? "outbox" : "inbox");
       object.text("node", text_of(each->node())).text("lane", text_of(each->lane()));
-      object.number("messages", each->messages()).number("bytes", each->bytes()).number("parked", each->parked());
-      object.number("delayed", each->delayed()).number("kept", each->kept());
+      object.number("messages", each->messages()).number("bytes", each->bytes()).number("dead_lettered", each->dead_lettered());
+      object.number("delayed", each->delayed()).number("retained", each->retained());
       object.number("in_flight", each->in_flight()).flag("link_up", each->link_up());
       streams += (streams.empty() ? "" : ",") + object.str();
     }
@@ -47,7 +47,7 @@ std::string to_json(const QueueStatus& status) {
       object.text("node", text_of(each->node())).text("lane", text_of(each->lane()));
       object.number("id", each->id()).number("sequence", each->sequence()).text("key", text_of(each->key()));
       object.number("bytes", each->bytes()).number("age_ms", static_cast<std::uint64_t>(each->age_ms()));
-      object.flag("parked", each->parked()).number("attempts", each->attempts());
+      object.flag("dead_lettered", each->dead_lettered()).number("attempts", each->attempts());
       object.text("state", EnumNameRowState(each->state())).text("cause", text_of(each->cause()));
       if (each->due_in_ms() >= 0) object.number("due_in_ms", static_cast<std::uint64_t>(each->due_in_ms()));
       if (each->expires_in_ms() >= 0) object.number("expires_in_ms", static_cast<std::uint64_t>(each->expires_in_ms()));
@@ -63,7 +63,7 @@ std::string to_json(const QueueStatus& status) {
       object.number("refused", each->refused()).number("duplicates", each->duplicates());
       object.number("evicted", each->evicted()).number("expired", each->expired());
       object.number("cancelled", each->cancelled()).number("delivered", each->delivered());
-      object.number("handled", each->handled()).number("retried", each->retried()).number("parked", each->parked());
+      object.number("handled", each->handled()).number("retried", each->retried()).number("dead_lettered", each->dead_lettered());
       counters += (counters.empty() ? "" : ",") + object.str();
     }
   }
@@ -96,13 +96,13 @@ void print_table(const std::vector<std::vector<std::string>>& rows) {
 
 void print_streams(const QueueStatus& status) {
   std::vector<std::vector<std::string>> rows = {
-      {"LANE", "BOX", "WAITING", "BYTES", "DELAYED", "PARKED", "KEPT", "IN FLIGHT", "LINK"}};
+      {"LANE", "BOX", "WAITING", "BYTES", "DELAYED", "DEAD", "RETAINED", "IN FLIGHT", "LINK"}};
   if (status.streams() != nullptr) {
     for (const StreamStatus* each : *status.streams()) {
       const bool out = each->box() == Box::Outbox;
       rows.push_back({way(each->box(), text_of(each->node()), text_of(each->lane())), out ? "outbox" : "inbox",
                       std::to_string(each->messages()), std::to_string(each->bytes()), std::to_string(each->delayed()),
-                      std::to_string(each->parked()), std::to_string(each->kept()), std::to_string(each->in_flight()),
+                      std::to_string(each->dead_lettered()), std::to_string(each->retained()), std::to_string(each->in_flight()),
                       !out              ? "-"
                       : each->link_up() ? "up"
                                         : "down"});
@@ -117,13 +117,13 @@ void print_streams(const QueueStatus& status) {
 
 void print_counters(const QueueStatus& status) {
   std::vector<std::vector<std::string>> rows = {{"LANE", "ACCEPTED", "REFUSED", "DUPLICATE", "EVICTED", "EXPIRED",
-                                                 "CANCELLED", "DELIVERED", "HANDLED", "RETRIED", "PARKED"}};
+                                                 "CANCELLED", "DELIVERED", "HANDLED", "RETRIED", "DEAD"}};
   if (status.lanes() != nullptr) {
     for (const LaneStatus* each : *status.lanes()) {
       rows.push_back({text_of(each->lane())});
       for (const std::uint64_t count :
            {each->accepted(), each->refused(), each->duplicates(), each->evicted(), each->expired(), each->cancelled(),
-            each->delivered(), each->handled(), each->retried(), each->parked()}) {
+            each->delivered(), each->handled(), each->retried(), each->dead_lettered()}) {
         rows.back().push_back(std::to_string(count));
       }
     }

@@ -11,8 +11,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// One claim waits at the node for so long; a node that is gone is noticed after it.
-constexpr milliseconds kClaimWait{5000};
+/// One fetch waits at the node for so long; a node that is gone is noticed after it.
+constexpr milliseconds kFetchWait{5000};
 /// Between the end of a script's time and the end of the lease.
 constexpr milliseconds kLeaseReserve{5000};
 
@@ -33,19 +33,19 @@ Result<void> settle(Client& client, const ConsumeCommand& command, std::uint64_t
   if (!settled) return settled.error();
   if (!(*settled)->known()) {
     return Error{ErrorCode::closed,
-                 "the claim had ended before the message was done (--lease is too short?): it may "
+                 "the lease had ended before the message was done (--lease is too short?): it may "
                  "come again"};
   }
   return {};
 }
 
 /// Shows or runs one message, and says what became of it.
-Result<bool> take(Client& client, const Payloads& payloads, const ConsumeCommand& command, const Claimed& claimed) {
-  const auto* payload = claimed.payload();
+Result<bool> take(Client& client, const Payloads& payloads, const ConsumeCommand& command, const Fetched& fetched) {
+  const auto* payload = fetched.payload();
   const auto bytes =
       payload == nullptr ? std::span<const std::byte>{} : std::as_bytes(std::span{payload->data(), payload->size()});
-  const AnyTable table{TypeId{claimed.type_id()}, nullptr, BlockRef::copy_of(bytes)};
-  const std::string key = text_of(claimed.key());
+  const AnyTable table{TypeId{fetched.type_id()}, nullptr, BlockRef::copy_of(bytes)};
+  const std::string key = text_of(fetched.key());
   std::string failure;
   if (!command.exec.empty()) {
     const Payloads::Shown shown = payloads.show(table);
@@ -66,7 +66,7 @@ Result<bool> take(Client& client, const Payloads& payloads, const ConsumeCommand
   }
   if (!failure.empty()) static_cast<void>(fail(0, "key '" + key + "': " + failure + "; the node tries it again"));
   const auto settled =
-      settle(client, command, claimed.handle(), failure.empty() ? Outcome::Done : Outcome::Retry, failure);
+      settle(client, command, fetched.handle(), failure.empty() ? Outcome::Ack : Outcome::Retry, failure);
   if (!settled) return settled.error();
   return failure.empty();
 }
@@ -113,21 +113,21 @@ int run_consume(const ConsumeCommand& command) {
   std::uint64_t done = 0;
   milliseconds waited{0};
   while (command.count == 0 || done < command.count) {
-    milliseconds wait = kClaimWait;
+    milliseconds wait = kFetchWait;
     if (command.wait.count() != 0) wait = std::min(wait, command.wait - waited);
-    const auto request = build<Claim>([&](flatbuffers::FlatBufferBuilder& builder) {
-      return CreateClaimDirect(builder, command.lane.c_str(), static_cast<std::uint32_t>(wait.count()),
+    const auto request = build<Fetch>([&](flatbuffers::FlatBufferBuilder& builder) {
+      return CreateFetchDirect(builder, command.lane.c_str(), static_cast<std::uint32_t>(wait.count()),
                                static_cast<std::uint32_t>(lease.count()));
     });
-    const auto claimed = client->ask<Claimed>(request, wait + command.target.timeout);
-    if (!claimed) return fail_with(claimed.error());
-    if ((*claimed)->handle() == 0) {
+    const auto fetched = client->ask<Fetched>(request, wait + command.target.timeout);
+    if (!fetched) return fail_with(fetched.error());
+    if ((*fetched)->handle() == 0) {
       waited += wait;
       if (command.wait.count() != 0 && waited >= command.wait) return too_few(done, command.count, command.wait);
       continue;
     }
     waited = milliseconds{0};
-    const auto taken = take(*client, *payloads, command, **claimed);
+    const auto taken = take(*client, *payloads, command, **fetched);
     if (!taken) return fail_with(taken.error());
     if (*taken) ++done;
   }

@@ -16,7 +16,7 @@ constexpr std::size_t kRowsInAnswer = 400;
 constexpr std::size_t kStreamsInAnswer = 500;
 constexpr Duration kQueueAnswers = std::chrono::seconds{10};
 constexpr Duration kLongest = std::chrono::hours{1};
-/// Deliveries that wait at a lane's desk for somebody to claim them.
+/// Deliveries that wait at a lane's desk for somebody to fetch them.
 constexpr std::uint32_t kDeskWindow = 8;
 
 std::string text_of(const flatbuffers::String* text) { return text == nullptr ? std::string{} : text->str(); }
@@ -48,11 +48,11 @@ Table<QueueStatus> to_table(std::string_view node, const pannier::QueueStatus& s
     row->lane = stream.lane;
     row->messages = stream[pannier::RowState::ready].messages;
     row->bytes = stream[pannier::RowState::ready].bytes;
-    row->parked = stream[pannier::RowState::dead_lettered].messages;
+    row->dead_lettered = stream[pannier::RowState::dead_lettered].messages;
     row->in_flight = stream.in_flight;
     row->link_up = stream.link_up;
     row->delayed = stream[pannier::RowState::delayed].messages;
-    row->kept = stream[pannier::RowState::retained].messages;
+    row->retained = stream[pannier::RowState::retained].messages;
     table.streams.push_back(std::move(row));
   }
   for (const auto& each : status.rows) {
@@ -66,7 +66,7 @@ Table<QueueStatus> to_table(std::string_view node, const pannier::QueueStatus& s
     row->bytes = each.bytes;
     row->enqueued_at_ms = milliseconds(each.enqueued_at);
     row->age_ms = std::max<std::int64_t>(0, milliseconds(now) - milliseconds(each.enqueued_at));
-    row->parked = each.state == pannier::RowState::dead_lettered;
+    row->dead_lettered = each.state == pannier::RowState::dead_lettered;
     row->id = each.id;
     row->state = static_cast<RowState>(each.state);
     row->cause = each.cause;
@@ -91,7 +91,7 @@ Table<QueueStatus> to_table(std::string_view node, const pannier::QueueStatus& s
     row->delivered = counts.delivered;
     row->handled = counts.handled;
     row->retried = counts.retried;
-    row->parked = counts.parked;
+    row->dead_lettered = counts.dead_lettered;
     table.lanes.push_back(std::move(row));
   }
   table.bytes_written = status.store.bytes_written;
@@ -242,7 +242,7 @@ Result<LocalRef> ToolService::desk_of(const std::string& lane) {
   return LocalRef{*desk};
 }
 
-void ToolService::on(const Claim& request, Responder responder) {
+void ToolService::on(const Fetch& request, Responder responder) {
   if (!may(responder)) return;
   const std::string lane = text_of(request.lane());
   if (const auto found = options_.forwarded.find(lane); found != options_.forwarded.end()) {
@@ -262,7 +262,7 @@ void ToolService::on(const Settle& request, Responder responder) {
     responder.reply(make<Settled>(false));
     return;
   }
-  const auto outcome = request.outcome() == Outcome::Done    ? pannier::Outcome::ack
+  const auto outcome = request.outcome() == Outcome::Ack    ? pannier::Outcome::ack
                        : request.outcome() == Outcome::Retry ? pannier::Outcome::retry
                                                              : pannier::Outcome::dead_letter;
   const auto told = tell(desk->second, SettlesMessage{responder, request.handle(), outcome, text_of(request.cause())});

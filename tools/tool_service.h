@@ -33,7 +33,7 @@ struct ServiceOptions {
 /// Answers the pannier command on a running node, in tables of tools/schema/inspect.fbs: looks into the queue, enqueues
 /// and publishes in the node's name, passes questions on, and hands the rows of lanes out. It does so for nodes that
 /// the configuration names as callers only, since every linked node can ask it; the link layer has proven their names.
-class ToolService : public Actor<ToolService, Ping, Inspect, Enqueue, Decide, Publish, Ask, Claim, Settle> {
+class ToolService : public Actor<ToolService, Ping, Inspect, Enqueue, Decide, Publish, Ask, Fetch, Settle> {
  public:
   explicit ToolService(ServiceOptions options) : options_(std::move(options)) {}
 
@@ -43,7 +43,7 @@ class ToolService : public Actor<ToolService, Ping, Inspect, Enqueue, Decide, Pu
   void on(const Decide& request, Responder responder);
   void on(const Publish& request, Responder responder);
   void on(const Ask& request, Responder responder);
-  void on(const Claim& request, Responder responder);
+  void on(const Fetch& request, Responder responder);
   void on(const Settle& request, Responder responder);
 
  private:

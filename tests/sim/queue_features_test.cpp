@@ -12,7 +12,7 @@
 #include <doctest/doctest.h>
 
 #include "platform/sim/simulator.h"
-#include "runtime/queue/queue_control.h"
+#include "runtime/node/queue_control.h"
 #include "tests/sim/crashing_store.h"
 #include "tests/sim/desk.h"
 #include "tests/support/campaign.h"

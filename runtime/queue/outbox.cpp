@@ -324,7 +324,7 @@ void Outbox::refused(Route& route, OutStream& stream, const StreamAck& ack) {
   stream.committed = kUnknown;  // unknown how much is there: read until the end
   stream.delay = stream.lane->backoff.delay(stream.refusals, stream.refusals > 1 ? stream.delay : Duration::zero(),
                                             port_->random());
-  stream.pause = port_->after(stream.delay, [this, &route, &stream] {
+  stream.pause = port_->after(stream.delay, [&route, &stream] {
     stream.pause = TimerId{};
     route.dirty = true;
   });

@@ -26,7 +26,8 @@ enum class Mutant {
 #define PANNIER_MUTANT none
 #endif
 [[nodiscard]] constexpr bool is_mutant(Mutant mutant) noexcept {
-  return mutant == Mutant::PANNIER_MUTANT && mutant != Mutant::none;
+  constexpr Mutant kChosen = Mutant::PANNIER_MUTANT;
+  return mutant == kChosen && kChosen != Mutant::none;
 }
 
 }  // namespace pannier

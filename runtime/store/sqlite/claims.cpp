@@ -35,7 +35,7 @@ SqliteClaims::SqliteClaims(CountingVfs& vfs, std::string path, std::uint64_t inc
   file_ = vfs_.open_side_file(path_);
   if (file_ == nullptr) return;
   Slot slot{};
-  for (; used_ < limits::kClaims && file_->read(std::int64_t{used_} * kSlotBytes, slot); ++used_) {
+  for (; used_ < limits::kClaims && file_->read(static_cast<std::int64_t>(used_ * kSlotBytes), slot); ++used_) {
     const auto position = static_cast<std::int64_t>(integer(slot, 0, 8));
     const bool left = position != 0 && integer(slot, 8, 4) == checksum(incarnation_, position);
     if (left && slots_.emplace(position, used_).second) {
@@ -54,7 +54,7 @@ void SqliteClaims::write(std::uint32_t slot, std::int64_t position) noexcept {
     put_integer(bytes, 0, 8, static_cast<std::uint64_t>(position));
     put_integer(bytes, 8, 4, checksum(incarnation_, position));
   }
-  static_cast<void>(file_->write(std::int64_t{slot} * kSlotBytes, bytes));
+  static_cast<void>(file_->write(static_cast<std::int64_t>(slot * kSlotBytes), bytes));
 }
 
 bool SqliteClaims::claim(std::int64_t position) noexcept {

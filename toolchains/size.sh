@@ -5,6 +5,10 @@
 #   node       bytes of the stripped static program `pannier`
 #   core_text  machine code of the library's folder runtime/ (messages, actors, links, queue): all that its objects
 #              hold, templates once, whether a program calls it or not; without constants and unwind tables
+#   minimal    machine code that a program which tells, asks, publishes, enqueues and consumes (examples/minimal) takes
+#              of Pannier, static and optimised at link time: its functions that our objects define, without ZeroMQ,
+#              SQLite, libsodium and the C and C++ libraries; for armhf, the smallest device
+#   folder     the same by the folder whose object defines the function; templates that several need: by the first
 #   library    bytes of the program by where they come from, from the linker's map; ours is optimised at link time
 #   object     machine code of each object of ours before that
 # --update writes the budget anew: what is measured now and two per cent.
@@ -63,6 +67,27 @@ code() {
   "$1" -A "$2" | awk '$1 ~ /^\.text/ { sum += $2 } END { print sum + 0 }'
 }
 
+# ours_in TARGET BUILD PROGRAM: rows "folder NAME TARGET BYTES" and "minimal - TARGET BYTES". Objects hold machine code
+# besides what is optimised at link time (-ffat-lto-objects), so their symbols say which functions are ours. The
+# optimiser names copies and parts of a function after it, with a suffix.
+ours_in() {
+  {
+    objects "$2" | grep -v -e pannier_sim -e '^tools/' | while read -r object; do
+      folder=$(echo "$object" | sed 's|CMakeFiles/[^/]*/||; s|/[^/]*$||')
+      "$triple-readelf" -sW "$2/$object" | awk -v folder="$folder" '$4 == "FUNC" && $7 != "UND" { print "o", $8, folder }'
+    done
+    "$triple-readelf" -sW "$3" | awk '$4 == "FUNC" && $7 != "UND" { print "p", $8, $2, $3 }'
+  } | awk -v target="$1" '
+    { name = $2; sub(/\.(constprop|isra|part|cold|lto_priv|localalias).*$/, "", name) }
+    $1 == "o" { if (!(name in home)) home[name] = $3; next }
+    # Two names for one piece of code count once.
+    name in home && !($3 in seen) { seen[$3] = 1; bytes[home[name]] += $4; sum += $4 }
+    END {
+      for (folder in bytes) print "folder", folder, target, bytes[folder]
+      print "minimal", "-", target, sum + 0
+    }'
+}
+
 # objects BUILD: those that its programs are made of; a folder that was built before has others as well.
 objects() {
   ninja -C "$1" -t inputs all | grep '\.cpp\.o$'
@@ -86,6 +111,7 @@ for target in $targets; do
   "$triple-ld" -r -o "$work/core.o" $(cat "$work/core")
   echo "core_text - $target $(code "$triple-size" "$work/core.o")"
   by_library "$target" "$build/tools/pannier.map"
+  [ "$target" != armhf ] || ours_in "$target" "$build" "$build/examples/minimal/minimal"
   objects "$build" | grep -v pannier_sim | while read -r object; do
     name=$(echo "$object" | sed 's|CMakeFiles/[^/]*/||; s|\.o$||')
     echo "object $name $target $(code "$triple-size" "$build/$object")"
@@ -93,7 +119,7 @@ for target in $targets; do
 done >"$rows"
 
 # One table a kind, a column a target, the largest first.
-for kind in library object; do
+for kind in library folder object; do
   echo
   awk -v kind=$kind -v targets="$targets" '
     BEGIN {
@@ -119,7 +145,7 @@ done
 if [ -n "$update" ]; then
   # The lines of targets that were not measured stay.
   { sed -n '/^#/p' "$budget"
-    awk 'NR == FNR { if ($1 != "object") printf "%-10s %-12s %-8s %9d\n", $1, $2, $3, int($4 * 1.02 / 1000 + 1) * 1000
+    awk 'NR == FNR { if ($1 != "object" && $1 != "folder") printf "%-10s %-12s %-8s %9d\n", $1, $2, $3, int($4 * 1.02 / 1000 + 1) * 1000
                      measured[$3] = 1; next }
          !/^#/ && NF == 4 && !($3 in measured) { printf "%-10s %-12s %-8s %9d\n", $1, $2, $3, $4 }' "$rows" "$budget" |
       sort; } >"$work/budget"
@@ -128,13 +154,18 @@ fi
 
 if [ -n "$json" ]; then
   awk -v targets="$targets" '
-    $1 == "node" || $1 == "core_text" { bytes[$1, $3] = $4 }
+    $1 == "node" || $1 == "core_text" || $1 == "minimal" { bytes[$1, $3] = $4 }
     END {
       count = split(targets, column, " ")
-      for (k = 1; k <= 2; k++) {
-        kind = k == 1 ? "node" : "core_text"
+      for (k = 1; k <= 3; k++) {
+        kind = k == 1 ? "node" : k == 2 ? "core_text" : "minimal"
         printf "%s\"%s\": {", k == 1 ? "{" : ", ", kind
-        for (i = 1; i <= count; i++) printf "%s\"%s\": %d", i == 1 ? "" : ", ", column[i], bytes[kind, column[i]]
+        before = ""
+        for (i = 1; i <= count; i++) {
+          if (!((kind, column[i]) in bytes)) continue
+          printf "%s\"%s\": %d", before, column[i], bytes[kind, column[i]]
+          before = ", "
+        }
         printf "}"
       }
       print "}"
@@ -143,7 +174,7 @@ fi
 
 echo
 awk 'NR == FNR { if (!/^#/ && NF == 4) budget[$1, $2, $3] = $4; next }
-  $1 == "object" { next }
+  $1 == "object" || $1 == "folder" { next }
   {
     allowed = budget[$1, $2, $3]
     verdict = allowed == "" ? "has no budget" : $4 > allowed ? "OVER BUDGET" : "ok"

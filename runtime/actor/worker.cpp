@@ -230,7 +230,10 @@ void Worker::fire_timers() {
       if (!ran) fail(owner, ran.error());
     }
     // From now, not from when it was due: after a long sleep a periodic timer fires once, not once a missed period.
-    if (fired.period != Duration::zero()) timers_.rearm(std::move(fired), later(now_, fired.period));
+    if (fired.period != Duration::zero()) {
+      const MonoTime due = later(now_, fired.period);
+      timers_.rearm(std::move(fired), due);
+    }
   }
 }
 

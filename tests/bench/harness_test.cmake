@@ -50,7 +50,8 @@ execute_process(
     --rows 1000 --json ${file}
   COMMAND_ERROR_IS_FATAL ANY)
 file(READ ${file} rows)
-set(expected enqueue/fsynced enqueue/one-at-a-time enqueue/one-thread end-to-end/fsynced end-to-end/plaintext end-to-end/handled
+set(expected enqueue/fsynced enqueue/one-at-a-time enqueue/one-thread
+  end-to-end/fsynced end-to-end/plaintext end-to-end/handled
   flash/bytes flash/fsyncs backlog/memory backlog/start-up backlog/growth urgent/behind-backlog)
 string(JSON count LENGTH "${rows}")
 set(names)

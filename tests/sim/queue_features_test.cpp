@@ -320,7 +320,8 @@ class FeatureModel {
     check("kept", kept[RowState::retained], {wait - left, wait});
 
     if (desk_.held.size() > 3) wrong_ += when + ": more in hands than the window\n";
-    for (const auto& [id, delivery] : desk_.held) {
+    for (const auto& [number, delivery] : desk_.held) {
+      const auto id = number;  // clang 14 captures no structured binding
       const auto at = std::find_if(ready_.begin(), ready_.end(), [&](const Message& each) { return each.id == id; });
       if (at == ready_.end()) {
         const auto over = over_.find(id);  // Since; what was over before is not handed out.

@@ -199,7 +199,8 @@ class QueueModel {
     }
 
     if (hands_.held.size() > 3) say("more in the consumer's hands than its window");
-    for (const auto& [id, delivery] : hands_.held) {
+    for (const auto& [number, delivery] : hands_.held) {
+      const auto id = number;  // clang 14 captures no structured binding
       const auto at = std::find_if(ready_.begin(), ready_.end(), [&](const Message& each) { return each.id == id; });
       if (at == ready_.end()) {
         say("message " + std::to_string(id) + " was handed out, and is done");

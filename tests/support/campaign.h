@@ -13,8 +13,8 @@ inline std::uint64_t number_from(const char* variable, std::uint64_t fallback) {
   return text == nullptr ? fallback : std::strtoull(text, nullptr, 10);
 }
 
-/// How much of a campaign this run does. `full` is what `./dev campaign` runs: it sets PANNIER_CAMPAIGN to 1, or to k
-/// for k times as much. Other runs do a fifth, and at least one.
+/// How much of a campaign this run does: PANNIER_CAMPAIGN times `full`, which `./dev campaign` sets to 2. Where it is
+/// not set, a fifth, and at least one.
 inline std::uint64_t campaign_share(std::uint64_t full) {
   const std::uint64_t times = number_from("PANNIER_CAMPAIGN", 0);
   return times > 0 ? times * full : (full + 4) / 5;

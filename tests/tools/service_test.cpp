@@ -15,8 +15,8 @@ namespace pannier::testing {
 namespace {
 
 /// A node without links in a folder of its own.
-struct Folder : TempFolder {
-  Folder() {
+struct ServiceFolder : TempFolder {
+  ServiceFolder() {
     REQUIRE(run(path(), {"keygen", "a.key"}).status == 0);
     write_file(*this / "a.toml", "[node]\nname = \"a\"\nkey = \"a.key\"\nstore = \"a.db\"\nlisten = [\"ipc://" +
                                      *this / "a.sock" + "\"]\n");
@@ -25,7 +25,7 @@ struct Folder : TempFolder {
 };
 
 TEST_CASE("a node tells its service manager when it is up, that it lives, and when it begins to end") {
-  const Folder folder;
+  const ServiceFolder folder;
   const NotifySocket manager{folder / "notify"};
   ::setenv("NOTIFY_SOCKET", (folder / "notify").c_str(), 1);
   ::setenv("WATCHDOG_USEC", "100000", 1);
@@ -70,7 +70,7 @@ bool sleeps_without_deadline(const Call& call) {
 }
 
 TEST_CASE("an idle node without links sleeps without a deadline in every thread: it never wakes up") {
-  const Folder folder;
+  const ServiceFolder folder;
   RunningCommand node = folder.start();
   REQUIRE(node.line().starts_with("a is up"));
   const std::filesystem::path tasks = "/proc/" + std::to_string(node.pid()) + "/task";

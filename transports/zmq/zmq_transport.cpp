@@ -146,7 +146,6 @@ Result<std::string> ZmqTransport::listen(std::string_view address) {
       if (Result<void> joined = state_->context.join(state_->member); !joined) return joined.error();
       state_->joined = true;
     }
-    namespace opt = ::zmq::sockopt;
     const PublicKey& secret = state_->options.own_key.secret_key;
     const int on = 1;
     const std::string& domain = state_->member.domain;

@@ -25,7 +25,7 @@ struct Device : pannier::Actor<Device, Sample> {
   }
   void on(const Sample& sample, pannier::Delivery delivery) {
     latest_ = sample.value();
-    delivery.done();
+    delivery.ack();
   }
 
  private:

@@ -28,6 +28,10 @@ enum class Mutant {
   failed_dead_letter_passed,  ///< A row whose dead-lettering failed counts as gone.
   acks_of_any_incarnation,  ///< An acknowledgement counts whichever life of the producer it belongs to.
   reader_not_reset,         ///< After a failed group a reader goes on as if its cursor had moved.
+  failed_sync_forgotten,    ///< After a sync that failed the next one is believed.
+  not_reopened,             ///< A file whose sync failed is used on.
+  found_log_counts_as_synced,  ///< What an earlier process left in the log is taken for synced.
+  reserve_not_synced,       ///< The room that is held for a full disk may be gone after a power cut.
 };
 
 #ifndef PANNIER_MUTANT

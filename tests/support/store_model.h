@@ -260,20 +260,28 @@ inline std::string dump(Store& store) {
 class StoreLedger {
  public:
   /// Makes a drawn group in the store. False: it failed, and was rolled back.
-  bool one_group(Store& store, sim::SeededEntropy& dice) {
-    const StoreGroup group = model_.draw(dice, [&] { return store.next_sequence().value_or(0); });
+  bool one_group(Store& store, sim::SeededEntropy& dice, Durability durability = Durability::fsynced) {
+    Sequence highest = 0;
+    const StoreGroup group = model_.draw(dice, [&] { return highest = store.next_sequence().value_or(0); });
     StoreModel after = model_;
     after.apply(group);
     Result<void> done = store.begin();
     if (done) done = perform(store, group);
-    if (done) done = store.commit(Durability::fsynced);
+    if (done) done = store.commit(durability);
     if (!done) {
       store.rollback();
       with_one_failed_.push_back(after);
       return false;
     }
+    highest_ = std::max(highest_, highest);
     model_ = after;
     with_one_failed_.clear();
+    if (durability == Durability::fsynced) {
+      unsynced_.clear();
+    } else {
+      unsynced_.push_back(model_);
+    }
+    if (unsynced_.empty()) synced_ = model_;
     return true;
   }
   /// What is wrong with a store that works: it holds what was acknowledged, and nothing else.
@@ -284,15 +292,23 @@ class StoreLedger {
   /// As wrong_in, after a power cut: of the groups that failed since the last one that did not, one may be there.
   [[nodiscard]] std::string wrong_after_cut(Store& store) const {
     const std::string found = dump(store);
-    const bool possible = std::any_of(with_one_failed_.begin(), with_one_failed_.end(),
-                                      [&](const StoreModel& each) { return found == each.dump(); });
-    if (possible || found == model_.dump()) return {};
+    const auto is = [&](const StoreModel& each) { return found == each.dump(); };
+    if (const Result<Sequence> next = store.next_sequence(); next && *next <= highest_) {
+      return "a sequence that was given out before: " + std::to_string(*next);
+    }
+    // Of the groups that need only survive the process the first so many, up to all.
+    const bool possible = std::any_of(with_one_failed_.begin(), with_one_failed_.end(), is) ||
+                          std::any_of(unsynced_.begin(), unsynced_.end(), is) || is(synced_);
+    if (possible || is(model_)) return {};
     return "after the power cut, found:\n" + found + "acknowledged:\n" + model_.dump();
   }
 
  private:
   StoreModel model_;
+  StoreModel synced_;                  ///< Of the last group whose receipt was `fsynced`.
+  std::vector<StoreModel> unsynced_;  ///< With each group since.
   std::vector<StoreModel> with_one_failed_;
+  Sequence highest_ = 0;
 };
 
 }  // namespace pannier::testing

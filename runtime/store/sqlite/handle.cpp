@@ -9,6 +9,7 @@ namespace pannier {
 namespace {
 
 ErrorCode code_of(int rc, int system_error) noexcept {
+  if (rc == SQLITE_IOERR_DATA) return ErrorCode::corrupt;  // The checksum of a page does not hold.
   switch (rc & 0xff) {
     case SQLITE_FULL: return ErrorCode::storage_full;
     case SQLITE_CORRUPT:
@@ -143,7 +144,8 @@ Error Connection::error(int rc, std::string_view doing) const {
     if (text != sqlite3_errstr(rc)) problem.append(" (").append(text).append(")");
   }
   const ErrorCode code = code_of(rc, system_error);
-  const bool damage = (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB;
+  if (rc == SQLITE_IOERR_DATA) problem = concat({doing, ": the checksum of a page does not hold"});
+  const bool damage = rc == SQLITE_IOERR_DATA || (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB;
   if (damage && on_damage_) on_damage_();
   if (code == ErrorCode::corrupt && (rc & 0xff) == SQLITE_NOTADB) problem = "not a Pannier store (not a database)";
   return store_error(code, path_, problem);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "platform/concat.h"
+#include "runtime/store/sqlite/rebuild.h"
 #include "runtime/store/sqlite/store_impl.h"
 
 namespace pannier {
@@ -39,15 +40,42 @@ Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options,
   return std::unique_ptr<Store>(std::move(store));
 }
 
-Result<void> SqliteStore::open() { return open_file(); }
+Result<void> SqliteStore::open() {
+  const bool again = incarnation_ != 0;  // After a failure: a running node's file is not replaced under it.
+  const Result<bool> wanted = again ? Result<bool>(false) : sqlite_rebuild::is_wanted(*vfs_, options_.path);
+  if (!wanted) return wanted.error();
+  if (!*wanted) {
+    Result<void> opened = open_file();
+    if (opened || again || !sqlite_rebuild::is_damage(*vfs_, options_.path, opened.error())) return opened;
+  }
+  const Result<std::string> rebuilt = sqlite_rebuild::run(options_, *vfs_);
+  if (!rebuilt) return rebuilt.error();
+  findings_.push_back(*rebuilt);
+  return open_file();
+}
 
 Result<void> SqliteStore::open_file() {
   check_log();
+  const bool found_log = vfs_->size_of(options_.path + "-wal").value_or(1) > 0;
   Result<Connection> connection = sqlite_schema::open(options_, *vfs_);
   if (!connection) return connection.error();
   session_ = std::make_unique<SqliteSession>(std::move(*connection), options_.batch_bytes);
   const bool first = incarnation_ == 0;
+  sqlite3_wal_hook(
+      session_->connection.get(),
+      [](void* self, sqlite3*, const char*, int pages) {
+        static_cast<SqliteStore*>(self)->log_pages_ = static_cast<std::uint32_t>(pages);
+        return SQLITE_OK;
+      },
+      this);
+  log_pages_ = 0;
   Result<void> loaded = session_->check_tables();
+  // What another life left in the log may have been dropped by a sync that failed and nobody remembers.
+  if (loaded && (found_log || vfs_->sync_failed())) {
+    // Where the disk has no room, or fails again, reads go on; begin() tries once more before anything is acknowledged.
+    const Result<void> emptied = empty_log();
+    if (!emptied && emptied.error().code == ErrorCode::corrupt) loaded = emptied;
+  }
   if (loaded) loaded = load_meta();
   if (loaded) loaded = load_streams();
   if (loaded && first) loaded = load_incarnations();
@@ -67,10 +95,20 @@ Result<void> SqliteStore::open_file() {
     }
     return loaded;
   }
+  session_->connection.on_damage([this] { sqlite_rebuild::note_damage(*vfs_, options_.path); });
   may_be_paused_ = true;
   fresh_from_ = next_;
   if (!reserve_held_) reserve_held_ = hold_reserve();
   if (claims_ == nullptr) claims_ = std::make_unique<SqliteClaims>(*vfs_, options_.path + "-claims");
+  return {};
+}
+
+Result<void> SqliteStore::empty_log() {
+  int in_log = 0;
+  int moved = 0;
+  const int rc = sqlite3_wal_checkpoint_v2(session_->connection.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, &in_log, &moved);
+  if (rc != SQLITE_OK) return session_->connection.error(rc, "empty the log");
+  vfs_->log_given_up();
   return {};
 }
 
@@ -195,6 +233,7 @@ void SqliteStore::reopen() noexcept {
   // After a failed write or fsync the kernel may have dropped dirty pages and call the next fsync a success:
   // only what is read back from the file is known (fsyncgate, LWN 752063). begin() tries again where this
   // does not succeed.
+  if (session_) session_->connection.checkpoint_on_close(false);
   close_session();
   if (!open()) close_session();
 }
@@ -251,6 +290,7 @@ Result<bool> SqliteStore::count_some() {
 // --- Closing ----------------------------------------------------------------------------------------------------------
 
 void SqliteStore::close_session() noexcept {
+  if (session_ && vfs_->sync_failed()) session_->connection.checkpoint_on_close(false);
   for (const auto& part : parts.all) part->closing();
   session_.reset();
 }

@@ -4,6 +4,7 @@
 
 #include "runtime/store/crc32c.h"
 #include "runtime/store/sqlite/log.h"
+#include "runtime/store/sqlite/page_sum.h"
 
 namespace pannier {
 namespace {
@@ -18,17 +19,8 @@ constexpr std::size_t place_of(std::uint32_t page) noexcept {
   return PageSums::kHeader + 8 * (page % PageSums::kPlaces);
 }
 
-/// After Fletcher ("An Arithmetic Checksum for Serial Transmissions", 1982), over words of 64 bits: four times as fast
-/// as a CRC, and it need only tell what was lost or damaged by accident.
-std::uint32_t sum_of(std::span<const std::byte> content) noexcept {
-  std::uint64_t first = 1;
-  std::uint64_t second = 0;
-  for (std::size_t at = 0; at + 8 <= content.size(); at += 8) {
-    first += std::uint64_t{little(content, at)} | std::uint64_t{little(content, at + 4)} << 32U;
-    second += first;
-  }
-  second ^= first << 17U | first >> 47U;
-  return static_cast<std::uint32_t>(second ^ second >> 32U);
+std::uint32_t sum_of(std::uint32_t page, std::span<const std::byte> content) noexcept {
+  return static_cast<std::uint32_t>(page_sum(page, content.first(kPageBytes - kPageSumBytes)));
 }
 
 }  // namespace
@@ -42,7 +34,7 @@ void PageSums::clear() noexcept {
 
 void PageSums::written(std::uint32_t page, std::span<const std::byte> content) noexcept {
   put_little(bytes_, place_of(page), page);
-  put_little(bytes_, place_of(page) + 4, sum_of(content));
+  put_little(bytes_, place_of(page) + 4, static_cast<std::uint32_t>(stored_sum(content)));
   changed_ = true;
 }
 
@@ -80,7 +72,7 @@ LogNumber PageSums::log() const noexcept { return {little(bytes_, 8), little(byt
 std::uint32_t PageSums::page(std::size_t i) const noexcept { return little(bytes_, kHeader + 8 * i); }
 
 bool PageSums::holds(std::size_t i, std::span<const std::byte> content) const noexcept {
-  return little(bytes_, kHeader + 8 * i + 4) == sum_of(content);
+  return little(bytes_, kHeader + 8 * i + 4) == sum_of(page(i), content);
 }
 
 }  // namespace pannier

@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::int64_t kJournalLimitBytes = 4 * 1024 * 1024;
 
-/// As docs/storage.md has them.
+/// As docs/storage.md has them. Tables come first and each keeps the root page that it gets here: a rebuild relies on it
+/// where the schema of a file does not read.
 constexpr const char* kTables =
     "CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 1), sequence_lease INTEGER NOT NULL, clean INTEGER NOT NULL)"
     " STRICT;"
@@ -24,10 +25,6 @@ constexpr const char* kTables =
     " retained_bytes INTEGER NOT NULL) STRICT;"
     "CREATE TABLE messages (position INTEGER PRIMARY KEY, head BLOB NOT NULL, payload BLOB NOT NULL, moment INTEGER,"
     " key TEXT, origin INTEGER) STRICT;"
-    "CREATE INDEX messages_moment ON messages (moment) WHERE moment IS NOT NULL;"
-    "CREATE INDEX messages_key ON messages (position>>44, key, coalesce(origin, position&17592186044415))"
-    " WHERE key IS NOT NULL;"
-    "CREATE INDEX messages_origin ON messages (origin) WHERE origin IS NOT NULL;"
     "CREATE TABLE batches (position INTEGER PRIMARY KEY, rows BLOB NOT NULL) STRICT;"
     "CREATE TABLE watermarks (producer TEXT NOT NULL, incarnation INTEGER NOT NULL, lane TEXT NOT NULL,"
     " sequence INTEGER NOT NULL, PRIMARY KEY (producer, incarnation, lane)) STRICT, WITHOUT ROWID;"
@@ -37,8 +34,12 @@ constexpr const char* kTables =
     " PRIMARY KEY (stream, reader)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE tokens (stream INTEGER NOT NULL, token TEXT NOT NULL, sequence INTEGER NOT NULL,"
     " expires_at INTEGER NOT NULL, PRIMARY KEY (stream, token)) STRICT, WITHOUT ROWID;"
-    "CREATE INDEX tokens_expire ON tokens (expires_at);"
     "CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX messages_moment ON messages (moment) WHERE moment IS NOT NULL;"
+    "CREATE INDEX messages_key ON messages (position>>44, key, coalesce(origin, position&17592186044415))"
+    " WHERE key IS NOT NULL;"
+    "CREATE INDEX messages_origin ON messages (origin) WHERE origin IS NOT NULL;"
+    "CREATE INDEX tokens_expire ON tokens (expires_at);"
     "INSERT INTO meta VALUES (1, 1, 0);";
 static_assert(limits::kSequenceBits == 44 && limits::kMaxSequence == 17592186044415, "the index messages_key says so");
 
@@ -71,7 +72,6 @@ Result<void> set_up(Connection& database, const SqliteOptions& options) {
     std::string_view expected;
   };
   const std::string page = std::to_string(kPageBytes);
-  const std::string pages = std::to_string(options.checkpoint_pages);
   const std::string journal = std::to_string(kJournalLimitBytes);
   const Setting settings[] = {
       {"page_size", page, page},     // The first two before journal_mode,
@@ -84,7 +84,7 @@ Result<void> set_up(Connection& database, const SqliteOptions& options) {
       is_mutant(Mutant::synchronous_normal) ? Setting{"synchronous", "NORMAL", "1"}
                                             : Setting{"synchronous", "EXTRA", "3"},  // Before journal_mode, too.
       {"journal_mode", "WAL", "wal"},
-      {"wal_autocheckpoint", pages, pages},
+      {"wal_autocheckpoint", "0", "0"},  // The store's own: SQLite keeps quiet about one that fails.
       {"journal_size_limit", journal, journal},
   };
   for (const Setting& setting : settings) {
@@ -165,9 +165,10 @@ Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs) {
   const Result<std::int64_t> found = identify(*database, options.path);
   if (!found) return found.error();
   database->checkpoint_on_close(true);
-  if (*found == 0) {
-    int reserved = static_cast<int>(kReservedBytes);
-    sqlite3_file_control(database->get(), "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
+  int reserved = *found == 0 ? static_cast<int>(kReservedBytes) : -1;  // -1 asks.
+  sqlite3_file_control(database->get(), "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
+  if (*found != 0 && reserved != static_cast<int>(kReservedBytes)) {
+    return store_error(ErrorCode::corrupt, options.path, "its pages have no room for checksums");
   }
   if (Result<void> set = set_up(*database, options); !set) return set.error();
   Result<void> made;

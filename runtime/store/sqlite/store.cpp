@@ -91,8 +91,12 @@ Result<Sequence> SqliteStore::next_sequence() {
 
 Result<void> SqliteStore::begin() {
   if (open_) return Error{ErrorCode::invalid_argument, "begin within a transaction: commit or roll back first."};
+  if (session_ && vfs_->sync_failed()) reopen();  // Within a checkpoint, or where nobody heard of it.
   if (!session_) {
     if (Result<void> opened = open(); !opened) return opened;
+  }
+  if (vfs_->sync_failed()) {
+    return store_error(ErrorCode::storage_io, options_.path, "a sync failed, and the log cannot be written anew yet");
   }
   vfs_->transaction_begins();
   int rc = session_->begin.run();
@@ -123,6 +127,7 @@ Result<void> SqliteStore::commit(Durability durability) {
   vfs_->leave_out_commit_sync(false);
   // A group that changed nothing writes and syncs nothing; those before it may wait for that.
   if (rc == SQLITE_OK && durability == Durability::fsynced) rc = vfs_->sync_log();
+  if (rc == SQLITE_OK && vfs_->sync_failed()) rc = SQLITE_IOERR_FSYNC;
   if (rc != SQLITE_OK) {
     // The log may hold the whole group although its fsync failed.
     Error error = session_->connection.error(rc, "commit");
@@ -140,7 +145,18 @@ Result<void> SqliteStore::commit(Durability durability) {
   in_part_ = false;
   open_ = false;
   ++counters_.commits;
+  if (log_pages_ >= options_.checkpoint_pages) checkpoint();
   return {};
+}
+
+void SqliteStore::checkpoint() noexcept {
+  // The group is stored, whatever becomes of this. A sync that fails in it is remembered by the layer of files; a disk
+  // that is full may have room the next time.
+  int in_log = 0;
+  int moved = 0;
+  const int rc = sqlite3_wal_checkpoint_v2(session_->connection.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
+  if (rc == SQLITE_OK) log_pages_ = 0;
+  if (rc != SQLITE_OK) static_cast<void>(session_->connection.error(rc, "checkpoint"));
 }
 
 void SqliteStore::rollback() noexcept {
@@ -206,7 +222,7 @@ Error SqliteStore::fail(Error error) {
     reserve_held_ = false;
     refusals_ = 0;
   }
-  if (error.code == ErrorCode::storage_io) reopen();
+  if (error.code == ErrorCode::storage_io && !is_mutant(Mutant::not_reopened)) reopen();
   failed_ = error;
   return error;
 }
@@ -226,6 +242,7 @@ Store::Counters SqliteStore::counters() const noexcept {
   Counters counters = counters_;
   counters.bytes_written = vfs_->bytes_written();
   counters.fsyncs = vfs_->syncs();
+  counters.corrupt_pages = vfs_->corrupt_pages();
   return counters;
 }
 

@@ -141,6 +141,8 @@ class SqliteStore final : public Store {
   // open.cpp
   [[nodiscard]] Result<void> open_file();
   void check_log();
+  /// Moves all that the log holds to the database and gives the log up, both synced.
+  [[nodiscard]] Result<void> empty_log();
   [[nodiscard]] Result<void> load_meta();
   [[nodiscard]] Result<void> load_incarnations();
   [[nodiscard]] Result<void> load_streams();
@@ -152,6 +154,7 @@ class SqliteStore final : public Store {
   void reopen() noexcept;
 
   // store.cpp
+  void checkpoint() noexcept;
   [[nodiscard]] int write_lease(Sequence lease);
   [[nodiscard]] int write_meta(Sequence lease, bool clean);
   [[nodiscard]] int write_loads();
@@ -193,6 +196,7 @@ class SqliteStore final : public Store {
   std::string head_;     ///< Of the row at hand; kept for its memory.
   std::string payload_;  ///< The same.
 
+  std::uint32_t log_pages_ = 0;  ///< In the log after the last commit; 0 after a checkpoint.
   bool open_ = false;
   bool in_part_ = false;
   bool room_checked_ = false;

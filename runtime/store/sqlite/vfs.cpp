@@ -1,20 +1,28 @@
 #include "runtime/store/sqlite/vfs.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstring>
 #include <new>
 #include <string_view>
 
 #include "platform/concat.h"
 #include "runtime/mutants.h"
 #include "runtime/store/sqlite/log.h"
+#include "runtime/store/sqlite/page_sum.h"
 
 namespace pannier {
 
 namespace {
 
-constexpr sqlite3_int64 kLogHeaderBytes = 32;  // SQLite's file format: frames follow it.
+// SQLite's file format: the header of a log, before its frames; a frame, which is a header and a page; where a database's
+// header has its page size and the bytes that are reserved in each page.
+constexpr sqlite3_int64 kLogHeaderBytes = 32;
+constexpr sqlite3_int64 kFrameBytes = 24 + static_cast<sqlite3_int64>(kPageBytes);
+constexpr std::size_t kPageSizeAt = 16;
+constexpr std::size_t kReservedAt = 20;
 
 }  // namespace
 
@@ -25,6 +33,7 @@ struct CountingVfs::File {
   CountingVfs* vfs;
   bool is_log;
   bool is_database;
+  bool seals;  ///< A database whose pages have checksums, as its header says.
 
   static File* of(sqlite3_file* file) noexcept { return reinterpret_cast<File*>(file); }
   [[nodiscard]] sqlite3_file* base() noexcept { return reinterpret_cast<sqlite3_file*>(this + 1); }
@@ -41,6 +50,7 @@ struct CountingVfs::Methods {
     if (ours->vfs->log_ == ours->base()) {
       ours->vfs->log_ = nullptr;
       ours->vfs->log_unsynced_ = false;
+      ours->vfs->frame_sums_.clear();
     }
     const int written = ours->vfs->gather_.flush(ours->base());
     const int closed = base(file)->pMethods->xClose(base(file));
@@ -51,10 +61,33 @@ struct CountingVfs::Methods {
     const int written = ours->vfs->gather_.flush_before_read(base(file), offset, static_cast<std::size_t>(size));
     if (written != SQLITE_OK) return written;
     const int rc = base(file)->pMethods->xRead(base(file), to, size, offset);
-    if (ours->is_log && rc == SQLITE_OK) {
-      ours->vfs->witness_->log_read({static_cast<const std::byte*>(to), static_cast<std::size_t>(size)}, offset);
+    const std::span<std::byte> bytes{static_cast<std::byte*>(to), static_cast<std::size_t>(size)};
+    if (ours->is_log && rc == SQLITE_OK) return ours->vfs->check_frame(bytes, offset);
+    return ours->is_database ? check_page(*ours, bytes, offset, rc) : rc;
+  }
+  /// What a read of the database gave. SQLite takes a page behind the end of the file for zeros; here it is missing.
+  static int check_page(File& file, std::span<std::byte> bytes, sqlite3_int64 offset, int rc) noexcept {
+    if (offset == 0 && !file.vfs->first_page_.empty() && bytes.size() <= kPageBytes) {
+      std::copy_n(file.vfs->first_page_.begin(), bytes.size(), bytes.begin());
+      file.seals = true;
+      return SQLITE_OK;
     }
-    return rc;
+    if (offset == 0 && rc == SQLITE_OK) file.seals = file.seals || says_sealed(bytes);
+    const bool whole_page = bytes.size() == kPageBytes && offset % static_cast<sqlite3_int64>(kPageBytes) == 0;
+    if (!file.seals || !whole_page || (rc != SQLITE_OK && rc != SQLITE_IOERR_SHORT_READ)) return rc;
+    const auto page = static_cast<std::uint32_t>(offset / static_cast<sqlite3_int64>(kPageBytes)) + 1;
+    if (rc == SQLITE_OK && page_holds(page, bytes)) return SQLITE_OK;
+    if (rc == SQLITE_OK && !file.vfs->first_page_.empty() && repair_page(page, bytes)) {
+      ++file.vfs->repaired_pages_;
+      return SQLITE_OK;
+    }
+    ++file.vfs->corrupt_pages_;
+    return SQLITE_IOERR_DATA;
+  }
+  /// Whether a header is that of a database with room for checksums in its pages.
+  static bool says_sealed(std::span<const std::byte> header) noexcept {
+    return header.size() >= kPageSizeAt + 5 && header[kReservedAt] == std::byte{kPageSumBytes} &&
+           header[kPageSizeAt] == std::byte{kPageBytes >> 8U} && header[kPageSizeAt + 1] == std::byte{0};
   }
   static int write(sqlite3_file* file, const void* from, int size, sqlite3_int64 offset) {
     File* ours = File::of(file);
@@ -64,20 +97,31 @@ struct CountingVfs::Methods {
       if (offset > 0 && ours->vfs->first_frame_ < 0) ours->vfs->first_frame_ = offset;
       ours->vfs->frames_are_last_ = offset >= kLogHeaderBytes;
     }
-    if (ours->is_database && bytes.size() == sqlite_log::kPage) {
-      const auto page = static_cast<std::uint32_t>(offset / size) + 1;
-      if (ours->vfs->log_ != nullptr) {
-        ours->vfs->witness_->page_written(page, bytes);
-      } else if (!ours->vfs->witness_->page_written_past_log(page)) {
-        return SQLITE_IOERR_WRITE;
-      }
-    }
     ours->vfs->bytes_written_ += static_cast<std::uint64_t>(size);
-    return ours->vfs->gather_.write(ours->base(), bytes, offset);
+    if (ours->is_log) ours->vfs->note_frame(bytes, offset);
+    if (!ours->is_database || bytes.size() != kPageBytes) return ours->vfs->gather_.write(ours->base(), bytes, offset);
+    const auto page = static_cast<std::uint32_t>(offset / size) + 1;
+    if (page == 1) ours->seals = says_sealed(bytes);
+    std::array<std::byte, kPageBytes> sealed;
+    std::memcpy(sealed.data(), from, sealed.size());
+    if (ours->seals) seal_page(page, sealed);
+    if (ours->vfs->log_ != nullptr) {
+      ours->vfs->witness_->page_written(page, sealed);
+    } else if (!ours->vfs->witness_->page_written_past_log(page)) {
+      return SQLITE_IOERR_WRITE;
+    }
+    return ours->vfs->gather_.write(ours->base(), sealed, offset);
   }
   static int truncate(sqlite3_file* file, sqlite3_int64 size) {
-    if (const int written = File::of(file)->vfs->gather_.flush(base(file)); written != SQLITE_OK) return written;
-    return base(file)->pMethods->xTruncate(base(file), size);
+    File* ours = File::of(file);
+    CountingVfs* vfs = ours->vfs;
+    if (const int written = vfs->gather_.flush(base(file)); written != SQLITE_OK) return written;
+    if (!ours->is_log || size > 0) return base(file)->pMethods->xTruncate(base(file), size);
+    // The log is given up as a whole: that is to be on the disk before anything follows.
+    vfs->frame_sums_.clear();
+    if (!vfs->witness_->forget()) return SQLITE_IOERR_TRUNCATE;
+    const int rc = base(file)->pMethods->xTruncate(base(file), size);
+    return rc == SQLITE_OK ? vfs->sync_base(base(file), SQLITE_SYNC_NORMAL) : rc;
   }
   static int sync(sqlite3_file* file, int flags) {
     File* ours = File::of(file);
@@ -89,8 +133,7 @@ struct CountingVfs::Methods {
       vfs->log_unsynced_ = true;
       return SQLITE_OK;
     }
-    ++vfs->syncs_;
-    const int rc = base(file)->pMethods->xSync(base(file), flags);
+    const int rc = vfs->sync_base(base(file), flags);
     if (ours->is_log && rc == SQLITE_OK) {
       vfs->log_unsynced_ = false;
       vfs->witness_->log_synced();
@@ -135,13 +178,15 @@ struct CountingVfs::Methods {
     ours->vfs = self(vfs);
     ours->is_log = (flags & SQLITE_OPEN_WAL) != 0;
     ours->is_database = (flags & SQLITE_OPEN_MAIN_DB) != 0;
+    ours->seals = false;
     ours->base()->pMethods = nullptr;
     const int rc = base(vfs)->xOpen(base(vfs), name, ours->base(), flags, out_flags);
     // A base that failed may still want its close called: it says so by its methods.
     ours->head.pMethods = ours->base()->pMethods == nullptr ? nullptr : &kIo;
     if (rc == SQLITE_OK && ours->is_log) {
       ours->vfs->log_ = ours->base();
-      ours->vfs->log_unsynced_ = true;  // For all that is known: its last commits may have asked for no sync.
+      // For all that is known: its last commits may have asked for no sync.
+      ours->vfs->log_unsynced_ = !is_mutant(Mutant::found_log_counts_as_synced);
     }
     return rc;
   }
@@ -217,7 +262,7 @@ bool CountingVfs::hold_room(const std::string& path, std::int64_t bytes) {
     bytes_written_ += kZeros.size();
   }
   ++syncs_;
-  held = held && file.sync();
+  if (!is_mutant(Mutant::reserve_not_synced)) held = held && file.sync();
   file.close();
   if (!held) file.remove();
   return held;
@@ -252,11 +297,42 @@ std::unique_ptr<SideFile> CountingVfs::open_side_file(const std::string& path) {
 
 void CountingVfs::release_room(const std::string& path) noexcept { VfsFile(base_, path).remove(); }
 
+int CountingVfs::sync_base(sqlite3_file* file, int flags) noexcept {
+  ++syncs_;
+  const int rc = file->pMethods->xSync(file, flags);
+  if (rc != SQLITE_OK && !is_mutant(Mutant::failed_sync_forgotten)) sync_failed_ = true;
+  return rc;
+}
+
+std::size_t CountingVfs::frame_of(sqlite3_int64 offset) noexcept {
+  return static_cast<std::size_t>((offset - kLogHeaderBytes) / kFrameBytes);
+}
+
+void CountingVfs::note_frame(std::span<const std::byte> bytes, sqlite3_int64 offset) {
+  if (offset == 0) frame_sums_.clear();  // A log that is begun anew.
+  if (bytes.size() != kPageBytes) return;
+  const std::size_t frame = frame_of(offset);
+  if (frame_sums_.size() <= frame) frame_sums_.resize(frame + 1);
+  frame_sums_[frame] = page_sum(0, bytes);
+}
+
+int CountingVfs::check_frame(std::span<const std::byte> bytes, sqlite3_int64 offset) {
+  witness_->log_read(bytes, offset);
+  if (bytes.size() < kPageBytes) return SQLITE_OK;
+  const std::uint64_t sum = page_sum(0, bytes.last(kPageBytes));
+  const std::size_t frame = frame_of(offset);
+  if (frame_sums_.size() <= frame) frame_sums_.resize(frame + 1);
+  // A recovery reads each frame whole, and ends before the first that its own checksums refuse.
+  if (frame_sums_[frame] == 0) frame_sums_[frame] = sum;
+  if (frame_sums_[frame] == sum) return SQLITE_OK;
+  ++corrupt_pages_;
+  return SQLITE_IOERR_DATA;
+}
+
 int CountingVfs::sync_log() noexcept {
   if (log_ == nullptr || !log_unsynced_) return SQLITE_OK;
   if (const int written = gather_.flush(log_); written != SQLITE_OK) return written;
-  ++syncs_;
-  const int rc = log_->pMethods->xSync(log_, SQLITE_SYNC_NORMAL);
+  const int rc = sync_base(log_, SQLITE_SYNC_NORMAL);
   if (rc == SQLITE_OK) {
     log_unsynced_ = false;
     witness_->log_synced();

@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "platform/result.h"
 #include "runtime/store/sqlite/gather.h"
@@ -65,6 +66,20 @@ class CountingVfs {
   /// The next sync of the log that follows frames is left out: that of a commit which need only survive the process.
   /// Syncs of the log's header, of a checkpoint and of the database are not. Off takes an order back that found none.
   void leave_out_commit_sync(bool on) noexcept { leave_out_ = on; }
+  /// A sync failed since the log was last given up as a whole. The kernel may have dropped what it was to write and call
+  /// the next sync a success (fsyncgate, LWN 752063): no receipt may rest on a later one.
+  [[nodiscard]] bool sync_failed() const noexcept { return sync_failed_; }
+  /// All that the log held is in the database, which was synced, and the log was given up.
+  void log_given_up() noexcept { sync_failed_ = false; }
+
+  /// For a rebuild: from here on the first page of a database reads as this one, and pages with one wrong byte are put
+  /// right as they are read.
+  void rescue(std::vector<std::byte> first_page) { first_page_ = std::move(first_page); }
+
+  /// Pages that were read and whose checksum did not hold.
+  [[nodiscard]] std::uint64_t repaired_pages() const noexcept { return repaired_pages_; }
+  [[nodiscard]] std::uint64_t corrupt_pages() const noexcept { return corrupt_pages_; }
+
   /// What was left out, made good. SQLITE_OK where nothing was.
   [[nodiscard]] int sync_log() noexcept;
 
@@ -83,6 +98,10 @@ class CountingVfs {
   struct Methods;
   class BaseSideFile;
   CountingVfs() = default;
+  [[nodiscard]] int sync_base(sqlite3_file* file, int flags) noexcept;
+  [[nodiscard]] static std::size_t frame_of(sqlite3_int64 offset) noexcept;
+  void note_frame(std::span<const std::byte> bytes, sqlite3_int64 offset);
+  [[nodiscard]] int check_frame(std::span<const std::byte> bytes, sqlite3_int64 offset);
 
   sqlite3_vfs vfs_{};
   sqlite3_vfs* base_ = nullptr;
@@ -95,6 +114,11 @@ class CountingVfs {
   bool frames_are_last_ = false;  ///< The last write to the log was no header.
   bool log_unsynced_ = false;
   sqlite3_file* log_ = nullptr;  ///< The base's open log, or null.
+  std::vector<std::byte> first_page_;
+  bool sync_failed_ = false;
+  std::uint64_t corrupt_pages_ = 0;
+  std::uint64_t repaired_pages_ = 0;
+  std::vector<std::uint64_t> frame_sums_;  ///< Of the pages in the log, as they were written; 0: not known.
   std::unique_ptr<Witness> witness_;
 };
 

@@ -64,7 +64,7 @@ std::string run(std::uint64_t seed, std::uint64_t at, Fault fault, Tally& tally,
   });
   StoreLedger ledger;
   std::unique_ptr<Store> store;
-  const std::uint64_t groups = 7 + at % 6;  // The first after a new start may be the last.
+  const std::uint64_t groups = 9 + at % 6;  // The first after a new start may be the last.
   for (std::uint64_t i = 0; i < groups; ++i) {
     if (i == 6) store.reset();
     if (store == nullptr) {
@@ -75,7 +75,8 @@ std::string run(std::uint64_t seed, std::uint64_t at, Fault fault, Tally& tally,
       }
       store = std::move(*opened);
     }
-    if (!ledger.one_group(*store, dice)) ++tally.failed_groups;
+    const Durability durability = dice.chance(0.5) ? Durability::fsynced : Durability::committed;
+    if (!ledger.one_group(*store, dice, durability)) ++tally.failed_groups;
   }
   heal(disk);
   disk.on_operation({});
@@ -116,6 +117,50 @@ TEST_CASE("a disk that fails at any point, then power that fails: what was ackno
   MESSAGE(tally.runs << " runs, each with a fault: " << tally.failed_groups << " groups failed, "
                      << tally.refused_starts << " starts were refused");
   CHECK(tally.failed_groups > 0);
+}
+
+TEST_CASE("a disk that fails a sync within a checkpoint: what is said to be synced after that is there after a power cut") {
+  run_seeds(40, "a disk that fails a sync within*", [](std::uint64_t seed) -> std::string {
+    sim::Disk disk(seed);
+    const sim::SqliteDisk vfs(disk);
+    sim::SeededEntropy dice(seed);
+    const SqliteOptions options{
+        .path = "node.db", .entropy = dice, .checkpoint_pages = 16, .reserve_bytes = 0, .vfs = vfs.name()};
+    Result<std::unique_ptr<Store>> opened = open_sqlite_store(options);
+    if (!opened) return opened.error().text();
+    std::unique_ptr<Store> store = std::move(*opened);
+    StoreLedger ledger;
+    for (int i = 0; i < 3; ++i) ledger.one_group(*store, dice);
+    // Groups that ask for no sync, until one of them brings a checkpoint, whose sync of the log fails, or that of the
+    // database, or the first of the close.
+    const bool in_close = seed % 4 == 3;
+    const std::uint64_t before = disk.syncs();
+    disk.on_operation([&, skipped = false](std::uint64_t) mutable {
+      if (seed % 2 == 1 || skipped) disk.fail_syncs(1);
+      skipped = skipped || disk.syncs() > before;
+    });
+    for (int i = 0; i < 400 && disk.syncs() == before && !in_close; ++i) {
+      ledger.one_group(*store, dice, Durability::committed);
+    }
+    if (in_close) {
+      for (int i = 0; i < 3; ++i) ledger.one_group(*store, dice, Durability::committed);
+      store.reset();
+    }
+    disk.on_operation({});
+    disk.fail_syncs(0);
+    if (store == nullptr) {
+      opened = open_sqlite_store(options);
+      if (!opened) return opened.error().text();
+      store = std::move(*opened);
+    }
+    for (std::uint64_t i = 0; i < 1 + seed % 5; ++i) ledger.one_group(*store, dice);
+    disk.cut_power(sim::kLosses[1 + seed % 5]);
+    store.reset();
+    disk.restore_power();
+    opened = open_sqlite_store(options);
+    if (!opened) return opened.error().text();
+    return ledger.wrong_after_cut(**opened);
+  });
 }
 
 }  // namespace pannier::testing

@@ -190,6 +190,20 @@ void live_through_a_full_disk(SmallDisk& disk) {
 
 }  // namespace
 
+TEST_CASE("the reserve for a full disk is there after a power cut") {
+  for (const sim::Loss loss : sim::kLosses) {
+    sim::Disk disk(3);
+    const sim::SqliteDisk vfs(disk);
+    sim::SeededEntropy random(4);
+    const std::unique_ptr<Store> store =
+        open_or_fail({.path = "node.db", .entropy = random, .reserve_bytes = kReserveBytes, .vfs = vfs.name()});
+    sim::Disk left = disk.after_power_cut(loss, 1);
+    const auto reserve = left.open("node.db-reserve", false);
+    REQUIRE(reserve.ok());
+    CHECK((*reserve)->size().value_or(0) == kReserveBytes);
+  }
+}
+
 TEST_CASE("a full file system of 3 MB: refused with an error, drained to the last message, restarted meanwhile") {
   const std::unique_ptr<SmallFileSystem> disk = SmallFileSystem::create();
   if (disk != nullptr) live_through_a_full_disk(*disk);

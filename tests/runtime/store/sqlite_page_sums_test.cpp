@@ -6,15 +6,18 @@
 
 #include <doctest/doctest.h>
 
+#include "runtime/store/sqlite/page_sum.h"
+
 namespace pannier::testing {
 namespace {
 
 using Beside = PageSums::Beside;
 
-std::vector<std::byte> page_of(int seed) {
-  std::vector<std::byte> page(4096);
+std::vector<std::byte> page_of(int seed, std::uint32_t number = 7) {
+  std::vector<std::byte> page(kPageBytes);
   for (std::size_t i = 0; i < page.size(); ++i)
     page[i] = static_cast<std::byte>(static_cast<std::size_t>(seed) * i >> 3U);
+  seal_page(number, page);
   return page;
 }
 
@@ -39,7 +42,7 @@ TEST_CASE("a list of pages knows what was written, to the bit, through a file") 
   CHECK(read.page(8) == 0);
   std::vector<std::byte> page = page_of(1);
   CHECK(read.holds(7, page));
-  for (std::size_t bit = 0; bit < 8 * page.size(); bit += 37) {
+  for (std::size_t bit = 0; bit < 8 * (page.size() - kPageSumBytes); bit += 37) {
     page[bit / 8] ^= static_cast<std::byte>(1U << bit % 8);
     CHECK_FALSE(read.holds(7, page));
     page[bit / 8] ^= static_cast<std::byte>(1U << bit % 8);
@@ -49,9 +52,9 @@ TEST_CASE("a list of pages knows what was written, to the bit, through a file") 
 TEST_CASE("of pages that share a place the one that was written last is known") {
   PageSums sums;
   sums.written(7, page_of(1));
-  sums.written(7 + PageSums::kPlaces, page_of(2));
+  sums.written(7 + PageSums::kPlaces, page_of(2, 7 + PageSums::kPlaces));
   CHECK(sums.page(7) == 7 + PageSums::kPlaces);
-  CHECK(sums.holds(7, page_of(2)));
+  CHECK(sums.holds(7, page_of(2, 7 + PageSums::kPlaces)));
   sums.forget(7);
   CHECK(sums.page(7) == 7 + PageSums::kPlaces);
   sums.forget(7 + PageSums::kPlaces);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "platform/concat.h"
+#include "runtime/link/mutants.h"
 #include "runtime/message/block.h"
 
 namespace pannier {
@@ -223,7 +224,7 @@ void Links::beat(Link& link) {
 }
 
 void Links::refuse(Link& link, const Error& why) {
-  if (link.open) say_goodbye(link, wire::code_of(why.code), why.text());
+  if (link.open) say_goodbye(link, wire::code_of(why.code), why.detail.empty() ? to_string(why.code) : why.detail);
   drop(link, why);
 }
 
@@ -435,7 +436,8 @@ bool Links::send_frame(Link& link) {
     out.marked = out.frame.add(mark).ok();
   }
   const auto sent = transport_.send(link.channel, out.frame.frame());
-  if (!sent && sent.error().code == ErrorCode::full) return false;  // stays gathered; the next step tries again
+  const bool full = !sent && sent.error().code == ErrorCode::full;
+  if (full && !is_mutant(LinkMutant::frame_dropped_when_full)) return false;  // stays; the next step tries again
   link.window.handed_over(out.bytes);
   if (out.row) link.rows_until = link.window.sent();
   if (out.marked) link.window.marked(port_->now());
@@ -449,10 +451,11 @@ void Links::fill(Link& link) {
   Link::Outgoing& out = link.out;
   const std::size_t piece = link.window.piece();
   const std::size_t target = std::min(piece, limits::kFrameTargetBytes);
-  while (!link.waiting.empty() && !out.full && (out.frame.size() < target || out.bytes == 0)) {
+  while (!link.waiting.empty() && !out.full && (out.bytes == 0 || out.frame.size() < target)) {
+    const std::size_t frame = out.bytes == 0 ? piece : target - out.frame.size();
     const std::size_t on_its_way = link.window.in_flight() + out.bytes;
-    const std::size_t window = std::max(link.window.bytes(), on_its_way);
-    const auto step = link.waiting.move_into(out.frame, {.bytes = on_its_way == 0 ? piece : window - on_its_way,
+    const std::size_t window = std::max(link.window.bytes(), on_its_way) - on_its_way;
+    const auto step = link.waiting.move_into(out.frame, {.bytes = on_its_way == 0 ? piece : std::min(frame, window),
                                                          .piece = piece,
                                                          .position = link.window.sent() + out.bytes,
                                                          .clock = microseconds(port_->now())});

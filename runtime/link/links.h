@@ -96,6 +96,7 @@ class Links final : public TransportEvents {
   /// Queues a record; a row with the priority of its lane. unreachable: the link is not up. full: the link takes no
   /// more now; nothing was queued.
   Result<void> send(Link& link, const wire::Record& record, std::uint32_t priority = 0);
+  [[nodiscard]] const std::vector<LinkOptions>& dials() const noexcept { return dials_; }
   /// The link that leads to `node` and is up, or null.
   [[nodiscard]] Link* to(std::string_view node) noexcept;
   [[nodiscard]] Link* by_id(std::uint64_t id) noexcept;

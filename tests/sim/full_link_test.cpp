@@ -2,8 +2,8 @@
 
 #include <doctest/doctest.h>
 
-#include "runtime/link/wire.h"
 #include "testkit/simulation.h"
+#include "tests/runtime/link/wire_peer.h"
 #include "tests/runtime/script.h"
 
 namespace pannier::testing {
@@ -30,45 +30,10 @@ TEST_CASE("a frame that the transport has no room for waits: what was told arriv
   }
 }
 
-/// A peer that the test writes byte by byte, and that need not read.
-struct Peer final : TransportEvents {
-  Peer(Simulation& simulation, std::string_view name) : sim(simulation) {
-    transport = sim.network().make_transport(std::string{name});
-    channel = *transport->connect("sim://hub", {});
-    send({{.kind = wire::Kind::hello, .number = 2000, .first = name}});
-  }
-  void on_open(ChannelId, const PeerIdentity&) override {}
-  void on_accept(ChannelId, const PeerIdentity&) override {}
-  void on_frame(ChannelId, std::span<const std::byte> frame) override {
-    auto reader = wire::FrameReader::open(frame);
-    while (reader && !reader->at_end()) {
-      const auto record = reader->next();
-      REQUIRE(record);
-      if (record->kind == wire::Kind::goodbye) goodbye = record->first;
-    }
-  }
-  void on_closed(ChannelId, const Error&) override { closed = true; }
-  void send(const std::vector<wire::Record>& records) {
-    wire::FrameWriter writer;
-    for (const wire::Record& record : records) REQUIRE(writer.add(record));
-    REQUIRE(transport->send(channel, writer.frame()));
-  }
-  void read() {
-    while (transport->poll(*this)) {
-    }
-  }
-
-  Simulation& sim;
-  std::unique_ptr<sim::SimTransport> transport;
-  ChannelId channel{};
-  std::string goodbye;
-  bool closed = false;
-};
-
 TEST_CASE("an acknowledgement that finds no room costs the link: it cannot be lost while the link lives") {
   Simulation sim{5, {.channel_frames = 8}};
   auto& hub = sim.add({.name = "hub", .listen = {"sim://hub"}});
-  Peer peer{sim, "van"};
+  WirePeer peer{sim, "van"};
   sim.advance(1s);
   // Each is refused, and the refusal is an acknowledgement; the peer reads none of them.
   const std::string lane(64, 'A');

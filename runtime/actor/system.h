@@ -39,7 +39,7 @@ struct System {
   std::size_t step_batch = limits::kStepBatch;  ///< Messages, and timers, of one step; a test takes them one by one.
   /// False for a node that no link can ever lead to. Set before the node runs; any thread.
   std::function<bool(std::string_view node)> may_reach;
-  std::function<void()> on_stopped;             ///< Called by the worker whose actor was the last to stop.
+  std::function<void()> on_stopped;  ///< Called by the worker whose actor was the last to stop.
   std::atomic<bool> stopping{false};
   std::atomic<bool> stopped{false};
   std::atomic<bool> closed{false};  ///< Being taken apart: nothing is sent any more.

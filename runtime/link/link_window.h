@@ -94,8 +94,7 @@ class LinkWindow {
   void adapt(std::size_t flown, std::int64_t queued, std::int64_t round_trip, MonoTime now) noexcept {
     if (queued >= kCertain.count()) pace_ = {};
     const std::int64_t pace = pace_.add((queued + round_trip) / static_cast<std::int64_t>(flown), now, kRateMemory);
-    const auto wanted =
-        static_cast<std::size_t>((kHorizon.count() + round_trip) / std::max<std::int64_t>(pace, 1));
+    const auto wanted = static_cast<std::size_t>((kHorizon.count() + round_trip) / std::max<std::int64_t>(pace, 1));
     if (wanted < window_) {
       window_ = std::max({wanted, window_ / 2, kLeast});
     } else if (flown >= window_ / 2) {

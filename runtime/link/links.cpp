@@ -161,14 +161,13 @@ Result<void> Links::heard_hello(Link& link, const wire::Record& hello) {
   }
   if (link.dial != nullptr && name != link.dial->node) {
     ++counters_.refused;
-    return Error{ErrorCode::permission,
-                 concat({"'", name, "' answers where '", link.dial->node, "' was dialled; correct the link's node name"})};
+    return Error{ErrorCode::permission, concat({"'", name, "' answers where '", link.dial->node,
+                                                "' was dialled; correct the link's node name"})};
   }
   if (!may_bear(link.peer, name)) {
     ++counters_.refused;
-    return Error{ErrorCode::permission,
-                 concat({"the key of this peer may not bear the name '", name, "'; correct its name, or the peers of '",
-                         own_name_, "'"})};
+    return Error{ErrorCode::permission, concat({"the key of this peer may not bear the name '", name,
+                                                "'; correct its name, or the peers of '", own_name_, "'"})};
   }
   if (Link* older = to(name); older != nullptr && older != &link) make_way_for(link, *older);
   port_->cancel(link.timer);

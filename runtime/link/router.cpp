@@ -133,8 +133,7 @@ Result<void> Router::send_away(Message& message) {
   if (question) {
     fail_ask({message.sender, message.receiver, message.correlation, 0, {}}, refusal);
   } else {
-    const auto reason =
-        refusal == ErrorCode::full ? DeadLetterReason::mailbox_full : DeadLetterReason::no_such_actor;
+    const auto reason = refusal == ErrorCode::full ? DeadLetterReason::mailbox_full : DeadLetterReason::no_such_actor;
     system_.report({reason, message.type_name(), message.sender, message.receiver});
   }
   return {};
@@ -228,9 +227,7 @@ void Router::on_link_up(Link& link) {
   tell_queue(native_message(MessageKind::tell, {}, LinkUp{link.node}));
 }
 
-void Router::on_rows_moved(Link& link) {
-  tell_queue(native_message(MessageKind::tell, {}, LinkProgress{link.node}));
-}
+void Router::on_rows_moved(Link& link) { tell_queue(native_message(MessageKind::tell, {}, LinkProgress{link.node})); }
 
 void Router::on_link_down(Link& link) {
   topics_.link_down(link);

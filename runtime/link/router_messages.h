@@ -73,8 +73,8 @@ struct IncomingRow {
 struct StreamAck {
   std::string node;  ///< To the router: whom to tell. To the queue: who says so.
   std::string lane;
-  std::uint64_t taken = 0;    ///< Everything up to here is committed there.
-  bool refused = false;  ///< The next row was not taken: `cause` says why; send it again after a while.
+  std::uint64_t taken = 0;  ///< Everything up to here is committed there.
+  bool refused = false;     ///< The next row was not taken: `cause` says why; send it again after a while.
   ErrorCode cause{};
   std::uint64_t incarnation = 0;  ///< Of the producer's store: `taken` counts within it. 0: that of the link's hello.
 };

@@ -54,7 +54,7 @@ class SendQueue {
     std::uint64_t turn = 0;
     std::vector<std::byte> bytes;  // whole records, as in a frame, from `head` on
     std::size_t head = 0;
-    std::size_t left = 0;   // of the first record, bytes that have left in pieces
+    std::size_t left = 0;                        // of the first record, bytes that have left in pieces
     std::uint16_t assembly = wire::kAssemblies;  // that they go to
   };
 

@@ -47,9 +47,8 @@ struct Pair {
   template <class T>
   void say(testkit::SimNode& node, T message) {
     const auto hand = node.spawn<Hand>(SpawnOptions{});
-    let(sim.simulator(), *node, hand, [&](Hand& self) {
-      CHECK(self.tell(LocalRef{node->system().router}, std::move(message)));
-    });
+    let(sim.simulator(), *node, hand,
+        [&](Hand& self) { CHECK(self.tell(LocalRef{node->system().router}, std::move(message))); });
     sim.advance(1s);
   }
   static OutgoingRow row(std::string key, std::uint64_t incarnation, std::size_t bytes = 10) {
@@ -76,8 +75,7 @@ TEST_CASE("a row is of the incarnation that it names, else of the one in hello; 
   pair.say(pair.van, Pair::row("k3", 77));
   pair.say(pair.van, Pair::row("", 78));
   const std::string hello = std::to_string(own);
-  CHECK(pair.script.take() ==
-        "orders/k1 of " + hello + "; orders/k2 of " + hello + "; orders/k3 of 77; orders/ of 78");
+  CHECK(pair.script.take() == "orders/k1 of " + hello + "; orders/k2 of " + hello + "; orders/k3 of 77; orders/ of 78");
 }
 
 TEST_CASE("a large row in pieces is of the incarnation that it names") {
@@ -104,8 +102,8 @@ TEST_CASE("a producer says which incarnations of it are in use, up to 1,024") {
   std::vector<std::uint64_t> most(limits::kIncarnations);
   std::iota(most.begin(), most.end(), 0);
   pair.say(pair.van, SendIncarnations{"hub", most});
-  CHECK(pair.script.take() == "van lives 3 sum " + std::to_string(std::uint64_t{0} - 3) +
-                                  "; van lives 0 sum 0; van lives 1024 sum 523776");
+  CHECK(pair.script.take() ==
+        "van lives 3 sum " + std::to_string(std::uint64_t{0} - 3) + "; van lives 0 sum 0; van lives 1024 sum 523776");
   most.push_back(1);
   pair.say(pair.van, SendIncarnations{"hub", most});
   CHECK(pair.script.take() == "");

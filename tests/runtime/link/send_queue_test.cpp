@@ -161,8 +161,7 @@ TEST_CASE("a full queue refuses, but has a reserve for replies and filters") {
 TEST_CASE("pieces that do not follow each other are malformed") {
   std::vector<std::byte> bytes(64);
   const auto piece = [&](std::uint64_t offset, std::uint64_t whole, std::size_t count) {
-    return wire::Record{
-        .kind = Kind::piece, .id = offset, .number = whole, .payload = std::span{bytes}.first(count)};
+    return wire::Record{.kind = Kind::piece, .id = offset, .number = whole, .payload = std::span{bytes}.first(count)};
   };
   Assembly gap;
   CHECK(gap.add(piece(0, 200, 64)));

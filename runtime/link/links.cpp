@@ -245,7 +245,6 @@ void Links::drop(Link& link, const Error& why) {
   counters_.lost += link.waiting.records();
   link.open = false;
   link.out.clear();
-  link.waiting.clear();
   link.window = {};
   link.assemblies = {};
   link.echo.reset();
@@ -257,6 +256,7 @@ void Links::drop(Link& link, const Error& why) {
     if (const auto found = nodes_.find(link.node); found != nodes_.end() && found->second == &link) nodes_.erase(found);
     events_.on_link_down(link);
   }
+  link.waiting.clear();
   if (!was_up || (link.dial != nullptr && is_refusal(why.code))) {
     const std::string whom = link.node.empty() ? "from a stranger" : concat({"to ", link.node});
     complain(concat({whom, " ", to_string(why.code)}), concat({"link ", whom, ": ", why.text()}));
@@ -417,7 +417,7 @@ Result<void> Links::send_control(Link& link, const wire::Record& record) {
 void Links::add_mark(Link& link) {
   wire::Record mark{.kind = wire::Kind::mark, .id = link.window.sent(), .number = microseconds(port_->now())};
   if (!link.out.frame.add(mark)) return;
-  link.window.marked(port_->now());
+  link.window.marked(0, port_->now());
   flush_soon(link);
 }
 
@@ -439,7 +439,7 @@ bool Links::send_frame(Link& link) {
   if (full && !is_mutant(LinkMutant::frame_dropped_when_full)) return false;  // stays; the next step tries again
   link.window.handed_over(out.bytes);
   if (out.row) link.rows_until = link.window.sent();
-  if (out.marked) link.window.marked(port_->now());
+  if (out.marked) link.window.marked(out.bytes, port_->now());
   out.clear();  // a closed channel reports itself by on_closed
   link.sent = port_->now();
   return true;

@@ -66,7 +66,7 @@ class LinkEvents {
  public:
   virtual ~LinkEvents() = default;
   virtual void on_link_up(Link& link) = 0;
-  /// `link` is borrowed for the call. Comes only after on_link_up.
+  /// `link` is borrowed for the call; what still waited there is lost. Comes only after on_link_up.
   virtual void on_link_down(Link& link) = 0;
   /// One record of a link that is up. Text and payload are borrowed for the call; the payload is 16-byte aligned.
   virtual Result<void> on_record(Link& link, const wire::Record& record) = 0;

@@ -230,6 +230,9 @@ void Router::on_link_up(Link& link) {
 void Router::on_rows_moved(Link& link) { tell_queue(native_message(MessageKind::tell, {}, LinkProgress{link.node})); }
 
 void Router::on_link_down(Link& link) {
+  for (std::size_t lost = link.waiting.tells(); lost > 0; --lost) {
+    system_.report({DeadLetterReason::no_such_actor, "", {}, {}});
+  }
   topics_.link_down(link);
   tell_queue(native_message(MessageKind::tell, {}, LinkDown{link.node}));
   std::erase_if(asks_, [&](const auto& entry) {

@@ -71,6 +71,21 @@ TEST_CASE("a sender that outruns a slow link is told so, and goes on once it has
   CHECK(came == told - 1);  // all but the one that found out and the one that was told; and "again"
 }
 
+TEST_CASE("what was told and still waited when its link broke is counted") {
+  Simulation sim{5};
+  sim.add({.name = "hub", .listen = {"sim://hub"}});
+  auto& van = sim.add({.name = "van", .links = {{"hub", "sim://hub"}}});
+  sim.network().set_path("hub", "van", {.bytes_per_second = 2000});
+  Probe driver = van.probe();
+  sim.advance(1s);
+  for (int i = 0; i < 10; ++i) CHECK(driver.tell(*van->ref("hub/desk"), note(std::string(50 * 1024, 'x'))));
+  sim.advance(1s);
+  CHECK(van->dead_letters() == 0);
+  sim.network().cut("hub", "van", sim::Cut::reported);
+  sim.advance(1s);
+  CHECK(van->dead_letters(DeadLetterReason::no_such_actor) == 10);
+}
+
 TEST_CASE("telling a node that no link leads to is unreachable at once") {
   Simulation sim{5};
   auto& van = sim.add({.name = "van", .links = {{"hub", "sim://hub"}}});

@@ -32,6 +32,8 @@ enum class Mutant {
   not_reopened,             ///< A file whose sync failed is used on.
   found_log_counts_as_synced,  ///< What an earlier process left in the log is taken for synced.
   reserve_not_synced,       ///< The room that is held for a full disk may be gone after a power cut.
+  frame_dropped_when_full,   ///< A frame that the transport has no room for is forgotten.
+  ack_dropped_when_full,     ///< An acknowledgement that finds no room is forgotten, and the link goes on.
 };
 
 #ifndef PANNIER_MUTANT

@@ -36,9 +36,17 @@ class Directory {
   /// The reference of an actor of this node that was named before; nobody otherwise. For names that a peer gives.
   [[nodiscard]] Ref find(std::string_view actor);
 
+  /// What is known of the way to a name elsewhere. Anything but `open` refuses a message before it is queued.
+  enum class Path : std::uint8_t {
+    unknown,      ///< Nothing was sent there yet.
+    open,         ///< The router takes messages for it.
+    unreachable,  ///< No link leads there.
+    full,         ///< The link takes no more for now.
+  };
   struct Entry {
     ActorName name;
     std::atomic<std::uint64_t> local{0};  ///< ActorId bits of who has the name now; 0: nobody here.
+    std::atomic<Path> path{Path::unknown};
   };
   /// `id` must be named. Lives as long as the directory.
   [[nodiscard]] Entry& entry(ActorId id) noexcept;

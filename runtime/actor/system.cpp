@@ -21,8 +21,15 @@ Result<System::Target> System::resolve(ActorId receiver) noexcept {
   Directory::Entry& entry = directory.entry(receiver);
   if (const ActorId local = ActorId::from_bits(entry.local.load(std::memory_order_acquire)))
     return Target{local, local};
-  if (!entry.name.node.empty()) return Target{router, receiver};
-  return ErrorCode::not_found;
+  if (entry.name.node.empty()) return ErrorCode::not_found;
+  Directory::Path path = entry.path.load(std::memory_order_relaxed);
+  if (path == Directory::Path::unknown) {
+    path = may_reach && !may_reach(entry.name.node) ? Directory::Path::unreachable : Directory::Path::open;
+    entry.path.store(path, std::memory_order_relaxed);
+  }
+  if (path == Directory::Path::unreachable) return ErrorCode::unreachable;
+  if (path == Directory::Path::full) return ErrorCode::full;
+  return Target{router, receiver};
 }
 
 Result<void> System::send_from_outside(MessagePtr message) {

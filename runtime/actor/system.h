@@ -39,7 +39,9 @@ struct System {
   std::atomic<std::uint32_t> next_worker{0};    ///< Round-robin of placement.
   std::uint32_t first_actor_worker = 0;         ///< Workers from here on carry the program's actors.
   std::size_t step_batch = limits::kStepBatch;  ///< Messages, and timers, of one step; a test takes them one by one.
-  std::function<void()> on_stopped;             ///< Called by the worker whose actor was the last to stop.
+  /// False for a node that no link can ever lead to. Set before the node runs; any thread.
+  std::function<bool(std::string_view node)> may_reach;
+  std::function<void()> on_stopped;  ///< Called by the worker whose actor was the last to stop.
   std::atomic<bool> stopping{false};
   std::atomic<bool> stopped{false};
   std::atomic<bool> closed{false};  ///< Being taken apart: nothing is sent any more.

@@ -33,23 +33,27 @@ class LinkWindow {
     return in_flight() == 0 || in_flight() + bytes <= window_;
   }
   [[nodiscard]] std::size_t bytes() const noexcept { return window_; }
-  /// What the largest frame may hold now.
+  /// What the largest frame may hold now: no more than half of the window, nor 31 ms of the line.
   [[nodiscard]] std::size_t piece() const noexcept {
-    return std::clamp(window_ / 2, kLeast, limits::kPayloadBytes + 8192);
+    return std::clamp(std::min(window_ / 2, piece_), kLeast, limits::kPayloadBytes + 8192);
   }
   [[nodiscard]] std::size_t in_flight() const noexcept { return static_cast<std::size_t>(sent_ - echoed_); }
   [[nodiscard]] std::uint64_t sent() const noexcept { return sent_; }
   [[nodiscard]] std::uint64_t echoed() const noexcept { return echoed_; }
   /// True when a frame that adds `bytes` should end with a mark.
   [[nodiscard]] bool wants_mark(std::size_t bytes) const noexcept {
-    return bytes > 0 && (marks_.empty() || sent_ + bytes - marks_.back().position >= window_ / 4);
+    return bytes > 0 && sent_ + bytes - marked_ >= std::max(window_ / 8, kLeast / 2);
   }
   [[nodiscard]] bool awaits_echo() const noexcept { return !marks_.empty(); }
 
   void handed_over(std::size_t bytes) noexcept { sent_ += bytes; }
-  /// A mark at position sent() left.
-  void marked(MonoTime now) {
-    if (marks_.empty() || marks_.back().position != sent_) marks_.push_back({sent_, in_flight(), now});
+  /// A mark at position sent() left, at the end of a frame that added `bytes`.
+  void marked(std::size_t bytes, MonoTime now) {
+    marked_ = sent_;
+    // What left before, too little for a mark, may have arrived long ago.
+    if (marks_.empty()) burst_ = sent_ - bytes;
+    if (!marks_.empty() && marks_.back().position == sent_) return;
+    marks_.push_back({sent_, static_cast<std::size_t>(sent_ - std::max(echoed_, burst_)), now});
   }
 
   /// The mark at `position` arrived; `transit` is its time on the way plus a constant that only the peer's clock knows.
@@ -63,13 +67,15 @@ class LinkWindow {
     echoed_ = std::max(echoed_, position);
     const std::int64_t queued = transit.count() - delay_.add(transit.count(), now, kDelayMemory);
     const std::int64_t round_trip = round_trip_.add((now - mark.sent_at).count(), now, kDelayMemory);
-    if (mark.in_flight >= kLeast / 2) adapt(mark.in_flight, queued, round_trip, now);
+    // A little that arrives in little time says nothing of the line.
+    const bool tells = mark.flown >= window_ / 2 || queued >= kHorizon.count();
+    if (tells && mark.flown >= kLeast / 2) adapt(mark.flown, queued, round_trip, now);
   }
 
  private:
   struct Mark {
     std::uint64_t position;
-    std::size_t in_flight;
+    std::size_t flown;  // bytes on their way when it left
     MonoTime sent_at;
   };
   /// The least number that was added within the last one to two spans.
@@ -89,23 +95,26 @@ class LinkWindow {
     }
   };
 
-  /// `flown` bytes were unechoed when a mark left that then stood in queues for `queued`. The best pace of late counts:
-  /// a peer that is busy now and then makes the line look slow, and nothing makes it look fast.
+  /// `flown` bytes were on their way when a mark left that then stood in queues for `queued`. The best pace of late
+  /// counts: a peer that is busy now and then makes the line look slow, and nothing makes it look fast.
   void adapt(std::size_t flown, std::int64_t queued, std::int64_t round_trip, MonoTime now) noexcept {
     if (queued >= kCertain.count()) pace_ = {};
     const std::int64_t pace = pace_.add((queued + round_trip) / static_cast<std::int64_t>(flown), now, kRateMemory);
-    const auto wanted =
-        static_cast<std::size_t>((kHorizon.count() + round_trip) / std::max<std::int64_t>(pace, 1));
+    piece_ = static_cast<std::size_t>(kHorizon.count() / 8 / std::max<std::int64_t>(pace, 1));
+    const auto wanted = static_cast<std::size_t>((kHorizon.count() + round_trip) / std::max<std::int64_t>(pace, 1));
     if (wanted < window_) {
       window_ = std::max({wanted, window_ / 2, kLeast});
-    } else if (flown >= window_ / 2) {
+    } else {
       window_ = std::min({wanted, window_ * 2, kMost});
     }
   }
 
   std::size_t window_ = kStart;
+  std::size_t piece_ = kStart / 2;  // what the line carries in an eighth of the horizon
   std::uint64_t sent_ = 0;
   std::uint64_t echoed_ = 0;
+  std::uint64_t marked_ = 0;
+  std::uint64_t burst_ = 0;  // where the bytes begin that the marks on their way measure
   std::deque<Mark> marks_;
   Least delay_;       // nanoseconds, as the clocks of both ends have it
   Least round_trip_;  // nanoseconds

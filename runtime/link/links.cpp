@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "platform/concat.h"
+#include "runtime/mutants.h"
 #include "runtime/message/block.h"
 
 namespace pannier {
@@ -160,14 +161,13 @@ Result<void> Links::heard_hello(Link& link, const wire::Record& hello) {
   }
   if (link.dial != nullptr && name != link.dial->node) {
     ++counters_.refused;
-    return Error{ErrorCode::permission,
-                 concat({"'", name, "' answers where '", link.dial->node, "' was dialled; correct the link's node name"})};
+    return Error{ErrorCode::permission, concat({"'", name, "' answers where '", link.dial->node,
+                                                "' was dialled; correct the link's node name"})};
   }
   if (!may_bear(link.peer, name)) {
     ++counters_.refused;
-    return Error{ErrorCode::permission,
-                 concat({"the key of this peer may not bear the name '", name, "'; correct its name, or the peers of '",
-                         own_name_, "'"})};
+    return Error{ErrorCode::permission, concat({"the key of this peer may not bear the name '", name,
+                                                "'; correct its name, or the peers of '", own_name_, "'"})};
   }
   if (Link* older = to(name); older != nullptr && older != &link) make_way_for(link, *older);
   port_->cancel(link.timer);
@@ -223,7 +223,7 @@ void Links::beat(Link& link) {
 }
 
 void Links::refuse(Link& link, const Error& why) {
-  if (link.open) say_goodbye(link, wire::code_of(why.code), why.text());
+  if (link.open) say_goodbye(link, wire::code_of(why.code), why.detail.empty() ? to_string(why.code) : why.detail);
   drop(link, why);
 }
 
@@ -245,7 +245,6 @@ void Links::drop(Link& link, const Error& why) {
   counters_.lost += link.waiting.records();
   link.open = false;
   link.out.clear();
-  link.waiting.clear();
   link.window = {};
   link.assemblies = {};
   link.echo.reset();
@@ -257,6 +256,7 @@ void Links::drop(Link& link, const Error& why) {
     if (const auto found = nodes_.find(link.node); found != nodes_.end() && found->second == &link) nodes_.erase(found);
     events_.on_link_down(link);
   }
+  link.waiting.clear();
   if (!was_up || (link.dial != nullptr && is_refusal(why.code))) {
     const std::string whom = link.node.empty() ? "from a stranger" : concat({"to ", link.node});
     complain(concat({whom, " ", to_string(why.code)}), concat({"link ", whom, ": ", why.text()}));
@@ -417,7 +417,7 @@ Result<void> Links::send_control(Link& link, const wire::Record& record) {
 void Links::add_mark(Link& link) {
   wire::Record mark{.kind = wire::Kind::mark, .id = link.window.sent(), .number = microseconds(port_->now())};
   if (!link.out.frame.add(mark)) return;
-  link.window.marked(port_->now());
+  link.window.marked(0, port_->now());
   flush_soon(link);
 }
 
@@ -435,10 +435,11 @@ bool Links::send_frame(Link& link) {
     out.marked = out.frame.add(mark).ok();
   }
   const auto sent = transport_.send(link.channel, out.frame.frame());
-  if (!sent && sent.error().code == ErrorCode::full) return false;  // stays gathered; the next step tries again
+  const bool full = !sent && sent.error().code == ErrorCode::full;
+  if (full && !is_mutant(Mutant::frame_dropped_when_full)) return false;  // stays; the next step tries again
   link.window.handed_over(out.bytes);
   if (out.row) link.rows_until = link.window.sent();
-  if (out.marked) link.window.marked(port_->now());
+  if (out.marked) link.window.marked(out.bytes, port_->now());
   out.clear();  // a closed channel reports itself by on_closed
   link.sent = port_->now();
   return true;
@@ -449,10 +450,11 @@ void Links::fill(Link& link) {
   Link::Outgoing& out = link.out;
   const std::size_t piece = link.window.piece();
   const std::size_t target = std::min(piece, limits::kFrameTargetBytes);
-  while (!link.waiting.empty() && !out.full && (out.frame.size() < target || out.bytes == 0)) {
+  while (!link.waiting.empty() && !out.full && (out.bytes == 0 || out.frame.size() < target)) {
+    const std::size_t frame = out.bytes == 0 ? piece : target - out.frame.size();
     const std::size_t on_its_way = link.window.in_flight() + out.bytes;
-    const std::size_t window = std::max(link.window.bytes(), on_its_way);
-    const auto step = link.waiting.move_into(out.frame, {.bytes = on_its_way == 0 ? piece : window - on_its_way,
+    const std::size_t window = std::max(link.window.bytes(), on_its_way) - on_its_way;
+    const auto step = link.waiting.move_into(out.frame, {.bytes = on_its_way == 0 ? piece : std::min(frame, window),
                                                          .piece = piece,
                                                          .position = link.window.sent() + out.bytes,
                                                          .clock = microseconds(port_->now())});

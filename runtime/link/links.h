@@ -66,7 +66,7 @@ class LinkEvents {
  public:
   virtual ~LinkEvents() = default;
   virtual void on_link_up(Link& link) = 0;
-  /// `link` is borrowed for the call. Comes only after on_link_up.
+  /// `link` is borrowed for the call; what still waited there is lost. Comes only after on_link_up.
   virtual void on_link_down(Link& link) = 0;
   /// One record of a link that is up. Text and payload are borrowed for the call; the payload is 16-byte aligned.
   virtual Result<void> on_record(Link& link, const wire::Record& record) = 0;
@@ -96,6 +96,7 @@ class Links final : public TransportEvents {
   /// Queues a record; a row with the priority of its lane. unreachable: the link is not up. full: the link takes no
   /// more now; nothing was queued.
   Result<void> send(Link& link, const wire::Record& record, std::uint32_t priority = 0);
+  [[nodiscard]] const std::vector<LinkOptions>& dials() const noexcept { return dials_; }
   /// The link that leads to `node` and is up, or null.
   [[nodiscard]] Link* to(std::string_view node) noexcept;
   [[nodiscard]] Link* by_id(std::uint64_t id) noexcept;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "platform/concat.h"
+#include "runtime/mutants.h"
 
 namespace pannier {
 
@@ -20,14 +21,24 @@ std::uint64_t remaining_ms(MonoTime deadline, MonoTime now) noexcept {
 
 }  // namespace
 
-Router::Router(System& system, Transport* transport, std::uint64_t incarnation, std::vector<LinkOptions> dials,
-               std::vector<PeerOptions> peers)
+Router::Router(System& system, Transport* transport, bool listens, std::uint64_t incarnation,
+               std::vector<LinkOptions> dials, std::vector<PeerOptions> peers)
     : system_(system),
       incarnation_(incarnation),
       links_(transport == nullptr ? nullptr
                                   : std::make_unique<Links>(*transport, *this, system.directory.own_node(), incarnation,
                                                             std::move(dials), std::move(peers))),
-      topics_(links_.get(), [this](std::string_view line) { port_->log(LogLevel::warning, line); }) {}
+      topics_(links_.get(), [this](std::string_view line) { port_->log(LogLevel::warning, line); }) {
+  // Whoever listens may be dialled by anybody, sooner or later.
+  if (transport != nullptr && listens) return;
+  std::vector<std::string> dialled;
+  for (const LinkOptions& dial : links_ == nullptr ? std::vector<LinkOptions>{} : links_->dials()) {
+    dialled.push_back(dial.node);
+  }
+  system.may_reach = [dialled = std::move(dialled)](std::string_view node) {
+    return std::find(dialled.begin(), dialled.end(), node) != dialled.end();
+  };
+}
 
 void Router::started(ServicePort& port) {
   port_ = &port;
@@ -43,7 +54,10 @@ void Router::stopping() {
 bool Router::before_actors(MonoTime) { return port_ != nullptr && links_ != nullptr && links_->poll(); }
 
 bool Router::after_actors(MonoTime) {
-  if (port_ != nullptr && links_ != nullptr) links_->flush();
+  if (port_ != nullptr && links_ != nullptr) {
+    links_->flush();
+    open_ways();
+  }
   return false;
 }
 
@@ -79,7 +93,8 @@ Result<void> Router::handle(Message& message) {
 }
 
 Result<void> Router::send_away(Message& message) {
-  const ActorName& name = system_.directory.entry(message.receiver).name;
+  Directory::Entry& entry = system_.directory.entry(message.receiver);
+  const ActorName& name = entry.name;
   Link* link = links_ == nullptr ? nullptr : links_->to(name.node);
   const bool question = message.kind == MessageKind::ask;
   ErrorCode refusal = ErrorCode::unreachable;
@@ -110,13 +125,36 @@ Result<void> Router::send_away(Message& message) {
       return {};
     }
     refusal = sent.error().code;
+    if (refusal == ErrorCode::full && asks_.size() < limits::kAsksInFlight) {
+      refuse_from_now_on(entry, Directory::Path::full);
+    }
   }
+  if (link == nullptr) refuse_from_now_on(entry, Directory::Path::unreachable);
   if (question) {
     fail_ask({message.sender, message.receiver, message.correlation, 0, {}}, refusal);
   } else {
-    system_.report({DeadLetterReason::no_such_actor, message.type_name(), message.sender, message.receiver});
+    const auto reason = refusal == ErrorCode::full ? DeadLetterReason::mailbox_full : DeadLetterReason::no_such_actor;
+    system_.report({reason, message.type_name(), message.sender, message.receiver});
   }
   return {};
+}
+
+void Router::refuse_from_now_on(Directory::Entry& name, Directory::Path why) {
+  if (name.path.exchange(why, std::memory_order_relaxed) != Directory::Path::open) return;  // it is listed
+  if (why == Directory::Path::full) {
+    full_names_.push_back(&name);
+  } else {
+    unreachable_names_[name.name.node].push_back(&name);
+  }
+}
+
+void Router::open_ways() {
+  std::erase_if(full_names_, [this](Directory::Entry* name) {
+    const Link* const link = links_->to(name->name.node);
+    if (link != nullptr && link->waiting.bytes() >= limits::kLinkQueueBytes / 2) return false;
+    name->path.store(Directory::Path::open, std::memory_order_relaxed);
+    return true;
+  });
 }
 
 void Router::fail_ask(const RemoteAsk& ask, ErrorCode code) {
@@ -154,7 +192,8 @@ Result<void> Router::send_ack(const StreamAck& ack) {
   if (link == nullptr) return {};  // the row comes again, and is acknowledged again
   wire::Record record{.kind = wire::Kind::ack, .id = ack.taken, .number = ack.incarnation, .first = ack.lane};
   if (ack.refused) record.code = wire::code_of(ack.cause);
-  if (!links_->send(*link, record)) links_->cut(*link);
+  // The rows come again over the next link, and so does their acknowledgement.
+  if (!links_->send(*link, record) && !is_mutant(Mutant::ack_dropped_when_full)) links_->cut(*link);
   return {};
 }
 
@@ -181,15 +220,19 @@ void Router::tell_queue(MessagePtr message) {
 // --- From another node -----------------------------------------------------------------------------------------------
 
 void Router::on_link_up(Link& link) {
+  for (auto names = unreachable_names_.extract(link.node); !names.empty(); names = {}) {
+    for (Directory::Entry* name : names.mapped()) name->path.store(Directory::Path::open, std::memory_order_relaxed);
+  }
   topics_.link_up(link);
   tell_queue(native_message(MessageKind::tell, {}, LinkUp{link.node}));
 }
 
-void Router::on_rows_moved(Link& link) {
-  tell_queue(native_message(MessageKind::tell, {}, LinkProgress{link.node}));
-}
+void Router::on_rows_moved(Link& link) { tell_queue(native_message(MessageKind::tell, {}, LinkProgress{link.node})); }
 
 void Router::on_link_down(Link& link) {
+  for (std::size_t lost = link.waiting.tells(); lost > 0; --lost) {
+    system_.report({DeadLetterReason::no_such_actor, "", {}, {}});
+  }
   topics_.link_down(link);
   tell_queue(native_message(MessageKind::tell, {}, LinkDown{link.node}));
   std::erase_if(asks_, [&](const auto& entry) {

@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "runtime/actor/directory.h"
 #include "runtime/actor/service.h"
 #include "runtime/link/links.h"
 #include "runtime/link/router_messages.h"
@@ -17,8 +18,9 @@ namespace pannier {
 /// on_record, then runtime/queue/inbox.h.
 class Router final : public Service, public LinkEvents {
  public:
-  /// `transport` may be null: a node on its own. Everything given outlives the router.
-  Router(System& system, Transport* transport, std::uint64_t incarnation, std::vector<LinkOptions> dials,
+  /// `transport` may be null: a node on its own. `listens`: other nodes may dial this one. Everything given outlives
+  /// the router.
+  Router(System& system, Transport* transport, bool listens, std::uint64_t incarnation, std::vector<LinkOptions> dials,
          std::vector<PeerOptions> peers);
 
   void started(ServicePort& port) override;
@@ -42,6 +44,10 @@ class Router final : public Service, public LinkEvents {
   };
 
   Result<void> send_away(Message& message);
+  /// Senders to this name are told so from now on, until its way is open again.
+  void refuse_from_now_on(Directory::Entry& name, Directory::Path why);
+  /// Of names whose link was full.
+  void open_ways();
   Result<void> send_row(const OutgoingRow& row);
   Result<void> send_ack(const StreamAck& ack);
   Result<void> send_incarnations(const SendIncarnations& lives);
@@ -65,6 +71,8 @@ class Router final : public Service, public LinkEvents {
   ServicePort* port_ = nullptr;
   std::uint64_t next_ask_ = 1;
   std::unordered_map<std::uint64_t, RemoteAsk> asks_;
+  std::vector<Directory::Entry*> full_names_;
+  std::unordered_map<std::string, std::vector<Directory::Entry*>> unreachable_names_;  // by node
   std::size_t answering_ = 0;  // questions of other nodes in the hands of our actors
 };
 

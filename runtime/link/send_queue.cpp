@@ -46,6 +46,7 @@ Result<void> SendQueue::add(const wire::Record& record, std::uint32_t priority) 
   }
   bytes_ += size;
   ++records_;
+  if (record.kind == wire::Kind::tell) ++tells_;
   return {};
 }
 
@@ -104,7 +105,9 @@ SendQueue::Step SendQueue::move_into(wire::FrameWriter& frame, const Room& room)
 }
 
 void SendQueue::pop(Flow& flow) {
-  const std::size_t size = wire::size_at(flow.bytes.data() + flow.head);
+  const std::byte* const record = flow.bytes.data() + flow.head;
+  const std::size_t size = wire::size_at(record);
+  if (wire::kind_at(record) == wire::Kind::tell) --tells_;
   if (flow.left > 0) in_use_[flow.assembly] = false;
   flow.left = 0;
   flow.head += size;

@@ -23,6 +23,7 @@ class SendQueue {
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
   /// Records that wait, one that has left in part included.
   [[nodiscard]] std::size_t records() const noexcept { return records_; }
+  [[nodiscard]] std::size_t tells() const noexcept { return tells_; }
 
   enum class Moved : std::uint8_t {
     nothing,  ///< The next record, or its next piece, does not fit.
@@ -54,7 +55,7 @@ class SendQueue {
     std::uint64_t turn = 0;
     std::vector<std::byte> bytes;  // whole records, as in a frame, from `head` on
     std::size_t head = 0;
-    std::size_t left = 0;   // of the first record, bytes that have left in pieces
+    std::size_t left = 0;                        // of the first record, bytes that have left in pieces
     std::uint16_t assembly = wire::kAssemblies;  // that they go to
   };
 
@@ -67,6 +68,7 @@ class SendQueue {
   std::vector<Flow> flows_;  // none is empty
   std::size_t bytes_ = 0;
   std::size_t records_ = 0;
+  std::size_t tells_ = 0;  // of the records
   std::uint64_t turns_ = 0;
   bool in_use_[wire::kAssemblies] = {};
 };

@@ -71,6 +71,7 @@ Result<void> append(std::vector<std::byte>& bytes, const Record& record) {
 }
 
 std::size_t size_at(const std::byte* at) noexcept { return load<std::uint32_t>(at); }
+Kind kind_at(const std::byte* at) noexcept { return static_cast<Kind>(at[4]); }
 
 Result<Parsed> parse(std::span<const std::byte> bytes) {
   const std::byte* at = bytes.data();
@@ -81,7 +82,8 @@ Result<Parsed> parse(std::span<const std::byte> bytes) {
   const std::size_t second = load<std::uint16_t>(at + 42);
   const std::size_t payload = load<std::uint32_t>(at + 44);
   const std::size_t payload_at = padded(kRecordHeaderBytes + first + second);
-  if (payload > limits::kPayloadBytes || whole > kRecordBytes || whole != payload_at + padded(payload) || whole > left) {
+  if (payload > limits::kPayloadBytes || whole > kRecordBytes || whole != payload_at + padded(payload) ||
+      whole > left) {
     return Error{ErrorCode::malformed, "A record's length does not fit its parts."};
   }
   const auto kind = std::to_integer<std::uint8_t>(at[4]);

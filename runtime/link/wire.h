@@ -62,8 +62,9 @@ struct Record {
 [[nodiscard]] std::size_t size_of(const Record& record) noexcept;
 /// Appends a record to `bytes`. invalid_argument: a part is longer than a record can hold; nothing was appended.
 [[nodiscard]] Result<void> append(std::vector<std::byte>& bytes, const Record& record);
-/// Bytes of the record that starts at `at`, which append() wrote.
+/// Of the record that starts at `at`, which append() wrote.
 [[nodiscard]] std::size_t size_at(const std::byte* at) noexcept;
+[[nodiscard]] Kind kind_at(const std::byte* at) noexcept;
 /// The record that `bytes` starts with, and how many bytes it takes. malformed: it is cut off or contradicts itself.
 struct Parsed {
   Record record;

@@ -134,8 +134,8 @@ TEST_CASE("a fast line is kept full: nothing is cut, and no time is lost waiting
   for (int i = 0; i < 200; ++i) REQUIRE(line.enqueue("hub/photos", 250 * 1024));
   const std::uint64_t frames = line.sim.network().counters().frames_sent;
   for (int i = 0; i < 200; ++i) REQUIRE(take<Note>(line.cook, 1min));
-  MESSAGE("50 MB in " << seconds(line.sim.now() - began) << " s, "
-                      << line.sim.network().counters().frames_sent - frames << " frames");
+  MESSAGE("50 MB in " << seconds(line.sim.now() - began) << " s, " << line.sim.network().counters().frames_sent - frames
+                      << " frames");
   CHECK(line.sim.now() - began < 8s);  // 5 s by the line alone
 }
 

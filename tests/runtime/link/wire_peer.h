@@ -1,0 +1,52 @@
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/link/wire.h"
+#include "testkit/simulation.h"
+
+namespace pannier::testing {
+
+/// A peer that the test writes byte by byte, and that need not read.
+struct WirePeer final : TransportEvents {
+  WirePeer(testkit::Simulation& simulation, std::string_view name) : sim(simulation) {
+    transport = sim.network().make_transport(std::string{name});
+    channel = *transport->connect("sim://hub", {});
+    send({{.kind = wire::Kind::hello, .number = 2000, .first = name}});
+  }
+  void on_open(ChannelId, const PeerIdentity&) override {}
+  void on_accept(ChannelId, const PeerIdentity&) override {}
+  void on_frame(ChannelId, std::span<const std::byte> frame) override {
+    auto reader = wire::FrameReader::open(frame);
+    while (reader && !reader->at_end()) {
+      const auto record = reader->next();
+      REQUIRE(record);
+      if (record->kind != wire::Kind::goodbye) continue;
+      goodbye = record->first;
+      code = record->code;
+    }
+  }
+  void on_closed(ChannelId, const Error&) override { closed = true; }
+  void send(const std::vector<wire::Record>& records) {
+    wire::FrameWriter writer;
+    for (const wire::Record& record : records) REQUIRE(writer.add(record));
+    REQUIRE(transport->send(channel, writer.frame()));
+  }
+  void read() {
+    while (transport->poll(*this)) {
+    }
+  }
+
+  testkit::Simulation& sim;
+  std::unique_ptr<sim::SimTransport> transport;
+  ChannelId channel{};
+  std::string goodbye;  ///< Why the node hung up.
+  std::uint16_t code = 0;
+  bool closed = false;
+};
+
+}  // namespace pannier::testing

@@ -86,6 +86,8 @@ Result<void> Node::start(NodeOptions options) {
   router_ = std::move(router);
 
   if (parts_.store != nullptr) {
+    delivery_desk_ = std::make_unique<DeliveryDesk>(*system_);
+    system_->settle_sink = delivery_desk_.get();
     auto queue = std::make_unique<QueueService>(*system_, *parts_.store, std::move(options.lanes), options.queue);
     if (auto loaded = queue->load(); !loaded) return loaded;
     system_->workers[store_worker]->add_hook(*queue);

@@ -15,8 +15,8 @@
 #include "runtime/link/link_options.h"
 #include "runtime/link/transport.h"
 #include "runtime/queue/lane.h"
-#include "runtime/queue/requests.h"
 #include "runtime/queue/queue_options.h"
+#include "runtime/queue/requests.h"
 
 namespace pannier {
 
@@ -112,6 +112,8 @@ class Node {
   Result<ActorId> spawn_service(const SpawnOptions& options, Args... args);
 
   NodeParts parts_;
+  // Deliveries end with the actors that hold them, so this goes after the system.
+  std::unique_ptr<SettleSink> delivery_desk_;
   // Workers first, so that they go last: their hooks are gone by then, and nobody steps them any more.
   std::unique_ptr<System> system_;
   std::unique_ptr<Router> router_;

@@ -6,14 +6,11 @@
 namespace pannier {
 
 QueueService::QueueService(System& system, Store& store, std::vector<LaneOptions> lanes, QueueOptions options)
-    : system_(system),
-      queue_(store, system.platform.clock, system.directory.own_node(), std::move(lanes), options) {
-  system_.settle_sink = this;
-}
+    : system_(system), queue_(store, system.platform.clock, system.directory.own_node(), std::move(lanes), options) {}
 
 void QueueService::started(ServicePort& port) {
   port_ = &port;
-  queue_.start(*this, *this);
+  queue_.start(*this, *system_.settle_sink);
 }
 
 void QueueService::stopping() {
@@ -21,7 +18,7 @@ void QueueService::stopping() {
   port_ = nullptr;
 }
 
-void QueueService::settle(Settle settle) noexcept {
+void DeliveryDesk::settle(Settle settle) noexcept {
   MessagePtr message = native_message(MessageKind::tell, system_.queue, std::move(settle));
   message->reserved = true;
   static_cast<void>(system_.send_from_outside(std::move(message)).ok());
@@ -40,7 +37,8 @@ Result<void> QueueService::handle(Message& message) {
   };
   const auto refused = [&](const char* verb, const Result<void>& taken) {
     if (taken) return;
-    port_->log(LogLevel::error, concat({system_.describe(message.sender), " cannot ", verb, ": ", taken.error().text()}));
+    port_->log(LogLevel::error,
+               concat({system_.describe(message.sender), " cannot ", verb, ": ", taken.error().text()}));
   };
   const auto question = [&]<class Request>() {
     Request* request = nullptr;

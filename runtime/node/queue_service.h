@@ -9,8 +9,21 @@
 
 namespace pannier {
 
-/// Puts the queue on a node: takes its messages from actors and the router, lends it timers, and sends what it gives out.
-class QueueService final : public Service, public SettleSink, private QueueHost {
+/// Takes what consumers say of their deliveries to the node's queue. Outlives every actor, since one may hold a
+/// delivery to its end. Any thread; once the queue has stopped it does nothing: the row is still on disk, and is
+/// delivered again.
+class DeliveryDesk final : public SettleSink {
+ public:
+  explicit DeliveryDesk(System& system) : system_(system) {}
+  void settle(Settle settle) noexcept override;
+
+ private:
+  System& system_;
+};
+
+/// Puts the queue on a node: takes its messages from actors and the router, lends it timers, and sends what it gives
+/// out.
+class QueueService final : public Service, private QueueHost {
  public:
   /// `system` and `store` outlive the service. `lanes` passed check().
   QueueService(System& system, Store& store, std::vector<LaneOptions> lanes, QueueOptions options);
@@ -22,9 +35,6 @@ class QueueService final : public Service, public SettleSink, private QueueHost 
   Result<void> handle(Message& message) override;
   bool before_actors(MonoTime) override { return false; }
   bool after_actors(MonoTime now) override { return port_ != nullptr && queue_.step(now); }
-
-  /// Any thread. After the queue has stopped it does nothing: the row is still on disk, and is delivered again.
-  void settle(Settle settle) noexcept override;
 
  private:
   [[nodiscard]] MonoTime now() const noexcept override { return port_->now(); }

@@ -24,10 +24,8 @@ struct Settle {
 /// Where deliveries report how they were settled: the node's queue. Any thread.
 class SettleSink {
  public:
+  virtual ~SettleSink() = default;
   virtual void settle(Settle settle) noexcept = 0;
-
- protected:
-  ~SettleSink() = default;
 };
 
 /// A message of a lane in a consumer's hands. Settle it once with ack, retry or dead_letter; later calls do nothing. A
@@ -41,8 +39,8 @@ class Delivery {
   /// The message has taken effect and is not delivered again once this is committed. A crash before that delivers it
   /// again, so an effect that must happen once goes into `effects`, which share the commit.
   void ack(Batch effects = {}) const;
-  /// Delivers the message again, at the earliest after `delay`, or as the lane's backoff says. Once the attempts are used
-  /// up it is dead-lettered with `cause`.
+  /// Delivers the message again, at the earliest after `delay`, or as the lane's backoff says. Once the attempts are
+  /// used up it is dead-lettered with `cause`.
   void retry(std::optional<Duration> delay = {}, std::string cause = "retry asked for") const;
   /// Dead-letters the message with `cause`. The next message goes on.
   void dead_letter(std::string cause) const;

@@ -40,7 +40,8 @@ TEST_CASE("a lane is declared with everything that it can be, and what cannot be
               "queue_max_bytes = 1000000\ncommit_delay_ms = 5\n"
               "[[lane]]\nname = \"a\"\npriority = 2\nshare_percent = 10\neviction = \"oldest\"\nexpiry_s = 1.5\n"
               "max_attempts = 7\nbackoff = \"linear\"\nbackoff_base_s = 1\nbackoff_cap_s = 9\n"
-              "durability = \"committed\"\nordering = \"none\"\nparking = \"key\"\nretain_messages = 100\nretain_s = 60\n"}
+              "durability = \"committed\"\nordering = \"none\"\ndead_letter = \"key\"\nretain_messages = 100\nretain_s "
+              "= 60\n"}
           .load();
   REQUIRE(good);
   CHECK(good->queue.max_bytes == 1'000'000);

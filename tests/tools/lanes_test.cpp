@@ -17,7 +17,7 @@ struct Hub {
                "[node]\nname = \"hub\"\nkey = \"hub.key\"\nstore = \"hub.db\"\nlisten = [\"ipc://" +
                    folder / "hub.sock" +
                    "\"]\n"
-                   "[[lane]]\nname = \"orders\"\nmax_attempts = 1\nparking = \"key\"\n"
+                   "[[lane]]\nname = \"orders\"\nmax_attempts = 1\ndead_letter = \"key\"\n"
                    "[[lane]]\nname = \"positions\"\neviction = \"latest_per_key\"\n"
                    "max_messages = 10\ndurability = \"memory\"\n");
     node.emplace(folder.path(), std::vector<std::string>{"node", "--config", "hub.toml"}, "hub.log");

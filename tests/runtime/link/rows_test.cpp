@@ -43,6 +43,7 @@ struct Pair {
   Pair() {
     hub->system().queue = hub.spawn<Clerk>(SpawnOptions{}, &script).id();
     sim.advance(1s);
+    script.take();  // each end has told its incarnations
   }
   template <class T>
   void say(testkit::SimNode& node, T message) {

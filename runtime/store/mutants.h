@@ -21,8 +21,7 @@ enum class Mutant {
   keys_not_ordered,         ///< A message is handed out while an older one of its key is not done.
   note_not_taken_back,      ///< The note about a log outlives the log.
   failed_sync_forgotten,    ///< After a sync that failed the next one is believed.
-  not_reopened,             ///< A file whose sync failed is used on.
-  found_log_counts_as_synced,  ///< What an earlier process left in the log is taken for synced.
+  found_log_not_emptied,    ///< What an earlier process left in the log is taken for synced.
   reserve_not_synced,       ///< The room that is held for a full disk may be gone after a power cut.
   pages_not_noted,          ///< What checkpoints write to the database is not noted.
 };

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "platform/concat.h"
+#include "runtime/mutants.h"
 #include "runtime/store/sqlite/rebuild.h"
 #include "runtime/store/sqlite/store_impl.h"
 
@@ -20,7 +21,8 @@ using sqlite_schema::sequence_of;
 using sqlite_schema::state_of;
 using sqlite_schema::stream_of;
 
-// --- Opening ----------------------------------------------------------------------------------------------------------
+// --- Opening
+// ----------------------------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options) {
   return open_sqlite_store(options, {with_retention, with_tokens, with_state, with_sql_tables});
@@ -71,7 +73,8 @@ Result<void> SqliteStore::open_file() {
   log_pages_ = 0;
   Result<void> loaded = session_->check_tables();
   // What another life left in the log may have been dropped by a sync that failed and nobody remembers.
-  if (loaded && (found_log || vfs_->sync_failed())) {
+  const bool empties_found = found_log && !is_mutant(Mutant::found_log_not_emptied);
+  if (loaded && (empties_found || vfs_->sync_failed())) {
     // Where the disk has no room, or fails again, reads go on; begin() tries once more before anything is acknowledged.
     const Result<void> emptied = empty_log();
     if (!emptied && emptied.error().code == ErrorCode::corrupt) loaded = emptied;
@@ -106,7 +109,8 @@ Result<void> SqliteStore::open_file() {
 Result<void> SqliteStore::empty_log() {
   int in_log = 0;
   int moved = 0;
-  const int rc = sqlite3_wal_checkpoint_v2(session_->connection.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, &in_log, &moved);
+  const int rc =
+      sqlite3_wal_checkpoint_v2(session_->connection.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, &in_log, &moved);
   if (rc != SQLITE_OK) return session_->connection.error(rc, "empty the log");
   vfs_->log_given_up();
   return {};
@@ -238,10 +242,12 @@ void SqliteStore::reopen() noexcept {
   if (!open()) close_session();
 }
 
-// --- Counting ---------------------------------------------------------------------------------------------------------
+// --- Counting
+// ---------------------------------------------------------------------------------------------------------
 
 Result<bool> SqliteStore::count_rows(std::size_t limit) {
-  Statement next_single(session_->connection, "SELECT position FROM messages WHERE position>?1 ORDER BY position LIMIT 1");
+  Statement next_single(session_->connection,
+                        "SELECT position FROM messages WHERE position>?1 ORDER BY position LIMIT 1");
   while (const std::optional<std::int64_t> through = streams_.counted_through()) {
     std::int64_t at = *through;
     if (at < 0 || sequence_of(at) == limits::kMaxSequence) {
@@ -287,7 +293,8 @@ Result<bool> SqliteStore::count_some() {
   return count_rows(kCountRows);
 }
 
-// --- Closing ----------------------------------------------------------------------------------------------------------
+// --- Closing
+// ----------------------------------------------------------------------------------------------------------
 
 void SqliteStore::close_session() noexcept {
   if (session_ && vfs_->sync_failed()) session_->connection.checkpoint_on_close(false);

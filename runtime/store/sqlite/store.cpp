@@ -6,7 +6,8 @@
 
 namespace pannier {
 
-// --- Identity and sequence --------------------------------------------------------------------------------------------
+// --- Identity and sequence
+// --------------------------------------------------------------------------------------------
 
 std::uint64_t SqliteStore::incarnation_of(Sequence sequence) const noexcept {
   const auto after = std::upper_bound(incarnations_.begin(), incarnations_.end(), sequence,
@@ -87,7 +88,8 @@ Result<Sequence> SqliteStore::next_sequence() {
   return next_++;
 }
 
-// --- Transactions -----------------------------------------------------------------------------------------------------
+// --- Transactions
+// -----------------------------------------------------------------------------------------------------
 
 Result<void> SqliteStore::begin() {
   if (open_) return Error{ErrorCode::invalid_argument, "begin within a transaction: commit or roll back first."};
@@ -154,7 +156,8 @@ void SqliteStore::checkpoint() noexcept {
   // that is full may have room the next time.
   int in_log = 0;
   int moved = 0;
-  const int rc = sqlite3_wal_checkpoint_v2(session_->connection.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
+  const int rc =
+      sqlite3_wal_checkpoint_v2(session_->connection.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
   if (rc == SQLITE_OK) log_pages_ = 0;
   if (rc != SQLITE_OK) static_cast<void>(session_->connection.error(rc, "checkpoint"));
 }
@@ -222,7 +225,7 @@ Error SqliteStore::fail(Error error) {
     reserve_held_ = false;
     refusals_ = 0;
   }
-  if (error.code == ErrorCode::storage_io && !is_mutant(Mutant::not_reopened)) reopen();
+  if (error.code == ErrorCode::storage_io) reopen();
   failed_ = error;
   return error;
 }
@@ -246,7 +249,8 @@ Store::Counters SqliteStore::counters() const noexcept {
   return counters;
 }
 
-// --- Streams ----------------------------------------------------------------------------------------------------------
+// --- Streams
+// ----------------------------------------------------------------------------------------------------------
 
 Result<StreamId> SqliteStore::stream(Box box, std::string_view node, std::string_view lane) {
   if (const Stream* known = streams_.find(box, node, lane)) return known->id;

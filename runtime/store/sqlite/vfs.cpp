@@ -17,8 +17,8 @@ namespace pannier {
 
 namespace {
 
-// SQLite's file format: the header of a log, before its frames; a frame, which is a header and a page; where a database's
-// header has its page size and the bytes that are reserved in each page.
+// SQLite's file format: the header of a log, before its frames; a frame, which is a header and a page; where a
+// database's header has its page size and the bytes that are reserved in each page.
 constexpr sqlite3_int64 kLogHeaderBytes = 32;
 constexpr sqlite3_int64 kFrameBytes = 24 + static_cast<sqlite3_int64>(kPageBytes);
 constexpr std::size_t kPageSizeAt = 16;
@@ -186,7 +186,7 @@ struct CountingVfs::Methods {
     if (rc == SQLITE_OK && ours->is_log) {
       ours->vfs->log_ = ours->base();
       // For all that is known: its last commits may have asked for no sync.
-      ours->vfs->log_unsynced_ = !is_mutant(Mutant::found_log_counts_as_synced);
+      ours->vfs->log_unsynced_ = true;
     }
     return rc;
   }

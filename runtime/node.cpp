@@ -3,6 +3,7 @@
 #include "platform/concat.h"
 #include "runtime/actor/worker.h"
 #include "runtime/link/router.h"
+#include "runtime/node/spill.h"
 #include "runtime/queue/queue.h"
 
 namespace pannier {
@@ -11,6 +12,11 @@ namespace {
 
 /// Supervises what the program starts at the top. It handles nothing; that it fails is the end of the node.
 struct Guardian : Actor<Guardian> {};
+
+void delivery_failed(Worker& worker, const Message& delivery, const Error& error) {
+  Settle settle{delivery.correlation, Outcome::retry, {}, error.text(), {}};
+  worker.send_reserved(native_message(MessageKind::tell, delivery.sender, std::move(settle)));
+}
 
 SpawnOptions service_options(std::uint32_t worker) {
   SpawnOptions options;
@@ -86,6 +92,7 @@ Result<void> Node::start(NodeOptions options) {
   router_ = std::move(router);
 
   if (parts_.store != nullptr) {
+    system_->extensions = {&delivery_failed, &may_spill, &start_spiller};
     auto queue = std::make_unique<Queue>(*system_, *parts_.store, std::move(options.lanes), options.queue);
     if (auto loaded = queue->load(); !loaded) return loaded;
     system_->workers[store_worker]->add_hook(*queue);
@@ -147,6 +154,8 @@ HandlerTimes Node::handler_times(Ref actor) {
   if (!target || target->cell.worker() >= system_->workers.size()) return {};
   return system_->workers[target->cell.worker()]->handler_times(target->cell);
 }
+
+TopicCounters Node::topics() const noexcept { return router_->topics(); }
 
 std::uint64_t Node::dead_letters() const noexcept {
   std::uint64_t sum = 0;

@@ -2,7 +2,6 @@
 
 #include "platform/concat.h"
 #include "runtime/actor/worker.h"
-#include "runtime/queue/delivery.h"
 
 namespace pannier {
 
@@ -92,8 +91,7 @@ void Worker::handle_reply(Cell& cell, Message& message) {
 }
 
 void Worker::settle_failed(const Message& delivery, const Error& error) {
-  Settle settle{delivery.correlation, Outcome::retry, {}, error.text(), {}};
-  send_reserved(native_message(MessageKind::tell, delivery.sender, std::move(settle)));
+  system_.extensions.delivery_failed(*this, delivery, error);
 }
 
 void Worker::discard(const Message& message, DeadLetterReason reason, ErrorCode code) {

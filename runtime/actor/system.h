@@ -18,6 +18,18 @@ namespace pannier {
 
 class Worker;
 
+/// What the layers above do for the kernel, which knows neither lanes nor links. Set before the first actor starts. A
+/// node without lanes leaves it empty: then nothing is delivered, and nothing spills.
+struct Extensions {
+  /// A delivery was not handled, since its handler failed or it found no room: tells the lane why.
+  void (*delivery_failed)(Worker& worker, const Message& delivery, const Error& error) = nullptr;
+  /// invalid_argument: an actor with these options cannot have a mailbox that spills.
+  Result<void> (*may_spill)(const SpawnOptions& options) = nullptr;
+  /// Starts the actor that keeps on disk what finds no room in the mailbox of `target`, and brings it back in order. It
+  /// is of the same worker, and ends with `target`. Nobody where there is no slot for it: then nothing spills.
+  ActorId (*start_spiller)(Worker& worker, ActorId target) = nullptr;
+};
+
 /// What the workers of one node share. Internal: programs see Node.
 struct System {
   System(Platform services, std::string node_name);
@@ -25,6 +37,7 @@ struct System {
 
   Platform platform;
   Directory directory;
+  Extensions extensions;
   Observer* observer = nullptr;
   std::atomic<bool> times_handlers{false};
   std::atomic<bool> watched{false};  ///< One of the two: turns are timed.
@@ -53,6 +66,10 @@ struct System {
     ActorId receiver;  ///< Who is meant.
   };
   [[nodiscard]] Result<Target> resolve(ActorId receiver) noexcept;
+  /// True while the mailbox of a living actor of this node is at most half full, or only the actor's own worker knows
+  /// its bound; and for an actor that is gone. For senders that can wait, and leave room to those that cannot. Any
+  /// thread.
+  [[nodiscard]] bool is_half_empty(ActorId actor) noexcept;
   /// Starts to stop the node, once: the top supervisor stops, and with it everything. Any thread.
   void stop();
   void report(const DeadLetter& letter) noexcept;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "platform/concat.h"
+#include "runtime/mutants.h"
 
 namespace pannier {
 
@@ -11,6 +12,11 @@ namespace {
 std::string_view text_of(const BlockRef& label) noexcept {
   const auto bytes = label.bytes();
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+/// Of a record whose code is not 0.
+ErrorCode error_of(const wire::Record& record) noexcept {
+  return static_cast<ErrorCode>(std::min<unsigned>(record.code - 1U, static_cast<unsigned>(ErrorCode::corrupt)));
 }
 
 std::uint64_t remaining_ms(MonoTime deadline, MonoTime now) noexcept {
@@ -26,7 +32,7 @@ Router::Router(System& system, Transport* transport, std::uint64_t incarnation, 
       links_(transport == nullptr ? nullptr
                                   : std::make_unique<Links>(*transport, *this, system.directory.own_node(), incarnation,
                                                             std::move(dials), std::move(peers))),
-      topics_(links_.get(), [this](std::string_view line) { port_->log(LogLevel::warning, line); }) {}
+      topics_(links_.get()) {}
 
 void Router::started(ServicePort& port) {
   port_ = &port;
@@ -58,7 +64,7 @@ Result<void> Router::handle(Message& message) {
   if (OutgoingRow* row = nullptr; is(row)) return send_row(*row);
   if (StreamAck* ack = nullptr; is(ack)) return send_ack(*ack);
   if (Publication* publication = nullptr; is(publication)) {
-    topics_.publish(text_of(message.label), message.label, *publication, 0);
+    topics_.publish(text_of(message.label), message.label, *publication, message.sender, 0);
     return {};
   }
   if (Subscribe* subscribe = nullptr; is(subscribe)) {
@@ -69,6 +75,10 @@ Result<void> Router::handle(Message& message) {
     topics_.unsubscribe(message.sender, unsubscribe->filter);
     return {};
   }
+  if (CountTopics* question = nullptr; is(question)) {
+    port_->worker().reply(message, native_message(MessageKind::reply, {}, topics_.counters()));
+    return {};
+  }
   if (Ended* ended = nullptr; is(ended)) {
     topics_.ended(ended->actor);
     return {};
@@ -77,43 +87,48 @@ Result<void> Router::handle(Message& message) {
 }
 
 Result<void> Router::send_away(Message& message) {
-  const ActorName& name = system_.directory.entry(message.receiver).name;
-  Link* link = links_ == nullptr ? nullptr : links_->to(name.node);
+  const auto name = system_.directory.text(message.receiver);
+  Link* link = links_ == nullptr || name == nullptr ? nullptr : links_->to(name->node());
   const bool question = message.kind == MessageKind::ask;
-  ErrorCode refusal = ErrorCode::unreachable;
-  if (link != nullptr && message.inline_bytes != 0) refusal = ErrorCode::rejected;  // native: it cannot leave
-  if (link != nullptr && message.inline_bytes == 0) {
+  Result<void> sent = ErrorCode::unreachable;
+  if (name == nullptr) {
+    sent = ErrorCode::not_found;
+  } else if (link != nullptr && message.inline_bytes != 0) {
+    sent = ErrorCode::rejected;  // native: it cannot leave
+  } else if (link != nullptr) {
     const std::string sender = system_.describe(message.sender);
     wire::Record record{.kind = question ? wire::Kind::ask : wire::Kind::tell, .type = message.type};
-    record.first = name.actor;
+    record.first = name->actor();
     if (sender.front() != '#') record.second = sender;
     record.payload = message.block.bytes();
     record.trace = message.trace;
     if (message.urgency == Urgency::urgent) record.flags |= wire::kUrgent;
-    if (question) {
-      record.id = next_ask_;
-      record.number = remaining_ms(message.deadline, port_->now());
-    }
-    const auto sent =
-        asks_.size() >= limits::kAsksInFlight ? Result<void>{ErrorCode::full} : links_->send(*link, record);
-    if (sent) {
-      if (!question) return {};
-      const std::uint64_t id = next_ask_++;
-      RemoteAsk ask{message.sender, message.receiver, message.correlation, link->id, TimerId{}};
-      // The asker's own timer answers it; this one only forgets.
-      if (message.deadline != kNever) {
-        ask.deadline = port_->after(message.deadline - port_->now(), [this, id] { asks_.erase(id); });
-      }
-      asks_.emplace(id, ask);
-      return {};
-    }
-    refusal = sent.error().code;
+    sent = question ? send_question(*link, message, record) : links_->send(*link, record);
   }
+  if (sent) return {};
   if (question) {
-    fail_ask({message.sender, message.receiver, message.correlation, 0, {}}, refusal);
+    fail_ask({message.sender, message.receiver, message.correlation, {}}, sent.error().code);
   } else {
     system_.report({DeadLetterReason::no_such_actor, message.type_name(), message.sender, message.receiver});
   }
+  return {};
+}
+
+Result<void> Router::send_question(Link& link, const Message& question, wire::Record& record) {
+  auto& asked = peers_[link.id].asked;
+  if (asked.size() >= limits::kAsksPerLink) return ErrorCode::full;
+  const std::uint64_t id = next_ask_++;
+  record.id = id;
+  record.number = remaining_ms(question.deadline, port_->now());
+  if (auto sent = links_->send(link, record); !sent) return sent;
+  RemoteAsk ask{question.sender, question.receiver, question.correlation, TimerId{}};
+  // The asker's own timer answers it; this one only forgets.
+  if (question.deadline != kNever) {
+    ask.deadline = port_->after(question.deadline - port_->now(), [this, link_id = link.id, id] {
+      if (const auto peer = peers_.find(link_id); peer != peers_.end()) peer->second.asked.erase(id);
+    });
+  }
+  asked.emplace(id, ask);
   return {};
 }
 
@@ -166,29 +181,38 @@ void Router::on_link_up(Link& link) {
 void Router::on_link_down(Link& link) {
   topics_.link_down(link);
   tell_queue(native_message(MessageKind::tell, {}, LinkDown{link.node}));
-  std::erase_if(asks_, [&](const auto& entry) {
-    if (entry.second.link != link.id) return false;
-    port_->cancel(entry.second.deadline);
-    fail_ask(entry.second, ErrorCode::unreachable);
-    return true;
-  });
+  const auto peer = peers_.extract(link.id);
+  if (peer.empty() || is_mutant(Mutant::lost_link_keeps_asks)) return;
+  for (const auto& [id, ask] : peer.mapped().asked) {
+    port_->cancel(ask.deadline);
+    fail_ask(ask, ErrorCode::unreachable);
+  }
+  // Nobody wants these answers any more. Whoever works on one still may answer; that is counted as a late reply.
+  for (const auto& [id, question] : peer.mapped().answering) port_->cancel(question);
 }
 
 Result<void> Router::on_record(Link& link, const wire::Record& record) {
   switch (record.kind) {
     case wire::Kind::tell: return heard_tell(link, record);
     case wire::Kind::ask: return heard_ask(link, record);
-    case wire::Kind::reply: heard_reply(record); return {};
+    case wire::Kind::reply: heard_reply(link, record); return {};
     case wire::Kind::publish: {
       if (!check_topic(record.first)) return ErrorCode::malformed;
       PublishOptions options;
       options.keep_last = (record.flags & wire::kKeepLast) != 0;
       if ((record.flags & wire::kUrgent) != 0) options.urgency = Urgency::urgent;
       const Publication publication{AnyTable{record.type, nullptr, BlockRef::copy_of(record.payload)}, options};
-      topics_.publish(record.first, BlockRef::copy_of(std::as_bytes(std::span{record.first})), publication, link.id);
+      topics_.publish(record.first, BlockRef::copy_of(std::as_bytes(std::span{record.first})), publication, ActorId{},
+                      link.id);
       return {};
     }
-    case wire::Kind::subscribe: topics_.link_subscribes(link, record.first, record.type); return {};
+    case wire::Kind::subscribe:
+      if (record.code == 0) {
+        topics_.link_subscribes(link, record.first, record.type);
+      } else {
+        topics_.link_refuses(link, record.first, error_of(record));
+      }
+      return {};
     case wire::Kind::unsubscribe: topics_.link_unsubscribes(link, record.first); return {};
     case wire::Kind::row: heard_row(link, record); return {};
     case wire::Kind::ack: heard_ack(link, record); return {};
@@ -196,13 +220,8 @@ Result<void> Router::on_record(Link& link, const wire::Record& record) {
   }
 }
 
-ActorId Router::local_actor(std::string_view name) {
-  const auto ref = system_.directory.find(name);
-  return ref ? ActorId::from_bits(system_.directory.entry(ref.id()).local.load(std::memory_order_acquire)) : ActorId{};
-}
-
 Result<void> Router::heard_tell(const Link& link, const wire::Record& record) {
-  const ActorId receiver = local_actor(record.first);
+  const ActorId receiver = system_.directory.find(record.first);
   MessagePtr message =
       any_message(MessageKind::tell, receiver, AnyTable{record.type, nullptr, BlockRef::copy_of(record.payload)});
   message->trace = record.trace;
@@ -218,15 +237,16 @@ Result<void> Router::heard_tell(const Link& link, const wire::Record& record) {
 }
 
 Result<void> Router::heard_ask(Link& link, const wire::Record& record) {
-  const ActorId receiver = local_actor(record.first);
-  if (!receiver || answering_ >= limits::kRemoteAsks) {
+  const ActorId receiver = system_.directory.find(record.first);
+  auto& answering = peers_[link.id].answering;
+  if (answering.contains(record.id)) return ErrorCode::malformed;  // one question, one id
+  if (!receiver || answering.size() >= limits::kAsksPerLink) {
     wire::Record refusal{.kind = wire::Kind::reply, .id = record.id};
     const ErrorCode code = receiver ? ErrorCode::full : ErrorCode::not_found;
     refusal.code = static_cast<std::uint16_t>(1 + static_cast<unsigned>(code));
     if (!links_->send(link, refusal)) links_->cut(link);
     return {};
   }
-  ++answering_;
   MessagePtr question =
       any_message(MessageKind::ask, receiver, AnyTable{record.type, nullptr, BlockRef::copy_of(record.payload)});
   question->trace = record.trace;
@@ -234,13 +254,17 @@ Result<void> Router::heard_ask(Link& link, const wire::Record& record) {
   question->from_afar = true;
   if ((record.flags & wire::kUrgent) != 0) question->urgency = Urgency::urgent;
   const auto left = std::chrono::milliseconds{std::min<std::uint64_t>(record.number, 86'400'000)};
-  port_->ask_message({port_, std::move(question), left},
-                     [this, link_id = link.id, id = record.id](Message* reply) { answer(link_id, id, reply); });
+  const TimerId asked =
+      port_->ask_message({port_, std::move(question), left},
+                         [this, link_id = link.id, id = record.id](Message* reply) { answer(link_id, id, reply); });
+  answering.emplace(record.id, asked);
   return {};
 }
 
 void Router::answer(std::uint64_t link_id, std::uint64_t correlation, Message* reply) {
-  --answering_;
+  const auto peer = peers_.find(link_id);
+  if (peer == peers_.end()) return;
+  peer->second.answering.erase(correlation);
   Link* link = links_->by_id(link_id);
   if (link == nullptr || !link->up) return;
   wire::Record record{.kind = wire::Kind::reply, .id = correlation};
@@ -262,18 +286,18 @@ void Router::answer(std::uint64_t link_id, std::uint64_t correlation, Message* r
   if (!links_->send(*link, record)) links_->cut(*link);
 }
 
-void Router::heard_reply(const wire::Record& record) {
-  const auto found = asks_.find(record.id);
-  if (found == asks_.end()) {
+void Router::heard_reply(const Link& link, const wire::Record& record) {
+  auto& asked = peers_[link.id].asked;
+  const auto found = asked.find(record.id);
+  if (found == asked.end()) {
     system_.report({DeadLetterReason::late_reply, "", {}, {}});
     return;
   }
   const RemoteAsk ask = found->second;
-  asks_.erase(found);
+  asked.erase(found);
   port_->cancel(ask.deadline);
   if (record.code != 0) {
-    fail_ask(ask,
-             static_cast<ErrorCode>(std::min<unsigned>(record.code - 1U, static_cast<unsigned>(ErrorCode::corrupt))));
+    fail_ask(ask, error_of(record));
     return;
   }
   MessagePtr reply =
@@ -302,9 +326,7 @@ void Router::heard_row(const Link& link, const wire::Record& record) {
 
 void Router::heard_ack(const Link& link, const wire::Record& record) {
   StreamAck ack{link.node, std::string{record.first}, record.id, record.code != 0, ErrorCode{}};
-  if (ack.refused) {
-    ack.cause = static_cast<ErrorCode>(std::min<unsigned>(record.code - 1U, static_cast<unsigned>(ErrorCode::corrupt)));
-  }
+  if (ack.refused) ack.cause = error_of(record);
   tell_queue(native_message(MessageKind::tell, {}, std::move(ack)));
 }
 

@@ -55,6 +55,7 @@ struct Hand : Actor<Hand, std::function<void(Hand&)>> {
   using Actor::ask;
   using Actor::cancel;
   using Actor::claim;
+  using Actor::clear_retained;
   using Actor::commit;
   using Actor::enqueue;
   using Actor::every;
@@ -65,6 +66,7 @@ struct Hand : Actor<Hand, std::function<void(Hand&)>> {
   using Actor::ref;
   using Actor::stop;
   using Actor::tell;
+  using Actor::topic_counters;
 };
 
 /// Runs `order` in a turn of `hand`, and what follows from it at once.

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "platform/result.h"
+#include "runtime/message/ref.h"
+
+namespace pannier {
+
+class Worker;
+struct SpawnOptions;
+
+/// Mailboxes that spill to the durable lane "mailbox.<name>", for the kernel: see Extensions::may_spill and
+/// start_spiller. The node has a store.
+[[nodiscard]] Result<void> may_spill(const SpawnOptions& options);
+[[nodiscard]] ActorId start_spiller(Worker& worker, ActorId target);
+
+}  // namespace pannier

@@ -47,7 +47,7 @@ Result<Directory::Parsed> Directory::parse(std::string_view text) const {
   return Parsed{node == own_node_ ? std::string_view{} : node, actor};
 }
 
-// --- References ------------------------------------------------------------------------------------------------------
+// --- References -----------------------------------------------------------------------------------------------------
 
 Result<Ref> Directory::name(std::string_view text) {
   const auto parsed = parse(text);
@@ -102,7 +102,7 @@ Result<Ref> Directory::name_for_good(std::string_view text) {
   return refer_to(index);
 }
 
-// --- Actors of this node ---------------------------------------------------------------------------------------------
+// --- Actors of this node --------------------------------------------------------------------------------------------
 
 Result<std::uint32_t> Directory::reserve(std::string_view text) {
   const auto parsed = parse(text);
@@ -135,7 +135,7 @@ ActorId Directory::find(std::string_view actor) const noexcept {
   return index == kNone ? ActorId{} : ActorId::from_bits(at(index).local.load(std::memory_order_acquire));
 }
 
-// --- Resolving -------------------------------------------------------------------------------------------------------
+// --- Resolving ------------------------------------------------------------------------------------------------------
 
 ActorId Directory::living(ActorId id) const noexcept {
   // Whoever has the id got it after its entry was written. The generation is read last: an entry gets its next one
@@ -167,7 +167,7 @@ std::size_t Directory::size() const noexcept {
   return index_.size();
 }
 
-// --- Under the lock --------------------------------------------------------------------------------------------------
+// --- Under the lock -------------------------------------------------------------------------------------------------
 
 std::uint32_t Directory::look_up(const Parsed& name) const noexcept {
   // As ActorName has it, without an allocation.

@@ -50,7 +50,7 @@ class Directory {
 
   [[nodiscard]] const std::string& own_node() const noexcept { return own_node_; }
 
-  // --- References. "name" or "node/name"; the own node's name may be given or left out. ------------------------------
+  // --- References. "name" or "node/name"; the own node's name may be given or left out. -----------------------------
   // invalid_argument with the rule that was broken; full: limits::kNames names are held.
   /// Remembers the name, and does not hold it.
   [[nodiscard]] Result<Ref> name(std::string_view text);
@@ -60,7 +60,7 @@ class Directory {
   /// Holds it for good; past a quarter of all names that is no longer done.
   [[nodiscard]] Result<Ref> name_for_good(std::string_view text);
 
-  // --- Actors of this node -------------------------------------------------------------------------------------------
+  // --- Actors of this node ------------------------------------------------------------------------------------------
   /// Holds the name for an actor to come, as a number to be given to bear and leave.
   [[nodiscard]] Result<std::uint32_t> reserve(std::string_view text);
   /// False: another living actor bears the name.
@@ -70,7 +70,7 @@ class Directory {
   /// The living actor of that name; nobody where there is none. Remembers nothing: for names that a peer says.
   [[nodiscard]] ActorId find(std::string_view actor) const noexcept;
 
-  // --- Resolving. `id` is named. ---------------------------------------------------------------------------------
+  // --- Resolving. `id` is named. ------------------------------------------------------------------------------------
   /// The living actor of this node that bears the name now; nobody where there is none.
   [[nodiscard]] ActorId living(ActorId id) const noexcept;
   /// False once the name was forgotten.

@@ -6,8 +6,10 @@ namespace pannier {
 
 /// What became of publications and subscriptions on one node, since it started. What is lost is counted by its cause.
 struct TopicCounters {
-  std::uint64_t published = 0;        ///< By actors of this node, and by others that came over links.
-  std::uint64_t delivered = 0;        ///< Copies that a mailbox or a link took, retained values included.
+  std::uint64_t published = 0;  ///< By actors of this node, and by others that came over links.
+  std::uint64_t delivered = 0;  ///< Copies that a mailbox or a link took, retained values included.
+  /// Copies of retained values that found no room. They come later; of several of one topic, the last one.
+  std::uint64_t deferred = 0;
   std::uint64_t mailbox_full = 0;     ///< Copies that were dropped: the subscriber's mailbox had no room.
   std::uint64_t subscriber_gone = 0;  ///< The subscriber had just ended.
   std::uint64_t link_full = 0;        ///< The link had no room, or had just gone.

@@ -41,8 +41,7 @@ wire::Record clear_record(std::string_view topic) {
 
 }  // namespace
 
-// --- Publications
-// ------------------------------------------------------------------------------------------------------
+// --- Publications ---------------------------------------------------------------------------------------------------
 
 void TopicService::publish(std::string_view topic, const BlockRef& label, const Publication& publication,
                            ActorId publisher, std::uint64_t from_link) {
@@ -52,94 +51,106 @@ void TopicService::publish(std::string_view topic, const BlockRef& label, const 
     clear(topic, from_link);
     return;
   }
-  if (publication.options.keep_last) retain(topic, label, publication, publisher);
+  const bool retained = publication.options.keep_last && retain(topic, label, publication, publisher, from_link);
   const TypeId type = publication.payload.type();
   const bool can_leave = publication.payload.can_leave();
+  bool deferred = false;
   tree_.match(topic, [&](const Filter& filter) {
     for (const auto& [subscriber, tag] : filter.subscriptions.entries()) {
       if (tag != 0 && TypeId{tag} != type) continue;
       if (subscriber->gone || subscriber->last_publication == publications_) continue;
       if (subscriber->is_link && (subscriber->address == from_link || !can_leave)) continue;
       subscriber->last_publication = publications_;
-      give(*subscriber, label, publication, publisher);
+      Party& party = static_cast<Party&>(*subscriber);
+      Result<void> sent = ErrorCode::full;  // so that a party's retained values come in order
+      if (!retained || party.missed == 0) sent = send(party, label, publication);
+      if (sent) {
+        count(counters_.delivered);
+      } else if (retained && sent.error().code == ErrorCode::full) {
+        count(counters_.deferred);
+        if (party.missed == 0) party.missed = publications_;
+        queue(party);
+        deferred = true;
+      } else {
+        drop(party, publication, publisher, sent.error().code == ErrorCode::full);
+      }
     }
   });
+  if (deferred) work();
 }
 
-void TopicService::give(Subscriber& subscriber, const BlockRef& label, const Publication& publication,
-                        ActorId publisher) {
+Result<void> TopicService::send(Subscriber& subscriber, const BlockRef& label, const Publication& publication) {
   if (subscriber.is_link) {
     Link* link = links_->by_id(subscriber.address);
-    const bool sent = link != nullptr && links_->send(*link, publication_record(text_of(label), publication)).ok();
-    count(sent ? counters_.delivered : counters_.link_full);
-    if (!sent) {
-      port_->system().report({DeadLetterReason::link_full, type_name(publication), publisher, ActorId{}});
-    }
-    return;
+    return link == nullptr ? ErrorCode::unreachable
+                           : links_->send(*link, publication_record(text_of(label), publication));
   }
-  const ActorId actor = ActorId::from_bits(subscriber.address);
-  const auto sent = deliver(actor, label, publication);
-  const bool full = !sent && sent.error().code == ErrorCode::full;
-  count(sent ? counters_.delivered : full ? counters_.mailbox_full : counters_.subscriber_gone);
-  if (!sent) {
-    const DeadLetterReason reason = full ? DeadLetterReason::mailbox_full : DeadLetterReason::no_such_actor;
-    port_->system().report({reason, type_name(publication), publisher, actor});
-  }
-}
-
-Result<void> TopicService::deliver(ActorId actor, const BlockRef& label, const Publication& publication) {
-  MessagePtr message = any_message(MessageKind::publish, actor, publication.payload);
+  MessagePtr message = any_message(MessageKind::publish, ActorId::from_bits(subscriber.address), publication.payload);
   message->label = label;
   message->urgency = publication.options.urgency;
   return port_->tell_native(std::move(message));
 }
 
-// --- Retained values
-// -----------------------------------------------------------------------------------------------------
+void TopicService::drop(const Subscriber& subscriber, const Publication& publication, ActorId publisher, bool full) {
+  const DeadLetterReason reason = subscriber.is_link ? DeadLetterReason::link_full
+                                  : full             ? DeadLetterReason::mailbox_full
+                                                     : DeadLetterReason::no_such_actor;
+  count(subscriber.is_link ? counters_.link_full : full ? counters_.mailbox_full : counters_.subscriber_gone);
+  const ActorId receiver = subscriber.is_link ? ActorId{} : ActorId::from_bits(subscriber.address);
+  port_->system().report({reason, type_name(publication), publisher, receiver});
+}
 
-void TopicService::retain(std::string_view topic, const BlockRef& label, const Publication& publication,
-                          ActorId publisher) {
+// --- Retained values ------------------------------------------------------------------------------------------------
+
+bool TopicService::retain(std::string_view topic, const BlockRef& label, const Publication& publication,
+                          ActorId publisher, std::uint64_t from_link) {
   if (clears_waiting_ > 0) {
     for (auto& [id, neighbour] : neighbours_) clears_waiting_ -= neighbour->cleared.erase(std::string{topic});
   }
-  const auto found = retained_.find(topic);
-  const std::size_t before = found == retained_.end() ? 0 : found->second.publication.payload.bytes().size();
+  auto value = retained_.find(topic);
+  const std::size_t before = value == retained_.end() ? 0 : value->second.publication.payload.bytes().size();
   const std::size_t bytes = publication.payload.bytes().size();
-  if ((found != retained_.end() || retained_.size() < limits::kRetainedValues) &&
+  if ((value != retained_.end() || retained_.size() < limits::kRetainedValues) &&
       retained_bytes_ - before + bytes <= limits::kRetainedBytes) {
     retained_bytes_ += bytes - before;
-    if (found == retained_.end()) {
-      retained_.emplace(std::string{topic}, Retained{label, publication, publications_});
+    Retained retained{label, publication, publications_, from_link};
+    if (value == retained_.end()) {
+      value = retained_.emplace(std::string{topic}, std::move(retained)).first;
+      latest_.emplace_hint(latest_.end(), publications_, &value->second);
       count(counters_.retained);
     } else {
-      found->second = {label, publication, publications_};
+      auto place = latest_.extract(value->second.number);
+      place.key() = publications_;
+      latest_.insert(latest_.end(), std::move(place));
+      value->second = std::move(retained);
     }
-    return;
+    return true;
   }
-  // An older value than the last one is worse than none.
-  if (found != retained_.end()) {
-    retained_bytes_ -= before;
-    retained_.erase(found);
-    count(counters_.retained, -std::uint64_t{1});
-  }
+  if (value != retained_.end()) erase(value);  // an older value than the last one is worse than none
   count(counters_.not_retained);
   port_->system().report({DeadLetterReason::not_retained, type_name(publication), publisher, ActorId{}});
-  if (std::exchange(warned_of_retained_, true)) return;
+  if (std::exchange(warned_of_retained_, true)) return false;
   port_->log(LogLevel::warning,
              concat({"the value of topic '", printable(topic), "' is not retained: ", retained_.size(), " topics with ",
                      retained_bytes_, " bytes are, and one node retains ", limits::kRetainedValues, " with ",
                      limits::kRetainedBytes, " bytes at most. Clear those that are over (clear_retained)."}));
+  return false;
+}
+
+void TopicService::erase(RetainedMap::iterator value) {
+  retained_bytes_ -= value->second.publication.payload.bytes().size();
+  latest_.erase(value->second.number);
+  retained_.erase(value);
+  count(counters_.retained, -std::uint64_t{1});
 }
 
 void TopicService::clear(std::string_view topic, std::uint64_t from_link) {
   const auto found = retained_.find(topic);
   const bool had = found != retained_.end();
   if (had) {
-    retained_bytes_ -= found->second.publication.payload.bytes().size();
-    retained_.erase(found);
+    erase(found);
     warned_of_retained_ = false;  // there is room again
     count(counters_.cleared);
-    count(counters_.retained, -std::uint64_t{1});
   }
   // Whoever subscribes to the topic may retain it. Others may, too, from the time when they did, if this node does.
   tree_.match(topic, [&](const Filter& filter) {
@@ -162,8 +173,7 @@ void TopicService::clear(std::string_view topic, std::uint64_t from_link) {
   work();
 }
 
-// --- Subscriptions
-// -------------------------------------------------------------------------------------------------------
+// --- Subscriptions --------------------------------------------------------------------------------------------------
 
 void TopicService::subscribe(ActorId actor, std::string_view filter, TypeId type) {
   auto& party = actors_[actor.bits()];
@@ -224,8 +234,7 @@ void TopicService::remove(Party& party, Filter& filter) {
   counters_.filters.store(tree_.size(), std::memory_order_relaxed);
 }
 
-// --- Links
-// ---------------------------------------------------------------------------------------------------------------
+// --- Links ----------------------------------------------------------------------------------------------------------
 
 bool TopicService::wanted_by_others(const Filter& filter, std::uint64_t link) noexcept {
   if (filter.actors > 0 || filter.links.size() > 1) return true;
@@ -279,8 +288,13 @@ void TopicService::tell(Neighbour& neighbour, std::string_view filter, bool want
     if (link != nullptr && neighbour.changed.size() > limits::kFiltersPerLink + tree_.size()) links_->cut(*link);
     return;
   }
-  if (wants || neighbour.refused.empty()) return;
-  neighbour.changed.insert(neighbour.refused.extract(neighbour.refused.begin()));  // it has room for one more
+  if (!wants) retry_refused(neighbour);
+}
+
+/// The neighbour has room for one more filter.
+void TopicService::retry_refused(Neighbour& neighbour) {
+  if (neighbour.refused.empty()) return;
+  neighbour.changed.insert(neighbour.refused.extract(neighbour.refused.begin()));
   queue(neighbour);
 }
 
@@ -349,8 +363,7 @@ void TopicService::link_refuses(Link& link, std::string_view filter, ErrorCode c
                      "does not come here: subscribe to fewer filters, with wildcards. No further refusal is logged."}));
 }
 
-// --- Sliced work
-// -----------------------------------------------------------------------------------------------------------
+// --- Sliced work ----------------------------------------------------------------------------------------------------
 
 void TopicService::queue(Party& party) {
   if (std::exchange(party.queued, true)) return;
@@ -422,7 +435,8 @@ TopicService::Progress TopicService::slice(Party& party) {
     party.servings.pop_front();
     if (exhausted()) break;
   }
-  return party.servings.empty() ? Progress::done : Progress::more;
+  if (!party.servings.empty()) return Progress::more;
+  return party.missed == 0 ? Progress::done : catch_up(party);
 }
 
 TopicService::Progress TopicService::serve(Party& party, Serving& serving) {
@@ -444,28 +458,52 @@ TopicService::Progress TopicService::serve(Party& party, Serving& serving) {
       value = retained_.lower_bound(next);
       continue;
     }
-    const AnyTable& payload = retained.publication.payload;
-    const bool wanted = retained.number <= serving.until &&
-                        (serving.type == TypeId{} || serving.type == payload.type()) &&
-                        (!party.is_link || payload.can_leave());
-    if (wanted) {
-      spend(2);
-      Result<void> sent = ErrorCode::full;
-      if (has_room(party)) {
-        sent = party.is_link
-                   ? links_->send(*links_->by_id(party.address), publication_record(topic, retained.publication))
-                   : deliver(ActorId::from_bits(party.address), retained.label, retained.publication);
-      }
-      if (!sent && sent.error().code == ErrorCode::full) {
-        serving.place = topic;
-        return Progress::blocked;
-      }
-      count(sent ? counters_.delivered : counters_.subscriber_gone);
-      if (!sent) return Progress::done;
-      pause_ = Duration::zero();
+    const TypeId type = retained.publication.payload.type();
+    if (retained.number <= serving.until && (serving.type == TypeId{} || serving.type == type)) {
+      const Progress offered = offer(party, retained);
+      if (offered == Progress::blocked) serving.place = topic;
+      if (offered != Progress::done) return offered == Progress::blocked ? Progress::blocked : Progress::done;
     }
     ++value;
   }
+  return Progress::done;
+}
+
+TopicService::Progress TopicService::catch_up(Party& party) {
+  for (auto value = latest_.lower_bound(party.missed); value != latest_.end(); ++value) {
+    party.missed = value->first;
+    if (exhausted()) return Progress::more;
+    spend(1);
+    count(counters_.tried);
+    const Retained& retained = *value->second;
+    const auto type = static_cast<std::uint64_t>(retained.publication.payload.type());
+    bool wanted = false;
+    tree_.match(text_of(retained.label), [&](const Filter& filter) {
+      wanted = wanted || filter.subscriptions.contains(party, 0) || filter.subscriptions.contains(party, type);
+    });
+    if (!wanted) continue;
+    const Progress offered = offer(party, retained);
+    if (offered == Progress::blocked) return offered;
+    if (offered != Progress::done) break;
+  }
+  party.missed = 0;
+  return Progress::done;
+}
+
+TopicService::Progress TopicService::offer(Party& party, const Retained& retained) {
+  if (party.is_link && (party.address == retained.from_link || !retained.publication.payload.can_leave())) {
+    return Progress::done;
+  }
+  spend(2);
+  if (!has_room(party)) return Progress::blocked;
+  const auto sent = send(party, retained.label, retained.publication);
+  if (!sent && sent.error().code == ErrorCode::full) return Progress::blocked;
+  if (!sent) {
+    drop(party, retained.publication, ActorId{}, false);
+    return Progress::more;  // the rest would go the same way
+  }
+  count(counters_.delivered);
+  pause_ = Duration::zero();
   return Progress::done;
 }
 
@@ -488,11 +526,12 @@ TopicService::Progress TopicService::announce(Neighbour& neighbour) {
   }
   while (!neighbour.changed.empty()) {
     if (exhausted()) return Progress::more;
-    const std::string& text = *neighbour.changed.begin();
-    const Filter* filter = tree_.find(text);
+    const auto text = neighbour.changed.begin();
+    const Filter* filter = tree_.find(*text);
     const bool wants = filter != nullptr && wanted_by_others(*filter, neighbour.address);
-    if (!say(text, wants ? wire::Kind::subscribe : wire::Kind::unsubscribe)) return Progress::blocked;
-    neighbour.changed.erase(neighbour.changed.begin());
+    if (!say(*text, wants ? wire::Kind::subscribe : wire::Kind::unsubscribe)) return Progress::blocked;
+    neighbour.changed.erase(text);
+    if (!wants) retry_refused(neighbour);
   }
   while (neighbour.announcing) {
     if (exhausted()) return Progress::more;
@@ -515,17 +554,26 @@ bool TopicService::has_room(const Subscriber& subscriber) const noexcept {
   return link != nullptr && link->out.size() < limits::kFrameTargetBytes;
 }
 
-// --- Counters
-// --------------------------------------------------------------------------------------------------------------
+// --- Counters -------------------------------------------------------------------------------------------------------
 
 TopicCounters TopicService::counters() const noexcept {
   const auto read = [](const Counter& counter) { return counter.load(std::memory_order_relaxed); };
   const Counters& from = counters_;
-  return {read(from.published),       read(from.delivered),       read(from.mailbox_full),
-          read(from.subscriber_gone), read(from.link_full),       read(from.not_retained),
-          read(from.cleared),         read(from.filters_refused), read(from.filters_refused_there),
-          read(from.filters),         read(from.retained),        read(from.waiting),
-          read(from.tried),           read(from.most_in_a_step)};
+  return {.published = read(from.published),
+          .delivered = read(from.delivered),
+          .deferred = read(from.deferred),
+          .mailbox_full = read(from.mailbox_full),
+          .subscriber_gone = read(from.subscriber_gone),
+          .link_full = read(from.link_full),
+          .not_retained = read(from.not_retained),
+          .cleared = read(from.cleared),
+          .filters_refused = read(from.filters_refused),
+          .filters_refused_there = read(from.filters_refused_there),
+          .filters = read(from.filters),
+          .retained = read(from.retained),
+          .waiting = read(from.waiting),
+          .tried = read(from.tried),
+          .most_in_a_step = read(from.most_in_a_step)};
 }
 
 }  // namespace pannier

@@ -51,6 +51,7 @@ class TopicService {
     BlockRef label;  // the topic
     Publication publication;
     std::uint64_t number;  // of the publication
+    std::uint64_t from_link;
   };
   using RetainedMap = std::map<std::string, Retained, TopicOrder>;
 
@@ -63,6 +64,8 @@ class TopicService {
   };
   struct Party : Subscriber {
     std::deque<Serving> servings;
+    /// It had no room for a retained value of this number: it gets those from here on later, in their order. 0: none.
+    std::uint64_t missed = 0;
     bool queued = false;  // in busy_ or in blocked_
     virtual ~Party() = default;
   };
@@ -85,10 +88,14 @@ class TopicService {
   void party_removed(const Filter& filter, std::uint64_t link);
   [[nodiscard]] static bool wanted_by_others(const Filter& filter, std::uint64_t link) noexcept;
   void tell(Neighbour& neighbour, std::string_view filter, bool wants);
+  void retry_refused(Neighbour& neighbour);
 
-  void give(Subscriber& subscriber, const BlockRef& label, const Publication& publication, ActorId publisher);
-  [[nodiscard]] Result<void> deliver(ActorId actor, const BlockRef& label, const Publication& publication);
-  void retain(std::string_view topic, const BlockRef& label, const Publication& publication, ActorId publisher);
+  [[nodiscard]] Result<void> send(Subscriber& subscriber, const BlockRef& label, const Publication& publication);
+  void drop(const Subscriber& subscriber, const Publication& publication, ActorId publisher, bool full);
+  /// False: there is no room for it.
+  bool retain(std::string_view topic, const BlockRef& label, const Publication& publication, ActorId publisher,
+              std::uint64_t from_link);
+  void erase(RetainedMap::iterator value);
   void clear(std::string_view topic, std::uint64_t from_link);
 
   // Sliced work
@@ -96,6 +103,9 @@ class TopicService {
   void work();
   [[nodiscard]] Progress slice(Party& party);
   [[nodiscard]] Progress serve(Party& party, Serving& serving);
+  [[nodiscard]] Progress catch_up(Party& party);
+  /// done: sent, or not to be sent; blocked: no room. Else the party has gone.
+  [[nodiscard]] Progress offer(Party& party, const Retained& retained);
   [[nodiscard]] Progress announce(Neighbour& neighbour);
   void remove_some();
   void spend(std::uint64_t units) noexcept { spent_ += units; }
@@ -107,6 +117,7 @@ class TopicService {
   ServicePort* port_ = nullptr;
   FilterTree tree_;
   RetainedMap retained_;
+  std::map<std::uint64_t, const Retained*> latest_;  // the same values, by the numbers of their publications
   std::size_t retained_bytes_ = 0;
   bool warned_of_retained_ = false;
   std::uint64_t publications_ = 0;
@@ -124,8 +135,8 @@ class TopicService {
 
   using Counter = std::atomic<std::uint64_t>;
   struct Counters {
-    Counter published, delivered, mailbox_full, subscriber_gone, link_full, not_retained, cleared, filters_refused,
-        filters_refused_there, filters, retained, waiting, tried, most_in_a_step;
+    Counter published, delivered, deferred, mailbox_full, subscriber_gone, link_full, not_retained, cleared,
+        filters_refused, filters_refused_there, filters, retained, waiting, tried, most_in_a_step;
   };
   static void count(Counter& counter, std::uint64_t more = 1) noexcept { add_by_owner(counter, more); }
   Counters counters_{};

@@ -66,7 +66,7 @@ bool topic_matches(std::string_view filter, std::string_view topic) noexcept {
   return !topic_more;
 }
 
-// --- In order --------------------------------------------------------------------------------------------------------
+// --- In order -------------------------------------------------------------------------------------------------------
 
 bool TopicOrder::operator()(std::string_view left, std::string_view right) const noexcept {
   const auto rank = [](char c) { return c == '/' ? 0U : static_cast<unsigned char>(c); };
@@ -108,18 +108,18 @@ bool FilterOrder::operator()(const Filter* left, const Filter* right) const noex
   return left->text < right->text;
 }
 
-// --- The subscriptions to one filter
-// -----------------------------------------------------------------------------------
+// --- The subscriptions to one filter --------------------------------------------------------------------------------
+
+bool Subscriptions::contains(const Subscriber& subscriber, std::uint64_t tag) const {
+  const auto is_it = [&](const Entry& entry) { return entry.subscriber == &subscriber && entry.tag == tag; };
+  if (places_ == nullptr) return std::any_of(entries_.begin(), entries_.end(), is_it);
+  const auto [first, last] = places_->equal_range(&subscriber);
+  return std::any_of(first, last, [&](const auto& place) { return is_it(entries_[place.second]); });
+}
 
 bool Subscriptions::add(Subscriber& subscriber, std::uint64_t tag) {
   constexpr std::size_t kFew = 16;
-  const auto is_it = [&](const Entry& entry) { return entry.subscriber == &subscriber && entry.tag == tag; };
-  if (places_ == nullptr) {
-    if (std::any_of(entries_.begin(), entries_.end(), is_it)) return false;
-  } else {
-    const auto [first, last] = places_->equal_range(&subscriber);
-    if (std::any_of(first, last, [&](const auto& place) { return is_it(entries_[place.second]); })) return false;
-  }
+  if (contains(subscriber, tag)) return false;
   entries_.push_back({&subscriber, tag});
   if (places_ != nullptr) {
     places_->emplace(&subscriber, entries_.size() - 1);
@@ -154,8 +154,7 @@ void Subscriptions::remove_at(std::size_t place) {
   entries_.pop_back();
 }
 
-// --- The tree of filters
-// -----------------------------------------------------------------------------------------------
+// --- The tree of filters --------------------------------------------------------------------------------------------
 
 Filter* FilterTree::find(std::string_view text) noexcept {
   const auto found = filters_.find(text);

@@ -59,6 +59,7 @@ class Subscriptions {
   bool add(Subscriber& subscriber, std::uint64_t tag);
   /// Under every tag. Returns how many there were.
   std::size_t remove(const Subscriber& subscriber);
+  [[nodiscard]] bool contains(const Subscriber& subscriber, std::uint64_t tag) const;
   [[nodiscard]] std::span<const Entry> entries() const noexcept { return entries_; }
   [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
 

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <map>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -188,7 +189,8 @@ TEST_CASE(
   std::int64_t came_of_others = 0;
   const auto first = *one->node->spawn<Screen>(SpawnOptions{}, numbered("first/", "", 10), &came);
   const std::size_t many = limits::kFiltersPerLink + 90;
-  REQUIRE(one->node->spawn<Screen>(SpawnOptions{}, numbered("van/", "/position", many), &came_of_others));
+  REQUIRE(one->node->spawn<Screen>(SpawnOptions{.mailbox = {.messages = 100'000}}, numbered("van/", "/position", many),
+                                   &came_of_others));
   fleet.run(10s);
   CHECK((*middle->node).topics().filters_refused == 100);
   CHECK((*one->node).topics().filters_refused_there == 100);
@@ -379,6 +381,45 @@ TEST_CASE(
   middle->listen("last");
   fleet.run(1s);
   CHECK(fleet.script.take() == "hub hears last=4");
+}
+
+TEST_CASE("a retained value that finds a full mailbox or link comes later, and of several of one topic the last") {
+  for (const bool far : {false, true}) {
+    CAPTURE(far);
+    Fleet fleet;
+    auto middle = fleet.hub();
+    auto one = fleet.device("one");
+    fleet.run(1s);
+    Device& there = far ? *one : *middle;
+    struct Reader : Actor<Reader, Number> {
+      explicit Reader(std::map<std::string, std::vector<std::int64_t>>* heard) : heard_(heard) {}
+      void on_start() { CHECK(subscribe<Number>("a/+")); }
+      void on(const Number& number) { (*heard_)[std::string{label()}].push_back(number.value()); }
+      std::map<std::string, std::vector<std::int64_t>>* heard_;
+    };
+    std::map<std::string, std::vector<std::int64_t>> heard;
+    REQUIRE(there.node->spawn<Reader>(SpawnOptions{.mailbox = {.messages = 10}}, &heard));
+    fleet.run(1s);
+    let(fleet.simulator, *middle->node, middle->hand, [&](Hand& actor) {
+      for (std::int64_t value = 0; value < 5; ++value) {
+        for (int topic = 0; topic < 12; ++topic) {
+          CHECK(actor.publish("a/" + std::to_string(topic), make<Number>(value), {.keep_last = true}));
+        }
+        CHECK(actor.publish("b/" + std::to_string(value), make<Number>(value), {.keep_last = true}));
+      }
+    });
+    fleet.run(10s);
+    CHECK(heard.size() == 12);
+    for (const auto& [topic, values] : heard) {
+      CAPTURE(topic);
+      CHECK(values.back() == 4);
+      CHECK(std::is_sorted(values.begin(), values.end()));
+      CHECK(std::adjacent_find(values.begin(), values.end()) == values.end());
+    }
+    CHECK((*there.node).topics().deferred > 0);
+    CHECK((*there.node).topics().mailbox_full == 0);
+    CHECK((*there.node).topics().waiting == 0);
+  }
 }
 
 TEST_CASE("copies that are dropped are counted by their cause, and an actor can ask for the figures") {

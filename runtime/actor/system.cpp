@@ -65,13 +65,17 @@ Result<ActorId> System::reserve(const SpawnOptions& options, std::uint32_t any) 
   return Error{ErrorCode::in_use, concat({"An actor named '", options.name, "' is there already."})};
 }
 
-bool System::is_half_empty(ActorId actor) noexcept {
+System::Room System::room_for(ActorId actor, std::size_t bytes) noexcept {
   Cell* cell = actor.worker() < workers.size() ? workers[actor.worker()]->cell(actor.slot()) : nullptr;
-  if (cell == nullptr || cell->generation.load(std::memory_order_acquire) != actor.generation()) return true;
+  if (cell == nullptr || cell->generation.load(std::memory_order_acquire) != actor.generation()) return Room::now;
   const auto read = [](const std::atomic<std::uint32_t>& number) { return number.load(std::memory_order_relaxed); };
+  const std::size_t most_bytes = read(cell->max_bytes);
+  if (bytes > most_bytes) return Room::never;
   const std::uint32_t most = read(cell->max_count);
-  return most == 0 || (read(cell->local_count) + read(cell->remote_count) < most / 2 + 1 &&
-                       read(cell->local_bytes) + read(cell->remote_bytes) <= read(cell->max_bytes) / 2);
+  const std::uint32_t count = read(cell->local_count) + read(cell->remote_count);
+  if (most == 0 || count == 0) return Room::now;
+  const std::size_t held = std::size_t{read(cell->local_bytes)} + read(cell->remote_bytes);
+  return count <= most / 2 && held + bytes <= most_bytes / 2 ? Room::now : Room::later;
 }
 
 void System::stop() {

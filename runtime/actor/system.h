@@ -66,10 +66,11 @@ struct System {
     ActorId receiver;  ///< Who is meant.
   };
   [[nodiscard]] Result<Target> resolve(ActorId receiver) noexcept;
-  /// True while the mailbox of a living actor of this node is at most half full, or only the actor's own worker knows
-  /// its bound; and for an actor that is gone. For senders that can wait, and leave room to those that cannot. Any
-  /// thread.
-  [[nodiscard]] bool is_half_empty(ActorId actor) noexcept;
+  /// Whether a sender that can wait should send `bytes` of payload to an actor of this node: `later` where the mailbox
+  /// is half full, so that there is room for those that cannot wait; `never` where it is too small. An actor that is
+  /// gone, or whose bound only its own worker knows, may be sent to now. Any thread.
+  enum class Room : std::uint8_t { now, later, never };
+  [[nodiscard]] Room room_for(ActorId actor, std::size_t bytes) noexcept;
   /// Starts to stop the node, once: the top supervisor stops, and with it everything. Any thread.
   void stop();
   void report(const DeadLetter& letter) noexcept;

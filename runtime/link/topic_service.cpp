@@ -62,8 +62,8 @@ void TopicService::publish(std::string_view topic, const BlockRef& label, const 
       if (subscriber->is_link && (subscriber->address == from_link || !can_leave)) continue;
       subscriber->last_publication = publications_;
       Party& party = static_cast<Party&>(*subscriber);
-      Result<void> sent = ErrorCode::full;  // so that a party's retained values come in order
-      if (!retained || party.missed == 0) sent = send(party, label, publication);
+      const bool waits = retained && party.missed != 0;  // so that its retained values come in order
+      const Result<void> sent = waits ? Result<void>{ErrorCode::full} : send(party, label, publication);
       if (sent) {
         count(counters_.delivered);
       } else if (retained && sent.error().code == ErrorCode::full) {
@@ -495,7 +495,14 @@ TopicService::Progress TopicService::offer(Party& party, const Retained& retaine
     return Progress::done;
   }
   spend(2);
-  if (!has_room(party)) return Progress::blocked;
+  const std::size_t bytes = retained.publication.payload.bytes().size();
+  const Room room = party.is_link ? (has_room(party) ? Room::now : Room::later)
+                                  : port_->system().room_for(ActorId::from_bits(party.address), bytes);
+  if (room == Room::later) return Progress::blocked;
+  if (room == Room::never) {
+    drop(party, retained.publication, ActorId{}, true);
+    return Progress::done;
+  }
   const auto sent = send(party, retained.label, retained.publication);
   if (!sent && sent.error().code == ErrorCode::full) return Progress::blocked;
   if (!sent) {
@@ -548,9 +555,8 @@ TopicService::Progress TopicService::announce(Neighbour& neighbour) {
   return Progress::done;
 }
 
-bool TopicService::has_room(const Subscriber& subscriber) const noexcept {
-  if (!subscriber.is_link) return port_->system().is_half_empty(ActorId::from_bits(subscriber.address));
-  const Link* link = links_->by_id(subscriber.address);
+bool TopicService::has_room(const Subscriber& neighbour) const noexcept {
+  const Link* link = links_->by_id(neighbour.address);
   return link != nullptr && link->out.size() < limits::kFrameTargetBytes;
 }
 

@@ -80,6 +80,7 @@ class TopicService {
     bool warned_of_theirs = false;
     bool warned_of_ours = false;
   };
+  using Room = System::Room;
   enum class Progress : std::uint8_t { done, more, blocked };
 
   void add(Party& party, std::string_view filter, TypeId type);
@@ -110,8 +111,8 @@ class TopicService {
   void remove_some();
   void spend(std::uint64_t units) noexcept { spent_ += units; }
   [[nodiscard]] bool exhausted() const noexcept { return spent_ >= limits::kTopicWork; }
-  /// For sliced work, which leaves some to what does not wait.
-  [[nodiscard]] bool has_room(const Subscriber& subscriber) const noexcept;
+  /// The link has room for sliced work, which leaves some to what does not wait.
+  [[nodiscard]] bool has_room(const Subscriber& neighbour) const noexcept;
 
   Links* links_;  // null on a node without transport
   ServicePort* port_ = nullptr;

@@ -422,6 +422,28 @@ TEST_CASE("a retained value that finds a full mailbox or link comes later, and o
   }
 }
 
+TEST_CASE("a retained value that is too large for a mailbox is dropped and counted, and those behind it come") {
+  Fleet fleet;
+  auto middle = fleet.hub();
+  fleet.run(1s);
+  let(fleet.simulator, *middle->node, middle->hand, [](Hand& actor) {
+    CHECK(actor.publish("a/1", note(std::string(5000, 'x')), {.keep_last = true}));
+    CHECK(actor.publish("a/2", make<Number>(2), {.keep_last = true}));
+  });
+  struct Small : Actor<Small, Number, Note> {
+    explicit Small(Script* script) : script_(script) {}
+    void on_start() { CHECK(subscribe_type("a/+", TypeId{})); }
+    void on(const Number& number) { script_->note(std::to_string(number.value())); }
+    void on(const Note&) { script_->note("a note"); }
+    Script* script_;
+  };
+  REQUIRE(middle->node->spawn<Small>(SpawnOptions{.mailbox = {.bytes = 1000}}, &fleet.script));
+  fleet.run(10s);
+  CHECK(fleet.script.take() == "2");
+  CHECK((*middle->node).topics().mailbox_full == 1);
+  CHECK((*middle->node).topics().waiting == 0);
+}
+
 TEST_CASE("copies that are dropped are counted by their cause, and an actor can ask for the figures") {
   Fleet fleet;
   auto middle = fleet.hub();

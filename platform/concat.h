@@ -39,4 +39,8 @@ class Part {
 /// at each step (docs/devices.md). After Abseil's StrCat.
 [[nodiscard]] std::string concat(std::initializer_list<Part> parts);
 
+/// `text` with what could move a terminal's cursor or change its state written as \xNN: control characters, and bytes
+/// that are no UTF-8. For text that a peer or a program gave, on its way to a log or a screen.
+[[nodiscard]] std::string printable(std::string_view text);
+
 }  // namespace pannier

@@ -43,8 +43,12 @@ inline constexpr std::size_t kAsksInFlight = 65536;
 inline constexpr std::size_t kAskChain = 16;
 /// Supervisors that a report names above an actor.
 inline constexpr std::size_t kPathDepth = 16;
-/// Names of actors, here and elsewhere, that one node ever speaks of.
+/// Names of actors, here and elsewhere, that one node knows at once.
 inline constexpr std::size_t kNames = 65536;
+/// Of those that nobody holds, how many of one node are remembered: see Directory.
+inline constexpr std::size_t kIdleNames = 4096;
+/// Names that one actor holds. Those that it asked for before these may be forgotten.
+inline constexpr std::size_t kNamesHeld = 256;
 /// Messages one actor handles before the next one of its worker has its turn.
 inline constexpr std::size_t kActorBatch = 64;
 /// Messages a worker handles in one step before it looks at the clock, its inbox and its sockets again.
@@ -77,11 +81,17 @@ inline constexpr std::size_t kLinkQueueBytes = 4 * 1024 * 1024;
 inline constexpr std::size_t kLinkReserveBytes = 1024 * 1024;
 /// While rows are on their way over a slow link, the queue hears that often that they move.
 inline constexpr Duration kRowProgress = std::chrono::seconds{5};
-/// Topics whose last value one node keeps.
-inline constexpr std::size_t kLastValues = 65536;
+/// Topics with a retained value on one node, and the bytes of all those values.
+inline constexpr std::size_t kRetainedValues = 65536;
+inline constexpr std::size_t kRetainedBytes = 64 * 1024 * 1024;
+/// Units of work of a step that topics leave for the next one: a retained value that is compared with a filter is one,
+/// a value that is sent, or a subscription that is removed, about three. A fraction of a millisecond on a desktop.
+inline constexpr std::uint64_t kTopicWork = 2048;
+/// Filters that one node takes from one linked node. It refuses more, and says so.
 inline constexpr std::size_t kFiltersPerLink = 4096;
-/// Questions of other nodes that wait for an answer here.
-inline constexpr std::size_t kRemoteAsks = 4096;
+/// Questions to one linked node that wait for an answer there, and questions of that node that wait for one here. A
+/// peer that does not answer, or asks without end, so uses up nobody's share but its own.
+inline constexpr std::size_t kAsksPerLink = 1024;
 
 // --- Store -------------------------------------------------------------------------------------------------------
 /// Streams of one store. With the bits of a sequence and of a row's state it makes one number of 63 bits.
@@ -159,6 +169,8 @@ inline constexpr std::uint32_t kDamagedFiles = 9;
 inline constexpr std::uint64_t kLaneMessages = 10'000'000;
 inline constexpr std::uint64_t kLaneBytes = 512ULL * 1024 * 1024;
 
+static_assert(16 * kAsksPerLink <= kAsksInFlight, "a few peers must not use up the questions of a worker");
+static_assert(8 * kIdleNames <= kNames, "a few peers must not use up the names");
 static_assert(kFrameTargetBytes + kPayloadBytes + 4096 <= kFrameBytes, "one payload must fit behind a full target");
 static_assert(kOutboxWindowBytes + kPayloadBytes < kLinkQueueBytes);
 static_assert(kRowProgress < kAckTimeout / 2);

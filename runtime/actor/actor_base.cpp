@@ -4,9 +4,9 @@
 #include <cstring>
 
 #include "platform/concat.h"
-#include "platform/printable.h"
 #include "runtime/actor/worker.h"
 #include "runtime/link/router_messages.h"
+#include "runtime/link/topic_counters.h"
 #include "runtime/node/queue_control.h"
 #include "runtime/queue/requests.h"
 
@@ -68,14 +68,15 @@ std::uint64_t ActorBase::random() const noexcept { return system().platform.entr
 void ActorBase::log(LogLevel level, std::string_view line) const { system().platform.log.write(level, line); }
 
 Ref ActorBase::ref(std::string_view name) const {
-  auto found = system().directory.name(name);
+  auto found = system().directory.name_for(cell_.id, name);
+  if (found) cell_.holds_names = true;
   if (!found) log(LogLevel::error, found.error().text());
   return found ? *found : Ref{};
 }
 
 LocalRef ActorBase::local(std::string_view name) const {
   const Ref found = ref(name);
-  if (!found || !system().directory.entry(found.id()).name.node.empty()) return LocalRef{};
+  if (!found || found.id().is_elsewhere()) return LocalRef{};
   return LocalRef{found.id()};
 }
 
@@ -99,6 +100,10 @@ Result<void> ActorBase::publish(std::string_view topic, const AnyTable& message,
   return send(std::move(sent));
 }
 
+Result<void> ActorBase::clear_retained(std::string_view topic) {
+  return publish(topic, AnyTable{TypeId{}, nullptr, BlockRef{}}, {.keep_last = true});
+}
+
 Result<void> ActorBase::subscribe_type(std::string_view filter, TypeId type) {
   if (auto valid = check_filter(filter); !valid) return valid;
   cell_.subscribes = true;
@@ -111,6 +116,11 @@ Result<void> ActorBase::unsubscribe(std::string_view filter) {
   MessagePtr sent = native_message(MessageKind::tell, system().router, Unsubscribe{std::string{filter}});
   sent->reserved = true;
   return send(std::move(sent));
+}
+
+Pending<TopicCounters> ActorBase::topic_counters() {
+  return Pending<TopicCounters>{
+      {this, native_message(MessageKind::ask, system().router, CountTopics{}), std::chrono::seconds{5}}};
 }
 
 Pending<Receipt> ActorBase::enqueue(std::string_view address, std::string_view key, const AnyTable& message,

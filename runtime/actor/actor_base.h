@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "platform/clock.h"
+#include "platform/concat.h"
 #include "platform/log.h"
 #include "platform/result.h"
 #include "runtime/actor/cell.h"
@@ -15,12 +16,13 @@
 
 namespace pannier {
 
+struct TopicCounters;  // runtime/link/topic_counters.h
 class QueueControl;
 class Worker;
 struct System;
 
 struct PublishOptions {
-  bool keep_last = false;  ///< Keep the value: a later subscriber gets it at once.
+  bool keep_last = false;  ///< Retain the value: a later subscriber gets it, until another one or a clear replaces it.
   Urgency urgency = Urgency::normal;
 };
 
@@ -85,8 +87,9 @@ class ActorBase {
   void log(LogLevel level, std::string_view line) const;
   void log(std::string_view line) const { log(LogLevel::info, line); }
 
-  /// The actor of that name, here or on another node ("hub/planner"); it need not exist yet.
-  /// A name that breaks the rules gives nobody, and sending to nobody is not_found.
+  /// The actor of that name, here or on another node ("hub/planner"); it need not exist yet. The reference is good for
+  /// as long as this actor lives, unless it asks for more than limits::kNamesHeld others after it: ask for those where
+  /// they are used. A name that breaks the rules gives nobody, and sending to nobody is not_found.
   [[nodiscard]] Ref ref(std::string_view name) const;
 
   /// The actor of that name on this node, for native payloads. Nobody for a name of another node.
@@ -97,13 +100,20 @@ class ActorBase {
   Result<void> tell(Ref to, const AnyTable& message, Urgency urgency = Urgency::normal);
 
   // --- publish -----------------------------------------------------------------------------------------------------
-  /// At most once to each subscriber there is now, on this node and on linked ones that asked for the topic.
+  /// At most once to each subscriber there is now, on this node and on linked ones that asked for the topic. ok: the
+  /// node has it. What it could not pass on is counted by its cause, see topic_counters. full: nothing was published.
+  /// An empty message with `keep_last` clears the topic's retained value, as in MQTT.
   Result<void> publish(std::string_view topic, const AnyTable& message, PublishOptions options = {});
-  /// From now on publications whose topic matches come as messages. Ends with the actor's life.
+  /// Clears the retained value of `topic`, here and on linked nodes. Subscribers are not told.
+  Result<void> clear_retained(std::string_view topic);
+  /// From now on publications whose topic matches come as messages, after the values retained for such topics; those
+  /// come as fast as the mailbox takes them. Ends with the actor's life.
   Result<void> subscribe_type(std::string_view filter, TypeId type);
   /// Publications of every type; the class handles AnyTable.
   Result<void> subscribe_any(std::string_view filter) { return subscribe_type(filter, TypeId{}); }
   Result<void> unsubscribe(std::string_view filter);
+  /// What became of the publications and subscriptions of this node, by cause where they were dropped.
+  [[nodiscard]] Pending<TopicCounters> topic_counters();
 
   // --- queue -------------------------------------------------------------------------------------------------------
   /// Keeps `message` on disk until it has taken effect at `address` ("lane" here, "node/lane" there).
@@ -265,7 +275,7 @@ template <class T>
 void Pending<T>::forget() && {
   ActorBase* asker = ask_.asker;
   std::move(*this).then([asker](Result<T> outcome) {
-    if (!outcome) asker->log(LogLevel::warning, "an outcome nobody waited for: " + outcome.error().text());
+    if (!outcome) asker->log(LogLevel::warning, "an outcome nobody waited for: " + printable(outcome.error().text()));
   });
 }
 

@@ -46,7 +46,7 @@ struct Regroup {
   TimerId timer{};  // the pause before, or the limit of the one that is awaited
 };
 
-/// The way of a full mailbox to the disk: see spill.h.
+/// The way of a full mailbox to the disk, see Extensions::start_spiller.
 struct Spill {
   ActorId spiller;
   bool active = true;         // something older is, or may be, in the lane: what comes goes there as well

@@ -89,6 +89,12 @@ struct Down {
   Error error{ErrorCode::closed};  ///< Of a failure: what it was.
 };
 
+/// An actor's state has ended: what others keep for it ends as well. Told to whoever keeps something (Cell::subscribes,
+/// Cell::consumes).
+struct Ended {
+  ActorId actor;
+};
+
 /// The runtime's side of one actor. Cells stand in chunks and are used again; the generation tells lives apart.
 /// The atomics are read by every worker, the rest belongs to the cell's own.
 struct Cell {
@@ -123,7 +129,8 @@ struct Cell {
   std::atomic<std::uint32_t> handled{0};
   std::atomic<std::uint32_t> rejected{0};
   std::atomic<std::uint32_t> failures{0};
-  bool keyed = false;  // messages wait in annex->latest
+  bool keyed = false;        // messages wait in annex->latest
+  bool holds_names = false;  // the directory keeps names for this actor
 
   [[nodiscard]] bool has_message() const noexcept {
     // A suspended or ending actor looks at system messages only.

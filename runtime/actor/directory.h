@@ -2,10 +2,12 @@
 
 #include <array>
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "platform/result.h"
 #include "runtime/limits.h"
@@ -15,51 +17,139 @@
 namespace pannier {
 
 /// An actor's name: "planner" on this node, "hub/planner" on another one.
-struct ActorName {
-  std::string node;  ///< Empty: this node.
-  std::string actor;
+class ActorName {
+ public:
+  ActorName(std::string_view node, std::string_view actor);
+  [[nodiscard]] std::string_view node() const noexcept;  ///< Empty: this node.
+  [[nodiscard]] std::string_view actor() const noexcept;
+  [[nodiscard]] std::string_view full() const noexcept;  ///< As people write it.
+
+ private:
+  friend class Directory;
+  std::string text_;  // "node/actor", "/actor"
+  std::size_t node_bytes_;
 };
 
-/// Every name that was ever given to an actor or asked for, as a small number. A named reference is resolved at each
-/// send, so it outlives restarts of what it names. Entries are never removed: names are part of a program's design.
-/// Reading an entry is lock-free; adding and finding take a short spin.
+/// The names of actors, as the small numbers that references by name carry. Such a reference is resolved at each send,
+/// so it outlives restarts of the actor that it names.
+///
+/// A name is held while an actor bears it and while an actor that asked for it lives; main holds the names that it asks
+/// for as long as the node lives. Names that nobody holds are remembered for as long as there is room: of each node the
+/// limits::kIdleNames that were used last. So there is time to answer a sender, and names that come and go for years
+/// neither run out nor take more memory; one peer's names never push out those of another. A reference to a name that
+/// was forgotten leads to nobody (not_found), and never to another actor.
+///
+/// Any thread. Resolving a name of this node takes two loads; everything else takes a short spin.
 class Directory {
  public:
   explicit Directory(std::string own_node) : own_node_(std::move(own_node)) {}
   Directory(const Directory&) = delete;
   Directory& operator=(const Directory&) = delete;
 
-  /// "name" or "node/name"; the own node's name may be given or left out. Any thread.
-  /// invalid_argument with the rule that was broken, full past limits::kNames.
+  [[nodiscard]] const std::string& own_node() const noexcept { return own_node_; }
+
+  // --- References. "name" or "node/name"; the own node's name may be given or left out. -----------------------------
+  // invalid_argument with the rule that was broken; full: limits::kNames names are held.
+  /// Remembers the name, and does not hold it.
   [[nodiscard]] Result<Ref> name(std::string_view text);
+  /// Holds it until release(holder). Of one holder the limits::kNamesHeld latest are held.
+  [[nodiscard]] Result<Ref> name_for(ActorId holder, std::string_view text);
+  void release(ActorId holder) noexcept;
+  /// Holds it for good; past a quarter of all names that is no longer done.
+  [[nodiscard]] Result<Ref> name_for_good(std::string_view text);
 
-  /// The reference of an actor of this node that was named before; nobody otherwise. For names that a peer gives.
-  [[nodiscard]] Ref find(std::string_view actor);
+  // --- Actors of this node ------------------------------------------------------------------------------------------
+  /// Holds the name for an actor to come, as a number to be given to bear and leave.
+  [[nodiscard]] Result<std::uint32_t> reserve(std::string_view text);
+  /// False: another living actor bears the name.
+  [[nodiscard]] bool bear(std::uint32_t index, ActorId actor) noexcept;
+  /// The name is free for another actor. Also where bear was never called, or has failed.
+  void leave(std::uint32_t index, ActorId actor) noexcept;
+  /// The living actor of that name; nobody where there is none. Remembers nothing: for names that a peer says.
+  [[nodiscard]] ActorId find(std::string_view actor) const noexcept;
 
-  /// What is known of the way to a name elsewhere. Anything but `open` refuses a message before it is queued.
+  // --- Resolving. `id` is named. ------------------------------------------------------------------------------------
+  /// The living actor of this node that bears the name now; nobody where there is none.
+  [[nodiscard]] ActorId living(ActorId id) const noexcept;
+  /// False once the name was forgotten.
+  [[nodiscard]] bool knows(ActorId id) const noexcept;
+  /// Null once the name was forgotten. A use: it is remembered longer.
+  [[nodiscard]] std::shared_ptr<const ActorName> text(ActorId id) noexcept;
+  /// Of a name that a living actor bears.
+  [[nodiscard]] std::shared_ptr<const ActorName> text(std::uint32_t index) const noexcept;
+
+  // --- The way to names elsewhere -----------------------------------------------------------------------------------
+  /// What is known of it. Anything but `open` refuses a message before it is queued.
   enum class Path : std::uint8_t {
     unknown,      ///< Nothing was sent there yet.
     open,         ///< The router takes messages for it.
     unreachable,  ///< No link leads there.
     full,         ///< The link takes no more for now.
   };
-  struct Entry {
-    ActorName name;
-    std::atomic<std::uint64_t> local{0};  ///< ActorId bits of who has the name now; 0: nobody here.
-    std::atomic<Path> path{Path::unknown};
-  };
-  /// `id` must be named. Lives as long as the directory.
-  [[nodiscard]] Entry& entry(ActorId id) noexcept;
-  [[nodiscard]] const std::string& own_node() const noexcept { return own_node_; }
+  [[nodiscard]] Path path(ActorId id) const noexcept;
+  /// What it was before. No effect once the name was forgotten.
+  Path set_path(ActorId id, Path path) noexcept;
+
+  /// How many names are held or remembered.
+  [[nodiscard]] std::size_t size() const noexcept;
 
  private:
   static constexpr std::size_t kChunk = 256;
   static constexpr std::size_t kChunks = limits::kNames / kChunk;
+  static constexpr std::uint32_t kNone = 0xffffffff;
 
-  std::string own_node_;
-  std::atomic_flag adding_ = ATOMIC_FLAG_INIT;
+  struct Entry {
+    std::atomic<std::uint64_t> local{0};       // ActorId bits of who bears the name
+    std::atomic<std::uint32_t> generation{0};  // of references that are good
+    std::atomic<Path> path{Path::unknown};
+    // Under the lock:
+    bool referred = false;  // a reference by name was given out
+    bool for_good = false;
+    std::uint32_t holders = 0;
+    std::uint32_t previous = kNone;  // among the idle names of its node, from the least recently used on
+    std::uint32_t next = kNone;
+    std::shared_ptr<const ActorName> name;  // null: vacant
+  };
+  struct Idle {
+    std::uint32_t first = kNone;
+    std::uint32_t last = kNone;
+    std::size_t count = 0;
+  };
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
+  };
+  class Lock;
+
+  struct Parsed {
+    std::string_view node;  // empty: this one
+    std::string_view actor;
+  };
+  [[nodiscard]] Result<Parsed> parse(std::string_view text) const;
+  [[nodiscard]] Entry& at(std::uint32_t index) const noexcept { return (*chunks_[index / kChunk])[index % kChunk]; }
+  // All of these under the lock.
+  [[nodiscard]] std::uint32_t look_up(const Parsed& name) const noexcept;
+  /// kNone: there is no place.
+  [[nodiscard]] std::uint32_t find_or_add(const Parsed& name);
+  [[nodiscard]] std::uint32_t vacant_place(std::string_view node);
+  [[nodiscard]] Ref refer_to(std::uint32_t index);
+  void hold(std::uint32_t index) noexcept;
+  void let_go(std::uint32_t index) noexcept;
+  /// The name was used, and nobody holds it.
+  void touch(std::uint32_t index) noexcept;
+  void to_idle(std::uint32_t index) noexcept;
+  void from_idle(std::uint32_t index) noexcept;
+  void forget(std::uint32_t index) noexcept;
+
+  const std::string own_node_;
+  mutable std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
   std::array<std::unique_ptr<std::array<Entry, kChunk>>, kChunks> chunks_;
-  std::unordered_map<std::string, std::uint32_t> index_;  // "node/actor"
+  std::uint32_t used_ = 0;           // places that were ever used
+  std::vector<std::uint32_t> free_;  // of those, the vacant ones
+  std::size_t for_good_ = 0;
+  std::unordered_map<std::string_view, std::uint32_t> index_;           // by ActorName::text_
+  std::unordered_map<std::string, Idle, Hash, std::equal_to<>> idle_;   // by node
+  std::unordered_map<std::uint64_t, std::vector<std::uint32_t>> held_;  // by holder, the latest last
 };
 
 }  // namespace pannier

@@ -2,7 +2,6 @@
 
 #include "platform/concat.h"
 #include "runtime/actor/worker.h"
-#include "runtime/queue/delivery.h"
 
 namespace pannier {
 
@@ -92,7 +91,7 @@ void Worker::handle_reply(Cell& cell, Message& message) {
 }
 
 void Worker::settle_failed(const Message& delivery, const Error& error) {
-  system_.settle_sink->settle({delivery.correlation, Outcome::retry, {}, error.text(), {}});
+  system_.extensions.delivery_failed(*this, delivery, error);
 }
 
 void Worker::discard(const Message& message, DeadLetterReason reason, ErrorCode code) {

@@ -2,8 +2,8 @@
 // What its supervisor does about it is in supervision.cpp.
 
 #include "platform/concat.h"
+#include "runtime/actor/actor_base.h"
 #include "runtime/actor/worker.h"
-#include "runtime/link/router_messages.h"
 #include "runtime/mutants.h"
 
 namespace pannier {
@@ -96,7 +96,7 @@ void Worker::fail(Cell& cell, Error error, Blame blame) {
   cell.end_failed = true;
   system_.platform.log.write(
       LogLevel::error, concat({"actor ", system_.path(cell.id), " (", cell.type.load(std::memory_order_relaxed)->name,
-                               ") failed ", error.detail}));
+                               ") failed ", printable(error.detail)}));
   if (cell.phase == Phase::ending) return;  // it is going anyway
   cell.phase = Phase::suspended;
   if (cell.id == system_.root) {  // nobody is above
@@ -148,8 +148,9 @@ void Worker::finish_end(Cell& cell) {
       return {};
     });
     if (!stopped) {
-      system_.platform.log.write(LogLevel::error, concat({"actor ", system_.path(cell.id),
-                                                          " failed while stopping: ", stopped.error().detail}));
+      system_.platform.log.write(
+          LogLevel::error,
+          concat({"actor ", system_.path(cell.id), " failed while stopping: ", printable(stopped.error().detail)}));
     }
   }
   // Its lanes have back what waits in its mailbox, but not what a spiller has brought: that one goes on.
@@ -160,6 +161,7 @@ void Worker::finish_end(Cell& cell) {
     if (std::exchange(*kept, false)) send_reserved(native_message(MessageKind::tell, service, Ended{cell.id}));
   }
   flush_across();
+  if (std::exchange(cell.holds_names, false)) system_.directory.release(cell.id);
   timers_.cancel_all(cell);
   destroy_actor(cell);
   unstash(cell);
@@ -177,7 +179,7 @@ void Worker::finish_end(Cell& cell) {
   }
   if (cell.plan().parent) send_reserved(down_message(cell.plan().parent, cell, reason));
   if (const std::uint32_t name = cell.name.exchange(0, std::memory_order_relaxed); name != 0) {
-    system_.directory.entry(ActorId::named(name - 1)).local.store(0, std::memory_order_release);
+    system_.directory.leave(name - 1, cell.id);
   }
   if (cell.id == system_.root) {
     system_.stopped.store(true, std::memory_order_release);

@@ -1,6 +1,5 @@
 // What a mailbox does beside first in, first out: the policies when it is full, and the stash.
 
-#include "runtime/node/spill.h"
 #include "runtime/actor/worker.h"
 #include "runtime/mutants.h"
 
@@ -32,8 +31,8 @@ void Worker::open_mailbox(Cell& cell) {
     annex.latest = std::make_unique<KeyedLine>();
   } else {
     annex.spill = std::make_unique<Spill>();
-    annex.spill->spiller = start_spiller(*this, cell.id, spill_lane(system_.describe(cell.id)));
-    cell.max_count.store(0, std::memory_order_relaxed);  // an earlier life may have left something: see spill.cpp
+    annex.spill->spiller = system_.extensions.start_spiller(*this, cell.id);
+    cell.max_count.store(0, std::memory_order_relaxed);  // an earlier life may have left something
   }
 }
 

@@ -15,10 +15,12 @@ enum class DeadLetterReason : std::uint8_t {
   unhandled,       ///< The actor has no handler for the type, or the bytes do not verify.
   stopped,         ///< Was waiting in the mailbox of an actor that stopped.
   late_reply,      ///< The question had its outcome already.
-  handler_failed,  ///< Was being handled when the actor failed.
+  handler_failed,  ///< Was being handled when the handler failed.
   replaced,        ///< A newer message of its key took its place: WhenFull::keep_latest.
+  link_full,       ///< A publication that a linked node wants, and its link had no room for.
+  not_retained,    ///< A publication that was passed on, and is not retained as it asked for: no room.
 };
-inline constexpr std::size_t kDeadLetterReasons = 7;
+inline constexpr std::size_t kDeadLetterReasons = 9;
 [[nodiscard]] std::string_view to_string(DeadLetterReason reason) noexcept;
 
 /// One message that did not reach a handler, or killed it. `type` is borrowed for the call, and empty where it is

@@ -1,14 +1,14 @@
 #include "runtime/actor/system.h"
 
 #include "platform/concat.h"
-#include "runtime/node/spill.h"
 #include "runtime/actor/worker.h"
 
 namespace pannier {
 
 std::string_view to_string(DeadLetterReason reason) noexcept {
   static constexpr std::array<std::string_view, kDeadLetterReasons> kNames = {
-      "no such actor", "mailbox full", "unhandled", "stopped", "late reply", "handler failed", "replaced"};
+      "no such actor",  "mailbox full", "unhandled", "stopped",     "late reply",
+      "handler failed", "replaced",     "link full", "not retained"};
   return kNames[static_cast<std::size_t>(reason)];
 }
 
@@ -18,18 +18,22 @@ System::~System() = default;
 
 Result<System::Target> System::resolve(ActorId receiver) noexcept {
   if (!receiver.is_named()) return Target{receiver, receiver};
-  Directory::Entry& entry = directory.entry(receiver);
-  if (const ActorId local = ActorId::from_bits(entry.local.load(std::memory_order_acquire)))
+  if (receiver.is_elsewhere()) {
+    if (!directory.knows(receiver)) return ErrorCode::not_found;
+    Directory::Path path = directory.path(receiver);
+    if (path == Directory::Path::unknown) {
+      const auto name = directory.text(receiver);
+      if (name == nullptr) return ErrorCode::not_found;
+      path = may_reach && !may_reach(name->node()) ? Directory::Path::unreachable : Directory::Path::open;
+      directory.set_path(receiver, path);
+    }
+    if (path == Directory::Path::unreachable) return ErrorCode::unreachable;
+    if (path == Directory::Path::full) return ErrorCode::full;
+    return Target{router, receiver};
+  } else if (const ActorId local = directory.living(receiver)) {
     return Target{local, local};
-  if (entry.name.node.empty()) return ErrorCode::not_found;
-  Directory::Path path = entry.path.load(std::memory_order_relaxed);
-  if (path == Directory::Path::unknown) {
-    path = may_reach && !may_reach(entry.name.node) ? Directory::Path::unreachable : Directory::Path::open;
-    entry.path.store(path, std::memory_order_relaxed);
   }
-  if (path == Directory::Path::unreachable) return ErrorCode::unreachable;
-  if (path == Directory::Path::full) return ErrorCode::full;
-  return Target{router, receiver};
+  return ErrorCode::not_found;
 }
 
 Result<void> System::send_from_outside(MessagePtr message) {
@@ -54,29 +58,34 @@ Result<ActorId> System::reserve(const SpawnOptions& options, std::uint32_t any) 
   if (index >= workers.size()) {
     return Error{ErrorCode::invalid_argument, concat({"There is no worker ", index, "."})};
   }
-  std::uint32_t name = 0;
-  if (options.mailbox.when_full == WhenFull::spill &&
-      (options.name.empty() || options.name.size() + spill_lane("").size() > limits::kLaneNameBytes || !queue)) {
-    return Error{ErrorCode::invalid_argument,
-                 "A mailbox that spills needs an actor with a name of at most 56 characters, and a node with a store."};
-  }
-  if (!options.name.empty()) {
-    const auto ref = directory.name(options.name);
-    if (!ref) return ref.error();
-    name = ref->id().name_index() + 1;
-    if (!directory.entry(ref->id()).name.node.empty()) {
-      return Error{ErrorCode::invalid_argument,
-                   concat({"'", options.name, "' names another node: actors are spawned here."})};
+  if (options.mailbox.when_full == WhenFull::spill) {
+    if (extensions.may_spill == nullptr) {
+      return Error{ErrorCode::invalid_argument, "A mailbox that spills needs a node with a store."};
     }
+    if (auto may = extensions.may_spill(options); !may) return may.error();
   }
-  auto id = workers[index]->reserve_slot(options.mailbox, name);
-  if (!id || name == 0) return id;
-  std::uint64_t nobody = 0;
-  if (!directory.entry(ActorId::named(name - 1)).local.compare_exchange_strong(nobody, id->bits())) {
-    workers[index]->release_slot(id->slot());
-    return Error{ErrorCode::in_use, concat({"An actor named '", options.name, "' is there already."})};
-  }
-  return id;
+  if (options.name.empty()) return workers[index]->reserve_slot(options.mailbox, 0);
+  const auto name = directory.reserve(options.name);
+  if (!name) return name.error();
+  auto id = workers[index]->reserve_slot(options.mailbox, *name + 1);
+  if (id && directory.bear(*name, *id)) return id;
+  directory.leave(*name, ActorId{});
+  if (!id) return id;
+  workers[index]->release_slot(id->slot());
+  return Error{ErrorCode::in_use, concat({"An actor named '", options.name, "' is there already."})};
+}
+
+System::Room System::room_for(ActorId actor, std::size_t bytes) noexcept {
+  Cell* cell = actor.worker() < workers.size() ? workers[actor.worker()]->cell(actor.slot()) : nullptr;
+  if (cell == nullptr || cell->generation.load(std::memory_order_acquire) != actor.generation()) return Room::now;
+  const auto read = [](const std::atomic<std::uint32_t>& number) { return number.load(std::memory_order_relaxed); };
+  const std::size_t most_bytes = read(cell->max_bytes);
+  if (bytes > most_bytes) return Room::never;
+  const std::uint32_t most = read(cell->max_count);
+  const std::uint32_t count = read(cell->local_count) + read(cell->remote_count);
+  if (most == 0 || count == 0) return Room::now;
+  const std::size_t held = std::size_t{read(cell->local_bytes)} + read(cell->remote_bytes);
+  return count <= most / 2 && held + bytes <= most_bytes / 2 ? Room::now : Room::later;
 }
 
 void System::stop() {
@@ -93,13 +102,14 @@ void System::report(const DeadLetter& letter) noexcept {
 std::string System::describe(ActorId id) {
   if (!id) return "nobody";
   if (id.is_named()) {
-    const ActorName& name = directory.entry(id).name;
-    return name.node.empty() ? name.actor : concat({name.node, "/", name.actor});
+    const auto name = directory.text(id);
+    return name == nullptr ? "a name that was forgotten" : std::string{name->full()};
   }
   Cell* cell = id.worker() < workers.size() ? workers[id.worker()]->cell(id.slot()) : nullptr;
   if (cell != nullptr && cell->generation.load(std::memory_order_acquire) == id.generation()) {
     const std::uint32_t name = cell->name.load(std::memory_order_relaxed);
-    if (name != 0) return directory.entry(ActorId::named(name - 1)).name.actor;
+    const auto text = name == 0 ? nullptr : directory.text(name - 1);
+    if (text != nullptr) return std::string{text->actor()};
   }
   return concat({"#", id.worker(), ".", id.slot(), ".", id.generation()});
 }

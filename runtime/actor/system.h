@@ -19,6 +19,18 @@ namespace pannier {
 class Worker;
 class SettleSink;
 
+/// What the layers above do for the kernel, which knows neither lanes nor links. Set before the first actor starts. A
+/// node without lanes leaves it empty: then nothing is delivered, and nothing spills.
+struct Extensions {
+  /// A delivery was not handled, since its handler failed or it found no room: tells the lane why.
+  void (*delivery_failed)(Worker& worker, const Message& delivery, const Error& error) = nullptr;
+  /// invalid_argument: an actor with these options cannot have a mailbox that spills.
+  Result<void> (*may_spill)(const SpawnOptions& options) = nullptr;
+  /// Starts the actor that keeps on disk what finds no room in the mailbox of `target`, and brings it back in order. It
+  /// is of the same worker, and ends with `target`. Nobody where there is no slot for it: then nothing spills.
+  ActorId (*start_spiller)(Worker& worker, ActorId target) = nullptr;
+};
+
 /// What the workers of one node share. Internal: programs see Node.
 struct System {
   System(Platform services, std::string node_name);
@@ -26,6 +38,7 @@ struct System {
 
   Platform platform;
   Directory directory;
+  Extensions extensions;
   Observer* observer = nullptr;
   std::atomic<bool> times_handlers{false};
   std::atomic<bool> watched{false};  ///< One of the two: turns are timed.
@@ -57,6 +70,11 @@ struct System {
     ActorId receiver;  ///< Who is meant.
   };
   [[nodiscard]] Result<Target> resolve(ActorId receiver) noexcept;
+  /// Whether a sender that can wait should send `bytes` of payload to an actor of this node: `later` where the mailbox
+  /// is half full, so that there is room for those that cannot wait; `never` where it is too small. An actor that is
+  /// gone, or whose bound only its own worker knows, may be sent to now. Any thread.
+  enum class Room : std::uint8_t { now, later, never };
+  [[nodiscard]] Room room_for(ActorId actor, std::size_t bytes) noexcept;
   /// Starts to stop the node, once: the top supervisor stops, and with it everything. Any thread.
   void stop();
   void report(const DeadLetter& letter) noexcept;

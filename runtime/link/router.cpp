@@ -14,6 +14,11 @@ std::string_view text_of(const BlockRef& label) noexcept {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+/// Of a record whose code is not 0.
+ErrorCode error_of(const wire::Record& record) noexcept {
+  return static_cast<ErrorCode>(std::min<unsigned>(record.code - 1U, static_cast<unsigned>(ErrorCode::corrupt)));
+}
+
 std::uint64_t remaining_ms(MonoTime deadline, MonoTime now) noexcept {
   if (deadline <= now) return 0;
   return static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count());
@@ -28,7 +33,7 @@ Router::Router(System& system, Transport* transport, bool listens, std::uint64_t
       links_(transport == nullptr ? nullptr
                                   : std::make_unique<Links>(*transport, *this, system.directory.own_node(), incarnation,
                                                             std::move(dials), std::move(peers))),
-      topics_(links_.get(), [this](std::string_view line) { port_->log(LogLevel::warning, line); }) {
+      topics_(links_.get()) {
   // Whoever listens may be dialled by anybody, sooner or later.
   if (transport != nullptr && listens) return;
   std::vector<std::string> dialled;
@@ -74,7 +79,7 @@ Result<void> Router::handle(Message& message) {
   if (StreamAck* ack = nullptr; is(ack)) return send_ack(*ack);
   if (SendIncarnations* lives = nullptr; is(lives)) return send_incarnations(*lives);
   if (Publication* publication = nullptr; is(publication)) {
-    topics_.publish(text_of(message.label), message.label, *publication, 0);
+    topics_.publish(text_of(message.label), message.label, *publication, message.sender, 0);
     return {};
   }
   if (Subscribe* subscribe = nullptr; is(subscribe)) {
@@ -85,6 +90,10 @@ Result<void> Router::handle(Message& message) {
     topics_.unsubscribe(message.sender, unsubscribe->filter);
     return {};
   }
+  if (CountTopics* question = nullptr; is(question)) {
+    port_->worker().reply(message, native_message(MessageKind::reply, {}, topics_.counters()));
+    return {};
+  }
   if (Ended* ended = nullptr; is(ended)) {
     topics_.ended(ended->actor);
     return {};
@@ -93,68 +102,80 @@ Result<void> Router::handle(Message& message) {
 }
 
 Result<void> Router::send_away(Message& message) {
-  Directory::Entry& entry = system_.directory.entry(message.receiver);
-  const ActorName& name = entry.name;
-  Link* link = links_ == nullptr ? nullptr : links_->to(name.node);
+  const auto name = system_.directory.text(message.receiver);
+  Link* link = links_ == nullptr || name == nullptr ? nullptr : links_->to(name->node());
   const bool question = message.kind == MessageKind::ask;
-  ErrorCode refusal = ErrorCode::unreachable;
-  if (link != nullptr && message.inline_bytes != 0) refusal = ErrorCode::rejected;  // native: it cannot leave
-  if (link != nullptr && message.inline_bytes == 0) {
+  Result<void> sent = ErrorCode::unreachable;
+  if (name == nullptr) {
+    sent = ErrorCode::not_found;
+  } else if (link != nullptr && message.inline_bytes != 0) {
+    sent = ErrorCode::rejected;  // native: it cannot leave
+  } else if (link != nullptr) {
     const std::string sender = system_.describe(message.sender);
     wire::Record record{.kind = question ? wire::Kind::ask : wire::Kind::tell, .type = message.type};
-    record.first = name.actor;
+    record.first = name->actor();
     if (sender.front() != '#') record.second = sender;
     record.payload = message.block.bytes();
     record.trace = message.trace;
     if (message.urgency == Urgency::urgent) record.flags |= wire::kUrgent;
-    if (question) {
-      record.id = next_ask_;
-      record.number = remaining_ms(message.deadline, port_->now());
-    }
-    const auto sent =
-        asks_.size() >= limits::kAsksInFlight ? Result<void>{ErrorCode::full} : links_->send(*link, record);
-    if (sent) {
-      if (!question) return {};
-      const std::uint64_t id = next_ask_++;
-      RemoteAsk ask{message.sender, message.receiver, message.correlation, link->id, TimerId{}};
-      // The asker's own timer answers it; this one only forgets.
-      if (message.deadline != kNever) {
-        ask.deadline = port_->after(message.deadline - port_->now(), [this, id] { asks_.erase(id); });
-      }
-      asks_.emplace(id, ask);
-      return {};
-    }
-    refusal = sent.error().code;
-    if (refusal == ErrorCode::full && asks_.size() < limits::kAsksInFlight) {
-      refuse_from_now_on(entry, Directory::Path::full);
+    sent = question ? send_question(*link, message, record) : links_->send(*link, record);
+    if (!sent && sent.error().code == ErrorCode::full && link->waiting.bytes() >= limits::kLinkQueueBytes / 2) {
+      refuse_from_now_on(message.receiver, name->node(), Directory::Path::full);
     }
   }
-  if (link == nullptr) refuse_from_now_on(entry, Directory::Path::unreachable);
+  if (sent) return {};
+  if (link == nullptr && name != nullptr) {
+    refuse_from_now_on(message.receiver, name->node(), Directory::Path::unreachable);
+  }
   if (question) {
-    fail_ask({message.sender, message.receiver, message.correlation, 0, {}}, refusal);
+    fail_ask({message.sender, message.receiver, message.correlation, {}}, sent.error().code);
   } else {
-    const auto reason = refusal == ErrorCode::full ? DeadLetterReason::mailbox_full : DeadLetterReason::no_such_actor;
+    const bool full = sent.error().code == ErrorCode::full;
+    const auto reason = full ? DeadLetterReason::link_full : DeadLetterReason::no_such_actor;
     system_.report({reason, message.type_name(), message.sender, message.receiver});
   }
   return {};
 }
 
-void Router::refuse_from_now_on(Directory::Entry& name, Directory::Path why) {
-  if (name.path.exchange(why, std::memory_order_relaxed) != Directory::Path::open) return;  // it is listed
+void Router::refuse_from_now_on(ActorId name, std::string_view node, Directory::Path why) {
+  if (system_.directory.set_path(name, why) != Directory::Path::open) return;  // it is listed
   if (why == Directory::Path::full) {
-    full_names_.push_back(&name);
+    full_names_.push_back(name);
   } else {
-    unreachable_names_[name.name.node].push_back(&name);
+    auto& names = unreachable_names_[std::string{node}];
+    if (names.size() >= limits::kIdleNames) {
+      std::erase_if(names, [this](ActorId id) { return !system_.directory.knows(id); });
+    }
+    names.push_back(name);
   }
 }
 
 void Router::open_ways() {
-  std::erase_if(full_names_, [this](Directory::Entry* name) {
-    const Link* const link = links_->to(name->name.node);
+  std::erase_if(full_names_, [this](ActorId id) {
+    const auto name = system_.directory.text(id);
+    const Link* const link = name == nullptr ? nullptr : links_->to(name->node());
     if (link != nullptr && link->waiting.bytes() >= limits::kLinkQueueBytes / 2) return false;
-    name->path.store(Directory::Path::open, std::memory_order_relaxed);
+    system_.directory.set_path(id, Directory::Path::open);
     return true;
   });
+}
+
+Result<void> Router::send_question(Link& link, const Message& question, wire::Record& record) {
+  auto& asked = peers_[link.id].asked;
+  if (asked.size() >= limits::kAsksPerLink) return ErrorCode::full;
+  const std::uint64_t id = next_ask_++;
+  record.id = id;
+  record.number = remaining_ms(question.deadline, port_->now());
+  if (auto sent = links_->send(link, record); !sent) return sent;
+  RemoteAsk ask{question.sender, question.receiver, question.correlation, TimerId{}};
+  // The asker's own timer answers it; this one only forgets.
+  if (question.deadline != kNever) {
+    ask.deadline = port_->after(question.deadline - port_->now(), [this, link_id = link.id, id] {
+      if (const auto peer = peers_.find(link_id); peer != peers_.end()) peer->second.asked.erase(id);
+    });
+  }
+  asked.emplace(id, ask);
+  return {};
 }
 
 void Router::fail_ask(const RemoteAsk& ask, ErrorCode code) {
@@ -221,7 +242,7 @@ void Router::tell_queue(MessagePtr message) {
 
 void Router::on_link_up(Link& link) {
   for (auto names = unreachable_names_.extract(link.node); !names.empty(); names = {}) {
-    for (Directory::Entry* name : names.mapped()) name->path.store(Directory::Path::open, std::memory_order_relaxed);
+    for (const ActorId name : names.mapped()) system_.directory.set_path(name, Directory::Path::open);
   }
   topics_.link_up(link);
   tell_queue(native_message(MessageKind::tell, {}, LinkUp{link.node}));
@@ -235,29 +256,38 @@ void Router::on_link_down(Link& link) {
   }
   topics_.link_down(link);
   tell_queue(native_message(MessageKind::tell, {}, LinkDown{link.node}));
-  std::erase_if(asks_, [&](const auto& entry) {
-    if (entry.second.link != link.id) return false;
-    port_->cancel(entry.second.deadline);
-    fail_ask(entry.second, ErrorCode::unreachable);
-    return true;
-  });
+  const auto peer = peers_.extract(link.id);
+  if (peer.empty() || is_mutant(Mutant::lost_link_keeps_asks)) return;
+  for (const auto& [id, ask] : peer.mapped().asked) {
+    port_->cancel(ask.deadline);
+    fail_ask(ask, ErrorCode::unreachable);
+  }
+  // Nobody wants these answers any more. Whoever works on one still may answer; that is counted as a late reply.
+  for (const auto& [id, question] : peer.mapped().answering) port_->cancel(question);
 }
 
 Result<void> Router::on_record(Link& link, const wire::Record& record) {
   switch (record.kind) {
     case wire::Kind::tell: return heard_tell(link, record);
     case wire::Kind::ask: return heard_ask(link, record);
-    case wire::Kind::reply: heard_reply(record); return {};
+    case wire::Kind::reply: heard_reply(link, record); return {};
     case wire::Kind::publish: {
       if (!check_topic(record.first)) return ErrorCode::malformed;
       PublishOptions options;
       options.keep_last = (record.flags & wire::kKeepLast) != 0;
       if ((record.flags & wire::kUrgent) != 0) options.urgency = Urgency::urgent;
       const Publication publication{AnyTable{record.type, nullptr, BlockRef::copy_of(record.payload)}, options};
-      topics_.publish(record.first, BlockRef::copy_of(std::as_bytes(std::span{record.first})), publication, link.id);
+      topics_.publish(record.first, BlockRef::copy_of(std::as_bytes(std::span{record.first})), publication, ActorId{},
+                      link.id);
       return {};
     }
-    case wire::Kind::subscribe: topics_.link_subscribes(link, record.first, record.type); return {};
+    case wire::Kind::subscribe:
+      if (record.code == 0) {
+        topics_.link_subscribes(link, record.first, record.type);
+      } else {
+        topics_.link_refuses(link, record.first, error_of(record));
+      }
+      return {};
     case wire::Kind::unsubscribe: topics_.link_unsubscribes(link, record.first); return {};
     case wire::Kind::row: return heard_row(link, record);
     case wire::Kind::ack: heard_ack(link, record); return {};
@@ -266,13 +296,8 @@ Result<void> Router::on_record(Link& link, const wire::Record& record) {
   }
 }
 
-ActorId Router::local_actor(std::string_view name) {
-  const auto ref = system_.directory.find(name);
-  return ref ? ActorId::from_bits(system_.directory.entry(ref.id()).local.load(std::memory_order_acquire)) : ActorId{};
-}
-
 Result<void> Router::heard_tell(const Link& link, const wire::Record& record) {
-  const ActorId receiver = local_actor(record.first);
+  const ActorId receiver = system_.directory.find(record.first);
   MessagePtr message =
       any_message(MessageKind::tell, receiver, AnyTable{record.type, nullptr, BlockRef::copy_of(record.payload)});
   message->trace = record.trace;
@@ -288,15 +313,16 @@ Result<void> Router::heard_tell(const Link& link, const wire::Record& record) {
 }
 
 Result<void> Router::heard_ask(Link& link, const wire::Record& record) {
-  const ActorId receiver = local_actor(record.first);
-  if (!receiver || answering_ >= limits::kRemoteAsks) {
+  const ActorId receiver = system_.directory.find(record.first);
+  auto& answering = peers_[link.id].answering;
+  if (answering.contains(record.id)) return ErrorCode::malformed;  // one question, one id
+  if (!receiver || answering.size() >= limits::kAsksPerLink) {
     wire::Record refusal{.kind = wire::Kind::reply, .id = record.id};
     const ErrorCode code = receiver ? ErrorCode::full : ErrorCode::not_found;
     refusal.code = wire::code_of(code);
     if (!links_->send(link, refusal)) links_->cut(link);
     return {};
   }
-  ++answering_;
   MessagePtr question =
       any_message(MessageKind::ask, receiver, AnyTable{record.type, nullptr, BlockRef::copy_of(record.payload)});
   question->trace = record.trace;
@@ -305,15 +331,19 @@ Result<void> Router::heard_ask(Link& link, const wire::Record& record) {
   if ((record.flags & wire::kUrgent) != 0) question->urgency = Urgency::urgent;
   const Urgency question_urgency = question->urgency;
   const auto left = std::chrono::milliseconds{std::min<std::uint64_t>(record.number, 86'400'000)};
-  port_->ask_message({port_, std::move(question), left},
-                     [this, link_id = link.id, id = record.id, urgency = question_urgency](Message* reply) {
-                       answer(link_id, id, urgency, reply);
-                     });
+  const TimerId asked =
+      port_->ask_message({port_, std::move(question), left},
+                         [this, link_id = link.id, id = record.id, urgency = question_urgency](Message* reply) {
+                           answer(link_id, id, urgency, reply);
+                         });
+  answering.emplace(record.id, asked);
   return {};
 }
 
 void Router::answer(std::uint64_t link_id, std::uint64_t correlation, Urgency urgency, Message* reply) {
-  --answering_;
+  const auto peer = peers_.find(link_id);
+  if (peer == peers_.end()) return;
+  peer->second.answering.erase(correlation);
   Link* link = links_->by_id(link_id);
   if (link == nullptr || !link->up) return;
   wire::Record record{.kind = wire::Kind::reply, .id = correlation};
@@ -336,14 +366,15 @@ void Router::answer(std::uint64_t link_id, std::uint64_t correlation, Urgency ur
   if (!links_->send(*link, record)) links_->cut(*link);
 }
 
-void Router::heard_reply(const wire::Record& record) {
-  const auto found = asks_.find(record.id);
-  if (found == asks_.end()) {
+void Router::heard_reply(const Link& link, const wire::Record& record) {
+  auto& asked = peers_[link.id].asked;
+  const auto found = asked.find(record.id);
+  if (found == asked.end()) {
     system_.report({DeadLetterReason::late_reply, "", {}, {}});
     return;
   }
   const RemoteAsk ask = found->second;
-  asks_.erase(found);
+  asked.erase(found);
   port_->cancel(ask.deadline);
   if (record.code != 0) {
     fail_ask(ask, wire::error_of(record.code));

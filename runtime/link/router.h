@@ -9,6 +9,7 @@
 #include "runtime/actor/service.h"
 #include "runtime/link/links.h"
 #include "runtime/link/router_messages.h"
+#include "runtime/link/topic_counters.h"
 #include "runtime/link/topic_service.h"
 
 namespace pannier {
@@ -34,18 +35,26 @@ class Router final : public Service, public LinkEvents {
   Result<void> on_record(Link& link, const wire::Record& record) override;
   void on_rows_moved(Link& link) override;
 
+  /// Any thread.
+  [[nodiscard]] TopicCounters topics() const noexcept { return topics_.counters(); }
+
  private:
   struct RemoteAsk {  // a question of ours on its way to another node, by its id on the wire
     ActorId asker;
     ActorId asked;
     std::uint64_t correlation;
-    std::uint64_t link;
     TimerId deadline;
+  };
+  /// The questions between this node and one linked node, while the link is up. Each side has a bound of its own, so
+  /// that a peer that does not answer, or does not stop asking, costs the others nothing.
+  struct Peer {
+    std::unordered_map<std::uint64_t, RemoteAsk> asked;    // ours, by their ids on the wire
+    std::unordered_map<std::uint64_t, TimerId> answering;  // its own, in the hands of our actors, by its ids
   };
 
   Result<void> send_away(Message& message);
   /// Senders to this name are told so from now on, until its way is open again.
-  void refuse_from_now_on(Directory::Entry& name, Directory::Path why);
+  void refuse_from_now_on(ActorId name, std::string_view node, Directory::Path why);
   /// Of names whose link was full.
   void open_ways();
   Result<void> send_row(const OutgoingRow& row);
@@ -55,13 +64,13 @@ class Router final : public Service, public LinkEvents {
 
   Result<void> heard_tell(const Link& link, const wire::Record& record);
   Result<void> heard_ask(Link& link, const wire::Record& record);
-  void heard_reply(const wire::Record& record);
+  void heard_reply(const Link& link, const wire::Record& record);
   Result<void> heard_row(const Link& link, const wire::Record& record);
   Result<void> heard_lives(const Link& link, const wire::Record& record);
   void heard_ack(const Link& link, const wire::Record& record);
   void answer(std::uint64_t link, std::uint64_t correlation, Urgency urgency, Message* reply);
-  /// The living actor of that name; never makes a name of what a peer says.
-  [[nodiscard]] ActorId local_actor(std::string_view name);
+  /// Sends a question of ours. On error it is not on its way.
+  Result<void> send_question(Link& link, const Message& question, wire::Record& record);
   void fail_ask(const RemoteAsk& ask, ErrorCode code);
 
   System& system_;
@@ -70,10 +79,9 @@ class Router final : public Service, public LinkEvents {
   TopicService topics_;
   ServicePort* port_ = nullptr;
   std::uint64_t next_ask_ = 1;
-  std::unordered_map<std::uint64_t, RemoteAsk> asks_;
-  std::vector<Directory::Entry*> full_names_;
-  std::unordered_map<std::string, std::vector<Directory::Entry*>> unreachable_names_;  // by node
-  std::size_t answering_ = 0;  // questions of other nodes in the hands of our actors
+  std::unordered_map<std::uint64_t, Peer> peers_;  // by link
+  std::vector<ActorId> full_names_;
+  std::unordered_map<std::string, std::vector<ActorId>> unreachable_names_;  // by node
 };
 
 }  // namespace pannier

@@ -32,10 +32,8 @@ struct Unsubscribe {
   std::string filter;
 };
 
-/// An actor's state has ended: what it subscribed to and consumed ends with it.
-struct Ended {
-  ActorId actor;
-};
+/// A question; the answer is the node's TopicCounters.
+struct CountTopics {};
 
 // --- Between queue and router ---------------------------------------------------------------------------------------
 

@@ -9,6 +9,9 @@ namespace pannier {
 
 namespace {
 
+constexpr Duration kFirstPause = std::chrono::milliseconds{1};
+constexpr Duration kLongestPause = std::chrono::seconds{1};
+
 wire::Record publication_record(std::string_view topic, const Publication& publication) {
   wire::Record record{.kind = wire::Kind::publish, .type = publication.payload.type(), .first = topic};
   record.payload = publication.payload.bytes();
@@ -17,154 +20,566 @@ wire::Record publication_record(std::string_view topic, const Publication& publi
   return record;
 }
 
+std::string_view text_of(const BlockRef& label) noexcept {
+  const auto bytes = label.bytes();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::string_view type_name(const Publication& publication) noexcept {
+  const TypeInfo* info = publication.payload.info();
+  return info == nullptr ? std::string_view{} : info->name;
+}
+
+bool is_clear(const Publication& publication) noexcept {
+  return publication.options.keep_last && publication.payload.bytes().empty();
+}
+
+/// An empty retained publication clears its topic, as in MQTT.
+wire::Record clear_record(std::string_view topic) {
+  return {.kind = wire::Kind::publish, .flags = wire::kKeepLast, .first = topic};
+}
+
 }  // namespace
 
-bool TopicService::Interest::for_others_than(std::uint64_t link) const noexcept {
-  return actors > 0 || std::any_of(links.begin(), links.end(), [&](std::uint64_t id) { return id != link; });
-}
+// --- Publications ---------------------------------------------------------------------------------------------------
 
 void TopicService::publish(std::string_view topic, const BlockRef& label, const Publication& publication,
-                           std::uint64_t from_link) {
-  ++counters_.published;
-  if (publication.options.keep_last) keep(topic, publication);
-  // Several filters of one subscriber may match: it still gets one copy.
-  std::vector<SubscriberId> receivers;
-  tree_.match(topic, [&](SubscriberId subscriber, std::uint64_t type) {
-    if (type == 0 || TypeId{type} == publication.payload.type()) receivers.push_back(subscriber);
-  });
-  std::sort(receivers.begin(), receivers.end());
-  receivers.erase(std::unique(receivers.begin(), receivers.end()), receivers.end());
-  for (const SubscriberId subscriber : receivers) {
-    if ((subscriber & kLinkBit) == 0) {
-      deliver(ActorId::from_bits(subscriber), label, publication);
-    } else if (const std::uint64_t id = subscriber & ~kLinkBit; id != from_link && publication.payload.can_leave()) {
-      Link* link = links_->by_id(id);
-      if (link != nullptr && links_->send(*link, publication_record(topic, publication))) {
-        ++counters_.delivered;
+                           ActorId publisher, std::uint64_t from_link) {
+  count(counters_.published);
+  ++publications_;
+  if (is_clear(publication)) {
+    clear(topic, from_link);
+    return;
+  }
+  const bool retained = publication.options.keep_last && retain(topic, label, publication, publisher, from_link);
+  const TypeId type = publication.payload.type();
+  const bool can_leave = publication.payload.can_leave();
+  bool deferred = false;
+  tree_.match(topic, [&](const Filter& filter) {
+    for (const auto& [subscriber, tag] : filter.subscriptions.entries()) {
+      if (tag != 0 && TypeId{tag} != type) continue;
+      if (subscriber->gone || subscriber->last_publication == publications_) continue;
+      if (subscriber->is_link && (subscriber->address == from_link || !can_leave)) continue;
+      subscriber->last_publication = publications_;
+      Party& party = static_cast<Party&>(*subscriber);
+      const bool waits = retained && party.missed != 0;  // so that its retained values come in order
+      const Result<void> sent = waits ? Result<void>{ErrorCode::full} : send(party, label, publication);
+      if (sent) {
+        count(counters_.delivered);
+      } else if (retained && sent.error().code == ErrorCode::full) {
+        count(counters_.deferred);
+        if (party.missed == 0) party.missed = publications_;
+        queue(party);
+        deferred = true;
       } else {
-        ++counters_.dropped;
+        drop(party, publication, publisher, sent.error().code == ErrorCode::full);
       }
     }
-  }
+  });
+  if (deferred) work();
 }
 
-void TopicService::deliver(ActorId actor, const BlockRef& label, const Publication& publication) {
-  MessagePtr message = any_message(MessageKind::publish, actor, publication.payload);
+Result<void> TopicService::send(Subscriber& subscriber, const BlockRef& label, const Publication& publication) {
+  if (subscriber.is_link) {
+    Link* link = links_->by_id(subscriber.address);
+    return link == nullptr ? ErrorCode::unreachable
+                           : links_->send(*link, publication_record(text_of(label), publication));
+  }
+  MessagePtr message = any_message(MessageKind::publish, ActorId::from_bits(subscriber.address), publication.payload);
   message->label = label;
   message->urgency = publication.options.urgency;
-  if (port_->tell_native(std::move(message))) {
-    ++counters_.delivered;
-  } else {
-    ++counters_.dropped;
-  }
+  return port_->tell_native(std::move(message));
 }
 
-void TopicService::keep(std::string_view topic, const Publication& publication) {
-  const auto found = last_values_.find(topic);
-  if (found != last_values_.end()) {
-    found->second = publication;
-  } else if (last_values_.size() < limits::kLastValues) {
-    last_values_.emplace(std::string{topic}, publication);
-  } else if (counters_.last_values_refused++ == 0) {
-    warn_(concat({"more than ", limits::kLastValues, " topics keep a last value: no more are kept"}));
-  }
+void TopicService::drop(const Subscriber& subscriber, const Publication& publication, ActorId publisher, bool full) {
+  const DeadLetterReason reason = subscriber.is_link ? DeadLetterReason::link_full
+                                  : full             ? DeadLetterReason::mailbox_full
+                                                     : DeadLetterReason::no_such_actor;
+  count(subscriber.is_link ? counters_.link_full : full ? counters_.mailbox_full : counters_.subscriber_gone);
+  const ActorId receiver = subscriber.is_link ? ActorId{} : ActorId::from_bits(subscriber.address);
+  port_->system().report({reason, type_name(publication), publisher, receiver});
 }
 
-void TopicService::serve_last_values(std::string_view filter,
-                                     FunctionRef<void(std::string_view, const Publication&)> to) {
-  for (const auto& [topic, publication] : last_values_) {
-    if (topic_matches(filter, topic)) to(topic, publication);
+// --- Retained values ------------------------------------------------------------------------------------------------
+
+bool TopicService::retain(std::string_view topic, const BlockRef& label, const Publication& publication,
+                          ActorId publisher, std::uint64_t from_link) {
+  if (clears_waiting_ > 0) {
+    for (auto& [id, neighbour] : neighbours_) clears_waiting_ -= neighbour->cleared.erase(std::string{topic});
   }
+  auto value = retained_.find(topic);
+  const std::size_t before = value == retained_.end() ? 0 : value->second.publication.payload.bytes().size();
+  const std::size_t bytes = publication.payload.bytes().size();
+  if ((value != retained_.end() || retained_.size() < limits::kRetainedValues) &&
+      retained_bytes_ - before + bytes <= limits::kRetainedBytes) {
+    retained_bytes_ += bytes - before;
+    Retained retained{label, publication, publications_, from_link};
+    if (value == retained_.end()) {
+      value = retained_.emplace(std::string{topic}, std::move(retained)).first;
+      latest_.emplace_hint(latest_.end(), publications_, &value->second);
+      count(counters_.retained);
+    } else {
+      auto place = latest_.extract(value->second.number);
+      place.key() = publications_;
+      latest_.insert(latest_.end(), std::move(place));
+      value->second = std::move(retained);
+    }
+    return true;
+  }
+  if (value != retained_.end()) erase(value);  // an older value than the last one is worse than none
+  count(counters_.not_retained);
+  port_->system().report({DeadLetterReason::not_retained, type_name(publication), publisher, ActorId{}});
+  if (std::exchange(warned_of_retained_, true)) return false;
+  port_->log(LogLevel::warning,
+             concat({"the value of topic '", printable(topic), "' is not retained: ", retained_.size(), " topics with ",
+                     retained_bytes_, " bytes are, and one node retains ", limits::kRetainedValues, " with ",
+                     limits::kRetainedBytes, " bytes at most. Clear those that are over (clear_retained)."}));
+  return false;
 }
+
+void TopicService::erase(RetainedMap::iterator value) {
+  retained_bytes_ -= value->second.publication.payload.bytes().size();
+  latest_.erase(value->second.number);
+  retained_.erase(value);
+  count(counters_.retained, -std::uint64_t{1});
+}
+
+void TopicService::clear(std::string_view topic, std::uint64_t from_link) {
+  const auto found = retained_.find(topic);
+  const bool had = found != retained_.end();
+  if (had) {
+    erase(found);
+    warned_of_retained_ = false;  // there is room again
+    count(counters_.cleared);
+  }
+  // Whoever subscribes to the topic may retain it. Others may, too, from the time when they did, if this node does.
+  tree_.match(topic, [&](const Filter& filter) {
+    for (const auto& [subscriber, tag] : filter.subscriptions.entries()) subscriber->last_publication = publications_;
+  });
+  for (auto& [id, neighbour] : neighbours_) {
+    if (id == from_link || (!had && neighbour->last_publication != publications_)) continue;
+    Link* link = links_->by_id(id);
+    if (link != nullptr && neighbour->cleared.empty() && has_room(*neighbour) &&
+        links_->send(*link, clear_record(topic))) {
+      continue;
+    }
+    if (neighbour->cleared.size() >= limits::kFiltersPerLink) {
+      count(counters_.link_full);
+    } else if (neighbour->cleared.emplace(topic).second) {
+      ++clears_waiting_;
+      queue(*neighbour);
+    }
+  }
+  work();
+}
+
+// --- Subscriptions --------------------------------------------------------------------------------------------------
 
 void TopicService::subscribe(ActorId actor, std::string_view filter, TypeId type) {
-  if (!tree_.add(filter, actor.bits(), static_cast<std::uint64_t>(type))) return;
-  filters_of_[actor.bits()].emplace_back(filter);
-  change_interest(std::string{filter}, [](Interest& interest) { ++interest.actors; });
-  serve_last_values(filter, [&](std::string_view topic, const Publication& publication) {
-    if (type != TypeId{} && type != publication.payload.type()) return;
-    deliver(actor, BlockRef::copy_of(std::as_bytes(std::span{topic})), publication);
-  });
+  auto& party = actors_[actor.bits()];
+  if (party == nullptr) {
+    party = std::make_unique<Party>();
+    party->address = actor.bits();
+  }
+  add(*party, filter, type);
 }
 
 void TopicService::unsubscribe(ActorId actor, std::string_view filter) {
-  auto& filters = filters_of_[actor.bits()];
-  const auto held = static_cast<std::uint32_t>(std::erase(filters, filter));
-  if (filters.empty()) filters_of_.erase(actor.bits());
-  if (held == 0) return;
-  tree_.remove(filter, actor.bits());
-  change_interest(std::string{filter}, [&](Interest& interest) { interest.actors -= held; });
+  const auto party = actors_.find(actor.bits());
+  Filter* known = party == actors_.end() ? nullptr : tree_.find(filter);
+  if (known == nullptr || !party->second->filters.contains(known)) return;
+  remove(*party->second, *known);
+  work();
 }
 
 void TopicService::ended(ActorId actor) {
-  const auto found = filters_of_.find(actor.bits());
-  if (found == filters_of_.end()) return;
-  const std::vector<std::string> filters = found->second;
-  for (const std::string& filter : filters) unsubscribe(actor, filter);
+  auto party = actors_.extract(actor.bits());
+  if (party.empty()) return;
+  party.mapped()->gone = true;
+  leaving_.push_back(std::move(party.mapped()));
+  work();
 }
 
-// --- Links -----------------------------------------------------------------------------------------------------------
-
-void TopicService::change_interest(const std::string& filter, FunctionRef<void(Interest&)> change) {
-  Interest& interest = interests_[filter];
-  const Interest before = interest;
-  change(interest);
-  if (links_ != nullptr) {
-    links_->each_up([&](Link& link) {
-      const bool wanted = before.for_others_than(link.id);
-      const bool wants = interest.for_others_than(link.id);
-      if (wanted == wants) return;
-      // A link too full for this is cut: its peer must not miss a change, and gets all filters anew when it is back.
-      const auto kind = wants ? wire::Kind::subscribe : wire::Kind::unsubscribe;
-      if (!links_->send(link, {.kind = kind, .first = filter})) links_->cut(link);
-    });
+void TopicService::add(Party& party, std::string_view text, TypeId type) {
+  Filter& filter = tree_.open(text);
+  if (!filter.subscriptions.add(party, static_cast<std::uint64_t>(type))) return;
+  counters_.filters.store(tree_.size(), std::memory_order_relaxed);
+  if (party.filters.insert(&filter).second) {
+    if (party.is_link) {
+      filter.links.push_back(party.address);
+      party_added(filter, party.address);
+    } else if (filter.actors++ == 0) {
+      party_added(filter, 0);
+    }
   }
-  if (interest.empty()) interests_.erase(filter);
+  if (!retained_.empty()) {
+    party.servings.push_back({std::string{text}, type, std::string{first_candidate(text)}, publications_});
+    queue(party);
+  }
+  work();
+}
+
+void TopicService::remove(Party& party, Filter& filter) {
+  filter.subscriptions.remove(party);
+  party.filters.erase(&filter);
+  spend(2);
+  if (party.is_link) {
+    std::erase(filter.links, party.address);
+    party_removed(filter, party.address);
+  } else if (--filter.actors == 0) {
+    party_removed(filter, 0);
+  }
+  if (!filter.subscriptions.empty()) return;
+  tree_.close(filter);
+  counters_.filters.store(tree_.size(), std::memory_order_relaxed);
+}
+
+// --- Links ----------------------------------------------------------------------------------------------------------
+
+bool TopicService::wanted_by_others(const Filter& filter, std::uint64_t link) noexcept {
+  if (filter.actors > 0 || filter.links.size() > 1) return true;
+  return filter.links.size() == 1 && filter.links.front() != link;
+}
+
+/// A linked node is told a filter that anybody but itself wants. So what the others know changes with the first party
+/// that wants it, and what that party knows with the second one. `link` is 0 for the actors of this node.
+void TopicService::party_added(const Filter& filter, std::uint64_t link) {
+  const std::size_t parties = (filter.actors > 0 ? 1 : 0) + filter.links.size();
+  if (parties == 1) {
+    for (auto& [id, neighbour] : neighbours_) {
+      if (id != link) tell(*neighbour, filter.text, true);
+    }
+    spend(neighbours_.size());
+  } else if (parties == 2) {
+    const std::uint64_t other = filter.links.front() == link ? filter.links.back() : filter.links.front();
+    const auto neighbour = other == link ? neighbours_.end() : neighbours_.find(other);
+    if (neighbour != neighbours_.end()) tell(*neighbour->second, filter.text, true);
+  }
+}
+
+void TopicService::party_removed(const Filter& filter, std::uint64_t link) {
+  const std::size_t parties = (filter.actors > 0 ? 1 : 0) + filter.links.size();
+  if (parties == 0) {
+    for (auto& [id, neighbour] : neighbours_) {
+      if (id != link) tell(*neighbour, filter.text, false);
+    }
+    spend(neighbours_.size());
+  } else if (parties == 1 && filter.actors == 0) {
+    const auto neighbour = neighbours_.find(filter.links.front());
+    if (neighbour != neighbours_.end()) tell(*neighbour->second, filter.text, false);
+  }
+}
+
+void TopicService::tell(Neighbour& neighbour, std::string_view filter, bool wants) {
+  if (neighbour.announcing && filter > neighbour.announced) return;  // it is told in its turn
+  if (!wants) {
+    if (const auto refused = neighbour.refused.find(filter); refused != neighbour.refused.end()) {
+      neighbour.refused.erase(refused);
+      return;
+    }
+  }
+  Link* link = links_->by_id(neighbour.address);
+  const auto kind = wants ? wire::Kind::subscribe : wire::Kind::unsubscribe;
+  if (link == nullptr || !neighbour.changed.empty() || !has_room(neighbour) ||
+      !links_->send(*link, {.kind = kind, .first = filter})) {
+    neighbour.changed.emplace(filter);
+    queue(neighbour);
+    // It must not miss a change: what has gone cannot be asked for later.
+    if (link != nullptr && neighbour.changed.size() > limits::kFiltersPerLink + tree_.size()) links_->cut(*link);
+    return;
+  }
+  if (!wants) retry_refused(neighbour);
+}
+
+/// The neighbour has room for one more filter.
+void TopicService::retry_refused(Neighbour& neighbour) {
+  if (neighbour.refused.empty()) return;
+  neighbour.changed.insert(neighbour.refused.extract(neighbour.refused.begin()));
+  queue(neighbour);
 }
 
 void TopicService::link_up(Link& link) {
-  for (const auto& [filter, interest] : interests_) {
-    if (!interest.for_others_than(link.id)) continue;
-    if (!links_->send(link, {.kind = wire::Kind::subscribe, .first = filter})) links_->cut(link);
-  }
+  auto neighbour = std::make_unique<Neighbour>();
+  neighbour->address = link.id;
+  neighbour->is_link = true;
+  neighbour->name = link.node;
+  queue(*neighbours_.insert_or_assign(link.id, std::move(neighbour)).first->second);
+  work();
 }
 
 void TopicService::link_down(Link& link) {
-  const SubscriberId id = link.id | kLinkBit;
-  const auto found = filters_of_.find(id);
-  if (found == filters_of_.end()) return;
-  const std::vector<std::string> filters = std::move(found->second);
-  filters_of_.erase(found);
-  tree_.remove_all(id);
-  for (const std::string& filter : filters) {
-    change_interest(filter, [&](Interest& interest) { std::erase(interest.links, link.id); });
-  }
+  auto neighbour = neighbours_.extract(link.id);
+  if (neighbour.empty()) return;
+  clears_waiting_ -= neighbour.mapped()->cleared.size();
+  neighbour.mapped()->gone = true;
+  leaving_.push_back(std::move(neighbour.mapped()));
+  work();
 }
 
 void TopicService::link_subscribes(Link& link, std::string_view filter, TypeId type) {
-  if (!check_filter(filter)) return;
-  auto& filters = filters_of_[link.id | kLinkBit];
-  if (filters.size() >= limits::kFiltersPerLink ||
-      !tree_.add(filter, link.id | kLinkBit, static_cast<std::uint64_t>(type))) {
+  const auto found = neighbours_.find(link.id);
+  if (found == neighbours_.end()) return;
+  Neighbour& neighbour = *found->second;
+  ErrorCode refusal{};
+  if (!check_filter(filter)) {
+    refusal = ErrorCode::invalid_argument;
+  } else if (Filter* known = tree_.find(filter); neighbour.filters.size() < limits::kFiltersPerLink ||
+                                                 (known != nullptr && neighbour.filters.contains(known))) {
+    add(neighbour, filter, type);
     return;
+  } else {
+    refusal = ErrorCode::full;
   }
-  filters.emplace_back(filter);
-  change_interest(std::string{filter}, [&](Interest& interest) { interest.links.push_back(link.id); });
-  serve_last_values(filter, [&](std::string_view topic, const Publication& publication) {
-    if (!publication.payload.can_leave()) return;
-    if (links_->send(link, publication_record(topic, publication))) {
-      ++counters_.delivered;
-    } else {
-      ++counters_.dropped;
-    }
-  });
+  count(counters_.filters_refused);
+  const auto code = static_cast<std::uint16_t>(1 + static_cast<unsigned>(refusal));
+  static_cast<void>(links_->send(link, {.kind = wire::Kind::subscribe, .code = code, .first = filter}).ok());
+  if (std::exchange(neighbour.warned_of_theirs, true)) return;
+  port_->log(LogLevel::warning,
+             concat({"link to ", link.node, ": its subscription to '", printable(filter), "' is refused, ",
+                     refusal == ErrorCode::full ? concat({"a link has ", limits::kFiltersPerLink, " filters at most"})
+                                                : std::string{"since that is no filter"},
+                     "; it was told. No further refusal is logged."}));
 }
 
 void TopicService::link_unsubscribes(Link& link, std::string_view filter) {
-  const auto found = filters_of_.find(link.id | kLinkBit);
-  if (found == filters_of_.end() || std::erase(found->second, filter) == 0) return;
-  tree_.remove(filter, link.id | kLinkBit);
-  change_interest(std::string{filter}, [&](Interest& interest) { std::erase(interest.links, link.id); });
+  const auto found = neighbours_.find(link.id);
+  Filter* known = found == neighbours_.end() ? nullptr : tree_.find(filter);
+  if (known == nullptr || !found->second->filters.contains(known)) return;
+  remove(*found->second, *known);
+  work();
+}
+
+void TopicService::link_refuses(Link& link, std::string_view filter, ErrorCode code) {
+  const auto found = neighbours_.find(link.id);
+  const Filter* known = tree_.find(filter);
+  if (found == neighbours_.end() || known == nullptr || !wanted_by_others(*known, link.id)) return;
+  Neighbour& neighbour = *found->second;
+  if (!neighbour.refused.emplace(filter).second) return;
+  count(counters_.filters_refused_there);
+  if (std::exchange(neighbour.warned_of_ours, true)) return;
+  port_->log(LogLevel::warning,
+             concat({"link to ", link.node, ": it refuses the subscription to '", printable(filter), "' (",
+                     to_string(code), "). What is published there for this filter, and for those that come after it, ",
+                     "does not come here: subscribe to fewer filters, with wildcards. No further refusal is logged."}));
+}
+
+// --- Sliced work ----------------------------------------------------------------------------------------------------
+
+void TopicService::queue(Party& party) {
+  if (std::exchange(party.queued, true)) return;
+  busy_.push_back(&party);
+}
+
+void TopicService::work() {
+  if (const std::uint64_t step = port_->worker().steps(); step != step_) {
+    step_ = step;
+    spent_ = 0;
+  }
+  while (!exhausted() && (!leaving_.empty() || !busy_.empty())) {
+    if (!leaving_.empty()) {
+      remove_some();
+      continue;
+    }
+    Party& party = *busy_.front();
+    busy_.pop_front();
+    const Progress progress = slice(party);
+    if (progress == Progress::more) busy_.push_back(&party);
+    if (progress == Progress::blocked) blocked_.push_back(&party);
+    if (progress == Progress::done) party.queued = false;
+  }
+  counters_.waiting.store(busy_.size() + blocked_.size() + leaving_.size(), std::memory_order_relaxed);
+  if (spent_ > counters_.most_in_a_step.load(std::memory_order_relaxed)) {
+    counters_.most_in_a_step.store(spent_, std::memory_order_relaxed);
+  }
+  if ((!leaving_.empty() || !busy_.empty()) && again_ == TimerId{}) {
+    again_ = port_->after(Duration::zero(), [this] {
+      again_ = TimerId{};
+      work();
+    });
+  }
+  // Nothing tells when a mailbox or a link has room again, so they are tried again, less and less often.
+  if (!blocked_.empty() && retry_ == TimerId{}) {
+    pause_ = std::clamp(2 * pause_, kFirstPause, kLongestPause);
+    retry_ = port_->after(pause_, [this] {
+      retry_ = TimerId{};
+      busy_.insert(busy_.end(), blocked_.begin(), blocked_.end());
+      blocked_.clear();
+      work();
+    });
+  }
+}
+
+void TopicService::remove_some() {
+  Party& party = *leaving_.front();
+  if (std::exchange(party.queued, false)) {
+    std::erase(busy_, &party);
+    std::erase(blocked_, &party);
+  }
+  while (!party.filters.empty()) {
+    if (exhausted()) return;
+    remove(party, **party.filters.begin());
+  }
+  spend(1);
+  leaving_.pop_front();
+}
+
+TopicService::Progress TopicService::slice(Party& party) {
+  spend(1);
+  if (party.is_link) {
+    const Progress announced = announce(static_cast<Neighbour&>(party));
+    if (announced != Progress::done) return announced;
+  }
+  while (!party.servings.empty()) {
+    const Progress served = serve(party, party.servings.front());
+    if (served != Progress::done) return served;
+    party.servings.pop_front();
+    if (exhausted()) break;
+  }
+  if (!party.servings.empty()) return Progress::more;
+  return party.missed == 0 ? Progress::done : catch_up(party);
+}
+
+TopicService::Progress TopicService::serve(Party& party, Serving& serving) {
+  constexpr std::uint64_t kSlice = limits::kTopicWork / 8;  // then it is another one's turn
+  const std::uint64_t end = std::min(spent_ + kSlice, limits::kTopicWork);
+  Filter* filter = tree_.find(serving.filter);
+  if (filter == nullptr || !party.filters.contains(filter)) return Progress::done;  // unsubscribed meanwhile
+  for (auto value = retained_.lower_bound(serving.place); value != retained_.end();) {
+    const auto& [topic, retained] = *value;
+    if (spent_ >= end) {
+      serving.place = topic;
+      return Progress::more;
+    }
+    spend(1);
+    count(counters_.tried);
+    if (!topic_matches(serving.filter, topic)) {
+      const std::string next = next_candidate(serving.filter, topic);
+      if (next.empty()) break;
+      value = retained_.lower_bound(next);
+      continue;
+    }
+    const TypeId type = retained.publication.payload.type();
+    if (retained.number <= serving.until && (serving.type == TypeId{} || serving.type == type)) {
+      const Progress offered = offer(party, retained);
+      if (offered == Progress::blocked) serving.place = topic;
+      if (offered != Progress::done) return offered == Progress::blocked ? Progress::blocked : Progress::done;
+    }
+    ++value;
+  }
+  return Progress::done;
+}
+
+TopicService::Progress TopicService::catch_up(Party& party) {
+  for (auto value = latest_.lower_bound(party.missed); value != latest_.end(); ++value) {
+    party.missed = value->first;
+    if (exhausted()) return Progress::more;
+    spend(1);
+    count(counters_.tried);
+    const Retained& retained = *value->second;
+    const auto type = static_cast<std::uint64_t>(retained.publication.payload.type());
+    bool wanted = false;
+    tree_.match(text_of(retained.label), [&](const Filter& filter) {
+      wanted = wanted || filter.subscriptions.contains(party, 0) || filter.subscriptions.contains(party, type);
+    });
+    if (!wanted) continue;
+    const Progress offered = offer(party, retained);
+    if (offered == Progress::blocked) return offered;
+    if (offered != Progress::done) break;
+  }
+  party.missed = 0;
+  return Progress::done;
+}
+
+TopicService::Progress TopicService::offer(Party& party, const Retained& retained) {
+  if (party.is_link && (party.address == retained.from_link || !retained.publication.payload.can_leave())) {
+    return Progress::done;
+  }
+  spend(2);
+  const std::size_t bytes = retained.publication.payload.bytes().size();
+  const Room room = party.is_link ? (has_room(party) ? Room::now : Room::later)
+                                  : port_->system().room_for(ActorId::from_bits(party.address), bytes);
+  if (room == Room::later) return Progress::blocked;
+  if (room == Room::never) {
+    drop(party, retained.publication, ActorId{}, true);
+    return Progress::done;
+  }
+  const auto sent = send(party, retained.label, retained.publication);
+  if (!sent && sent.error().code == ErrorCode::full) return Progress::blocked;
+  if (!sent) {
+    drop(party, retained.publication, ActorId{}, false);
+    return Progress::more;  // the rest would go the same way
+  }
+  count(counters_.delivered);
+  pause_ = Duration::zero();
+  return Progress::done;
+}
+
+TopicService::Progress TopicService::announce(Neighbour& neighbour) {
+  Link* link = links_->by_id(neighbour.address);
+  if (link == nullptr) return Progress::done;
+  const auto say = [&](std::string_view filter, wire::Kind kind) {
+    spend(1);
+    if (!has_room(neighbour) || !links_->send(*link, {.kind = kind, .first = filter})) return false;
+    pause_ = Duration::zero();
+    return true;
+  };
+  while (!neighbour.cleared.empty()) {
+    if (exhausted()) return Progress::more;
+    spend(1);
+    if (!has_room(neighbour) || !links_->send(*link, clear_record(*neighbour.cleared.begin())))
+      return Progress::blocked;
+    neighbour.cleared.erase(neighbour.cleared.begin());
+    --clears_waiting_;
+  }
+  while (!neighbour.changed.empty()) {
+    if (exhausted()) return Progress::more;
+    const auto text = neighbour.changed.begin();
+    const Filter* filter = tree_.find(*text);
+    const bool wants = filter != nullptr && wanted_by_others(*filter, neighbour.address);
+    if (!say(*text, wants ? wire::Kind::subscribe : wire::Kind::unsubscribe)) return Progress::blocked;
+    neighbour.changed.erase(text);
+    if (!wants) retry_refused(neighbour);
+  }
+  while (neighbour.announcing) {
+    if (exhausted()) return Progress::more;
+    const Filter* filter = tree_.after(neighbour.announced);
+    if (filter == nullptr) {
+      neighbour.announcing = false;
+    } else if (wanted_by_others(*filter, neighbour.address) && !say(filter->text, wire::Kind::subscribe)) {
+      return Progress::blocked;
+    } else {
+      neighbour.announced = filter->text;
+      spend(1);
+    }
+  }
+  return Progress::done;
+}
+
+bool TopicService::has_room(const Subscriber& neighbour) const noexcept {
+  const Link* link = links_->by_id(neighbour.address);
+  return link != nullptr && link->out.size() < limits::kFrameTargetBytes;
+}
+
+// --- Counters -------------------------------------------------------------------------------------------------------
+
+TopicCounters TopicService::counters() const noexcept {
+  const auto read = [](const Counter& counter) { return counter.load(std::memory_order_relaxed); };
+  const Counters& from = counters_;
+  return {.published = read(from.published),
+          .delivered = read(from.delivered),
+          .deferred = read(from.deferred),
+          .mailbox_full = read(from.mailbox_full),
+          .subscriber_gone = read(from.subscriber_gone),
+          .link_full = read(from.link_full),
+          .not_retained = read(from.not_retained),
+          .cleared = read(from.cleared),
+          .filters_refused = read(from.filters_refused),
+          .filters_refused_there = read(from.filters_refused_there),
+          .filters = read(from.filters),
+          .retained = read(from.retained),
+          .waiting = read(from.waiting),
+          .tried = read(from.tried),
+          .most_in_a_step = read(from.most_in_a_step)};
 }
 
 }  // namespace pannier

@@ -19,10 +19,15 @@ std::string_view take_level(std::string_view& text, bool& more) noexcept {
   return level;
 }
 
+bool is_wildcard(std::string_view level) noexcept { return level == "+" || level == "#"; }
+
+/// Wildcards do not stand for such a first level.
+bool is_reserved(std::string_view topic) noexcept { return topic.starts_with('$'); }
+
 Result<void> check(std::string_view text, bool wildcards) {
   const auto wrong = [&](std::string_view rule) {
     return Error{ErrorCode::invalid_argument,
-                 concat({"'", text, "' is no topic", wildcards ? " filter: " : ": ", rule})};
+                 concat({"'", printable(text), "' is no topic", wildcards ? " filter: " : ": ", rule})};
   };
   if (text.empty() || text.size() > limits::kTopicBytes) {
     return wrong(concat({"1 to ", limits::kTopicBytes, " bytes."}));
@@ -46,99 +51,8 @@ Result<void> check(std::string_view text, bool wildcards) {
 Result<void> check_topic(std::string_view topic) { return check(topic, false); }
 Result<void> check_filter(std::string_view filter) { return check(filter, true); }
 
-bool TopicTree::add(std::string_view filter, SubscriberId subscriber, std::uint64_t tag) {
-  Level* level = &root_;
-  std::vector<Entry>* entries = nullptr;
-  for (bool more = true; more;) {
-    const std::string_view name = take_level(filter, more);
-    if (name == "#") {
-      entries = &level->rest;
-      break;
-    }
-    std::unique_ptr<Level>* next = &level->any;
-    if (name != "+") {
-      const auto found = level->children.find(name);
-      next = found != level->children.end() ? &found->second : &level->children[std::string{name}];
-    }
-    if (*next == nullptr) *next = std::make_unique<Level>();
-    level = next->get();
-    entries = &level->here;
-  }
-  for (Entry& entry : *entries) {
-    if (entry.subscriber != subscriber || entry.tag != tag) continue;
-    return false;
-  }
-  entries->push_back({subscriber, tag});
-  ++size_;
-  return true;
-}
-
-bool TopicTree::remove(std::string_view filter, SubscriberId subscriber) {
-  const std::size_t removed = remove_from(root_, filter, subscriber);
-  size_ -= removed;
-  return removed > 0;
-}
-
-std::size_t TopicTree::remove_from(Level& level, std::string_view filter, SubscriberId subscriber) {
-  const auto drop = [&](std::vector<Entry>& entries) {
-    return std::erase_if(entries, [&](const Entry& entry) { return entry.subscriber == subscriber; });
-  };
-  bool more = false;
-  const std::string_view name = take_level(filter, more);
-  if (name == "#") return drop(level.rest);
-  const auto found = name == "+" ? level.children.end() : level.children.find(name);
-  Level* next = name == "+" ? level.any.get() : found == level.children.end() ? nullptr : found->second.get();
-  if (next == nullptr) return 0;
-  const std::size_t removed = more ? remove_from(*next, filter, subscriber) : drop(next->here);
-  if (next->empty()) {
-    if (name == "+") {
-      level.any.reset();
-    } else {
-      level.children.erase(found);
-    }
-  }
-  return removed;
-}
-
-std::size_t TopicTree::remove_all(SubscriberId subscriber) {
-  const std::size_t removed = remove_all_from(root_, subscriber);
-  size_ -= removed;
-  return removed;
-}
-
-std::size_t TopicTree::remove_all_from(Level& level, SubscriberId subscriber) {
-  const auto mine = [&](const Entry& entry) { return entry.subscriber == subscriber; };
-  std::size_t removed = std::erase_if(level.here, mine) + std::erase_if(level.rest, mine);
-  if (level.any != nullptr) {
-    removed += remove_all_from(*level.any, subscriber);
-    if (level.any->empty()) level.any.reset();
-  }
-  for (auto child = level.children.begin(); child != level.children.end();) {
-    removed += remove_all_from(*child->second, subscriber);
-    child = child->second->empty() ? level.children.erase(child) : std::next(child);
-  }
-  return removed;
-}
-
-void TopicTree::match(std::string_view topic, FunctionRef<void(SubscriberId, std::uint64_t)> visit) const {
-  match_from(root_, topic, false, visit);
-}
-
-void TopicTree::match_from(const Level& level, std::string_view topic, bool at_end,
-                           FunctionRef<void(SubscriberId, std::uint64_t)> visit) {
-  for (const Entry& entry : level.rest) visit(entry.subscriber, entry.tag);
-  if (at_end) {
-    for (const Entry& entry : level.here) visit(entry.subscriber, entry.tag);
-    return;
-  }
-  bool more = false;
-  const std::string_view name = take_level(topic, more);
-  if (level.any != nullptr) match_from(*level.any, topic, !more, visit);
-  const auto child = level.children.find(name);
-  if (child != level.children.end()) match_from(*child->second, topic, !more, visit);
-}
-
 bool topic_matches(std::string_view filter, std::string_view topic) noexcept {
+  if (is_reserved(topic) && is_wildcard(filter.substr(0, filter.find('/')))) return false;
   bool filter_more = true;
   bool topic_more = true;
   while (filter_more) {
@@ -150,6 +64,176 @@ bool topic_matches(std::string_view filter, std::string_view topic) noexcept {
     if (filter_more && !topic_more) return filter == "#";
   }
   return !topic_more;
+}
+
+// --- In order -------------------------------------------------------------------------------------------------------
+
+bool TopicOrder::operator()(std::string_view left, std::string_view right) const noexcept {
+  const auto rank = [](char c) { return c == '/' ? 0U : static_cast<unsigned char>(c); };
+  return std::lexicographical_compare(left.begin(), left.end(), right.begin(), right.end(),
+                                      [&](char a, char b) { return rank(a) < rank(b); });
+}
+
+std::string_view first_candidate(std::string_view filter) noexcept {
+  const auto wildcard = filter.find_first_of("+#");  // a whole level
+  if (wildcard == std::string_view::npos) return filter;
+  return filter.substr(0, wildcard == 0 ? 0 : wildcard - 1);
+}
+
+std::string next_candidate(std::string_view filter, std::string_view topic) {
+  constexpr std::string_view kBehindReserved = "%";  // the byte after '$'
+  if (is_reserved(topic) && is_wildcard(filter.substr(0, filter.find('/')))) return std::string{kBehindReserved};
+  std::size_t branch = std::string_view::npos;  // where in `topic` the last level ends that a '+' stands for
+  std::size_t begin = 0;                        // of the level of `topic` that is compared
+  bool filter_more = true;
+  bool topic_more = true;
+  for (std::string_view left = filter, rest = topic; filter_more;) {
+    const std::string_view wanted = take_level(left, filter_more);
+    if (!topic_more) return concat({topic, "/", wanted == "+" ? std::string_view{} : wanted});  // below it
+    const std::string_view name = take_level(rest, topic_more);
+    if (wanted == "+") {
+      branch = begin + name.size();
+    } else if (name < wanted) {
+      return concat({topic.substr(0, begin), wanted});
+    } else if (name > wanted) {
+      break;
+    }
+    begin += name.size() + 1;
+  }
+  // Nothing more in this branch. Behind it comes the next level that the last '+' may stand for.
+  return branch == std::string_view::npos ? std::string{} : concat({topic.substr(0, branch), "\x01"});
+}
+
+bool FilterOrder::operator()(const Filter* left, const Filter* right) const noexcept {
+  return left->text < right->text;
+}
+
+// --- The subscriptions to one filter --------------------------------------------------------------------------------
+
+bool Subscriptions::contains(const Subscriber& subscriber, std::uint64_t tag) const {
+  const auto is_it = [&](const Entry& entry) { return entry.subscriber == &subscriber && entry.tag == tag; };
+  if (places_ == nullptr) return std::any_of(entries_.begin(), entries_.end(), is_it);
+  const auto [first, last] = places_->equal_range(&subscriber);
+  return std::any_of(first, last, [&](const auto& place) { return is_it(entries_[place.second]); });
+}
+
+bool Subscriptions::add(Subscriber& subscriber, std::uint64_t tag) {
+  constexpr std::size_t kFew = 16;
+  if (contains(subscriber, tag)) return false;
+  entries_.push_back({&subscriber, tag});
+  if (places_ != nullptr) {
+    places_->emplace(&subscriber, entries_.size() - 1);
+  } else if (entries_.size() > kFew) {
+    places_ = std::make_unique<Places>();
+    for (std::size_t i = 0; i < entries_.size(); ++i) places_->emplace(entries_[i].subscriber, i);
+  }
+  return true;
+}
+
+std::size_t Subscriptions::remove(const Subscriber& subscriber) {
+  std::size_t removed = 0;
+  if (places_ == nullptr) {
+    return std::erase_if(entries_, [&](const Entry& entry) { return entry.subscriber == &subscriber; });
+  }
+  for (auto place = places_->find(&subscriber); place != places_->end(); place = places_->find(&subscriber)) {
+    const std::size_t at = place->second;
+    places_->erase(place);
+    remove_at(at);
+    ++removed;
+  }
+  return removed;
+}
+
+void Subscriptions::remove_at(std::size_t place) {
+  const std::size_t last = entries_.size() - 1;
+  if (place != last) {
+    const auto [first, end] = places_->equal_range(entries_[last].subscriber);
+    std::find_if(first, end, [&](const auto& each) { return each.second == last; })->second = place;
+    entries_[place] = entries_[last];
+  }
+  entries_.pop_back();
+}
+
+// --- The tree of filters --------------------------------------------------------------------------------------------
+
+Filter* FilterTree::find(std::string_view text) noexcept {
+  const auto found = filters_.find(text);
+  return found == filters_.end() ? nullptr : &found->second;
+}
+
+Filter& FilterTree::open(std::string_view text) {
+  if (Filter* known = find(text)) return *known;
+  const auto added = filters_.emplace(std::string{text}, Filter{}).first;
+  Filter& filter = added->second;
+  filter.text = added->first;
+  Level* level = &root_;
+  std::string_view rest = filter.text;
+  for (bool more = true; more;) {
+    const std::string_view name = take_level(rest, more);
+    if (name == "#") {
+      level->rest = &filter;
+      return filter;
+    }
+    std::unique_ptr<Level>* next = &level->any;
+    if (name != "+") {
+      const auto found = level->children.find(name);
+      next = found != level->children.end() ? &found->second : &level->children[std::string{name}];
+    }
+    if (*next == nullptr) *next = std::make_unique<Level>();
+    level = next->get();
+  }
+  level->here = &filter;
+  return filter;
+}
+
+void FilterTree::close(Filter& filter) {
+  erase_from(root_, filter.text);
+  filters_.erase(filters_.find(filter.text));
+}
+
+void FilterTree::erase_from(Level& level, std::string_view rest) {
+  bool more = false;
+  const std::string_view name = take_level(rest, more);
+  if (name == "#") {
+    level.rest = nullptr;
+    return;
+  }
+  const auto child = name == "+" ? level.children.end() : level.children.find(name);
+  Level& next = name == "+" ? *level.any : *child->second;
+  if (more) {
+    erase_from(next, rest);
+  } else {
+    next.here = nullptr;
+  }
+  if (!next.empty()) return;
+  if (name == "+") {
+    level.any.reset();
+  } else {
+    level.children.erase(child);
+  }
+}
+
+const Filter* FilterTree::after(std::string_view text) const noexcept {
+  const auto next = filters_.upper_bound(text);
+  return next == filters_.end() ? nullptr : &next->second;
+}
+
+void FilterTree::match(std::string_view topic, FunctionRef<void(const Filter&)> visit) const {
+  match_from(root_, topic, false, !is_reserved(topic), visit);
+}
+
+void FilterTree::match_from(const Level& level, std::string_view topic, bool at_end, bool wildcards,
+                            FunctionRef<void(const Filter&)> visit) {
+  if (level.rest != nullptr && wildcards) visit(*level.rest);
+  if (at_end) {
+    if (level.here != nullptr) visit(*level.here);
+    return;
+  }
+  bool more = false;
+  const std::string_view name = take_level(topic, more);
+  if (level.any != nullptr && wildcards) match_from(*level.any, topic, !more, true, visit);
+  const auto child = level.children.find(name);
+  if (child != level.children.end()) match_from(*child->second, topic, !more, true, visit);
 }
 
 }  // namespace pannier

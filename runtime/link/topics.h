@@ -1,7 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -10,32 +13,88 @@
 #include "platform/function_ref.h"
 #include "platform/result.h"
 
+/// Topics and filters as in MQTT (version 5.0, section 4.7): '/' separates levels, '+' stands for one level, '#' at the
+/// end for all the rest, the parent level included. Neither stands for a first level that begins with '$'.
 namespace pannier {
 
-/// Who a subscription belongs to, as the owner of the tree counts them: an actor, or a linked node.
-using SubscriberId = std::uint64_t;
+/// True when a publication to `topic` goes to a subscription to `filter`. Both are valid.
+[[nodiscard]] bool topic_matches(std::string_view filter, std::string_view topic) noexcept;
 
-/// Subscriptions by topic filter, in MQTT's syntax (version 5.0, section 4.7): '/' parts levels, '+' stands for one
-/// level, '#' at the end for all the rest, the parent level included. A tree by level; matching costs the depth of the
-/// topic times the branches that wildcards open, however many filters there are.
-class TopicTree {
+/// An order of topics in which a level stands right before everything below it: by bytes, '/' before all others.
+struct TopicOrder {
+  using is_transparent = void;
+  [[nodiscard]] bool operator()(std::string_view left, std::string_view right) const noexcept;
+};
+
+/// Where in TopicOrder the search for matches of `filter` begins.
+[[nodiscard]] std::string_view first_candidate(std::string_view filter) noexcept;
+/// Where it goes on behind `topic`, which does not match: no topic between the two does. Empty: the search is over. So
+/// a search among topics in order passes over whole branches, and costs no more than the matches and their siblings.
+[[nodiscard]] std::string next_candidate(std::string_view filter, std::string_view topic);
+
+struct Filter;
+
+/// By their texts, so that two runs of a simulation go through them in one order.
+struct FilterOrder {
+  [[nodiscard]] bool operator()(const Filter* left, const Filter* right) const noexcept;
+};
+
+/// An actor of this node, or a linked node, that subscribes to something. It outlives its subscriptions.
+struct Subscriber {
+  std::uint64_t address = 0;  ///< ActorId bits, or the number of a link.
+  bool is_link = false;
+  bool gone = false;                   ///< Its subscriptions count no more, and are being removed.
+  std::uint64_t last_publication = 0;  ///< The last one it was given: several of its filters may match one topic.
+  std::set<Filter*, FilterOrder> filters;
+};
+
+/// The subscriptions to one filter. Adding and removing take constant time, however many there are.
+class Subscriptions {
  public:
-  /// `tag` comes back with each match; the same filter, subscriber and tag again change nothing. True when new.
-  bool add(std::string_view filter, SubscriberId subscriber, std::uint64_t tag);
-  /// Under every tag. True when it was there.
-  bool remove(std::string_view filter, SubscriberId subscriber);
-  /// Every filter of one subscriber. Returns how many there were.
-  std::size_t remove_all(SubscriberId subscriber);
-
-  /// Calls `visit` for every subscription that matches; a subscriber with several matching filters comes several times.
-  void match(std::string_view topic, FunctionRef<void(SubscriberId subscriber, std::uint64_t tag)> visit) const;
-  [[nodiscard]] std::size_t size() const noexcept { return size_; }
-
- private:
   struct Entry {
-    SubscriberId subscriber;
+    Subscriber* subscriber;
     std::uint64_t tag;
   };
+  /// False: the subscriber is there under this tag already.
+  bool add(Subscriber& subscriber, std::uint64_t tag);
+  /// Under every tag. Returns how many there were.
+  std::size_t remove(const Subscriber& subscriber);
+  [[nodiscard]] bool contains(const Subscriber& subscriber, std::uint64_t tag) const;
+  [[nodiscard]] std::span<const Entry> entries() const noexcept { return entries_; }
+  [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
+
+ private:
+  using Places = std::unordered_multimap<const Subscriber*, std::size_t>;
+  void remove_at(std::size_t place);
+
+  std::vector<Entry> entries_;
+  std::unique_ptr<Places> places_;  // where each subscriber stands; null while there are few
+};
+
+/// One filter that somebody subscribes to.
+struct Filter {
+  std::string_view text;  ///< Valid and in place as long as the filter.
+  Subscriptions subscriptions;
+  std::uint32_t actors = 0;          ///< Of this node, that subscribe to it.
+  std::vector<std::uint64_t> links;  ///< That do.
+};
+
+/// All filters, in a tree by level. Matching costs the depth of the topic times the branches that wildcards open,
+/// however many filters there are.
+class FilterTree {
+ public:
+  [[nodiscard]] Filter* find(std::string_view text) noexcept;
+  /// The filter of that text, made where there is none. Valid until `close`.
+  [[nodiscard]] Filter& open(std::string_view text);
+  /// Removes a filter that nobody subscribes to.
+  void close(Filter& filter);
+  /// Calls `visit` for every filter that matches. It must not open or close any.
+  void match(std::string_view topic, FunctionRef<void(const Filter&)> visit) const;
+  /// The first filter behind `text`, in the order of bytes; null: there is none.
+  [[nodiscard]] const Filter* after(std::string_view text) const noexcept;
+  [[nodiscard]] std::size_t size() const noexcept { return filters_.size(); }
+
+ private:
   struct Hash {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
@@ -43,23 +102,19 @@ class TopicTree {
   struct Level {
     std::unordered_map<std::string, std::unique_ptr<Level>, Hash, std::equal_to<>> children;
     std::unique_ptr<Level> any;  // '+'
-    std::vector<Entry> here;     // filters that end here
-    std::vector<Entry> rest;     // filters that end in '#' here
+    Filter* here = nullptr;      // the filter that ends here
+    Filter* rest = nullptr;      // the one that ends in '#' here
     [[nodiscard]] bool empty() const noexcept {
-      return children.empty() && any == nullptr && here.empty() && rest.empty();
+      return children.empty() && any == nullptr && here == nullptr && rest == nullptr;
     }
   };
 
-  static std::size_t remove_from(Level& level, std::string_view filter, SubscriberId subscriber);
-  static std::size_t remove_all_from(Level& level, SubscriberId subscriber);
-  static void match_from(const Level& level, std::string_view topic, bool at_end,
-                         FunctionRef<void(SubscriberId, std::uint64_t)> visit);
+  static void erase_from(Level& level, std::string_view rest);
+  static void match_from(const Level& level, std::string_view topic, bool at_end, bool wildcards,
+                         FunctionRef<void(const Filter&)> visit);
 
+  std::map<std::string, Filter, std::less<>> filters_;
   Level root_;
-  std::size_t size_ = 0;
 };
-
-/// True when a publication to `topic` goes to a subscription to `filter`. Both valid.
-[[nodiscard]] bool topic_matches(std::string_view filter, std::string_view topic) noexcept;
 
 }  // namespace pannier

@@ -4,6 +4,7 @@
 #include "runtime/actor/worker.h"
 #include "runtime/link/router.h"
 #include "runtime/node/queue_service.h"
+#include "runtime/node/spill.h"
 
 namespace pannier {
 
@@ -11,6 +12,11 @@ namespace {
 
 /// Supervises what the program starts at the top. It handles nothing; that it fails is the end of the node.
 struct Guardian : Actor<Guardian> {};
+
+void delivery_failed(Worker& worker, const Message& delivery, const Error& error) {
+  Settle settle{delivery.correlation, Outcome::retry, {}, error.text(), {}};
+  worker.send_reserved(native_message(MessageKind::tell, delivery.sender, std::move(settle)));
+}
 
 SpawnOptions service_options(std::uint32_t worker) {
   SpawnOptions options;
@@ -86,6 +92,7 @@ Result<void> Node::start(NodeOptions options) {
   router_ = std::move(router);
 
   if (parts_.store != nullptr) {
+    system_->extensions = {&delivery_failed, &may_spill, &start_spiller};
     delivery_desk_ = std::make_unique<DeliveryDesk>(*system_);
     system_->settle_sink = delivery_desk_.get();
     auto queue = std::make_unique<QueueService>(*system_, *parts_.store, std::move(options.lanes), options.queue);
@@ -149,6 +156,8 @@ HandlerTimes Node::handler_times(Ref actor) {
   if (!target || target->cell.worker() >= system_->workers.size()) return {};
   return system_->workers[target->cell.worker()]->handler_times(target->cell);
 }
+
+TopicCounters Node::topics() const noexcept { return router_->topics(); }
 
 std::uint64_t Node::dead_letters() const noexcept {
   std::uint64_t sum = 0;

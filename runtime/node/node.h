@@ -13,6 +13,7 @@
 #include "runtime/actor/handler_times.h"
 #include "runtime/actor/system.h"
 #include "runtime/link/link_options.h"
+#include "runtime/link/topic_counters.h"
 #include "runtime/link/transport.h"
 #include "runtime/queue/lane.h"
 #include "runtime/queue/queue_options.h"
@@ -77,7 +78,7 @@ class Node {
   requires(!std::convertible_to<T, AnyTable>) Result<void> tell(LocalRef to, T&& value) {
     return system_->send_from_outside(native_message(MessageKind::tell, to.id(), std::forward<T>(value)));
   }
-  [[nodiscard]] Result<Ref> ref(std::string_view name) { return system_->directory.name(name); }
+  [[nodiscard]] Result<Ref> ref(std::string_view name) { return system_->directory.name_for_good(name); }
 
   /// Starts to stop: the program's actors in reverse order, then queue and links. stopped() tells when it is through;
   /// every phase is bounded by the actors' stop limits.
@@ -99,6 +100,8 @@ class Node {
   void time_handlers(bool on) noexcept;
   /// How long the turns of a living actor took, since it was spawned, while they were timed. Any thread.
   [[nodiscard]] HandlerTimes handler_times(Ref actor);
+  /// What became of publications and subscriptions; see ActorBase::topic_counters.
+  [[nodiscard]] TopicCounters topics() const noexcept;
   [[nodiscard]] std::string describe(Ref actor) { return system_->describe(actor.id()); }
   [[nodiscard]] std::uint64_t dead_letters() const noexcept;
   [[nodiscard]] std::uint64_t dead_letters(DeadLetterReason reason) const noexcept;

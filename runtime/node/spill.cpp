@@ -122,17 +122,24 @@ struct Spiller : Actor<Spiller, Down, LooksEmpty> {
   bool wrote_since_ = false;
 };
 
+constexpr std::string_view kLanePrefix = "mailbox.";
+
 }  // namespace
 
-std::string spill_lane(std::string_view actor) { return concat({"mailbox.", actor}); }
+Result<void> may_spill(const SpawnOptions& options) {
+  constexpr std::size_t kLongest = limits::kLaneNameBytes - kLanePrefix.size();
+  if (!options.name.empty() && options.name.size() <= kLongest) return {};
+  return Error{ErrorCode::invalid_argument,
+               concat({"A mailbox that spills needs an actor with a name of at most ", kLongest, " characters."})};
+}
 
-ActorId start_spiller(Worker& worker, ActorId target, std::string lane) {
+ActorId start_spiller(Worker& worker, ActorId target) {
   SpawnOptions options;
   options.worker = worker.index();
   System& system = worker.system();
   const auto id = system.reserve(options);
   if (!id) return {};
-  MessagePtr start = detail::start_message<Spiller>(options, target, std::move(lane));
+  MessagePtr start = detail::start_message<Spiller>(options, target, concat({kLanePrefix, system.describe(target)}));
   recipe_of(*start)->parent = system.root;
   start->receiver = *id;
   Child child{*id, options.restart, options.stop_limit};

@@ -1,19 +1,16 @@
 #pragma once
 
-#include <string>
-#include <string_view>
-
+#include "platform/result.h"
 #include "runtime/message/ref.h"
 
 namespace pannier {
 
 class Worker;
+struct SpawnOptions;
 
-/// The lane that an actor's mailbox spills to.
-[[nodiscard]] std::string spill_lane(std::string_view actor);
-
-/// Starts the actor that keeps on disk what finds no room in the mailbox of `target`, on the same worker, and brings it
-/// back in order. It ends with `target`. Nobody where there is no slot for it: then nothing is spilled.
-[[nodiscard]] ActorId start_spiller(Worker& worker, ActorId target, std::string lane);
+/// Mailboxes that spill to the durable lane "mailbox.<name>", for the kernel: see Extensions::may_spill and
+/// start_spiller. The node has a store.
+[[nodiscard]] Result<void> may_spill(const SpawnOptions& options);
+[[nodiscard]] ActorId start_spiller(Worker& worker, ActorId target);
 
 }  // namespace pannier

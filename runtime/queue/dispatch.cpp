@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "platform/concat.h"
-#include "platform/printable.h"
 #include "runtime/queue/inbox.h"
 #include "runtime/mutants.h"
 

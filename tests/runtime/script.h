@@ -54,10 +54,11 @@ struct Hand : Actor<Hand, std::function<void(Hand&)>> {
   using Actor::after;
   using Actor::ask;
   using Actor::cancel;
-  using Actor::fetch;
+  using Actor::clear_retained;
   using Actor::commit;
   using Actor::enqueue;
   using Actor::every;
+  using Actor::fetch;
   using Actor::now;
   using Actor::publish;
   using Actor::queue;
@@ -65,6 +66,7 @@ struct Hand : Actor<Hand, std::function<void(Hand&)>> {
   using Actor::ref;
   using Actor::stop;
   using Actor::tell;
+  using Actor::topic_counters;
 };
 
 /// Runs `order` in a turn of `hand`, and what follows from it at once.

@@ -297,6 +297,17 @@ TEST_CASE("the report of a failure names the actor's path, the message's type an
   CHECK(report.ends_with("Poke: poked"));
 }
 
+TEST_CASE("what a message says cannot move the terminal that shows the log") {
+  Office office;
+  struct Reader : Actor<Reader, Poke> {
+    void on(const Poke& poke) { throw std::runtime_error("cannot read '" + poke.what + "'"); }
+  };
+  const auto reader = *office.shell->spawn<Reader>(on_first_worker());
+  CHECK(office.shell->tell(reader, Poke{"\x1b[2J\nok"}));
+  office.shell.run_for(1ms);
+  CHECK(office.shell.log().last_error().ends_with("cannot read '\\x1b[2J\\x0aok'"));
+}
+
 TEST_CASE("the message that was being handled is not handled again, and what waits behind it is not lost") {
   struct Fragile : Actor<Fragile, int> {
     explicit Fragile(Script* script) : script_(script) {}

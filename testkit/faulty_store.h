@@ -141,8 +141,7 @@ class FaultyStore final : public Store {
                                           std::string_view lane) const noexcept override {
     return real_->find_stream(box, node, lane);
   }
-  void visit_streams(std::optional<Box> box, std::optional<std::string_view> node,
-                     StreamVisitor visit) const override {
+  void visit_streams(std::optional<Box> box, std::optional<std::string_view> node, StreamVisitor visit) const override {
     real_->visit_streams(box, node, visit);
   }
   [[nodiscard]] Load total(RowState state) const noexcept override { return real_->total(state); }

@@ -18,10 +18,7 @@ namespace pannier::testkit {
 
 /// A store that forgets with its object. The same answers as the SQLite store, transactions and rollback included,
 /// which one contract suite checks for both; commits cost nothing and promise nothing. It has no SQL. One thread.
-class MemoryStore final : public Store,
-                          private Retention,
-                          private TokenTable,
-                          private StateTable {
+class MemoryStore final : public Store, private Retention, private TokenTable, private StateTable {
  public:
   /// Draws the incarnation from `entropy`, which is needed for the call only.
   explicit MemoryStore(Entropy& entropy);
@@ -56,8 +53,7 @@ class MemoryStore final : public Store,
   [[nodiscard]] const Stream* find_stream(StreamId id) const noexcept override;
   [[nodiscard]] const Stream* find_stream(Box box, std::string_view node,
                                           std::string_view lane) const noexcept override;
-  void visit_streams(std::optional<Box> box, std::optional<std::string_view> node,
-                     StreamVisitor visit) const override;
+  void visit_streams(std::optional<Box> box, std::optional<std::string_view> node, StreamVisitor visit) const override;
   [[nodiscard]] Load total(RowState state) const noexcept override;
   [[nodiscard]] Result<bool> erase_stream(StreamId id) override;
   [[nodiscard]] Result<bool> count_some() override { return false; }

@@ -95,8 +95,8 @@ void read_lane(ConfigReader& reader, NodeConfig& config) {
   lane.ordering = Ordering{static_cast<std::uint8_t>(reader.choice("ordering", {"per_key", "none"}))};
   lane.dead_letter = DeadLetterScope{static_cast<std::uint8_t>(reader.choice("dead_letter", {"message", "key"}))};
   lane.retention = {.messages = reader.number("retain_messages", 0),
-               .bytes = reader.number("retain_bytes", 0),
-               .age = reader.seconds("retain_s", {})};
+                    .bytes = reader.number("retain_bytes", 0),
+                    .age = reader.seconds("retain_s", {})};
   if (auto sane = check(lane); !sane) reader.wrong("name", sane.error().detail);
   if (std::any_of(config.lanes.begin(), config.lanes.end(), [&](const auto& l) { return l.name == lane.name; })) {
     reader.wrong("name", "lane '" + lane.name + "' stands here twice");

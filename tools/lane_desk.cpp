@@ -50,7 +50,7 @@ void LaneDesk::serve() {
     if (held_.front().payload.bytes().size() > kLargestCarried) {
       cancel(fetchers_.front().timeout);
       refuse(fetchers_.front().responder, "the next message of lane '" + lane_ + "', key '" + held_.front().key +
-                                               "', is too large for the command: a program must consume it");
+                                              "', is too large for the command: a program must consume it");
       fetchers_.pop_front();
       continue;
     }

@@ -34,7 +34,9 @@ std::string to_json(const QueueStatus& status) {
       JsonObject object;
       object.text("box", each->box() == Box::Outbox ? "outbox" : "inbox");
       object.text("node", text_of(each->node())).text("lane", text_of(each->lane()));
-      object.number("messages", each->messages()).number("bytes", each->bytes()).number("dead_lettered", each->dead_lettered());
+      object.number("messages", each->messages())
+          .number("bytes", each->bytes())
+          .number("dead_lettered", each->dead_lettered());
       object.number("delayed", each->delayed()).number("retained", each->retained());
       object.number("in_flight", each->in_flight()).flag("link_up", each->link_up());
       streams += (streams.empty() ? "" : ",") + object.str();
@@ -63,7 +65,9 @@ std::string to_json(const QueueStatus& status) {
       object.number("refused", each->refused()).number("duplicates", each->duplicates());
       object.number("evicted", each->evicted()).number("expired", each->expired());
       object.number("cancelled", each->cancelled()).number("delivered", each->delivered());
-      object.number("handled", each->handled()).number("retried", each->retried()).number("dead_lettered", each->dead_lettered());
+      object.number("handled", each->handled())
+          .number("retried", each->retried())
+          .number("dead_lettered", each->dead_lettered());
       counters += (counters.empty() ? "" : ",") + object.str();
     }
   }
@@ -102,7 +106,8 @@ void print_streams(const QueueStatus& status) {
       const bool out = each->box() == Box::Outbox;
       rows.push_back({way(each->box(), text_of(each->node()), text_of(each->lane())), out ? "outbox" : "inbox",
                       std::to_string(each->messages()), std::to_string(each->bytes()), std::to_string(each->delayed()),
-                      std::to_string(each->dead_lettered()), std::to_string(each->retained()), std::to_string(each->in_flight()),
+                      std::to_string(each->dead_lettered()), std::to_string(each->retained()),
+                      std::to_string(each->in_flight()),
                       !out              ? "-"
                       : each->link_up() ? "up"
                                         : "down"});

@@ -183,10 +183,10 @@ void ToolService::on(const Decide& request, Responder responder) {
   }
   const std::string node = text_of(request.node());
   const DeadLetterSelection selection{.box = node.empty() ? pannier::Box::inbox : pannier::Box::outbox,
-                                  .node = node,
-                                  .lane = text_of(request.lane()),
-                                  .key = text_of(request.key()),
-                                  .id = request.id()};
+                                      .node = node,
+                                      .lane = text_of(request.lane()),
+                                      .key = text_of(request.key()),
+                                      .id = request.id()};
   auto answer = [own, responder](Result<DeadLetterCount> answered) {
     if (!answered) return refuse(responder, answered.error().text());
     responder.reply(make<Decided>(own, std::uint64_t{answered->messages}, answered->more, false));
@@ -262,7 +262,7 @@ void ToolService::on(const Settle& request, Responder responder) {
     responder.reply(make<Settled>(false));
     return;
   }
-  const auto outcome = request.outcome() == Outcome::Ack    ? pannier::Outcome::ack
+  const auto outcome = request.outcome() == Outcome::Ack     ? pannier::Outcome::ack
                        : request.outcome() == Outcome::Retry ? pannier::Outcome::retry
                                                              : pannier::Outcome::dead_letter;
   const auto told = tell(desk->second, SettlesMessage{responder, request.handle(), outcome, text_of(request.cause())});

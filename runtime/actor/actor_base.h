@@ -35,9 +35,9 @@ struct PendingAsk {
 };
 }  // namespace detail
 
-/// Something about to be sent, whose outcome `then` gives to a function of this actor: exactly once, as a turn of its own,
-/// never from within the call. If the actor stops or restarts meanwhile the function is dropped. Without `then` it is sent
-/// when the value is destroyed, within the same turn.
+/// Something about to be sent, whose outcome `then` gives to a function of this actor: exactly once, as a turn of its
+/// own, never from within the call. If the actor stops or restarts meanwhile the function is dropped. Without `then` it
+/// is sent when the value is destroyed, within the same turn.
 template <class T>
 class Pending;
 
@@ -121,21 +121,23 @@ class ActorBase {
                            EnqueueOptions options = {});
   /// Stores all of `batch` in one transaction.
   Pending<Receipt> commit(Batch batch);
-  /// As `delivery.ack(batch)`, and tells the outcome. After an error nothing of it is stored and the delivery is retried;
-  /// rejected: it was settled before.
+  /// As `delivery.ack(batch)`, and tells the outcome. After an error nothing of it is stored and the delivery is
+  /// retried; rejected: it was settled before.
   Pending<Receipt> commit(Delivery delivery, Batch batch);
   /// Takes messages of the lane as deliveries from now on, in competition with its other consumers. Ends with the
   /// actor's state. A second call changes the options. What the queue refuses comes back through the log.
   Result<void> consume_lane(std::string_view lane, ConsumeOptions options);
-  /// Takes what is ready in the lane now, of one type or as AnyTable. An empty answer: nothing was, in time. What the actor
-  /// does not settle is retried after the visibility timeout, or when the actor ends. full: too many fetches wait.
+  /// Takes what is ready in the lane now, of one type or as AnyTable. An empty answer: nothing was, in time. What the
+  /// actor does not settle is retried after the visibility timeout, or when the actor ends. full: too many fetches
+  /// wait.
   template <class T>
   [[nodiscard]] Pending<std::vector<Fetched<T>>> fetch(std::string_view lane, const FetchOptions& options = {}) {
     return Pending<std::vector<Fetched<T>>>{fetch_question(lane, options)};
   }
-  /// Reads again what the lane retains (LaneOptions::retention), as deliveries in order, from where this reader has come to.
-  /// ack moves it on; retry delivers again, without end; dead_letter passes the message over. What is acknowledged out of
-  /// order may come again after a crash: with a window of 1, effects in the batch happen once. One actor per reader.
+  /// Reads again what the lane retains (LaneOptions::retention), as deliveries in order, from where this reader has
+  /// come to. ack moves it on; retry delivers again, without end; dead_letter passes the message over. What is
+  /// acknowledged out of order may come again after a crash: with a window of 1, effects in the batch happen once. One
+  /// actor per reader.
   Result<void> replay_lane(std::string_view lane, ReplayOptions options);
   /// The application's state under keys that start with `prefix`, at most `limit` of them, in key order.
   [[nodiscard]] Pending<std::vector<StateRow>> read_state(std::string_view prefix, std::size_t limit = 100'000);

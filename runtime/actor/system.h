@@ -43,9 +43,9 @@ struct System {
   std::atomic<bool> times_handlers{false};
   std::atomic<bool> watched{false};  ///< One of the two: turns are timed.
   std::vector<std::unique_ptr<Worker>> workers;
-  ActorId root;    ///< Supervises what the program and the runtime start at the top.
-  ActorId router;  ///< Topics and links.
-  ActorId queue;   ///< Outbox and inbox; nobody where the node has no store.
+  ActorId root;                       ///< Supervises what the program and the runtime start at the top.
+  ActorId router;                     ///< Topics and links.
+  ActorId queue;                      ///< Outbox and inbox; nobody where the node has no store.
   SettleSink* settle_sink = nullptr;  ///< Where deliveries are settled; null where the node has no store.
 
   std::array<std::atomic<std::uint64_t>, kDeadLetterReasons> dead_letters{};

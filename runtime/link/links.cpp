@@ -3,21 +3,12 @@
 #include <algorithm>
 
 #include "platform/concat.h"
-#include "runtime/mutants.h"
 #include "runtime/message/block.h"
+#include "runtime/mutants.h"
 
 namespace pannier {
 
 namespace {
-
-/// Text of a peer for the log: what is not printable ASCII is replaced, a long one is cut.
-std::string printable(std::string_view text) {
-  std::string shown{text.substr(0, limits::kGoodbyeBytes)};
-  for (char& each : shown) {
-    if (each < ' ' || each > '~') each = '?';
-  }
-  return shown;
-}
 
 /// The peer would refuse the next link as well.
 bool is_refusal(ErrorCode code) noexcept {
@@ -334,7 +325,8 @@ Result<void> Links::heard(Link& link, const wire::Record& record) {
       if (record.code == 0) {
         drop(link, Error{ErrorCode::closed, "the peer said goodbye"});
       } else {
-        drop(link, Error{wire::error_of(record.code), concat({"the peer says: ", printable(record.first)})});
+        drop(link, Error{wire::error_of(record.code),
+                         concat({"the peer says: ", printable(record.first.substr(0, limits::kGoodbyeBytes))})});
       }
       return {};
     case wire::Kind::piece: return heard_piece(link, record);

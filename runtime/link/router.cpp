@@ -221,7 +221,7 @@ Result<void> Router::send_ack(const StreamAck& ack) {
 Result<void> Router::send_incarnations(const SendIncarnations& lives) {
   Link* link = links_ == nullptr ? nullptr : links_->to(lives.node);
   if (link == nullptr) return {};  // said again when it is up
-  if (lives.incarnations.size() > limits::kIncarnations) return ErrorCode::invalid_argument;
+  if (lives.incarnations.size() > limits::kIncarnations) return ErrorCode::rejected;
   std::vector<std::byte> payload(lives.incarnations.size() * sizeof(std::uint64_t));
   std::byte* at = payload.data();
   for (const std::uint64_t each : lives.incarnations) {
@@ -331,11 +331,9 @@ Result<void> Router::heard_ask(Link& link, const wire::Record& record) {
   if ((record.flags & wire::kUrgent) != 0) question->urgency = Urgency::urgent;
   const Urgency question_urgency = question->urgency;
   const auto left = std::chrono::milliseconds{std::min<std::uint64_t>(record.number, 86'400'000)};
-  const TimerId asked =
-      port_->ask_message({port_, std::move(question), left},
-                         [this, link_id = link.id, id = record.id, urgency = question_urgency](Message* reply) {
-                           answer(link_id, id, urgency, reply);
-                         });
+  const TimerId asked = port_->ask_message({port_, std::move(question), left},
+                                           [this, link_id = link.id, id = record.id, urgency = question_urgency](
+                                               Message* reply) { answer(link_id, id, urgency, reply); });
   answering.emplace(record.id, asked);
   return {};
 }

@@ -125,7 +125,7 @@ void SendQueue::pop(Flow& flow) {
 void SendQueue::clear() { *this = {}; }
 
 Result<bool> Assembly::add(const wire::Record& piece) {
-  if (bytes_.empty() && piece.id == 0) whole_ = piece.number;
+  if (bytes_.empty() && piece.id == 0) whole_ = static_cast<std::size_t>(piece.number);  // checked below
   const bool fits = piece.id == bytes_.size() && piece.number == whole_ && !piece.payload.empty() &&
                     piece.number <= wire::kRecordBytes && piece.payload.size() <= whole_ - bytes_.size();
   if (!fits) return Error{ErrorCode::malformed, "A piece does not follow the one before."};

@@ -20,7 +20,7 @@ wire::Record publication_record(std::string_view topic, const Publication& publi
   return record;
 }
 
-std::string_view text_of(const BlockRef& label) noexcept {
+std::string_view label_text(const BlockRef& label) noexcept {
   const auto bytes = label.bytes();
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -83,7 +83,7 @@ Result<void> TopicService::send(Subscriber& subscriber, const BlockRef& label, c
   if (subscriber.is_link) {
     Link* link = links_->by_id(subscriber.address);
     return link == nullptr ? ErrorCode::unreachable
-                           : links_->send(*link, publication_record(text_of(label), publication));
+                           : links_->send(*link, publication_record(label_text(label), publication));
   }
   MessagePtr message = any_message(MessageKind::publish, ActorId::from_bits(subscriber.address), publication.payload);
   message->label = label;
@@ -478,7 +478,7 @@ TopicService::Progress TopicService::catch_up(Party& party) {
     const Retained& retained = *value->second;
     const auto type = static_cast<std::uint64_t>(retained.publication.payload.type());
     bool wanted = false;
-    tree_.match(text_of(retained.label), [&](const Filter& filter) {
+    tree_.match(label_text(retained.label), [&](const Filter& filter) {
       wanted = wanted || filter.subscriptions.contains(party, 0) || filter.subscriptions.contains(party, type);
     });
     if (!wanted) continue;
@@ -557,7 +557,7 @@ TopicService::Progress TopicService::announce(Neighbour& neighbour) {
 
 bool TopicService::has_room(const Subscriber& neighbour) const noexcept {
   const Link* link = links_->by_id(neighbour.address);
-  return link != nullptr && link->out.size() < limits::kFrameTargetBytes;
+  return link != nullptr && link->waiting.bytes() < limits::kFrameTargetBytes;
 }
 
 // --- Counters -------------------------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ struct OutgoingRow {
   std::string node;
   std::string lane;
   std::uint64_t sequence = 0;
-  /// The receiver takes the row only if it has taken everything of the stream up to here; 0 for the first row in flight.
+  /// The receiver takes the row only if it has taken everything of the stream up to here; 0 for the first row in
+  /// flight.
   std::uint64_t after = 0;
   std::string key;
   TypeId type{};

@@ -27,8 +27,8 @@ class QueueControl {
     return query(SqlStatement{std::move(sql), {sql_value(std::forward<Values>(values))...}});
   }
   [[nodiscard]] Pending<std::vector<SqlRow>> query(SqlStatement statement);
-  /// Makes dead letters ready again, behind all other messages of their lane, in their order, with no attempts counted; a
-  /// bounded number at once. not_found: no dead letter has that number.
+  /// Makes dead letters ready again, behind all other messages of their lane, in their order, with no attempts counted;
+  /// a bounded number at once. not_found: no dead letter has that number.
   [[nodiscard]] Pending<DeadLetterCount> redrive(DeadLetterSelection selection);
   /// Erases dead letters; a bounded number at once.
   [[nodiscard]] Pending<DeadLetterCount> purge(DeadLetterSelection selection);

@@ -16,8 +16,9 @@
 namespace pannier {
 
 struct ConsumeOptions {
-  std::uint32_t window = 16;       ///< Unsettled deliveries at once. Per key there is one, whatever the window.
-  std::uint32_t max_attempts = 0;  ///< After so many the message is dead-lettered with its last cause. 0: as the lane says.
+  std::uint32_t window = 16;  ///< Unsettled deliveries at once. Per key there is one, whatever the window.
+  std::uint32_t max_attempts =
+      0;  ///< After so many the message is dead-lettered with its last cause. 0: as the lane says.
   /// A delivery that is not settled in time is retried, which counts as an attempt. Zero: no limit.
   Duration visibility{};
 };

@@ -1,11 +1,11 @@
-// The way of a stored message to a consumer. Read it from top to bottom: what is due, whether it may still be delivered,
-// who gets it.
+// The way of a stored message to a consumer. Read it from top to bottom: what is due, whether it may still be
+// delivered, who gets it.
 
 #include <algorithm>
 
 #include "platform/concat.h"
-#include "runtime/queue/inbox.h"
 #include "runtime/mutants.h"
+#include "runtime/queue/inbox.h"
 
 namespace pannier {
 
@@ -42,8 +42,8 @@ bool Inbox::dispatch() {
 
 // --- Whose turn it is -----------------------------------------------------------------------------------------------
 
-/// Visits the rows that may be delivered now, in order, until `visit` returns false. Rows that must not be delivered any
-/// more are given up on the way.
+/// Visits the rows that may be delivered now, in order, until `visit` returns false. Rows that must not be delivered
+/// any more are given up on the way.
 void Inbox::for_each_due(InLane& lane, FunctionRef<bool(HeldRow&)> visit) {
   for (std::size_t i = 0; i < lane.held.size(); ++i) {
     HeldRow& row = lane.held[i];
@@ -52,8 +52,8 @@ void Inbox::for_each_due(InLane& lane, FunctionRef<bool(HeldRow&)> visit) {
   }
 }
 
-/// Erases a row that has expired, and dead-letters one whose attempts are used up or that stands behind a dead letter of
-/// its key. False: it may be delivered.
+/// Erases a row that has expired, and dead-letters one whose attempts are used up or that stands behind a dead letter
+/// of its key. False: it may be delivered.
 bool Inbox::give_up(InLane& lane, HeldRow& row) {
   const bool expired = row.expires_at != kNoMoment && row.expires_at <= clock_.now();
   const LaneOptions& options = lane.lane->options;
@@ -62,7 +62,8 @@ bool Inbox::give_up(InLane& lane, HeldRow& row) {
   if (!expired && options.dead_letter == DeadLetterScope::key && !row.key.empty()) {
     const auto first = store_.first_of_key(lane.id, RowState::dead_lettered, row.key);
     failed = !first;
-    if (first && *first != 0 && row.id > *first) cause = concat({"behind message ", *first, " of its key, a dead letter"});
+    if (first && *first != 0 && row.id > *first)
+      cause = concat({"behind message ", *first, " of its key, a dead letter"});
   }
   if (!expired && !failed && cause.empty()) {
     const auto suspect = suspects_.find({lane.id, row.sequence});
@@ -136,7 +137,8 @@ bool Inbox::on_trial() {
 bool Inbox::give(InLane& lane, HeldRow& row) {
   for (LaneFetcher& fetcher : lane.fetchers) {
     if (fetcher.got.size() >= fetcher.options.max) continue;
-    const std::uint64_t id = hand_to(lane, row, {.holder = fetcher.reply_to.asker, .fetched = true, .visibility = fetcher.options.visibility});
+    const std::uint64_t id = hand_to(
+        lane, row, {.holder = fetcher.reply_to.asker, .fetched = true, .visibility = fetcher.options.visibility});
     if (id == 0) return false;
     fetcher.got.push_back({row.key, row.attempts, AnyTable{row.type, nullptr, row.payload}, Delivery{*sink_, id}});
     return true;
@@ -155,8 +157,9 @@ bool Inbox::give(InLane& lane, HeldRow& row) {
 
 bool Inbox::deliver(InLane& lane, HeldRow& row, LaneConsumer& consumer) {
   const ActorId actor = consumer.actor;
-  const std::uint64_t id =
-      hand_to(lane, row, {.holder = actor, .max_attempts = consumer.options.max_attempts, .visibility = consumer.options.visibility});
+  const std::uint64_t id = hand_to(
+      lane, row,
+      {.holder = actor, .max_attempts = consumer.options.max_attempts, .visibility = consumer.options.visibility});
   if (id == 0) return false;
   MessagePtr message = any_message(MessageKind::delivery, actor, AnyTable{row.type, nullptr, row.payload});
   message->correlation = id;
@@ -236,8 +239,14 @@ void Inbox::describe(QueueStatus& status) const {
   readers_.describe(status);
   store_.visit_streams(Box::inbox, std::nullopt, [&](const Stream& stream) {
     const InLane* lane = find(stream.id);
-    status.streams.push_back({Box::inbox, {}, stream.lane, stream.loads, lane == nullptr ? 0 : lane->in_hands, false,
-                              lane == nullptr ? 0 : lane->consumers.size(), stream.exact});
+    status.streams.push_back({Box::inbox,
+                              {},
+                              stream.lane,
+                              stream.loads,
+                              lane == nullptr ? 0 : lane->in_hands,
+                              false,
+                              lane == nullptr ? 0 : lane->consumers.size(),
+                              stream.exact});
     return true;
   });
 }

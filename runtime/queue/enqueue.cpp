@@ -1,12 +1,12 @@
-// The way of a message into the store, from admission to receipt. Read it from top to bottom: what comes in, whether there
-// is room, the row, the commit, and what follows from the commit.
+// The way of a message into the store, from admission to receipt. Read it from top to bottom: what comes in, whether
+// there is room, the row, the commit, and what follows from the commit.
 
 #include <algorithm>
 
 #include "platform/concat.h"
 #include "runtime/message/names.h"
-#include "runtime/queue/queue.h"
 #include "runtime/mutants.h"
+#include "runtime/queue/queue.h"
 
 namespace pannier {
 
@@ -46,7 +46,8 @@ Result<void> check_sql(const SqlStatement& statement) {
 /// What a peer sends joins a group of others only if it can be stored.
 bool is_valid(const IncomingRow& row) noexcept {
   return valid_name(row.producer, limits::kNodeNameBytes) && valid_name(row.lane, limits::kLaneNameBytes) &&
-         row.key.size() <= limits::kKeyBytes && row.payload.bytes().size() <= limits::kPayloadBytes && row.sequence > 0 && row.sequence <= limits::kMaxSequence;
+         row.key.size() <= limits::kKeyBytes && row.payload.bytes().size() <= limits::kPayloadBytes &&
+         row.sequence > 0 && row.sequence <= limits::kMaxSequence;
 }
 
 /// Of a row from a peer, which may say anything.
@@ -66,7 +67,8 @@ void Queue::enqueue(Commit& commit, const ReplyTo& reply_to) {
     if (commit.settles && !inbox_.holds(commit.settles->id())) return ErrorCode::rejected;
     auto staged = stage(commit.batch);
     if (staged && commit.settles) {
-      if (auto settled = inbox_.settle({commit.settles->id(), Outcome::ack, {}, {}, {}}); !settled) return settled.error();
+      if (auto settled = inbox_.settle({commit.settles->id(), Outcome::ack, {}, {}, {}}); !settled)
+        return settled.error();
       commit.settles->mark_settled();
       staged->durability = std::max(staged->durability, Durability::committed);
     }
@@ -213,7 +215,8 @@ Result<Receipt> Queue::stage(const Batch& batch) {
 Result<Receipt> Queue::stage_all(const Batch& batch) {
   Receipt receipt;
   for (const SqlStatement& statement : batch.sql()) {
-    if (auto run = group_.attempt([&](Store& store) { return store.sql()->execute(statement); }); !run) return run.error();
+    if (auto run = group_.attempt([&](Store& store) { return store.sql()->execute(statement); }); !run)
+      return run.error();
   }
   for (const Batch::StateChange& change : batch.state()) {
     auto put = group_.change([&](Store& store) {

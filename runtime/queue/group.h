@@ -51,8 +51,8 @@ struct Moved {
   Lane* lane = nullptr;
   std::uint64_t LaneCounters::*counter = nullptr;
   std::uint64_t rows = 0;
-  Sequence from = 0;        ///< The lowest sequence that is ready again; 0: only at the end.
-  StoreTime expires_at{};   ///< The earliest expiry among them.
+  Sequence from = 0;       ///< The lowest sequence that is ready again; 0: only at the end.
+  StoreTime expires_at{};  ///< The earliest expiry among them.
 };
 /// A reply waits for the commit. Null: it was given at once, as its receipt said `memory`.
 struct Answered {
@@ -114,8 +114,8 @@ using Effect = std::variant<effect::Added, effect::Removed, effect::Moved, effec
                             effect::Acknowledged, effect::Refused, effect::Settled, effect::ReaderSettled,
                             effect::ReaderChanged, effect::ReaderGap, effect::Retained>;
 
-/// One transaction in the making. What arrives while the last one is committed shares the next one, so that many wait for
-/// one sync (group commit; Gawlick and Kinkade, 1985). The first change opens it.
+/// One transaction in the making. What arrives while the last one is committed shares the next one, so that many wait
+/// for one sync (group commit; Gawlick and Kinkade, 1985). The first change opens it.
 class Group {
  public:
   /// Told each effect in order, once the group's fate is known.
@@ -134,8 +134,8 @@ class Group {
   [[nodiscard]] Result<void> part(FunctionRef<Result<void>()> changes);
 
   void then(Effect effect) { effects_.push_back(std::move(effect)); }
-  /// The commit shall be at least so durable. The default is `committed`: for changes whose loss in a power cut costs work,
-  /// not messages.
+  /// The commit shall be at least so durable. The default is `committed`: for changes whose loss in a power cut costs
+  /// work, not messages.
   void need(Durability durability) noexcept { needed_ = std::max(needed_, durability); }
   /// Someone waits for the commit now. Without this the group may wait for company.
   void hurry() noexcept { hurried_ = true; }

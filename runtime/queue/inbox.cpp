@@ -82,7 +82,8 @@ void InLane::forget(Sequence sequence) {
   const auto at = std::lower_bound(held.begin(), held.end(), sequence, before);
   if (at == held.end() || at->sequence != sequence) return;
   set_state(*at, HeldRow::State::removed);
-  if (const auto key = is_ordered(at->key) ? keys.find(at->key) : keys.end(); key != keys.end() && --key->second.held == 0) {
+  if (const auto key = is_ordered(at->key) ? keys.find(at->key) : keys.end();
+      key != keys.end() && --key->second.held == 0) {
     if (key->second.more_from == 0) {
       keys.erase(key);
     } else {
@@ -511,8 +512,8 @@ bool Inbox::scan(InLane& lane) {
     host_->log(LogLevel::error, concat({"lane ", lane.name(), ": ", read.error().text()}));
     host_->after(limits::kStoreRetry, [this, &lane] { touch(lane); });
   }
-  const bool to_the_end = read && seen < limits::kReadBatchRows && lane.held.size() + found.size() < limits::kInboxHeldRows &&
-                          bytes < limits::kInboxHeldBytes;
+  const bool to_the_end = read && seen < limits::kReadBatchRows &&
+                          lane.held.size() + found.size() < limits::kInboxHeldRows && bytes < limits::kInboxHeldBytes;
   for (HeldRow& row : found) {
     if (!key_waits(lane, row.key)) {
       lane.hold(std::move(row));

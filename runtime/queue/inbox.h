@@ -65,8 +65,8 @@ struct LaneFetcher {
 /// What the inbox holds of one lane in memory: at most limits::kInboxHeldRows rows, whatever waits on disk.
 ///
 /// Rows are read in order. A row whose key has enough rows in memory already is passed over, and the key remembers from
-/// where on it has more; so no number of rows behind one key hides the rows of another. A key whose first row waits for its
-/// next attempt holds no memory at all: that wait is on disk (Row::moment).
+/// where on it has more; so no number of rows behind one key hides the rows of another. A key whose first row waits for
+/// its next attempt holds no memory at all: that wait is on disk (Row::moment).
 struct InLane {
   StreamId id{};  ///< None: the lane holds nothing yet.
   Lane* lane = nullptr;
@@ -112,12 +112,12 @@ struct InLane {
   [[nodiscard]] std::uint32_t max_attempts() const noexcept;
 };
 
-/// The receiving end of lanes: gives each lane's rows to whoever consumes or fetches them, in order, one at a time per key,
-/// within each consumer's window, and stores how they were settled.
+/// The receiving end of lanes: gives each lane's rows to whoever consumes or fetches them, in order, one at a time per
+/// key, within each consumer's window, and stores how they were settled.
 ///
-/// Each row in someone's hands stands in the in-flight journal, which survives the process. What an earlier process left
-/// there has had an attempt, and is suspected of having ended that process. Suspects are dispatched one at a time, with
-/// nothing else in anyone's hands, so that a second crash blames the right one.
+/// Each row in someone's hands stands in the in-flight journal, which survives the process. What an earlier process
+/// left there has had an attempt, and is suspected of having ended that process. Suspects are dispatched one at a time,
+/// with nothing else in anyone's hands, so that a second crash blames the right one.
 class Inbox {
  public:
   /// All outlive the inbox.
@@ -153,8 +153,8 @@ class Inbox {
   bool forget(StreamId stream);
 
   // --- Rows that go (dispatch.cpp)
-  /// Dispatches what there is a window for. Outside of a transaction; it may open one, for what it gives up. True when there
-  /// is more to do at once.
+  /// Dispatches what there is a window for. Outside of a transaction; it may open one, for what it gives up. True when
+  /// there is more to do at once.
   bool dispatch();
 
   // --- How they were settled (settle.cpp)

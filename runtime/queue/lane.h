@@ -16,14 +16,15 @@
 namespace pannier {
 
 /// What a lane does with a message that exceeds its quota. Either the message is stored and exactly what had to go is
-/// gone and counted, or it is refused and nothing has changed. Messages in flight or in a consumer's hands are never evicted.
+/// gone and counted, or it is refused and nothing has changed. Messages in flight or in a consumer's hands are never
+/// evicted.
 enum class Eviction : std::uint8_t {
   reject,           ///< The message is refused as `full`.
   oldest,           ///< The oldest ready messages make room.
   lowest_priority,  ///< As reject; but where the node's quota is exceeded, the oldest ready messages of lanes with a
                     ///< lower priority make room.
-  latest_per_key,   ///< A message always replaces the ready message of its key; a delayed one replaces the delayed message
-                    ///< of its key, and the ready one when it becomes due. A new key past the quota is refused.
+  latest_per_key,   ///< A message always replaces the ready message of its key; a delayed one replaces the delayed
+                   ///< message of its key, and the ready one when it becomes due. A new key past the quota is refused.
 };
 
 enum class Ordering : std::uint8_t {
@@ -84,10 +85,10 @@ struct LaneCounters {
   std::uint64_t evicted = 0;     ///< Erased to make room, or replaced by a later message of their key.
   std::uint64_t expired = 0;
   std::uint64_t cancelled = 0;
-  std::uint64_t delivered = 0;  ///< Acknowledged by another node.
-  std::uint64_t handled = 0;    ///< Deliveries that were acknowledged.
-  std::uint64_t retried = 0;    ///< Attempts that failed and will be repeated.
-  std::uint64_t timed_out = 0;  ///< Attempts that were not settled in time.
+  std::uint64_t delivered = 0;    ///< Acknowledged by another node.
+  std::uint64_t handled = 0;      ///< Deliveries that were acknowledged.
+  std::uint64_t retried = 0;      ///< Attempts that failed and will be repeated.
+  std::uint64_t timed_out = 0;    ///< Attempts that were not settled in time.
   std::uint64_t undelivered = 0;  ///< Deliveries that a consumer's mailbox refused; tried again.
   std::uint64_t dead_lettered = 0;
   std::uint64_t redriven = 0;  ///< Dead letters that were made ready again.

@@ -10,7 +10,6 @@ namespace pannier {
 
 namespace {
 
-
 /// A lane that waits behind higher ones is due its share of the link.
 bool is_owed(const OutStream& stream) noexcept {
   return stream.owed_bytes >= static_cast<std::int64_t>(limits::kShareBytes);
@@ -162,9 +161,9 @@ bool Outbox::may_remove(StreamId id, Sequence sequence) const noexcept {
   if (stream == nullptr) return true;
   if (sequence <= stream->erase_through) return false;
   const auto& rows = stream->in_flight;
-  const auto at = std::lower_bound(rows.begin(), rows.end(), sequence, [](const OutStream::InFlight& row, Sequence wanted) {
-    return row.sequence < wanted;
-  });
+  const auto at =
+      std::lower_bound(rows.begin(), rows.end(), sequence,
+                       [](const OutStream::InFlight& row, Sequence wanted) { return row.sequence < wanted; });
   return at == rows.end() || at->sequence != sequence;
 }
 
@@ -337,8 +336,8 @@ void Outbox::refused(OutStream& stream, const StreamAck& ack) {
   stream.refusals = stream.refused_row == row ? stream.refusals + 1 : 1;
   stream.refused_row = row;
   const LaneOptions& lane = stream.lane->options;
-  // Only these are the row's own fault. Any other cause is the far end's trouble, and passes: the row waits, and so does
-  // what follows it.
+  // Only these are the row's own fault. Any other cause is the far end's trouble, and passes: the row waits, and so
+  // does what follows it.
   const bool own_fault = ack.cause == ErrorCode::invalid_argument || ack.cause == ErrorCode::malformed ||
                          ack.cause == ErrorCode::rejected || ack.cause == ErrorCode::permission;
   Sequence go_on_after = row - 1;
@@ -349,8 +348,8 @@ void Outbox::refused(OutStream& stream, const StreamAck& ack) {
     });
     if (marked) {
       group_.then(effect::Refused{&stream, row});
-      host_->log(LogLevel::warning, concat({"outbox to ", ack.node, ": dead-lettered message ", row, " of lane ", lane.name,
-                                            ": ", cause}));
+      host_->log(LogLevel::warning, concat({"outbox to ", ack.node, ": dead-lettered message ", row, " of lane ",
+                                            lane.name, ": ", cause}));
       go_on_after = row;
     }
   }

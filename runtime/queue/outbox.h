@@ -58,8 +58,8 @@ struct Route {
 };
 
 /// The sending end of lanes. Sends committed rows in order, within a window, and erases what the far end has committed;
-/// after a loss it starts again at the oldest row. Memory is bounded by the windows, whatever waits on disk. A stream to a
-/// node that is not linked costs nothing here.
+/// after a loss it starts again at the oldest row. Memory is bounded by the windows, whatever waits on disk. A stream
+/// to a node that is not linked costs nothing here.
 class Outbox {
  public:
   /// All outlive the outbox.
@@ -86,8 +86,8 @@ class Outbox {
 
   void acknowledged(const StreamAck& ack);
   void settle(effect::Refused& refused, const Result<void>& fate);
-  /// Stages the erasures that acknowledgements allow. They ride in a group that is committed anyway, or in one of their own
-  /// soon after.
+  /// Stages the erasures that acknowledgements allow. They ride in a group that is committed anyway, or in one of their
+  /// own soon after.
   [[nodiscard]] Result<void> stage_erasures();
   [[nodiscard]] bool has_erasures() const noexcept { return !erasures_.empty(); }
   void settle(effect::Acknowledged& erased, const Result<void>& fate);

@@ -124,7 +124,8 @@ Result<DeadLetterCount> Queue::move(const DeadLetterSelection& selection, bool r
     });
     if (!read) return read.error();
   }
-  if (chosen.empty() && selection.id != 0) return Error{ErrorCode::not_found, "no message of that number is dead-lettered."};
+  if (chosen.empty() && selection.id != 0)
+    return Error{ErrorCode::not_found, "no message of that number is dead-lettered."};
   std::sort(chosen.begin(), chosen.end(), [](const Chosen& left, const Chosen& right) {
     return std::pair{left.id, left.sequence} < std::pair{right.id, right.sequence};
   });
@@ -237,7 +238,8 @@ Result<QueueStatus> Queue::answer(const Inspect& request) {
         return status.rows.size() < request.rows;
       });
       if (!looked) return looked.error();
-      if (position == limits::kLookRows) status.rows_not_examined += stream[state].messages - std::min(position, stream[state].messages);
+      if (position == limits::kLookRows)
+        status.rows_not_examined += stream[state].messages - std::min(position, stream[state].messages);
     }
   }
   lanes_.each([&](const Lane& lane) { status.lanes.push_back(lane); });

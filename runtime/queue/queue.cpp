@@ -24,7 +24,8 @@ bool is_empty(const Stream& stream) noexcept {
 
 }  // namespace
 
-Queue::Queue(Store& store, const Clock& clock, std::string own_node, std::vector<LaneOptions> lanes, QueueOptions options)
+Queue::Queue(Store& store, const Clock& clock, std::string own_node, std::vector<LaneOptions> lanes,
+             QueueOptions options)
     : store_(store),
       wall_(clock),
       own_node_(std::move(own_node)),
@@ -196,8 +197,8 @@ void Queue::release_due() {
   if (*next) arm_due(**next);
 }
 
-/// Stages what becomes of one row that is due: a delayed one goes behind all others of its stream, one that waited for its
-/// next attempt keeps its place.
+/// Stages what becomes of one row that is due: a delayed one goes behind all others of its stream, one that waited for
+/// its next attempt keeps its place.
 Result<void> Queue::release(const Stream& stream, const Row& row) {
   Lane* lane = lanes_.use(stream.lane);
   if (lane == nullptr) return ErrorCode::full;
@@ -232,8 +233,8 @@ Result<void> Queue::release(const Stream& stream, const Row& row) {
 
 // --- Expiry ---------------------------------------------------------------------------------------------------------
 
-// That an expired message is never sent or delivered is outbox.cpp's and dispatch.cpp's care, when its turn comes. This is
-// for those whose turn does not come, for want of a link or a consumer: it gives their room back.
+// That an expired message is never sent or delivered is outbox.cpp's and dispatch.cpp's care, when its turn comes. This
+// is for those whose turn does not come, for want of a link or a consumer: it gives their room back.
 
 void Queue::note_expiry(StreamId stream, StoreTime expires_at) {
   const auto [at, fresh] = expiry_of_stream_.try_emplace(stream, expires_at);
@@ -265,6 +266,7 @@ void Queue::sweep_due() {
       host_->log(LogLevel::error, "expired messages wait for the store: " + swept.error().text());
       note_expiry(stream, clock_.now() + limits::kStoreRetry);
     }
+    if (group_.is_open()) group_.hurry();
   }
   arm_expiry();
 }
@@ -311,8 +313,8 @@ void Queue::note_if_empty(StreamId id) {
   if (stream != nullptr && is_empty(*stream) && is_idle_.insert(id).second) idle_.push_back(id);
 }
 
-/// Erases streams that hold nothing, the longest idle first, once there are more than limits::kIdleStreams of them. True
-/// where there are more to erase.
+/// Erases streams that hold nothing, the longest idle first, once there are more than limits::kIdleStreams of them.
+/// True where there are more to erase.
 bool Queue::erase_idle_streams() {
   for (std::size_t n = 0; n < kErasedStreams && idle_.size() > limits::kIdleStreams; ++n) {
     const StreamId id = idle_.front();

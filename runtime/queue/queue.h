@@ -24,11 +24,12 @@
 namespace pannier {
 
 /// The store-and-forward queue of a node, and the only user of its store. What arrives in one step is one transaction;
-/// receipts, acknowledgements and deliveries follow its commit. A step machine: it runs on one thread, calls out through
-/// QueueHost alone, and knows neither actors nor links.
+/// receipts, acknowledgements and deliveries follow its commit. A step machine: it runs on one thread, calls out
+/// through QueueHost alone, and knows neither actors nor links.
 ///
-/// A message's way through it: enqueue.cpp (admission to receipt), then outbox.cpp (to another node) or dispatch.cpp (to a
-/// consumer) and settle.cpp (acknowledgement). queue.cpp has the step and the timers, questions.cpp what people ask.
+/// A message's way through it: enqueue.cpp (admission to receipt), then outbox.cpp (to another node) or dispatch.cpp
+/// (to a consumer) and settle.cpp (acknowledgement). queue.cpp has the step and the timers, questions.cpp what people
+/// ask.
 class Queue {
  public:
   /// `store` and `clock` outlive the queue. `lanes` passed check().
@@ -47,8 +48,12 @@ class Queue {
   void settle(Settle& settle);
 
   // --- Consumers
-  [[nodiscard]] Result<void> consume(ActorId consumer, const Consume& request) { return inbox_.consume(consumer, request); }
-  [[nodiscard]] Result<void> fetch(const ReplyTo& reply_to, const Fetch& request) { return inbox_.fetch(reply_to, request); }
+  [[nodiscard]] Result<void> consume(ActorId consumer, const Consume& request) {
+    return inbox_.consume(consumer, request);
+  }
+  [[nodiscard]] Result<void> fetch(const ReplyTo& reply_to, const Fetch& request) {
+    return inbox_.fetch(reply_to, request);
+  }
   [[nodiscard]] Result<void> replay(ActorId reader, const ReplayLane& request);
   /// The actor's state has ended.
   void ended(ActorId actor) { inbox_.ended(actor); }
@@ -102,7 +107,8 @@ class Queue {
   [[nodiscard]] Result<Sequence> latest_of(StreamId stream, RowState state, std::string_view key);
   [[nodiscard]] Result<bool> evict(StreamId stream, Lane& lane, FunctionRef<bool()> enough);
   [[nodiscard]] Result<bool> evict_lower(const NewMessage& message);
-  [[nodiscard]] Result<bool> erase(const Stream& stream, Lane& lane, Sequence sequence, std::uint64_t LaneCounters::*counter);
+  [[nodiscard]] Result<bool> erase(const Stream& stream, Lane& lane, Sequence sequence,
+                                   std::uint64_t LaneCounters::*counter);
   void answer_after_commit(const ReplyTo& reply_to, Receipt receipt, std::size_t messages);
   Result<void> commit_group();
   void apply(Effect& effect, const Result<void>& fate);

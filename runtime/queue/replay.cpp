@@ -5,8 +5,8 @@
 
 #include "platform/concat.h"
 #include "runtime/message/names.h"
-#include "runtime/queue/inbox.h"
 #include "runtime/mutants.h"
+#include "runtime/queue/inbox.h"
 
 namespace pannier {
 
@@ -52,7 +52,8 @@ bool Readers::reads(const InLane& lane) const noexcept {
 }
 
 Result<void> Readers::attach(InLane& lane, ActorId actor, const ReplayOptions& options) {
-  if (store_.retention() == nullptr) return Error{ErrorCode::unsupported, "the node's store was opened without retention."};
+  if (store_.retention() == nullptr)
+    return Error{ErrorCode::unsupported, "the node's store was opened without retention."};
   if (!valid_name(options.reader, limits::kLaneNameBytes)) {
     return Error{ErrorCode::invalid_argument,
                  concat({"'", options.reader, "' is not a reader's name: use 1 to 64 characters of a-z 0-9 . _ -"})};
@@ -234,8 +235,9 @@ Result<void> Readers::settle(const Settle& settle) {
     }
   }
   reader.staged = through;
-  effect::ReaderSettled settled{reader.lane, reader.name, reader.life, settle.delivery, sequence, through,
-                                settle.outcome == Outcome::dead_letter, settle.cause};
+  effect::ReaderSettled settled{
+      reader.lane, reader.name, reader.life, settle.delivery, sequence, through, settle.outcome == Outcome::dead_letter,
+      settle.cause};
   if (group_.is_open()) {
     group_.then(std::move(settled));
   } else {  // it has no effects, and messages before it are not acknowledged yet
@@ -310,8 +312,9 @@ void Readers::settle(effect::ReaderGap& gap, const Result<void>& fate) {
   const auto found = readers_.find({gap.lane, gap.reader});
   if (!fate || found == readers_.end()) return;
   ++found->second->gaps;
-  host_->log(LogLevel::warning, concat({"reader ", gap.reader, " of lane ", gap.lane->name(), " has not read message ",
-                                        gap.sequence, ", which is no longer retained; it goes on with the oldest that is"}));
+  host_->log(LogLevel::warning,
+             concat({"reader ", gap.reader, " of lane ", gap.lane->name(), " has not read message ", gap.sequence,
+                     ", which is no longer retained; it goes on with the oldest that is"}));
 }
 
 void Readers::describe(QueueStatus& status) const {

@@ -14,11 +14,12 @@
 
 namespace pannier {
 
-/// Named readers of what lanes retain. Each is given the retained rows of its lane in order, within its window; its cursor
-/// says up to where it has acknowledged all of them. Memory is bounded by the windows.
+/// Named readers of what lanes retain. Each is given the retained rows of its lane in order, within its window; its
+/// cursor says up to where it has acknowledged all of them. Memory is bounded by the windows.
 ///
-/// Rows become retained in the order in which they are acknowledged, not in that of the lane. So that none is passed over, a
-/// reader goes no further than the oldest row of its lane that is still ready (Kafka's "last stable offset", KIP-98).
+/// Rows become retained in the order in which they are acknowledged, not in that of the lane. So that none is passed
+/// over, a reader goes no further than the oldest row of its lane that is still ready (Kafka's "last stable offset",
+/// KIP-98).
 class Readers {
  public:
   /// Both outlive the readers.

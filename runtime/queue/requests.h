@@ -105,7 +105,8 @@ struct Cancel {
   Sequence id = 0;
 };
 struct Cancelled {
-  /// It was sent before, perhaps by an earlier process, and never acknowledged: the other node may have it all the same.
+  /// It was sent before, perhaps by an earlier process, and never acknowledged: the other node may have it all the
+  /// same.
   bool may_have_left = false;
 };
 

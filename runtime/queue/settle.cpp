@@ -39,18 +39,21 @@ Result<void> Inbox::settle(const Settle& settle) {
   const std::uint32_t most = handed.max_attempts == 0 ? options.max_attempts : handed.max_attempts;
   const bool ack = settle.outcome == Outcome::ack;
   effect::Settled settled{&lane, row->sequence, settle.outcome, false, row->attempts + 1, settle.cause, kNoMoment};
-  settled.dead_lettered = settle.outcome == Outcome::dead_letter || (settle.outcome == Outcome::retry && settled.attempts >= most);
+  settled.dead_lettered =
+      settle.outcome == Outcome::dead_letter || (settle.outcome == Outcome::retry && settled.attempts >= most);
   if (!ack && !settled.dead_lettered) {
-    const Duration delay = settle.delay ? *settle.delay
-                                        : options.backoff.delay(settled.attempts, previous_delay(options.backoff, settled.attempts),
-                                                                host_->random());
+    const Duration delay =
+        settle.delay ? *settle.delay
+                     : options.backoff.delay(settled.attempts, previous_delay(options.backoff, settled.attempts),
+                                             host_->random());
     if (delay > Duration::zero()) settled.next_try = clock_.now() + std::min(delay, limits::kLongestWait);
   }
   const bool retain = ack && options.retention.any() && store_.retention() != nullptr;
   auto staged = group_.attempt([&](Store& store) {
     if (ack && !retain) return store.erase(lane.id, row->sequence);
     const RowState state = ack ? RowState::retained : settled.dead_lettered ? RowState::dead_lettered : RowState::ready;
-    return store.mark(lane.id, row->sequence, {state, settled.attempts, settled.cause, ack ? clock_.now() : settled.next_try});
+    return store.mark(lane.id, row->sequence,
+                      {state, settled.attempts, settled.cause, ack ? clock_.now() : settled.next_try});
   });
   // A row that is gone, cancelled perhaps, has nothing to be marked. That is no reason to fail.
   if (!staged && staged.error().code != ErrorCode::not_found) return staged;
@@ -58,7 +61,7 @@ Result<void> Inbox::settle(const Settle& settle) {
     if (auto trimmed = trim(lane); !trimmed) return trimmed;
     group_.then(effect::Retained{&lane});
   }
-  if (ack) group_.need(options.durability);
+  group_.need(ack ? options.durability : Durability::fsynced);
   group_.hurry();  // the next message of its key waits
   take_back(settle.delivery);
   lane.set_state(*row, HeldRow::State::settling);
@@ -85,8 +88,9 @@ void Inbox::settle(effect::Settled& settled, const Result<void>& fate) {
     lane.forget(settled.sequence);
   } else if (settled.dead_lettered) {
     ++counters.dead_lettered;
-    host_->log(LogLevel::warning, concat({"lane ", lane.name(), ": dead-lettered message ", row->id, " of key '",
-                                          printable(row->key), "' after ", settled.attempts, " attempts: ", settled.cause}));
+    host_->log(LogLevel::warning,
+               concat({"lane ", lane.name(), ": dead-lettered message ", row->id, " of key '", printable(row->key),
+                       "' after ", settled.attempts, " attempts: ", settled.cause}));
     lane.forget(settled.sequence);
   } else if (settled.next_try == kNoMoment) {
     ++counters.retried;
@@ -167,9 +171,8 @@ Result<void> Inbox::trim(InLane& lane) {
   if (load.messages <= most.messages && load.bytes <= most.bytes && oldest <= kNoMoment) return {};
   Readers::Unread unread;
   if (auto seen = readers_.before_trim(lane, unread); !seen) return seen;
-  auto trimmed = group_.change([&](Store& store) {
-    return store.retention()->trim(lane.id, most, std::max(oldest, kNoMoment));
-  });
+  auto trimmed =
+      group_.change([&](Store& store) { return store.retention()->trim(lane.id, most, std::max(oldest, kNoMoment)); });
   if (trimmed) readers_.after_trim(lane, unread);
   return trimmed;
 }

@@ -43,9 +43,9 @@ struct RowStatus {
   std::string cause;                    ///< The last error.
   std::optional<Duration> due_in = {};  ///< Of a delayed message, or one that waits for its next attempt.
   std::optional<Duration> expires_in = {};
-  std::uint64_t position = 0;       ///< Rows before it in its stream and state.
-  bool position_is_least = false;   ///< There may be more: counting stopped at limits::kLookRows.
-  std::string waits_for;            ///< One sentence.
+  std::uint64_t position = 0;      ///< Rows before it in its stream and state.
+  bool position_is_least = false;  ///< There may be more: counting stopped at limits::kLookRows.
+  std::string waits_for;           ///< One sentence.
 };
 
 /// How far a named reader of a lane's retained messages has come.

@@ -61,16 +61,18 @@ std::vector<StreamAck> Watermarks::settle(const Result<void>& fate) {
       each->staged = each->watermark.sequence;
       cause = fate.error().code == ErrorCode::storage_full ? ErrorCode::storage_full : ErrorCode::storage_io;
     }
-    acks.push_back({each->watermark.producer, each->watermark.lane, each->staged, !fate.ok(), cause,
-                    each->watermark.incarnation});
+    acks.push_back(
+        {each->watermark.producer, each->watermark.lane, each->staged, !fate.ok(), cause, each->watermark.incarnation});
   }
   changed_.clear();
   return acks;
 }
 
 Result<void> Watermarks::forget_others(std::string_view producer, const std::vector<std::uint64_t>& incarnations) {
-  for (auto at = marks_.lower_bound({std::string{producer}, 0, {}}); at != marks_.end() && std::get<0>(at->first) == producer;) {
-    const bool in_use = std::find(incarnations.begin(), incarnations.end(), std::get<1>(at->first)) != incarnations.end();
+  for (auto at = marks_.lower_bound({std::string{producer}, 0, {}});
+       at != marks_.end() && std::get<0>(at->first) == producer;) {
+    const bool in_use =
+        std::find(incarnations.begin(), incarnations.end(), std::get<1>(at->first)) != incarnations.end();
     const bool staged = at->second.staged != at->second.watermark.sequence;
     if (in_use || staged) {
       ++at;

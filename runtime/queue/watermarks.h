@@ -12,8 +12,8 @@
 
 namespace pannier {
 
-/// Which rows of other nodes have been stored here. A row at or below the watermark of its (producer, incarnation, lane) is
-/// a duplicate; one whose predecessor in flight is missing is refused. One thread, the queue's.
+/// Which rows of other nodes have been stored here. A row at or below the watermark of its (producer, incarnation,
+/// lane) is a duplicate; one whose predecessor in flight is missing is refused. One thread, the queue's.
 class Watermarks {
  public:
   /// Both outlive this.
@@ -27,7 +27,8 @@ class Watermarks {
   [[nodiscard]] bool stage(const IncomingRow& row);
   /// Writes the watermarks that the group's rows raise.
   [[nodiscard]] Result<void> write();
-  /// What to tell the producers, now that the group is committed or has failed. After a failure each is told to send again.
+  /// What to tell the producers, now that the group is committed or has failed. After a failure each is told to send
+  /// again.
   [[nodiscard]] std::vector<StreamAck> settle(const Result<void>& fate);
   /// The committed watermark for a row's stream.
   [[nodiscard]] Sequence committed(const IncomingRow& row) const;
@@ -36,7 +37,7 @@ class Watermarks {
 
  private:
   struct Mark {
-    Watermark watermark;      // what is on disk
+    Watermark watermark;  // what is on disk
     Sequence staged = 0;
   };
   using Name = std::tuple<std::string, std::uint64_t, std::string>;  // producer, incarnation, lane

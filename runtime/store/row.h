@@ -107,7 +107,8 @@ struct Row {
   std::span<const std::byte> payload;
   WallTime enqueued_at{};  ///< For people; no decision rests on it.
   StoreTime expires_at{};  ///< Not to be delivered from then on; kNoMoment: never expires.
-  StoreTime moment{};      ///< Delayed: when it is due. Retained: when it was handled. Ready: its next attempt, or kNoMoment.
+  StoreTime
+      moment{};  ///< Delayed: when it is due. Retained: when it was handled. Ready: its next attempt, or kNoMoment.
   RowState state = RowState::ready;
   std::uint32_t attempts = 0;
   std::string_view producer;  ///< Inbox only: the node it came from; empty for a local enqueue.

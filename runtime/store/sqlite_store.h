@@ -48,8 +48,9 @@ void with_tokens(SqliteStore& store);
 void with_state(SqliteStore& store);
 void with_sql_tables(SqliteStore& store);
 
-/// Opens or makes the store of docs/storage.md in one SQLite file, which it holds alone until it is destroyed. findings()
-/// tells what was wrong with the file. On an error nothing of an existing file was changed and nothing is held.
+/// Opens or makes the store of docs/storage.md in one SQLite file, which it holds alone until it is destroyed.
+/// findings() tells what was wrong with the file. On an error nothing of an existing file was changed and nothing is
+/// held.
 ///
 /// not_found, permission: the path. in_use: another process, or another store of this one, holds the file.
 /// corrupt: it is not a Pannier store, or damaged. unsupported: a newer version, or an SQLite that
@@ -57,8 +58,8 @@ void with_sql_tables(SqliteStore& store);
 ///
 /// The store and every call to it belong to one thread; it may be opened on another.
 [[nodiscard]] Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options);
-/// The same with the named parts only; the others are null (Store::retention and so on). What they keep in the file stays
-/// in it: open_sqlite_store(options, {with_tokens}).
+/// The same with the named parts only; the others are null (Store::retention and so on). What they keep in the file
+/// stays in it: open_sqlite_store(options, {with_tokens}).
 [[nodiscard]] Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options,
                                                                std::initializer_list<SqlitePartFactory> parts);
 

@@ -21,10 +21,11 @@ class SqlTables;
 
 /// Keeps the messages, watermarks and application state of one node, and changes them in transactions.
 ///
-/// Use a store from one thread. Changes are made between begin and commit. **A change that fails ends the transaction and
-/// nothing of it is stored**: call rollback; until then every further change, and the commit, return the same error.
-/// Three errors are exceptions that change nothing and end nothing: not_found (mark, requeue, stream), full (stream,
-/// put_token) and rejected (execute). Reads outside a transaction see what is committed; reads inside one see its changes.
+/// Use a store from one thread. Changes are made between begin and commit. **A change that fails ends the transaction
+/// and nothing of it is stored**: call rollback; until then every further change, and the commit, return the same
+/// error. Three errors are exceptions that change nothing and end nothing: not_found (mark, requeue, stream), full
+/// (stream, put_token) and rejected (execute). Reads outside a transaction see what is committed; reads inside one see
+/// its changes.
 ///
 /// Every implementation passes tests/contract/store_contract.h.
 class Store {
@@ -42,23 +43,24 @@ class Store {
   [[nodiscard]] virtual std::vector<std::uint64_t> incarnations() const = 0;
   /// The best durability that a commit can promise.
   [[nodiscard]] virtual Durability strongest() const noexcept = 0;
-  /// The next unused sequence, from 1 to kMaxSequence, inside a transaction or not. Sequences that were never committed are
-  /// lost, not reused. full: the block leased ahead ran out within one transaction.
+  /// The next unused sequence, from 1 to kMaxSequence, inside a transaction or not. Sequences that were never committed
+  /// are lost, not reused. full: the block leased ahead ran out within one transaction.
   [[nodiscard]] virtual Result<Sequence> next_sequence() = 0;
 
   // --- Transactions -------------------------------------------------------------------------------------------------
 
   /// invalid_argument inside a transaction. Tries to reopen a file that an earlier failure closed.
   [[nodiscard]] virtual Result<void> begin() = 0;
-  /// On success this group and all before it are as durable as asked: `fsynced` is on stable storage, `committed` survives
-  /// the process. `memory` counts as `committed`. On failure nothing of the group is stored. After a failed sync nothing is
-  /// acknowledged until the whole log has been written and synced anew.
+  /// On success this group and all before it are as durable as asked: `fsynced` is on stable storage, `committed`
+  /// survives the process. `memory` counts as `committed`. On failure nothing of the group is stored. After a failed
+  /// sync nothing is acknowledged until the whole log has been written and synced anew.
   [[nodiscard]] virtual Result<void> commit(Durability durability) = 0;
   /// Undoes the changes since begin. Harmless without a transaction.
   virtual void rollback() noexcept = 0;
   /// Starts a part of the transaction that can be undone alone (a savepoint). Parts do not nest.
   [[nodiscard]] virtual Result<void> begin_part() = 0;
-  /// Keeps the part or undoes it: streams that it made are gone, sequences that it drew stay drawn. Harmless without a part.
+  /// Keeps the part or undoes it: streams that it made are gone, sequences that it drew stay drawn. Harmless without a
+  /// part.
   [[nodiscard]] virtual Result<void> end_part(bool keep) = 0;
 
   // --- Streams ------------------------------------------------------------------------------------------------------
@@ -68,25 +70,27 @@ class Store {
   [[nodiscard]] virtual Result<StreamId> stream(Box box, std::string_view node, std::string_view lane) = 0;
   /// Null where there is none. The loads include the changes of the open transaction. Borrowed until the next call.
   [[nodiscard]] virtual const Stream* find_stream(StreamId id) const noexcept = 0;
-  [[nodiscard]] virtual const Stream* find_stream(Box box, std::string_view node, std::string_view lane) const noexcept = 0;
+  [[nodiscard]] virtual const Stream* find_stream(Box box, std::string_view node,
+                                                  std::string_view lane) const noexcept = 0;
   /// Visits streams ordered by (box, node, lane); only those of one box, or of one node of it, where given.
   /// Return false to stop. The visitor must not call the store.
   using StreamVisitor = FunctionRef<bool(const Stream&)>;
-  virtual void visit_streams(std::optional<Box> box, std::optional<std::string_view> node, StreamVisitor visit) const = 0;
+  virtual void visit_streams(std::optional<Box> box, std::optional<std::string_view> node,
+                             StreamVisitor visit) const = 0;
   /// Rows in a state, all streams together.
   [[nodiscard]] virtual Load total(RowState state) const noexcept = 0;
   /// Removes a stream that holds nothing: no rows, tokens or cursors. False where it holds something, or loads are not
   /// exact yet. Its id may be given to another stream later.
   [[nodiscard]] virtual Result<bool> erase_stream(StreamId id) = 0;
-  /// Counts a bounded number of the rows that an unclean end left uncounted. False once all loads are exact. Outside of a
-  /// transaction.
+  /// Counts a bounded number of the rows that an unclean end left uncounted. False once all loads are exact. Outside of
+  /// a transaction.
   [[nodiscard]] virtual Result<bool> count_some() = 0;
 
   // --- Messages -----------------------------------------------------------------------------------------------------
 
-  /// Adds a row. `row.sequence` comes from next_sequence. invalid_argument: no such stream, a sequence that is taken, or a
-  /// part longer than limits.h allows (a longer cause is cut). storage_full: at the cap; a later change or the commit may be
-  /// the one that reports it.
+  /// Adds a row. `row.sequence` comes from next_sequence. invalid_argument: no such stream, a sequence that is taken,
+  /// or a part longer than limits.h allows (a longer cause is cut). storage_full: at the cap; a later change or the
+  /// commit may be the one that reports it.
   [[nodiscard]] virtual Result<void> put(const Row& row) = 0;
   /// Removes a row in any state. Removing what is not there is no error: an acknowledgement may come twice.
   [[nodiscard]] virtual Result<void> erase(StreamId stream, Sequence sequence) = 0;
@@ -113,12 +117,13 @@ class Store {
                                           RowVisitor visit) = 0;
   /// The row that a receipt named (Row::id), in any stream and state. False: there is none.
   [[nodiscard]] virtual Result<bool> find(Sequence id, RowVisitor visit) = 0;
-  /// Delayed rows, and ready rows with a moment, whose moment is at or before `now`; the earliest first, at most `limit`.
+  /// Delayed rows, and ready rows with a moment, whose moment is at or before `now`; the earliest first, at most
+  /// `limit`.
   [[nodiscard]] virtual Result<void> read_due(StoreTime now, std::size_t limit, RowVisitor visit) = 0;
   /// The earliest moment that read_due would wait for; nothing where no row has one.
   [[nodiscard]] virtual Result<std::optional<StoreTime>> next_due() = 0;
-  /// The lowest id among the rows of `key` that are dead-lettered, or that are ready and have a moment; 0 where there is
-  /// none. `state`: dead_lettered or ready. Cheap where the stream has no such row.
+  /// The lowest id among the rows of `key` that are dead-lettered, or that are ready and have a moment; 0 where there
+  /// is none. `state`: dead_lettered or ready. Cheap where the stream has no such row.
   [[nodiscard]] virtual Result<Sequence> first_of_key(StreamId stream, RowState state, std::string_view key) = 0;
 
   // --- Watermarks and the clock -------------------------------------------------------------------------------------
@@ -169,8 +174,8 @@ class Store {
 /// Retained rows, and how far named readers have come.
 class Retention {
  public:
-  /// Removes the oldest retained rows until at most `most` are left, and those whose moment is before `before` (kNoMoment:
-  /// none for that). At most limits::kTrimRows a call.
+  /// Removes the oldest retained rows until at most `most` are left, and those whose moment is before `before`
+  /// (kNoMoment: none for that). At most limits::kTrimRows a call.
   [[nodiscard]] virtual Result<void> trim(StreamId stream, const Load& most, StoreTime before) = 0;
   [[nodiscard]] virtual Result<void> put_cursor(const Cursor& cursor) = 0;
   [[nodiscard]] virtual Result<void> erase_cursor(StreamId stream, std::string_view reader) = 0;
@@ -183,7 +188,8 @@ class Retention {
 /// Idempotency tokens of enqueues.
 class TokenTable {
  public:
-  /// Notes that the enqueue named `token` in `stream` got `sequence`, until `expires_at`. full: limits::kTokens are noted.
+  /// Notes that the enqueue named `token` in `stream` got `sequence`, until `expires_at`. full: limits::kTokens are
+  /// noted.
   [[nodiscard]] virtual Result<void> put_token(StreamId stream, std::string_view token, Sequence sequence,
                                                StoreTime expires_at) = 0;
   /// Forgets at most `limit` tokens that have expired at `now`.
@@ -211,8 +217,8 @@ class StateTable {
 /// The application's own tables, in the store's file and its transactions.
 class SqlTables {
  public:
-  /// Runs one statement on the application's tables. rejected, with SQLite's text: a constraint, a syntax error, one of the
-  /// store's own tables, a statement that would end the transaction.
+  /// Runs one statement on the application's tables. rejected, with SQLite's text: a constraint, a syntax error, one of
+  /// the store's own tables, a statement that would end the transaction.
   [[nodiscard]] virtual Result<void> execute(const SqlStatement& statement) = 0;
   using SqlVisitor = FunctionRef<bool(std::span<const SqlValue> row)>;
   /// Reads with one SELECT on the application's tables. Values are borrowed for the visit. Errors as execute.

@@ -411,12 +411,12 @@ TEST_CASE_TEMPLATE_DEFINE("store: its contract", Fixture, store_contract) {
     CHECK(state_keys(store, "b/\xff") == std::vector<std::string>{"b/\xff", "b/\xff\xff"});
     CHECK(state_keys(store, "") == std::vector<std::string>{"a", "b", "b/10", "b/2", "b/\xff", "b/\xff\xff"});
     CHECK(state_keys(store, "c").empty());
-    REQUIRE(store
-                .state()->read_state("b/2",
-                            [&](std::string_view, std::span<const std::byte> found) {
-                              CHECK(text_of(found) == "new");
-                              return false;
-                            })
+    REQUIRE(store.state()
+                ->read_state("b/2",
+                             [&](std::string_view, std::span<const std::byte> found) {
+                               CHECK(text_of(found) == "new");
+                               return false;
+                             })
                 .ok());
   }
 

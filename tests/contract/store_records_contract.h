@@ -11,7 +11,8 @@
 
 /// What every store promises about what it keeps beside its rows: `store_records_contract`, for the fixtures of
 /// store_contract.h.
-TEST_CASE_TEMPLATE_DEFINE("store: cursors, the clock, tokens, the in-flight journal and SQL", Fixture, store_records_contract) {
+TEST_CASE_TEMPLATE_DEFINE("store: cursors, the clock, tokens, the in-flight journal and SQL", Fixture,
+                          store_records_contract) {
   using namespace pannier;
   using namespace pannier::contract;
   Fixture fixture;
@@ -84,8 +85,9 @@ TEST_CASE_TEMPLATE_DEFINE("store: cursors, the clock, tokens, the in-flight jour
     REQUIRE(store.begin().ok());
     REQUIRE(store.tokens()->erase_tokens(at_ms(60), 1).ok());
     CHECK(*store.tokens()->token(stream, longest, at_ms(0)) + *store.tokens()->token(stream, "", at_ms(0)) !=
-          43 + 44);                                                                            // One of them went,
-    CHECK(*store.tokens()->token(stream, longest, at_ms(0)) + *store.tokens()->token(stream, "", at_ms(0)) != 0);  // and one alone.
+          43 + 44);  // One of them went,
+    CHECK(*store.tokens()->token(stream, longest, at_ms(0)) + *store.tokens()->token(stream, "", at_ms(0)) !=
+          0);  // and one alone.
     store.rollback();
     CHECK(*store.tokens()->token(stream, longest, at_ms(0)) == 43);
     transact(store, [&] { REQUIRE(store.tokens()->erase_tokens(at_ms(60), 10).ok()); });

@@ -187,7 +187,9 @@ TEST_CASE_TEMPLATE_DEFINE("store: the states of a row", Fixture, store_states_co
 
   SUBCASE("a row that is made ready again gets a place behind all others, and stays known by its first number") {
     const std::vector<Sequence> rows = put_rows(store, stream, 3);
-    transact(store, [&] { REQUIRE(store.mark(stream, rows[0], {RowState::dead_lettered, 5, "poison", at_ms(3)}).ok()); });
+    transact(store, [&] {
+      REQUIRE(store.mark(stream, rows[0], {RowState::dead_lettered, 5, "poison", at_ms(3)}).ok());
+    });
     const Sequence next = *store.next_sequence();
     transact(store, [&] { REQUIRE(store.requeue(stream, rows[0], next).ok()); });
     CHECK(read_sequences(store, stream) == std::vector<Sequence>{rows[1], rows[2], next});

@@ -92,21 +92,25 @@ inline std::size_t count_streams(const Store& store) {
 /// Marks ready rows up to `through` as retained at `moment`.
 inline void retain_through(Store& store, StreamId stream, Sequence through, StoreTime moment) {
   std::vector<std::pair<Sequence, Store::Mark>> marks;
-  REQUIRE(store.read(stream, RowState::ready, 0, 1'000'000, [&](const Row& row) {
-    if (row.sequence <= through) marks.push_back({row.sequence, {RowState::retained, row.attempts, {}, moment}});
-    return row.sequence <= through;
-  }).ok());
+  REQUIRE(store
+              .read(stream, RowState::ready, 0, 1'000'000,
+                    [&](const Row& row) {
+                      if (row.sequence <= through)
+                        marks.push_back({row.sequence, {RowState::retained, row.attempts, {}, moment}});
+                      return row.sequence <= through;
+                    })
+              .ok());
   for (const auto& [sequence, mark] : marks) REQUIRE(store.mark(stream, sequence, mark).ok());
 }
 
 inline std::vector<std::string> state_keys(Store& store, std::string_view prefix) {
   std::vector<std::string> keys;
-  REQUIRE(store
-              .state()->read_state(prefix,
-                          [&](std::string_view key, std::span<const std::byte>) {
-                            keys.emplace_back(key);
-                            return true;
-                          })
+  REQUIRE(store.state()
+              ->read_state(prefix,
+                           [&](std::string_view key, std::span<const std::byte>) {
+                             keys.emplace_back(key);
+                             return true;
+                           })
               .ok());
   return keys;
 }

@@ -62,7 +62,7 @@ TEST_CASE("a sender that outruns a slow link is told so, and goes on once it has
   }
   REQUIRE_FALSE(last);
   CHECK(last.error().code == ErrorCode::full);
-  CHECK(van->dead_letters(DeadLetterReason::mailbox_full) == 1);  // the one that found out
+  CHECK(van->dead_letters(DeadLetterReason::link_full) == 1);  // the one that found out
   sim.advance(30s);
   CHECK(driver.tell(address, note("again")));
   sim.advance(30s);

@@ -85,9 +85,11 @@ class FeatureModel {
   void pass(Duration span) {
     simulator_.run_for(span);
     const MonoTime now = simulator_.now();
+    // One that expires before it is due goes when it expires.
+    const auto ends = [](const Message& message) { return std::min(*message.due, message.expires_at); };
     std::stable_sort(delayed_.begin(), delayed_.end(),
-                     [](const Message& left, const Message& right) { return left.due < right.due; });
-    while (!delayed_.empty() && *delayed_.front().due <= now) {
+                     [&](const Message& left, const Message& right) { return ends(left) < ends(right); });
+    while (!delayed_.empty() && ends(delayed_.front()) <= now) {
       Message message = delayed_.front();
       delayed_.erase(delayed_.begin());
       if (message.expires_at > *message.due) ready_.push_back(message);

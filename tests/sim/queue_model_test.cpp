@@ -195,7 +195,8 @@ class QueueModel {
         std::sort(wanted.begin(), wanted.end());
       }
       if (found != wanted)
-        say("it holds " + list(found) + ", not " + list(wanted) + (kind == RowState::ready ? " ready" : " dead-lettered"));
+        say("it holds " + list(found) + ", not " + list(wanted) +
+            (kind == RowState::ready ? " ready" : " dead-lettered"));
     }
 
     if (hands_.held.size() > 3) say("more in the consumer's hands than its window");

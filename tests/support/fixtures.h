@@ -12,10 +12,10 @@
 
 #include "platform/sim/disk.h"
 #include "platform/sim/seeded_entropy.h"
-#include "testkit/memory_store.h"
 #include "runtime/store/sim/sqlite_disk.h"
 #include "runtime/store/sqlite_store.h"
 #include "runtime/store/store.h"
+#include "testkit/memory_store.h"
 
 /// The one file that knows how each implementation is built for tests (tigerbeetle
 /// `src/testing/fixtures.zig`).

@@ -191,7 +191,8 @@ inline Result<void> perform(Store& store, const StoreGroup& group) {
     row.state = change.state;
     row.attempts = change.attempts;
     // Delayed and retained rows have one, and some ready ones; any will do.
-    const bool has_moment = change.state == RowState::ready ? change.attempts > 2 : change.state != RowState::dead_lettered;
+    const bool has_moment =
+        change.state == RowState::ready ? change.attempts > 2 : change.state != RowState::dead_lettered;
     const StoreTime moment =
         has_moment ? StoreTime{Duration{1 + static_cast<Duration::rep>(change.sequence)}} : kNoMoment;
     row.moment = moment;
@@ -305,7 +306,7 @@ class StoreLedger {
 
  private:
   StoreModel model_;
-  StoreModel synced_;                  ///< Of the last group whose receipt was `fsynced`.
+  StoreModel synced_;                 ///< Of the last group whose receipt was `fsynced`.
   std::vector<StoreModel> unsynced_;  ///< With each group since.
   std::vector<StoreModel> with_one_failed_;
   Sequence highest_ = 0;

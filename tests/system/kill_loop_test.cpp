@@ -107,7 +107,8 @@ TEST_CASE("sender and receiver killed again and again: nothing acknowledged is l
   REQUIRE(store.ok());
   std::map<std::int64_t, std::vector<std::int64_t>> effects;  // By number: when each happened.
   REQUIRE((*store)
-              ->state()->read_state("e/",
+              ->state()
+              ->read_state("e/",
                            [&](std::string_view key, std::span<const std::byte> value) {
                              REQUIRE(verify_table<Number>(value));
                              effects[std::stoll(std::string(key.substr(2)))].push_back(

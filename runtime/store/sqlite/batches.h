@@ -13,12 +13,12 @@
 namespace pannier {
 
 /// The ready rows that are stored several to an entry, in the table `batches`. SQLite frees the pages of a large entry
-/// without writing them, while rows of `messages` share pages that are written again as each row leaves: two fifths of the
-/// flash a message and half of the store's time (docs/decisions/0013-rows-in-batches.md). A row that comes alone, is
-/// large, or comes back is stored singly.
+/// without writing them, while rows of `messages` share pages that are written again as each row leaves: two fifths of
+/// the flash a message and half of the store's time (docs/decisions/0013-rows-in-batches.md). A row that comes alone,
+/// is large, or comes back is stored singly.
 ///
-/// Belongs to one connection and its transaction: changes are with SQLite after flush(), and dropped by forget(). Results
-/// are SQLite's codes. One thread.
+/// Belongs to one connection and its transaction: changes are with SQLite after flush(), and dropped by forget().
+/// Results are SQLite's codes. One thread.
 class SqliteBatches {
  public:
   /// `least_bytes`: what is smaller at a flush goes to `messages` instead, through `put_row` (position, head, payload),

@@ -27,8 +27,8 @@ struct StoredRow {
 
 /// Replaces `head` with that of `row`.
 void encode_head(const Row& row, std::string& head);
-/// Fills `row` except for stream, sequence, state and payload; its texts are borrowed from `head`. False where the bytes
-/// are no head.
+/// Fills `row` except for stream, sequence, state and payload; its texts are borrowed from `head`. False where the
+/// bytes are no head.
 [[nodiscard]] bool decode_head(std::span<const std::byte> head, Row& row) noexcept;
 /// The whole row, borrowed from `stored`. False where its head is none.
 [[nodiscard]] bool decode_row(const StoredRow& stored, Row& row) noexcept;
@@ -46,8 +46,8 @@ class SqliteBatch {
   [[nodiscard]] bool add(const StoredRow& row);
 
   enum class Parse : std::uint8_t { whole, prefix };
-  /// Copies the bytes of an entry. False where they are no batch. `prefix`: they may be cut off; the rows before the cut
-  /// are taken.
+  /// Copies the bytes of an entry. False where they are no batch. `prefix`: they may be cut off; the rows before the
+  /// cut are taken.
   [[nodiscard]] bool parse(std::int64_t position, std::span<const std::byte> bytes, Parse what = Parse::whole);
 
   [[nodiscard]] std::size_t size() const noexcept { return slots_.size(); }

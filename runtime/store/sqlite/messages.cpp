@@ -35,7 +35,8 @@ std::span<const std::byte> bytes_of(std::string_view text) noexcept { return std
 
 }  // namespace
 
-// --- Room -------------------------------------------------------------------------------------------------------------
+// --- Room
+// -------------------------------------------------------------------------------------------------------------
 
 bool SqliteStore::hold_reserve() {
   return options_.reserve_bytes == 0 ||
@@ -68,7 +69,8 @@ Result<void> SqliteStore::check_room() {
   return {};
 }
 
-// --- Rows that come ---------------------------------------------------------------------------------------------------
+// --- Rows that come
+// ---------------------------------------------------------------------------------------------------
 
 Result<void> SqliteStore::put(const Row& whole) {
   if (Result<void> ready = check_change(); !ready) return ready;
@@ -126,7 +128,8 @@ int SqliteStore::put_single(std::int64_t at, const Row& row) {
   return put.run();
 }
 
-// --- Rows that go -----------------------------------------------------------------------------------------------------
+// --- Rows that go
+// -----------------------------------------------------------------------------------------------------
 
 int SqliteStore::erase_range(RowState state, StreamId stream, Sequence first, Sequence last, std::uint64_t& removed) {
   const std::int64_t from = position(state, stream, first);
@@ -180,7 +183,8 @@ Result<void> SqliteStore::erase_through(StreamId id, Sequence sequence) {
   return rc == SQLITE_OK ? Result<void>{} : fail(rc, "erase");
 }
 
-// --- Rows that change -------------------------------------------------------------------------------------------------
+// --- Rows that change
+// -------------------------------------------------------------------------------------------------
 
 int SqliteStore::locate(const Stream& stream, Sequence sequence, Located& found) {
   for (const RowState state : kAllRowStates) {
@@ -276,7 +280,8 @@ Result<void> SqliteStore::requeue(StreamId id, Sequence sequence, Sequence next)
   return fail({ErrorCode::invalid_argument, "requeue: this sequence is taken; ask next_sequence() for one."});
 }
 
-// --- Reads ------------------------------------------------------------------------------------------------------------
+// --- Reads
+// ------------------------------------------------------------------------------------------------------------
 
 Result<void> SqliteStore::visit_rows(SqliteRows& rows, std::size_t limit, RowVisitor visit) {
   Row row;

@@ -12,10 +12,10 @@ namespace pannier {
 inline constexpr std::size_t kPageBytes = 4096;
 inline constexpr std::size_t kPageSumBytes = 8;
 
-/// The checksum of a page, of its content without the last 8 bytes, where it is stored. It has the page's number in it, so
-/// that a page in another's place does not hold. Half of it is a CRC-32C, which sees every error of up to three bits and
-/// every burst of up to 32; the other half, after Fletcher ("An Arithmetic Checksum for Serial Transmissions", 1982) over
-/// words of 64 bits, leaves other damage a chance of 2^-64.
+/// The checksum of a page, of its content without the last 8 bytes, where it is stored. It has the page's number in it,
+/// so that a page in another's place does not hold. Half of it is a CRC-32C, which sees every error of up to three bits
+/// and every burst of up to 32; the other half, after Fletcher ("An Arithmetic Checksum for Serial Transmissions",
+/// 1982) over words of 64 bits, leaves other damage a chance of 2^-64.
 [[nodiscard]] inline std::uint64_t page_sum(std::uint32_t page, std::span<const std::byte> content) noexcept {
   std::uint64_t first = 1 + std::uint64_t{page};
   std::uint64_t second = 0;

@@ -69,7 +69,8 @@ bool passes(int rc) noexcept {
   }
 }
 
-// --- Setting aside ----------------------------------------------------------------------------------------------------
+// --- Setting aside
+// ----------------------------------------------------------------------------------------------------
 
 /// Nothing where there is no note. One that does not hold was being written: nothing had been done by then.
 Result<std::optional<Note>> read_note(CountingVfs& vfs, const std::string& path) {
@@ -101,8 +102,8 @@ Result<void> write_note(CountingVfs& vfs, const std::string& path, const Note& n
   return rc == SQLITE_OK ? Result<void>{} : disk_error(rc, path, "write a note");
 }
 
-/// A copy, on the disk when this returns; of a file that is not there an empty one. `least`: with zeros behind it up to so
-/// many bytes, and to a whole number of pages. What the disk does not read any more is zeros.
+/// A copy, on the disk when this returns; of a file that is not there an empty one. `least`: with zeros behind it up to
+/// so many bytes, and to a whole number of pages. What the disk does not read any more is zeros.
 Result<void> copy(sqlite3_vfs* vfs, const std::string& from, const std::string& to, const std::string& path,
                   std::int64_t least) {
   VfsFile source(vfs, from);
@@ -140,7 +141,8 @@ std::uint32_t free_number(CountingVfs& vfs, const std::string& path) {
   return 0;
 }
 
-// --- Reading what is left -----------------------------------------------------------------------------------------------
+// --- Reading what is left
+// -----------------------------------------------------------------------------------------------
 
 std::string quoted(std::string_view name) {
   std::string text = "\"";
@@ -203,8 +205,8 @@ class Rebuild {
     return walked;
   }
 
-  /// Visits every rowid of a table that can be reached. Behind a page that does not read, places at growing distances are
-  /// tried; from the first that reads it goes both ways. False where something may be missing.
+  /// Visits every rowid of a table that can be reached. Behind a page that does not read, places at growing distances
+  /// are tried; from the first that reads it goes both ways. False where something may be missing.
   Result<bool> each_key(const std::string& table, VisitKey visit) {
     constexpr std::int64_t kLow = std::numeric_limits<std::int64_t>::min();
     constexpr std::int64_t kHigh = std::numeric_limits<std::int64_t>::max();
@@ -278,7 +280,8 @@ class Rebuild {
   Result<void> copy_streams() {
     const Result<bool> whole = copy_table(
         "streams",
-        "id, box, node, lane, ready, ready_bytes, dead, dead_bytes, delayed, delayed_bytes, retained, retained_bytes", "id");
+        "id, box, node, lane, ready, ready_bytes, dead, dead_bytes, delayed, delayed_bytes, retained, retained_bytes",
+        "id");
     if (!whole) return whole.error();
     if (!*whole) losses_.emplace_back("the names of lanes");
     Statement read(to_, "SELECT id, box FROM streams");
@@ -369,8 +372,7 @@ class Rebuild {
     insert_.bind(1, position(row.state, row.stream, row.sequence));
     insert_.bind(2, std::as_bytes(std::span{head_}));
     insert_.bind(3, row.payload);
-    const bool has_moment =
-        row.state == RowState::delayed || (row.state == RowState::ready && row.moment != kNoMoment);
+    const bool has_moment = row.state == RowState::delayed || (row.state == RowState::ready && row.moment != kNoMoment);
     const bool has_key = row.state == RowState::dead_lettered || (row.state == RowState::ready && has_moment);
     has_moment ? insert_.bind(4, stored(row.moment)) : insert_.bind_null(4);
     has_key ? insert_.bind(5, row.key) : insert_.bind_null(5);
@@ -464,7 +466,8 @@ class Rebuild {
     Statement put_lease(to_, "UPDATE meta SET sequence_lease=?1, clean=0 WHERE id=1");
     put_lease.bind(1, as_signed(lease));
     if (const int done = put_lease.run(); done != SQLITE_OK) return to_.error(done, "rebuild");
-    // A clock that was lost goes on from the latest moment that is known to have passed: nothing is due or expires early.
+    // A clock that was lost goes on from the latest moment that is known to have passed: nothing is due or expires
+    // early.
     Statement put_clock(to_, "INSERT OR IGNORE INTO clock (id, store, mono, wall, boot) VALUES (1, ?1, 0, 0, 0)");
     put_clock.bind(1, stored(latest_));
     if (latest_ == kNoMoment) return {};
@@ -488,7 +491,8 @@ class Rebuild {
     int rc = list.step();
     for (; rc == SQLITE_ROW; rc = list.step()) {
       Item item{std::string(list.text(0)), std::string(list.text(1)), std::string(list.text(2))};
-      if (!sqlite_schema::is_store_table(item.name) && !item.name.starts_with("sqlite_")) items.push_back(std::move(item));
+      if (!sqlite_schema::is_store_table(item.name) && !item.name.starts_with("sqlite_"))
+        items.push_back(std::move(item));
     }
     list.reset();
     if (passes(rc)) return from_.error(rc, "rebuild");
@@ -580,7 +584,8 @@ class Rebuild {
 
 /// What a rebuild reads as the first page: the file's own, or, where that is lost, that of a new file, which has the
 /// store's tables in the same places. `own`: which of the two.
-Result<std::vector<std::byte>> first_page(CountingVfs& vfs, const std::string& path, const std::string& aside, bool& own) {
+Result<std::vector<std::byte>> first_page(CountingVfs& vfs, const std::string& path, const std::string& aside,
+                                          bool& own) {
   std::vector<std::byte> page(kPageBytes);
   VfsFile source(vfs.base(), aside);
   const bool opened = source.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB);
@@ -747,7 +752,8 @@ Result<std::string> run(const SqliteOptions& options, CountingVfs& vfs) {
     if (Result<void> written = write_note(vfs, path, note); !written) return written.error();
   }
   for (const char* part : {"-witness", "-claims", "-wal", "-journal", ""}) {
-    if (!VfsFile(vfs.base(), path + part).remove(true)) return disk_error(SQLITE_IOERR, path, "make room for a new one");
+    if (!VfsFile(vfs.base(), path + part).remove(true))
+      return disk_error(SQLITE_IOERR, path, "make room for a new one");
   }
   static_cast<void>(vfs.witness().check(path));  // Of the new file from here on, which has no log yet.
   Result<std::string> report = fill_new_file(options, vfs, aside);

@@ -2,7 +2,8 @@
 
 namespace pannier {
 
-// --- Watermarks -------------------------------------------------------------------------------------------------------
+// --- Watermarks
+// -------------------------------------------------------------------------------------------------------
 
 Result<void> SqliteStore::put_watermark(const Watermark& watermark) {
   if (Result<void> ready = check_change(); !ready) return ready;
@@ -40,7 +41,8 @@ Result<std::vector<Watermark>> SqliteStore::watermarks() {
   return all;
 }
 
-// --- The clock --------------------------------------------------------------------------------------------------------
+// --- The clock
+// --------------------------------------------------------------------------------------------------------
 
 Result<void> SqliteStore::put_anchor(const ClockAnchor& anchor) {
   if (Result<void> ready = check_change(); !ready) return ready;
@@ -64,7 +66,8 @@ Result<std::optional<ClockAnchor>> SqliteStore::anchor() {
                                    WallTime(Duration(read.integer(2))), as_unsigned(read.integer(3))});
 }
 
-// --- The in-flight journal --------------------------------------------------------------------------------------------
+// --- The in-flight journal
+// --------------------------------------------------------------------------------------------
 
 // The state of a row does not matter to it: a note has the position that the row has when it is ready.
 

@@ -18,7 +18,9 @@ class SqliteRetention final : public SqlitePart, public Retention {
     if (const int rc = put_.prepare(); rc != SQLITE_OK) return connection.error(rc, "prepare a statement");
     return {};
   }
-  void closing() noexcept override { for (Statement* each : {&put_, &erase_, &read_}) *each = Statement{}; }
+  void closing() noexcept override {
+    for (Statement* each : {&put_, &erase_, &read_}) *each = Statement{};
+  }
 
   [[nodiscard]] Result<void> trim(StreamId id, const Load& most, StoreTime before) override {
     if (Result<void> ready = store_.check_change(); !ready) return ready;
@@ -73,7 +75,8 @@ class SqliteRetention final : public SqlitePart, public Retention {
     const StatementScope scope(read_);
     int rc = read_.step();
     for (; rc == SQLITE_ROW; rc = read_.step()) {
-      all.push_back({static_cast<StreamId>(read_.integer(0)), std::string(read_.text(1)), as_unsigned(read_.integer(2))});
+      all.push_back(
+          {static_cast<StreamId>(read_.integer(0)), std::string(read_.text(1)), as_unsigned(read_.integer(2))});
     }
     if (rc != SQLITE_DONE) return store_.session().connection.error(rc, "read cursors");
     return all;

@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::int64_t kJournalLimitBytes = 4 * 1024 * 1024;
 
-/// As docs/storage.md has them. Tables come first and each keeps the root page that it gets here: a rebuild relies on it
-/// where the schema of a file does not read.
+/// As docs/storage.md has them. Tables come first and each keeps the root page that it gets here: a rebuild relies on
+/// it where the schema of a file does not read.
 constexpr const char* kTables =
     "CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 1), sequence_lease INTEGER NOT NULL, clean INTEGER NOT NULL)"
     " STRICT;"
@@ -106,9 +106,9 @@ Result<void> check(Connection& database, const SqliteOptions& options) {
   if (!pages) return pages.error();
   const bool whole = static_cast<std::uint64_t>(*pages) * kPageBytes <= options.quick_check_bytes;
   const char* const everything[] = {"PRAGMA quick_check(1)"};
-  const char* const small_tables[] = {"PRAGMA quick_check(meta)", "PRAGMA quick_check(incarnations)",
+  const char* const small_tables[] = {"PRAGMA quick_check(meta)",    "PRAGMA quick_check(incarnations)",
                                       "PRAGMA quick_check(streams)", "PRAGMA quick_check(watermarks)",
-                                      "PRAGMA quick_check(clock)", "PRAGMA quick_check(cursors)"};
+                                      "PRAGMA quick_check(clock)",   "PRAGMA quick_check(cursors)"};
   for (const char* sql :
        whole ? std::span<const char* const>(everything) : std::span<const char* const>(small_tables)) {
     const Result<std::string> found = database.text(sql);
@@ -127,10 +127,10 @@ bool same(std::string_view a, std::string_view b) noexcept {
 }  // namespace
 
 bool is_store_table(std::string_view name) noexcept {
-  static constexpr std::array<std::string_view, 10> kNames = {"meta",       "incarnations", "streams", "messages", "batches",
-                                                              "watermarks", "clock",        "cursors", "tokens",   "state"};
-  static constexpr std::array<std::string_view, 7> kPrefixes = {
-      "messages_", "tokens_", "pannier_", "pragma_", "dbstat", "sqlite_stmt", "sqlite_dbpage"};
+  static constexpr std::array<std::string_view, 10> kNames = {
+      "meta", "incarnations", "streams", "messages", "batches", "watermarks", "clock", "cursors", "tokens", "state"};
+  static constexpr std::array<std::string_view, 7> kPrefixes = {"messages_", "tokens_",     "pannier_",     "pragma_",
+                                                                "dbstat",    "sqlite_stmt", "sqlite_dbpage"};
   return std::any_of(kNames.begin(), kNames.end(), [&](std::string_view each) { return same(name, each); }) ||
          std::any_of(kPrefixes.begin(), kPrefixes.end(),
                      [&](std::string_view each) { return same(name.substr(0, each.size()), each); });

@@ -54,8 +54,8 @@ using Migration = Result<void> (*)(Connection& database);
 /// True for a name of one of the store's tables and indexes, or one that is reserved for them.
 [[nodiscard]] bool is_store_table(std::string_view name) noexcept;
 
-/// Opens the file, refuses what is not ours before anything is written, makes the tables of a new one, migrates an older
-/// one, sets and reads back every setting, and checks the structure.
+/// Opens the file, refuses what is not ours before anything is written, makes the tables of a new one, migrates an
+/// older one, sets and reads back every setting, and checks the structure.
 [[nodiscard]] Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs);
 
 }  // namespace pannier::sqlite_schema

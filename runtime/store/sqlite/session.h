@@ -9,8 +9,8 @@
 
 namespace pannier {
 
-/// The open database with the statements that every store needs, each prepared when it is first used. Replaced as a whole
-/// when the file has to be opened again.
+/// The open database with the statements that every store needs, each prepared when it is first used. Replaced as a
+/// whole when the file has to be opened again.
 struct SqliteSession {
   /// Takes the connection. `batch_bytes`: SqliteOptions.
   SqliteSession(Connection opened, std::size_t batch_bytes)
@@ -66,8 +66,7 @@ struct SqliteSession {
   Statement sizes{connection,
                   "SELECT position, head, length(payload) FROM messages WHERE position>?1 AND position<=?2"
                   " ORDER BY position"};
-  Statement due{connection,
-                "SELECT position, head, payload FROM messages WHERE moment<=?1 ORDER BY moment, position"};
+  Statement due{connection, "SELECT position, head, payload FROM messages WHERE moment<=?1 ORDER BY moment, position"};
   Statement next_due{connection, "SELECT moment FROM messages WHERE moment IS NOT NULL ORDER BY moment LIMIT 1"};
   /// position>>44 is the state and the stream. The index messages_key has what this asks for, in its order.
   Statement first_of_key{connection,
@@ -92,8 +91,8 @@ struct SqliteSession {
   SqliteBatches batches;
 };
 
-/// The stored rows of a range of positions, in order: ready ones from batches and `messages` together. One read at a time;
-/// what a row gives is borrowed until the next step.
+/// The stored rows of a range of positions, in order: ready ones from batches and `messages` together. One read at a
+/// time; what a row gives is borrowed until the next step.
 class SqliteRows {
  public:
   /// `sizes`: payloads are not read, and row() has none.

@@ -147,8 +147,8 @@ class SqliteSqlTables final : public SqlitePart, public SqlTables {
                        const char* within) noexcept;
   [[nodiscard]] sqlite3* database() const noexcept { return connection_->get(); }
   [[nodiscard]] Cached& cached(const std::string& sql);
-  /// Runs one statement to its end, or until the visitor of a query has enough. SQLITE_OK, or an error of SQLite with one
-  /// line about it in `text`: SQLITE_AUTH for what is not allowed, SQLITE_INTERRUPT for what ran away.
+  /// Runs one statement to its end, or until the visitor of a query has enough. SQLITE_OK, or an error of SQLite with
+  /// one line about it in `text`: SQLITE_AUTH for what is not allowed, SQLITE_INTERRUPT for what ran away.
   [[nodiscard]] int run(const SqlStatement& asked, const SqlVisitor* visit, std::string& text);
   [[nodiscard]] int step_all(Statement& statement, const SqlStatement& asked, const SqlVisitor* visit,
                              std::string& text);
@@ -165,7 +165,7 @@ class SqliteSqlTables final : public SqlitePart, public SqlTables {
 };
 
 int SqliteSqlTables::authorize(void* self, int action, const char* first, const char* second, const char* /*database*/,
-                              const char* /*within*/) noexcept {
+                               const char* /*within*/) noexcept {
   if (!static_cast<SqliteSqlTables*>(self)->running_) return SQLITE_OK;
   switch (action) {
     case SQLITE_SELECT:
@@ -230,7 +230,7 @@ int SqliteSqlTables::run(const SqlStatement& asked, const SqlVisitor* visit, std
 }
 
 int SqliteSqlTables::step_all(Statement& statement, const SqlStatement& asked, const SqlVisitor* visit,
-                             std::string& text) {
+                              std::string& text) {
   if (const int rc = statement.prepare(); rc != SQLITE_OK) {
     text = rc == SQLITE_MISUSE ? "one statement, no more and no less" : sqlite3_errmsg(database());
     return rc;

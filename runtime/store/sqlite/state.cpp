@@ -17,7 +17,9 @@ class SqliteState final : public SqlitePart, public StateTable {
     if (const int rc = put_.prepare(); rc != SQLITE_OK) return connection.error(rc, "prepare a statement");
     return {};
   }
-  void closing() noexcept override { for (Statement* each : {&put_, &erase_, &read_}) *each = Statement{}; }
+  void closing() noexcept override {
+    for (Statement* each : {&put_, &erase_, &read_}) *each = Statement{};
+  }
 
   [[nodiscard]] Result<void> put_state(std::string_view key, std::span<const std::byte> value) override {
     if (Result<void> ready = store_.check_change(); !ready) return ready;

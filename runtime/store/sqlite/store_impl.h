@@ -66,8 +66,7 @@ class SqliteStore final : public Store {
                                           std::string_view lane) const noexcept override {
     return streams_.find(box, node, lane);
   }
-  void visit_streams(std::optional<Box> box, std::optional<std::string_view> node,
-                     StreamVisitor visit) const override {
+  void visit_streams(std::optional<Box> box, std::optional<std::string_view> node, StreamVisitor visit) const override {
     streams_.visit(box, node, visit);
   }
   [[nodiscard]] Load total(RowState state) const noexcept override { return streams_.total(state); }

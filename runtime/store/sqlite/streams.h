@@ -14,8 +14,8 @@
 
 namespace pannier {
 
-/// The streams of a store and what each holds, in memory: a row of counters that changes in every transaction would add a
-/// page to every commit. Follows the transaction, so that a rollback restores names and loads. Touches no file.
+/// The streams of a store and what each holds, in memory: a row of counters that changes in every transaction would add
+/// a page to every commit. Follows the transaction, so that a rollback restores names and loads. Touches no file.
 ///
 /// After an unclean end the loads are estimates. A count goes through all rows in the order of their positions, in
 /// bounded steps while the store works, and replaces them when it is done. Until then a change at or below the position
@@ -53,8 +53,8 @@ class SqliteStreams {
   void begin_part() noexcept;
   void end_part(bool keep) noexcept;
 
-  /// Streams whose loads differ from what the file was last told, in no order. They count as told from here on, unless the
-  /// transaction is rolled back.
+  /// Streams whose loads differ from what the file was last told, in no order. They count as told from here on, unless
+  /// the transaction is rolled back.
   [[nodiscard]] std::vector<StreamId> take_changed();
 
   /// All loads are estimates from here on.
@@ -102,16 +102,16 @@ class SqliteStreams {
   void mark_changed(StreamId id);
   void undo_to(std::size_t size) noexcept;
 
-  std::vector<Slot> slots_;                    ///< Stream n + 1 at n.
+  std::vector<Slot> slots_;  ///< Stream n + 1 at n.
   std::set<const Stream*, ByName> names_;
-  std::set<std::uint32_t> free_;               ///< Ids below slots_.size() that no stream has.
+  std::set<std::uint32_t> free_;  ///< Ids below slots_.size() that no stream has.
   Loads totals_{};
   std::optional<std::int64_t> counted_through_;
   std::vector<StreamId> changed_;
   std::vector<StreamId> told_;  ///< By the open transaction.
   std::vector<Undo> undo_;      ///< Of the open transaction.
   std::uint64_t epoch_ = 1;
-  std::size_t part_ = 0;        ///< undo_.size() where the open part began.
+  std::size_t part_ = 0;  ///< undo_.size() where the open part began.
   std::size_t told_before_part_ = 0;
 };
 

@@ -26,7 +26,9 @@ class SqliteTokens final : public SqlitePart, public TokenTable {
     count_ = static_cast<std::size_t>(*count);
     return {};
   }
-  void closing() noexcept override { for (Statement* each : {&add_, &replace_, &erase_, &read_}) *each = Statement{}; }
+  void closing() noexcept override {
+    for (Statement* each : {&add_, &replace_, &erase_, &read_}) *each = Statement{};
+  }
   void begin() noexcept override { before_ = count_; }
   void rollback() noexcept override { count_ = before_; }
   void begin_part() noexcept override { before_part_ = count_; }

@@ -66,8 +66,8 @@ class CountingVfs {
   /// The next sync of the log that follows frames is left out: that of a commit which need only survive the process.
   /// Syncs of the log's header, of a checkpoint and of the database are not. Off takes an order back that found none.
   void leave_out_commit_sync(bool on) noexcept { leave_out_ = on; }
-  /// A sync failed since the log was last given up as a whole. The kernel may have dropped what it was to write and call
-  /// the next sync a success (fsyncgate, LWN 752063): no receipt may rest on a later one.
+  /// A sync failed since the log was last given up as a whole. The kernel may have dropped what it was to write and
+  /// call the next sync a success (fsyncgate, LWN 752063): no receipt may rest on a later one.
   [[nodiscard]] bool sync_failed() const noexcept { return sync_failed_; }
   /// All that the log held is in the database, which was synced, and the log was given up.
   void log_given_up() noexcept { sync_failed_ = false; }

@@ -7,9 +7,9 @@
 
 #include "platform/sim/disk.h"
 #include "runtime/actor/worker.h"
-#include "testkit/memory_store.h"
 #include "runtime/store/sim/sqlite_disk.h"
 #include "runtime/store/sqlite_store.h"
+#include "testkit/memory_store.h"
 #include "tests/runtime/shell.h"
 #include "tests/support/store_streams.h"
 

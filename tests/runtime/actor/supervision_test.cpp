@@ -299,10 +299,10 @@ TEST_CASE("the report of a failure names the actor's path, the message's type an
 
 TEST_CASE("what a message says cannot move the terminal that shows the log") {
   Office office;
-  struct Reader : Actor<Reader, Poke> {
+  struct Listener : Actor<Listener, Poke> {
     void on(const Poke& poke) { throw std::runtime_error("cannot read '" + poke.what + "'"); }
   };
-  const auto reader = *office.shell->spawn<Reader>(on_first_worker());
+  const auto reader = *office.shell->spawn<Listener>(on_first_worker());
   CHECK(office.shell->tell(reader, Poke{"\x1b[2J\nok"}));
   office.shell.run_for(1ms);
   CHECK(office.shell.log().last_error().ends_with("cannot read '\\x1b[2J\\x0aok'"));

@@ -86,7 +86,8 @@ TEST_CASE("oldest: where what may be evicted is not enough, nothing is") {
 }
 
 TEST_CASE("latest_per_key replaces ready messages only: dead letters and retained ones of the key stay") {
-  LaneBench bench{{.max_messages = 1000, .eviction = Eviction::latest_per_key, .max_attempts = 1, .retention = {.messages = 9}}};
+  LaneBench bench{
+      {.max_messages = 1000, .eviction = Eviction::latest_per_key, .max_attempts = 1, .retention = {.messages = 9}}};
   const auto worker = bench.consumer("", {}, [](std::int64_t value, const Delivery& delivery) {
     value < 0 ? delivery.retry({}, "no") : delivery.ack();
   });
@@ -103,7 +104,8 @@ TEST_CASE("latest_per_key replaces ready messages only: dead letters and retaine
   CHECK(bench.counters().evicted == 0);
 }
 
-TEST_CASE("latest_per_key: a delayed message replaces the delayed one of its key now, and the ready one when it is due") {
+TEST_CASE(
+    "latest_per_key: a delayed message replaces the delayed one of its key now, and the ready one when it is due") {
   Bench bench{{{.name = "status", .max_messages = 1000, .eviction = Eviction::latest_per_key}}};
   CHECK(put(bench, "status", "van", 'A', 10) == "stored");
   CHECK(put(bench, "status", "van", 'B', 10, {.delay = 60s}) == "stored");
@@ -118,7 +120,8 @@ TEST_CASE("latest_per_key: a delayed message replaces the delayed one of its key
 
 TEST_CASE("latest_per_key: a redriven message that was replaced meanwhile does not come back") {
   LaneBench bench{{.max_messages = 1000, .eviction = Eviction::latest_per_key, .max_attempts = 1}};
-  const auto worker = bench.consumer("", {}, [](std::int64_t, const Delivery& delivery) { delivery.dead_letter("no"); });
+  const auto worker =
+      bench.consumer("", {}, [](std::int64_t, const Delivery& delivery) { delivery.dead_letter("no"); });
   bench.enqueue(1, "van");
   bench.run(1s);
   bench.stop(worker);
@@ -140,13 +143,16 @@ TEST_CASE("a message that was replaced within its own group is not delivered, th
     actor.enqueue("jobs", "van", make<Number>(2));
     Batch refused;
     refused.enqueue("jobs", "van", make<Number>(3)).execute("SELECT nonsense FROM nowhere");
-    actor.commit(std::move(refused)).then([&](Result<Receipt> receipt) { bench.script.note(receipt ? "stored" : "refused"); });
+    actor.commit(std::move(refused)).then([&](Result<Receipt> receipt) {
+      bench.script.note(receipt ? "stored" : "refused");
+    });
   });
   bench.run(1s);
   CHECK(bench.script.take() == "refused; 2");
 }
 
-TEST_CASE("an expiry that comes before the delay is over, or after it, erases the message though nobody consumes the lane") {
+TEST_CASE(
+    "an expiry that comes before the delay is over, or after it, erases the message though nobody consumes the lane") {
   for (const Duration expires_in : {Duration{10s}, Duration{60s}}) {
     Bench bench;
     CHECK(put(bench, "orders", "k", 'A', 10, {.delay = 30s, .expires_in = expires_in}) == "stored");
@@ -159,7 +165,8 @@ TEST_CASE("an expiry that comes before the delay is over, or after it, erases th
 
 TEST_CASE("a redriven message expires though nobody consumes the lane") {
   LaneBench bench{{.max_attempts = 1}};
-  const auto worker = bench.consumer("", {}, [](std::int64_t, const Delivery& delivery) { delivery.dead_letter("no"); });
+  const auto worker =
+      bench.consumer("", {}, [](std::int64_t, const Delivery& delivery) { delivery.dead_letter("no"); });
   bench.enqueue(1, "k", {.expires_in = 60s});
   bench.run(1s);
   bench.stop(worker);
@@ -199,7 +206,8 @@ TEST_CASE("consuming another node's lane, or a lane without a store, is refused 
   CHECK(bench.script.take() == "unsupported; unsupported");
 }
 
-TEST_CASE("dead_letter = key: what follows a message whose attempts were used up by crashes is dead-lettered behind it") {
+TEST_CASE(
+    "dead_letter = key: what follows a message whose attempts were used up by crashes is dead-lettered behind it") {
   LaneBench bench{{.max_attempts = 2, .dead_letter = DeadLetterScope::key}};
   bench.enqueue({1, 2, 3}, "order-7");
   for (int life = 0; life < 2; ++life) {
@@ -218,12 +226,12 @@ TEST_CASE("dead_letter = key: what follows a message whose attempts were used up
   CHECK(bench.load(RowState::dead_lettered) == 3);
 }
 
-TEST_CASE("dead_letter = key: what follows a message whose attempts were used up by set_lane is dead-lettered behind it") {
+TEST_CASE(
+    "dead_letter = key: what follows a message whose attempts were used up by set_lane is dead-lettered behind it") {
   LaneBench bench{{.max_attempts = 9, .backoff = {.base = 1s, .cap = 1s}, .dead_letter = DeadLetterScope::key}};
   bench.enqueue({1, 2, 3}, "order-7");
-  bench.consumer("", {.window = 4}, [](std::int64_t value, const Delivery& delivery) {
-    value == 1 ? delivery.retry() : delivery.ack();
-  });
+  bench.consumer("", {.window = 4},
+                 [](std::int64_t value, const Delivery& delivery) { value == 1 ? delivery.retry() : delivery.ack(); });
   bench.run(5s);
   bench.script.take();
   LaneOptions lower = bench.lane;

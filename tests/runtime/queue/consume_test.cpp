@@ -64,7 +64,8 @@ TEST_CASE("a delivery that is not settled in time goes back as a failed attempt,
   CHECK(bench.status().rows.at(0).attempts == 1);
   CHECK(bench.counters().timed_out == 1);
   std::size_t effects = 0;
-  REQUIRE(bench.real.state()->read_state("late", [&](std::string_view, std::span<const std::byte>) { return ++effects > 0; }));
+  REQUIRE(bench.real.state()->read_state("late",
+                                         [&](std::string_view, std::span<const std::byte>) { return ++effects > 0; }));
   CHECK(effects == 0);
   bench.run(20s);
   CHECK(bench.script.take() == "a1");
@@ -100,7 +101,9 @@ TEST_CASE("in a lane without an order, messages of one key do not wait for each 
   CHECK(bench.script.take() == "a1; a2");
 }
 
-TEST_CASE("a lane that dead-letters keys dead-letters what follows with the key of a message that was given up, and others go on") {
+TEST_CASE(
+    "a lane that dead-letters keys dead-letters what follows with the key of a message that was given up, and others "
+    "go on") {
   LaneBench bench{{.name = "jobs", .max_attempts = 1, .dead_letter = DeadLetterScope::key}};
   bench.enqueue({1, 2}, "bad");
   bench.enqueue(3, "good");
@@ -122,7 +125,9 @@ TEST_CASE("a lane that dead-letters keys dead-letters what follows with the key 
   CHECK(bench.load(RowState::dead_lettered) == 3);
 }
 
-TEST_CASE("ten thousand messages behind one that is dead-lettered are dead-lettered too, and the one of another key is handled") {
+TEST_CASE(
+    "ten thousand messages behind one that is dead-lettered are dead-lettered too, and the one of another key is "
+    "handled") {
   LaneBench bench{{.name = "jobs", .max_attempts = 1, .dead_letter = DeadLetterScope::key}};
   let(bench.simulator, **bench.node, bench.hand, [](Hand& self) {
     Batch batch;

@@ -9,8 +9,9 @@ struct ParkedBench : LaneBench {
   explicit ParkedBench(LaneOptions jobs = {}) : LaneBench(std::move(jobs)) {}
   /// A consumer that dead-letters everything while the printer has no paper.
   void consume() {
-    consumer("", {.window = 1},
-             [this](std::int64_t, const Delivery& delivery) { paper ? delivery.ack() : delivery.dead_letter("no paper"); });
+    consumer("", {.window = 1}, [this](std::int64_t, const Delivery& delivery) {
+      paper ? delivery.ack() : delivery.dead_letter("no paper");
+    });
   }
   DeadLetterCount redrive(DeadLetterSelection selection) {
     const auto answer = asked<DeadLetterCount>([&](QueueControl queue) { return queue.redrive(selection); });

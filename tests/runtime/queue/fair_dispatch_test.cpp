@@ -7,7 +7,9 @@ namespace {
 
 /// Fails every message of key "blocked", for ten minutes each time; acknowledges the others.
 Hauler::Act fail_negative() {
-  return [](std::int64_t value, const Delivery& delivery) { value < 0 ? delivery.retry(10min, "printer off") : delivery.ack(); };
+  return [](std::int64_t value, const Delivery& delivery) {
+    value < 0 ? delivery.retry(10min, "printer off") : delivery.ack();
+  };
 }
 
 TEST_CASE("no number of messages behind one that waits for its next attempt hides the message of another key") {

@@ -10,9 +10,9 @@
 
 #include <doctest/doctest.h>
 
-#include "testkit/memory_store.h"
 #include "runtime/node/queue_control.h"
 #include "testkit/faulty_store.h"
+#include "testkit/memory_store.h"
 #include "tests/runtime/script.h"
 #include "tests/support/store_streams.h"
 

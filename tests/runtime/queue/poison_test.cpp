@@ -38,7 +38,8 @@ Life live(const std::string& arguments) {
   return life;
 }
 
-TEST_CASE("a message that aborts its process each time is dead-lettered after three lives, and its neighbours are handled") {
+TEST_CASE(
+    "a message that aborts its process each time is dead-lettered after three lives, and its neighbours are handled") {
   TempFolder folder;
   const std::string file = folder.file("node.db");
   REQUIRE(live(file + " fill 6").given == "stored");

@@ -87,7 +87,8 @@ struct Bench {
   }
   std::size_t state(const std::string& prefix) {
     std::size_t count = 0;
-    REQUIRE(node.store().state()->read_state(prefix, [&](std::string_view, std::span<const std::byte>) { return ++count > 0; }));
+    REQUIRE(node.store().state()->read_state(
+        prefix, [&](std::string_view, std::span<const std::byte>) { return ++count > 0; }));
     return count;
   }
   void run(Duration span = std::chrono::milliseconds{10}) { simulator.run_for(span); }

@@ -26,7 +26,8 @@ std::string lives(LaneBench& bench, std::int64_t poison, int most) {
   return story + " | and so on";
 }
 
-TEST_CASE("a message that ends the process each time is dead-lettered after its attempts, and its neighbours are handled") {
+TEST_CASE(
+    "a message that ends the process each time is dead-lettered after its attempts, and its neighbours are handled") {
   LaneBench bench{{.name = "jobs", .max_attempts = 3}};
   bench.enqueue({1, 2, 3, 4, 5, 6});
   // In the first life 2, 3 and 4 are in the same hands when it ends, so they are tried alone: 2 ends the second life,

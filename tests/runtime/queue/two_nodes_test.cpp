@@ -210,9 +210,16 @@ struct Peer : TransportEvents {
 TEST_CASE("what a peer sends and cannot be stored fails nobody else's messages") {
   const AnyTable payload = make<Number>(7);
   const std::string long_key(300, 'k');
-  wire::Record long_keyed{.kind = wire::Kind::row, .type = payload.type(), .id = 1, .first = "orders", .second = long_key,
+  wire::Record long_keyed{.kind = wire::Kind::row,
+                          .type = payload.type(),
+                          .id = 1,
+                          .first = "orders",
+                          .second = long_key,
                           .payload = payload.block().bytes()};
-  wire::Record high{.kind = wire::Kind::row, .type = payload.type(), .id = std::uint64_t{1} << 60, .first = "orders",
+  wire::Record high{.kind = wire::Kind::row,
+                    .type = payload.type(),
+                    .id = std::uint64_t{1} << 60,
+                    .first = "orders",
                     .payload = payload.block().bytes()};
   for (wire::Record bad : {long_keyed, high}) {
     testkit::Simulation sim{3};
@@ -244,7 +251,8 @@ TEST_CASE("destinations that come and go give their streams back, and cost the o
   testkit::Simulation sim{3};
   SimNode& hub = sim.add({.name = "hub"});
   const int count = 5000;
-  for (int i = 0; i < count; ++i) enqueue(sim, hub, "device-" + std::to_string(i) + "/orders", i, 1, {.expires_in = 60s});
+  for (int i = 0; i < count; ++i)
+    enqueue(sim, hub, "device-" + std::to_string(i) + "/orders", i, 1, {.expires_in = 60s});
   const auto streams = [&] {
     std::size_t number = 0;
     hub.store().visit_streams(std::nullopt, std::nullopt, [&](const Stream&) { return ++number > 0; });

@@ -97,7 +97,8 @@ TEST_CASE("values of state on a page that does not read are lost, and that is to
   CHECK(left >= 30);
 }
 
-TEST_CASE("where it is not known which start sent what, what may have been sent is dead-lettered; what came in goes on") {
+TEST_CASE(
+    "where it is not known which start sent what, what may have been sent is dead-lettered; what came in goes on") {
   Bench bench;
   const StreamId orders = make_stream(*bench.store);
   const std::vector<Sequence> sent = put_in_state(*bench.store, orders, RowState::ready, 5);
@@ -144,12 +145,18 @@ TEST_CASE("one wrong byte, wherever, costs nothing") {
   const StreamId orders = make_stream(*bench.store);
   const std::vector<Sequence> ready = put_in_state(*bench.store, orders, RowState::ready, 100);
   transact(*bench.store, [&] { REQUIRE(bench.store->sql()->execute({"CREATE TABLE stop (id INTEGER)", {}}).ok()); });
-  SUBCASE("in the header") { bench.damage_closed([](std::string& file) { file[20] ^= 8; }); }
-  SUBCASE("in the page of the schema") { bench.damage_closed([](std::string& file) { file[3000] ^= 0x55; }); }
+  SUBCASE("in the header") {
+    bench.damage_closed([](std::string& file) { file[20] ^= 8; });
+  }
+  SUBCASE("in the page of the schema") {
+    bench.damage_closed([](std::string& file) { file[3000] ^= 0x55; });
+  }
   SUBCASE("in a batch") {
     bench.damage_closed([&](std::string& file) { file[file.find(written_payload(ready[70]))] ^= 0x7f; });
   }
-  SUBCASE("in a checksum") { bench.damage_closed([](std::string& file) { file[2 * kPage - 3] ^= 1; }); }
+  SUBCASE("in a checksum") {
+    bench.damage_closed([](std::string& file) { file[2 * kPage - 3] ^= 1; });
+  }
   bench.open();
   CHECK(bench.told("it was damaged"));
   CHECK_FALSE(bench.told("not whole"));

@@ -117,7 +117,6 @@ class Damages {
            found.find("table orders") != std::string::npos));
   }
 
-
   Content was_;
   bool is_older_ok_ = false;
   std::set<Sequence> removed_;

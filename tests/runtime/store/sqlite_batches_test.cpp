@@ -106,7 +106,8 @@ TEST_CASE("a transaction sees the rows that it has put, whatever it does with th
   });
   for (int start = 0; start < 2; ++start) {
     CHECK(read_sequences(*bench.store, stream).size() == 2);
-    CHECK(read_sequences(*bench.store, stream, RowState::retained).size() == 12);  // And the one that was made ready again.
+    CHECK(read_sequences(*bench.store, stream, RowState::retained).size() ==
+          12);  // And the one that was made ready again.
     CHECK(read_sequences(*bench.store, stream, RowState::dead_lettered) == std::vector<Sequence>{rows[7]});
     bench.reopen();
   }

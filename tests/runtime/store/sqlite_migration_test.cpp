@@ -43,7 +43,7 @@ TEST_CASE("a file of an older version becomes one of this, step by step; a step 
     CHECK_FALSE(sqlite_schema::migrate(*database, 1, kInvented).ok());
     CHECK(*database->integer("PRAGMA user_version") == 2);
     CHECK(*database->integer("SELECT count(*) FROM anchors") == 0);
-    CHECK(*database->integer("SELECT count(*) FROM state") == 0);  // Its table was not dropped.
+    CHECK(*database->integer("SELECT count(*) FROM state") == 0);                       // Its table was not dropped.
     REQUIRE(sqlite_schema::migrate(*database, 2, std::span(kInvented).first(1)).ok());  // Nothing is left to do.
     CHECK(*database->integer("PRAGMA user_version") == 2);
   }

@@ -153,7 +153,8 @@ TEST_CASE("the store's own tables, its transaction and its settings are out of r
   });
   CHECK_FALSE(bench.store->sql()->query({"SELECT * FROM spy", {}}, [](auto) { return true; }).ok());
   CHECK(bench.refused("INSERT INTO stop VALUES (7, 'x')").code == ErrorCode::rejected);
-  CHECK(bench.store->sql()->query({"DELETE FROM stop", {}}, [](auto) { return true; }).error().code == ErrorCode::rejected);
+  CHECK(bench.store->sql()->query({"DELETE FROM stop", {}}, [](auto) { return true; }).error().code ==
+        ErrorCode::rejected);
   CHECK((*bench.store->find_stream(bench.stream))[RowState::ready].messages > 3);
 }
 

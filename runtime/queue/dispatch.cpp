@@ -2,6 +2,7 @@
 // delivered, who gets it.
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "platform/concat.h"
 #include "runtime/mutants.h"
@@ -45,10 +46,14 @@ bool Inbox::dispatch() {
 /// Visits the rows that may be delivered now, in order, until `visit` returns false. Rows that must not be delivered
 /// any more are given up on the way.
 void Inbox::for_each_due(InLane& lane, FunctionRef<bool(HeldRow&)> visit) {
+  std::unordered_set<std::string_view> visited;  // keys whose first row was passed by
   for (std::size_t i = 0; i < lane.held.size(); ++i) {
     HeldRow& row = lane.held[i];
-    const bool due = is_mutant(Mutant::keys_not_ordered) ? row.state == HeldRow::State::ready : lane.is_due(row);
-    if (due && !give_up(lane, row) && !visit(row)) return;
+    const bool out_of_order = is_mutant(Mutant::keys_not_ordered) && row.state == HeldRow::State::ready;
+    const bool due = lane.is_due(row) && !visited.contains(row.key);
+    if (!(due || out_of_order) || give_up(lane, row)) continue;
+    if (lane.is_ordered(row.key)) visited.insert(row.key);
+    if (!visit(row)) return;
   }
 }
 

@@ -410,6 +410,11 @@ void Inbox::settle(effect::Removed& removed, const Result<void>& fate) {
   if (in == nullptr) return;
   touch(*in);
   HeldRow* row = in->find(removed.sequence);
+  if (row == nullptr && fate) {
+    // It may have waited for its next attempt, and kept the rest of its key out of memory: that is read again.
+    in->loaded = std::min(in->loaded, removed.sequence - 1);
+    in->committed = kUnknownSequence;
+  }
   if (row == nullptr || row->state != HeldRow::State::removed) return;
   if (fate) {
     in->forget(removed.sequence);

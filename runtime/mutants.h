@@ -38,8 +38,9 @@ enum class Mutant {
 #ifndef PANNIER_MUTANT
 #define PANNIER_MUTANT none
 #endif
+inline constexpr Mutant active_mutant = Mutant::PANNIER_MUTANT;
 [[nodiscard]] constexpr bool is_mutant(Mutant mutant) noexcept {
-  return mutant == Mutant::PANNIER_MUTANT && mutant != Mutant::none;
+  return mutant != Mutant::none && mutant == active_mutant;
 }
 
 }  // namespace pannier

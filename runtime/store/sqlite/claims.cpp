@@ -21,6 +21,10 @@ void put_integer(Slot& slot, std::size_t at, std::size_t size, std::uint64_t val
   for (std::size_t i = 0; i < size; ++i) slot[at + i] = static_cast<std::byte>(value >> (8 * i));
 }
 
+std::int64_t offset_of(std::uint32_t slot) noexcept {
+  return std::int64_t{slot} * static_cast<std::int64_t>(kSlotBytes);
+}
+
 std::uint64_t integer(const Slot& slot, std::size_t at, std::size_t size) noexcept {
   std::uint64_t value = 0;
   for (std::size_t i = 0; i < size; ++i) value |= std::to_integer<std::uint64_t>(slot[at + i]) << (8 * i);
@@ -34,7 +38,7 @@ SqliteClaims::SqliteClaims(CountingVfs& vfs, std::string path) : vfs_(vfs), path
   file_ = vfs_.open_side_file(path_);
   if (file_ == nullptr) return;
   Slot slot{};
-  for (; used_ < limits::kInFlight && file_->read(std::int64_t{used_} * kSlotBytes, slot); ++used_) {
+  for (; used_ < limits::kInFlight && file_->read(offset_of(used_), slot); ++used_) {
     const auto position = static_cast<std::int64_t>(integer(slot, 0, 8));
     const bool left = position != 0 && integer(slot, 8, 4) == checksum(position);
     if (left && slots_.emplace(position, used_).second) {
@@ -53,7 +57,7 @@ void SqliteClaims::write(std::uint32_t slot, std::int64_t position) noexcept {
     put_integer(bytes, 0, 8, static_cast<std::uint64_t>(position));
     put_integer(bytes, 8, 4, checksum(position));
   }
-  static_cast<void>(file_->write(std::int64_t{slot} * kSlotBytes, bytes));
+  static_cast<void>(file_->write(offset_of(slot), bytes));
 }
 
 bool SqliteClaims::claim(std::int64_t position) noexcept {

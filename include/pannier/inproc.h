@@ -1,0 +1,3 @@
+#pragma once
+
+#include "transports/inproc/inproc_transport.h"

@@ -1,0 +1,4 @@
+#pragma once
+
+#include "runtime/actor/handler_times.h"
+#include "runtime/actor/observer.h"

@@ -1,0 +1,3 @@
+#pragma once
+
+#include "runtime/store/sqlite_store.h"

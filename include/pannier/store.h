@@ -1,0 +1,4 @@
+#pragma once
+
+#include "runtime/store/row.h"
+#include "runtime/store/store.h"

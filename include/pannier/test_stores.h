@@ -1,0 +1,4 @@
+#pragma once
+
+#include "testkit/memory_store.h"
+#include "testkit/faulty_store.h"

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include <pannier/actor.h>
 #include "runtime/actor/system.h"
-#include "runtime/node/queue_control.h"
 #include "runtime/queue/requests.h"
 
 namespace pannier::tools {
@@ -201,7 +201,7 @@ void ToolService::on(const Decide& request, Responder responder) {
 void ToolService::on(const Publish& request, Responder responder) {
   if (!may(responder)) return;
   PublishOptions options;
-  options.keep_last = request.keep_last();
+  options.retain = request.retain();
   if (request.urgent()) options.urgency = Urgency::urgent;
   const auto published = publish(text_of(request.topic()), table_of(request.type_id(), request.payload()), options);
   if (!published) return refuse(responder, published.error().text());

@@ -11,7 +11,7 @@
 
 #include <doctest/doctest.h>
 
-#include "platform/sim/simulator.h"
+#include <pannier/sim.h>
 #include "tests/runtime/queue/queue_bench.h"
 #include "tests/sim/crashing_store.h"
 #include "tests/support/campaign.h"

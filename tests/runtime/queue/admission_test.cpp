@@ -1,3 +1,4 @@
+#include "runtime/store/store.h"
 #include "tests/runtime/queue/queue_bench.h"
 
 // Either a message is stored and exactly what had to go is gone and counted, or it is refused and nothing has changed.
@@ -235,7 +236,7 @@ TEST_CASE(
   bench.script.take();
   LaneOptions lower = bench.status(0).lanes.at(0).options;
   lower.max_attempts = 2;
-  bench.asked<Done>([&](QueueControl queue) { return queue.set_lane(lower); });
+  bench.asked<void>([&](QueueControl queue) { return queue.set_lane(lower); });
   bench.run(10s);
   CHECK(bench.script.take().empty());
   CHECK(bench.load(RowState::dead_lettered) == 3);

@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "platform/sim/seeded_entropy.h"
-#include "platform/sim/virtual_clock.h"
-#include "runtime/message/table.h"
+#include <pannier/message.h>
+#include <pannier/queue.h>
+#include <pannier/sim.h>
 #include "runtime/queue/queue.h"
 #include "testkit/faulty_store.h"
 #include "testkit/memory_store.h"

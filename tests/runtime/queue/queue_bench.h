@@ -15,6 +15,7 @@
 
 #include <pannier/actor.h>
 #include "runtime/store/store.h"
+#include "testkit/faulty_store.h"
 #include "tests/runtime/script.h"
 #include "tests/support/fixtures.h"
 

@@ -17,6 +17,8 @@ namespace pannier::posix {
 /// Construct it first in main, before any thread, and let it outlive every node.
 class Process {
  public:
+  /// Raises the process's soft limit of descriptors. With fewer than 64 it ends the process with 70 and a line: nothing
+  /// would work.
   /// `workers` threads for a node; 0: two (sockets, store) and one for each core but one, or one for all on one core.
   explicit Process(LogLevel log_level = LogLevel::info, std::uint32_t workers = 0);
 

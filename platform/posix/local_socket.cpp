@@ -1,6 +1,7 @@
 #include "platform/posix/local_socket.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -21,6 +22,11 @@ bool local_socket_is_served(const std::string& path) noexcept {
   const bool served = rc == 0 || errno == EAGAIN || errno == EACCES;
   ::close(fd);
   return served;
+}
+
+bool is_no_socket(const std::string& path) noexcept {
+  struct stat found {};
+  return ::lstat(path.c_str(), &found) == 0 && !S_ISSOCK(found.st_mode);
 }
 
 }  // namespace pannier::posix

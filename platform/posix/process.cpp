@@ -53,17 +53,25 @@ void Process::tell(std::string_view what, const Result<void>& told) {
   if (!told) log_.write(LogLevel::warning, concat({"cannot say ", what, ": ", told.error().text()}));
 }
 
+void Process::on_hangup(std::function<void()> read_again) {
+  read_again_ = std::move(read_again);
+  signals_.take_hangups();
+}
+
 void Process::wait_for_end() {
   const Duration watchdog = service_manager_.watchdog();
   if (watchdog == Duration::zero()) {
-    signals_.wait();
+    while (signals_.wait() == SIGHUP) read_again_();
     return;
   }
   ProgressProbe probe{threads_};
   bool complained = false;
   // Half the time, as sd_watchdog_enabled(3) asks; looked at more often while a loop owes an answer, so that one that
   // gets through at last is not killed for it.
-  for (Duration pause = watchdog / 2; !signals_.wait_for(pause);) {
+  for (Duration pause = watchdog / 2;;) {
+    const std::optional<int> signal = signals_.wait_for(pause);
+    if (signal == SIGHUP) read_again_();
+    if (signal && *signal != SIGHUP) return;
     const std::optional<std::size_t> stuck = probe.stuck();
     if (!stuck) {
       tell("that the node is alive", service_manager_.alive());

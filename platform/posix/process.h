@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,6 +35,10 @@ class Process {
   /// becomes the first worker's.
   [[nodiscard]] std::vector<Wakeup*> wakeups(Wakeup* sockets = nullptr);
 
+  /// `read_again` is called on the thread of run() for each SIGHUP while the node runs: the sign to read a configuration
+  /// again. Without it SIGHUP ends the process at once. Before any thread starts.
+  void on_hangup(std::function<void()> read_again);
+
   /// Runs `node` until it has stopped: by itself, or after SIGINT or SIGTERM. Returns the exit status for main:
   /// 0, or Node::kExitFailed where its top supervisor gave up. A service manager is told when the node runs and when it
   /// begins to end, and, where it watches, that each loop still makes progress. Without one there is no periodic
@@ -61,7 +66,7 @@ class Process {
   }
 
   void wake_main() noexcept;
-  /// Returns at a signal to end, or at the node's own word that it has ended.
+  /// Serves SIGHUP. Returns at a signal to end, or at the node's own word that it has ended.
   void wait_for_end();
   /// Of one thing that the service manager should know: logs that it could not be told.
   void tell(std::string_view what, const Result<void>& told);
@@ -76,6 +81,7 @@ class Process {
   StderrLog log_;
   ServiceManager service_manager_;
   std::string status_;
+  std::function<void()> read_again_;
   LoopThreads threads_;
 };
 

@@ -6,6 +6,7 @@
 
 #include "platform/result.h"
 #include "runtime/actor/actor_base.h"
+#include "runtime/link/link_options.h"
 #include "runtime/message/any_table.h"
 #include "runtime/message/row_records.h"
 
@@ -34,6 +35,11 @@ struct Unsubscribe {
 
 /// A question; the answer is the node's TopicCounters.
 struct CountTopics {};
+
+/// From the program: who may bear which name from now on.
+struct SetPeers {
+  std::vector<PeerOptions> peers;
+};
 
 // --- Between queue and router ---------------------------------------------------------------------------------------
 

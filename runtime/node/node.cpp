@@ -3,6 +3,7 @@
 #include "platform/concat.h"
 #include "runtime/actor/worker.h"
 #include "runtime/link/router.h"
+#include "runtime/link/router_messages.h"
 #include "runtime/node/queue_service.h"
 #include "runtime/node/spill.h"
 
@@ -124,6 +125,10 @@ Result<ActorId> Node::spawn_message(MessagePtr start, const SpawnOptions& option
 
 Result<void> Node::tell(Ref to, const AnyTable& message) {
   return system_->send_from_outside(any_message(MessageKind::tell, to.id(), message));
+}
+
+Result<void> Node::set_peers(std::vector<PeerOptions> peers) {
+  return system_->send_from_outside(native_message(MessageKind::tell, system_->router, SetPeers{std::move(peers)}));
 }
 
 std::span<Loop* const> Node::loops() const noexcept { return loops_; }

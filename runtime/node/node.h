@@ -1,10 +1,12 @@
 #pragma once
 
+#include <concepts>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -23,6 +25,19 @@ namespace pannier {
 
 class QueueService;
 class Router;
+
+namespace detail {
+template <class... Args>
+struct FirstOf {
+  using type = void;
+};
+template <class First, class... Rest>
+struct FirstOf<First, Rest...> {
+  using type = First;
+};
+template <class... Args>
+using First = typename FirstOf<Args...>::type;
+}  // namespace detail
 
 struct NodeOptions {
   std::string name;                      ///< As others address it: a-z 0-9 . _ - only.
@@ -68,9 +83,11 @@ class Node {
     if (!id) return id.error();
     return ActorRef<A>{*id};
   }
-  template <class A>
-  Result<ActorRef<A>> spawn() {
-    return spawn<A>(SpawnOptions{});
+  /// The same with the default options: `spawn<Courier>(node.ref("hub/planner"))`.
+  template <class A, class... Args>
+  requires(!std::same_as<std::remove_cvref_t<detail::First<Args...>>, SpawnOptions>)
+  Result<ActorRef<A>> spawn(Args... args) {
+    return spawn<A>(SpawnOptions{}, std::move(args)...);
   }
   /// Sends from outside of any actor; as ActorBase::tell.
   Result<void> tell(Ref to, const AnyTable& message);
@@ -78,7 +95,16 @@ class Node {
   requires(!std::convertible_to<T, AnyTable>) Result<void> tell(LocalRef to, T&& value) {
     return system_->send_from_outside(native_message(MessageKind::tell, to.id(), std::forward<T>(value)));
   }
-  [[nodiscard]] Result<Ref> ref(std::string_view name) { return system_->directory.name_for_good(name); }
+  /// The actor of that name, here or on another node ("hub/planner"); it need not exist yet. Good for as long as the node
+  /// lives. A name that breaks the rules, or finds no more room, gives nobody: sending to nobody is not_found.
+  [[nodiscard]] Ref ref(std::string_view name) {
+    const auto found = system_->directory.name_for_good(name);
+    return found ? *found : Ref{};
+  }
+
+  /// Replaces NodeOptions::peers while the node runs: links whose peer may no longer bear its name end. Who may come in
+  /// at all is the transport's (zmq::ZmqTransport::allow and revoke).
+  Result<void> set_peers(std::vector<PeerOptions> peers);
 
   /// Starts to stop: the program's actors in reverse order, then queue and links. stopped() tells when it is through;
   /// every phase is bounded by the actors' stop limits.

@@ -146,7 +146,7 @@ TEST_CASE("a probe asks, and gets the outcome as a value: an answer, or why ther
   const auto none = world.boss.ask<Route>(world.planner, RouteRequest{1}, 3s);
   REQUIRE_FALSE(none);
   CHECK(outcome(none) == "timeout");
-  CHECK(outcome(world.boss.ask<Number>(*world.sim.node()->ref("nobody"), make<Number>(1))) == "not_found");
+  CHECK(outcome(world.boss.ask<Number>(world.sim.node()->ref("nobody"), make<Number>(1))) == "not_found");
 }
 
 TEST_CASE("a probe hears topics with their names, and hears of the end of whom it watches") {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "platform/clock.h"
@@ -18,6 +19,9 @@ struct ZmqOptions {
   std::vector<PublicKey> allowed_keys{};
   /// No encryption and no proof of who is there. For a wire that is trusted as a whole, and for measurements.
   bool insecure_plaintext = false;
+  /// One "ipc:///PATH" of our listening addresses where this user's own processes, and root's, come in without a key:
+  /// the kernel says whose they are. There each of them counts as the owner of `own_key`.
+  std::string own_users_address{};
   /// A peer that connects, or that we dial, has this long to finish ZeroMQ's handshake.
   Duration handshake_timeout = limits::kHandshakeTimeout;
   /// TCP gives a connection up when what was sent stays unacknowledged for so long.

@@ -38,7 +38,7 @@ class Owner {
   zmq::KeyPair keys_;
   std::unique_ptr<zmq::Context> context_;
   std::unique_ptr<zmq::ZmqTransport> transport_;
-  std::unique_ptr<Store> store_;
+  StorePtr store_;
   std::unique_ptr<Node> node_;
   LocalRef tools_;
   bool tools_are_on_ = false;

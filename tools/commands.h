@@ -41,7 +41,7 @@ struct ClientOptions {
 
 struct PublishCommand : ClientOptions {
   std::string topic;
-  bool keep_last = false;
+  bool retain = false;
   bool urgent = false;
   bool clear = false;  ///< No payload: the topic keeps no last value any more.
 };

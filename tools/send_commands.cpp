@@ -92,8 +92,8 @@ namespace {
 
 /// The topic keeps no last value any more.
 int clear_topic(const PublishCommand& command) {
-  if (command.payload.raw || !command.payload.json.empty() || command.keep_last) {
-    return fail(kExitUsage, "--clear takes no payload, and no --keep");
+  if (command.payload.raw || !command.payload.json.empty() || command.retain) {
+    return fail(kExitUsage, "--clear takes no payload, and no --retain");
   }
   auto client = Client::connect(command.target);
   if (!client) return fail_with(client.error());
@@ -122,7 +122,7 @@ int run_publish(const PublishCommand& command) {
   if (const int status = prepare(command, ready); status != 0) return status;
   const AnyTable request = carrying<Publish>(*ready.payload, [&](auto& builder, std::uint64_t type, auto data) {
     const auto topic = builder.CreateString(command.topic);
-    return CreatePublish(builder, topic, type, data, command.keep_last, command.urgent);
+    return CreatePublish(builder, topic, type, data, command.retain, command.urgent);
   });
   const auto published = ready.client->ask<Published>(request, command.target.timeout);
   if (!published) return fail_with(published.error());

@@ -4,12 +4,11 @@
 //   minimal ADDRESS   links to the node "hub" at ADDRESS, such as tcp://10.0.0.1:7000, without encryption
 #include <chrono>
 
+#include <pannier/pannier.h>
+#include <pannier/process.h>
+#include <pannier/sqlite_store.h>
+#include <pannier/zmq.h>
 #include "examples/minimal/schema/sample.fbs.h"
-#include "pannier.h"
-#include "platform/posix/process.h"
-#include "runtime/store/sqlite_store.h"
-#include "transports/zmq/context.h"
-#include "transports/zmq/zmq_transport.h"
 
 namespace {
 
@@ -61,5 +60,5 @@ int main(int argc, char** argv) {
       {process.platform(), process.wakeups(&(*transport)->wakeup()), transport->get(), store->get()});
   if (!node) return 5;
   const auto hub = (*node)->ref("hub/desk");
-  return hub && (*node)->spawn<Device>({}, *hub) ? process.run(**node) : 6;
+  return (*node)->spawn<Device>({}, hub) ? process.run(**node) : 6;
 }

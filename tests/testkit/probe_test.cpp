@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "testkit/simulation.h"
+#include <pannier/simulation.h>
 #include "tests/runtime/schema/messages.fbs.h"
 #include "tests/testkit/outcome.h"
 
@@ -183,7 +183,7 @@ TEST_CASE("a probe consumes a lane, and says what became of each delivery") {
   auto second = world.planner.expect<Number>();
   REQUIRE(second);
   CHECK((*second)->value() == 2);
-  CHECK(second->park("no such street"));
+  CHECK(second->dead_letter("no such street"));
 }
 
 TEST_CASE("a probe that has ended says so; an order that did not get its turn never will") {

@@ -46,7 +46,7 @@ void LaneDesk::on(const AnyTable& payload, Delivery delivery) {
 }
 
 void LaneDesk::on(const ForgetsReader& forgets) {
-  queue().forget_reader(lane_, replay_.reader).then([this, responder = forgets.responder](const Result<pannier::Done>&) {
+  queue().forget_reader(lane_, replay_.reader).then([this, responder = forgets.responder](const Result<void>&) {
     responder.reply(build<Forgotten>([](auto& builder) { return CreateForgotten(builder); }));
     stop();
   });

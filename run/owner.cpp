@@ -61,17 +61,6 @@ Result<void> check_options(const RunOptions& options) {
   return {};
 }
 
-std::vector<std::string> unreachable_lanes(const RunOptions& options) {
-  std::vector<std::string> lost;
-  const auto leads_to = ways_of(options);
-  for (const LaneOptions& lane : options.lanes) {
-    if (lane.forward_to.empty() || leads_to == nullptr || leads_to(lane.forward_to)) continue;
-    lost.push_back("lane '" + lane.name + "' leads on to '" + lane.forward_to +
-                   "', but no link or peer has that name: what is enqueued there waits");
-  }
-  return lost;
-}
-
 Result<std::unique_ptr<Owner>> Owner::make(RunOptions options, std::string file) {
   if (auto good = check_options(options); !good) return good.error();
   std::unique_ptr<Owner> owner{new Owner{std::move(options), std::move(file)}};
@@ -153,7 +142,6 @@ std::vector<PeerOptions> Owner::peers() const {
 }
 
 Result<void> Owner::make_node() {
-  for (const std::string& each : unreachable_lanes(options_)) process_.log().write(LogLevel::warning, each);
   NodeOptions options;
   options.name = options_.name;
   options.links = options_.links;
@@ -224,7 +212,6 @@ void Owner::reload() {
   }
   options_.peers = std::move(now.peers);
   options_.lanes = std::move(now.lanes);
-  for (const std::string& each : unreachable_lanes(options_)) log.write(LogLevel::warning, each);
   ServiceOptions service = service_options(options_);
   if (options_.tools == "off") service.callers.clear();
   Result<void> told = node_->set_peers(peers());

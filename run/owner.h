@@ -50,7 +50,4 @@ class Owner {
 /// What must hold of options wherever they come from: names, keys where links are, the form of the tools' address.
 [[nodiscard]] Result<void> check_options(const RunOptions& options);
 
-/// Nodes that a lane of `options` leads on to although no link, peer or listening address makes a way there.
-[[nodiscard]] std::vector<std::string> unreachable_lanes(const RunOptions& options);
-
 }  // namespace pannier::tools

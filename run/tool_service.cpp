@@ -154,7 +154,7 @@ bool ToolService::may(const Responder& responder) const {
 void ToolService::on(const NewSettings& settings) {
   options_ = settings.options;
   for (const LaneOptions& lane : settings.lanes) {
-    queue().set_lane(lane).then([this, name = lane.name](const Result<pannier::Done>& done) {
+    queue().set_lane(lane).then([this, name = lane.name](const Result<void>& done) {
       if (!done) log(LogLevel::error, "lane '" + name + "' keeps its options: " + done.error().text());
     });
   }
@@ -250,6 +250,7 @@ void ToolService::on(const Enqueue& request, Responder responder) {
   enqueue(text_of(request.address()), text_of(request.key()), table_of(request.type_id(), request.payload()),
           options_of(request))
       .then([this, responder, no_way = no_way_to(text_of(request.address()))](Result<Receipt> receipt) {
+        if (!receipt && receipt.error().code == ErrorCode::storage_full) return refuse(responder, receipt.error().text());
         if (!receipt) return responder.refuse(receipt.error().code);
         responder.reply(make<Enqueued>(std::string_view{options_.node}, to_table(receipt->durability), receipt->sequence,
                                        receipt->duplicate, no_way));

@@ -7,9 +7,12 @@
 
 #include <pannier/actor.h>
 #include <pannier/node.h>
-#include <pannier/process.h>
 #include <pannier/zmq.h>
 
+#include "platform/posix/event_wakeup.h"
+#include "platform/posix/loop_threads.h"
+#include "platform/posix/system_clock.h"
+#include "platform/posix/system_entropy.h"
 #include "run/schema/inspect.fbs.h"
 #include "run/tool_service.h"
 #include "runtime/link/router_messages.h"

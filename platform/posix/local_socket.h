@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-#include "platform/result.h"
+#include <pannier/result.h>
 
 namespace pannier::posix {
 

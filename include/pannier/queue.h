@@ -67,6 +67,15 @@ class Batch {
 
   /// `address` is "lane" of this node or "node/lane". Messages of one key keep their order within their lane.
   Batch& enqueue(std::string_view address, std::string_view key, const AnyTable& payload, EnqueueOptions options = {});
+  template <FlatTable T>
+  Batch& enqueue(const Lane<T>& lane, std::string_view key, const Table<T>& payload, EnqueueOptions options = {}) {
+    return enqueue(lane.name(), key, AnyTable{payload}, std::move(options));
+  }
+  template <FlatTable T>
+  Batch& enqueue(const RemoteLane<T>& lane, std::string_view key, const Table<T>& payload,
+                 EnqueueOptions options = {}) {
+    return enqueue(lane.address, key, AnyTable{payload}, std::move(options));
+  }
   Batch& put_state(std::string_view key, const AnyTable& value);
   Batch& erase_state(std::string_view key);
   /// One SQL statement on the application's own tables in the store's file, with ?1 to ?n for `values` (integers,

@@ -82,6 +82,7 @@ class Transport {
     std::uint64_t bytes_sent = 0;
     std::uint64_t bytes_received = 0;
     std::uint64_t refused_peers = 0;   ///< Handshakes that failed authentication.
+    std::uint64_t cut_connections = 0;  ///< Accepted, and cut: they said nothing in time, or too many of them waited.
     std::uint64_t dropped_frames = 0;  ///< Accepted by send, then lost with its channel, where that can be known.
   };
   [[nodiscard]] virtual Counters counters() const noexcept = 0;

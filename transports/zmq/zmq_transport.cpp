@@ -105,6 +105,7 @@ void ZmqTransport::State::wait_until(MonoTime deadline) noexcept {
     collect_items();
     const MonoTime now = posix::mono_now();
     if (std::exchange(shared.listener_blocked, false)) deadline = std::min(deadline, now + kBlockedRetry);
+    for (const auto& listener : listeners) deadline = std::min(deadline, listener->due());
     long timeout_ms = -1;
     if (deadline != kNever) {
       using std::chrono::milliseconds;

@@ -12,6 +12,8 @@
 #include <variant>
 #include <vector>
 
+#include <pannier/result.h>
+
 /// What a program sees of a node's store: how durable a message is, where it stands, and the values of SQL.
 /// <pannier/sqlite_store.h> opens one.
 namespace pannier {

@@ -35,6 +35,10 @@ class Process {
   /// the first worker.
   [[nodiscard]] std::vector<Wakeup*> wakeups(Wakeup* sockets = nullptr);
 
+  /// `reload` is called on the thread of run() for each SIGHUP while the node runs, to read a configuration again.
+  /// Without it SIGHUP ends the process. Set it before any thread starts.
+  void on_hangup(std::function<void()> reload);
+
   /// Runs `node` until it stops by itself or after SIGINT or SIGTERM. Returns the exit status for main: 0, or
   /// Node::kExitFailed if the top supervisor gave up. Tells the service manager when the node is ready and when it is
   /// stopping, and sends watchdog signals if it asked for them. Without a service manager there is no periodic wake-up.

@@ -29,4 +29,17 @@ bool is_no_socket(const std::string& path) noexcept {
   return ::lstat(path.c_str(), &found) == 0 && !S_ISSOCK(found.st_mode);
 }
 
+std::uint32_t own_user() noexcept { return ::geteuid(); }
+
+std::string own_folder() { return "/tmp/pannier-" + std::to_string(own_user()); }
+
+Result<void> make_own_folder(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) == 0) return {};
+  struct stat status {};
+  const bool ours = errno == EEXIST && ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode) &&
+                    status.st_uid == ::geteuid() && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+  if (ours) return {};
+  return Error{ErrorCode::permission, path + " is not a folder that this user alone may write to."};
+}
+
 }  // namespace pannier::posix

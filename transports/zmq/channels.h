@@ -82,9 +82,9 @@ class DialledChannel {
 /// A listening address: a ROUTER and the peers that came in.
 class Listener {
  public:
-  /// `endpoint` is what the socket is bound to.
-  Listener(Shared& shared, MonitoredSocket socket, std::string endpoint)
-      : shared_(shared), socket_(std::move(socket)), endpoint_(std::move(endpoint)) {}
+  /// `endpoint` is what the socket is bound to. `own_user`: the kernel keeps every other user out.
+  Listener(Shared& shared, MonitoredSocket socket, std::string endpoint, bool own_user)
+      : shared_(shared), socket_(std::move(socket)), endpoint_(std::move(endpoint)), own_user_(own_user) {}
   /// Waits, a second at most, until the address is free: libzmq would let go of it some time later.
   ~Listener();
   Listener(const Listener&) = delete;
@@ -134,6 +134,7 @@ class Listener {
   Shared& shared_;
   MonitoredSocket socket_;
   std::string endpoint_;
+  const bool own_user_;
   Peers peers_;
   std::unordered_map<ChannelId, std::string> by_channel_;
   std::unordered_map<int, std::string> by_fd_;       ///< The peer on a connection that has sent something.

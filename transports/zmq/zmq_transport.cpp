@@ -147,7 +147,14 @@ Result<std::string> ZmqTransport::listen(std::string_view address) {
   }
   Result<MonitoredSocket> socket = MonitoredSocket::make(state_->context, true, state_->options);
   if (!socket) return socket.error();
-  if (state_->shared.encrypted()) {
+  const bool own_user = text == state_->options.own_users_address;
+  if (own_user) {
+    const std::uint32_t users[] = {posix::own_user(), 0};
+    for (const std::uint32_t& user : users) {
+      if (zmq_setsockopt(socket->socket().handle(), ZMQ_IPC_FILTER_UID, &user, sizeof user) == 0) continue;
+      return Error{ErrorCode::unsupported, concat({"This libzmq cannot tell users apart at ", text, "."})};
+    }
+  } else if (state_->shared.encrypted()) {
     if (!state_->joined) {
       if (Result<void> joined = state_->context.join(state_->member); !joined) return joined.error();
       state_->joined = true;
@@ -168,7 +175,7 @@ Result<std::string> ZmqTransport::listen(std::string_view address) {
   if (zmq_getsockopt(socket->socket().handle(), ZMQ_LAST_ENDPOINT, endpoint, &size) != 0) {
     return bind_error(text, zmq_errno());
   }
-  state_->listeners.push_back(std::make_unique<Listener>(state_->shared, std::move(*socket), endpoint));
+  state_->listeners.push_back(std::make_unique<Listener>(state_->shared, std::move(*socket), endpoint, own_user));
   return std::string{endpoint};
 }
 

@@ -283,6 +283,9 @@ class ActorBase {
   /// The topic of the publication, the key of the delivery, or the name of the linked node that asked the question
   /// (empty: asked here), that is being handled. Borrowed for the turn.
   [[nodiscard]] std::string_view label() const noexcept;
+  /// When the question that is being answered expires, here or in the turn of an outcome that was asked for on its
+  /// behalf: what is asked in this turn expires no later. kNever: no question is being answered.
+  [[nodiscard]] MonoTime deadline() const noexcept;
   /// Stands still within a turn.
   [[nodiscard]] MonoTime now() const noexcept;
   [[nodiscard]] WallTime wall_now() const noexcept;

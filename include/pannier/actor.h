@@ -14,11 +14,6 @@
 
 namespace pannier {
 
-struct PublishOptions {
-  bool keep_last = false;  ///< Retain the value: a later subscriber gets it, until another one or a clear replaces it.
-  Urgency urgency = Urgency::normal;
-};
-
 class QueueControl;
 
 /// What a node gives an actor beyond the kernel: topics and lanes. A class derives from Actor<>, below.
@@ -27,7 +22,7 @@ class NodeActor : public ActorBase {
   // --- publish -----------------------------------------------------------------------------------------------------
   /// At most once to each subscriber there is now, on this node and on linked ones that asked for the topic. ok: the
   /// node has it. What it could not pass on is counted by its cause, see topic_counters. full: nothing was published.
-  /// An empty message with `keep_last` clears the topic's retained value, as in MQTT.
+  /// An empty message with `retain` clears the topic's retained value, as in MQTT.
   Result<void> publish(std::string_view topic, const AnyTable& message, PublishOptions options = {});
   /// Clears the retained value of `topic`, here and on linked nodes. Subscribers are not told.
   Result<void> clear_retained(std::string_view topic);

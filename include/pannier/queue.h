@@ -81,6 +81,9 @@ class Batch {
   std::vector<SqlStatement> sql_;
 };
 
+/// How a consumer settles a delivery.
+enum class Outcome : std::uint8_t { ack, retry, dead_letter, extend };
+
 class SettleSink;  // runtime/queue/settle_sink.h
 
 /// A message of a lane in a consumer's hands. Settle it once with ack, retry or dead_letter; later calls do nothing. A

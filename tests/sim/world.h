@@ -14,6 +14,7 @@
 #include <pannier/sqlite_store.h>
 #include "platform/sim/disk.h"
 #include "runtime/store/sim/sqlite_disk.h"
+#include "runtime/store/store.h"
 #include "testkit/faulty_store.h"
 #include "testkit/memory_store.h"
 #include "tests/runtime/schema/messages.fbs.h"
@@ -145,7 +146,7 @@ class Host {
       disk_ = std::make_unique<sim::Disk>(entropy_.next());
       vfs_ = std::make_unique<sim::SqliteDisk>(*disk_);
     } else {
-      real_ = std::make_unique<testkit::MemoryStore>(entropy_);
+      real_ = StorePtr{new testkit::MemoryStore{entropy_}};
     }
     start();
   }

@@ -13,6 +13,8 @@
 #include <pannier/process.h>
 #include <pannier/sqlite_store.h>
 #include <pannier/zmq.h>
+#include "runtime/actor/system.h"
+#include "runtime/store/store.h"
 #include "tests/runtime/schema/messages.fbs.h"
 
 namespace {

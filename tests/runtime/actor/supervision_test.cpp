@@ -76,7 +76,7 @@ struct Office {
     CHECK(after(10ms) == "a starts; b starts; boss starts; c starts");
   }
   void poke(const std::string& whom, const std::string& what) {
-    CHECK(shell->tell(LocalRef{shell->ref(whom)->id()}, Poke{what}));
+    CHECK(shell->tell(LocalRef{shell->ref(whom).id()}, Poke{what}));
   }
   std::string after(Duration span) {
     shell.run_for(span);

@@ -134,12 +134,13 @@ class CallBox final : public Call::Shell, public std::enable_shared_from_this<Ca
   void arm() {
     const MonoTime due = call_.due();
     if (armed_ && due == due_) return;
+    const auto self = shared_from_this();  // the timer's share may be the only one
     disarm();
     if (due == kNever) return;
     armed_ = true;
     due_ = due;
     const Duration delay = std::max(Duration::zero(), due - now());
-    timer_ = (state_->actor->*ActorAccess::kAfter)(delay, [self = shared_from_this()] {
+    timer_ = (state_->actor->*ActorAccess::kAfter)(delay, [self] {
       self->armed_ = false;
       self->call_.advance(self->now(), self->random());
       self->go_on();
@@ -153,8 +154,9 @@ class CallBox final : public Call::Shell, public std::enable_shared_from_this<Ca
     finish();
   }
   void later_done() {
+    const auto self = shared_from_this();
     disarm();
-    (state_->actor->*ActorAccess::kAfter)(Duration::zero(), [self = shared_from_this()] { self->finish(); });
+    (state_->actor->*ActorAccess::kAfter)(Duration::zero(), [self] { self->finish(); });
   }
   void finish() {
     if (std::exchange(finished_, true)) return;

@@ -5,17 +5,17 @@
 #include <mutex>
 #include <optional>
 
+#include <pannier/node.h>
+#include <pannier/zmq.h>
 #include "platform/posix/event_wakeup.h"
 #include "platform/posix/loop_threads.h"
 #include "platform/posix/system_clock.h"
 #include "platform/posix/system_entropy.h"
 #include "runtime/link/router_messages.h"
-#include "runtime/node/node.h"
 #include "tools/client_target.h"
 #include "tools/output.h"
 #include "tools/schema/inspect.fbs.h"
 #include "tools/tool_service.h"
-#include "transports/zmq/zmq_transport.h"
 
 namespace pannier::tools {
 

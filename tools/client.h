@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "platform/result.h"
-#include "runtime/message/any_table.h"
+#include <pannier/message.h>
+#include <pannier/result.h>
 
 namespace pannier::tools {
 

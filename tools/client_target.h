@@ -1,9 +1,9 @@
 #pragma once
 
-#include "platform/entropy.h"
-#include "runtime/link/link_options.h"
+#include <pannier/link.h>
+#include <pannier/platform.h>
+#include <pannier/zmq.h>
 #include "tools/client.h"
-#include "transports/zmq/keys.h"
 
 namespace pannier::tools {
 

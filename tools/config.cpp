@@ -6,10 +6,10 @@
 #include <array>
 #include <initializer_list>
 
-#include "platform/files.h"
+#include <pannier/platform.h>
+#include <pannier/zmq.h>
 #include "runtime/actor/directory.h"
 #include "tools/config_reader.h"
-#include "transports/zmq/keys.h"
 
 namespace pannier::tools {
 

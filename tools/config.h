@@ -4,11 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "platform/log.h"
-#include "platform/result.h"
-#include "runtime/link/link_options.h"
-#include "runtime/queue/lane.h"
-#include "runtime/queue/queue_options.h"
+#include <pannier/lane.h>
+#include <pannier/link.h>
+#include <pannier/platform.h>
+#include <pannier/result.h>
 
 namespace pannier::tools {
 

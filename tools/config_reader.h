@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "platform/clock.h"
-#include "platform/result.h"
+#include <pannier/platform.h>
+#include <pannier/result.h>
 
 namespace pannier::tools {
 

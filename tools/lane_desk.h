@@ -5,7 +5,7 @@
 #include <map>
 #include <string>
 
-#include "runtime/actor/actor.h"
+#include <pannier/actor.h>
 
 namespace pannier::tools {
 

@@ -1,21 +1,21 @@
 #include <algorithm>
 
+#include <pannier/node.h>
+#include <pannier/platform.h>
+#include <pannier/process.h>
+#include <pannier/sqlite_store.h>
+#include <pannier/zmq.h>
 #include "platform/concat.h"
-#include "platform/files.h"
-#include "platform/posix/process.h"
-#include "runtime/node/node.h"
-#include "runtime/store/sqlite_store.h"
 #include "tools/client_target.h"
 #include "tools/commands.h"
 #include "tools/config.h"
 #include "tools/tool_service.h"
-#include "transports/zmq/zmq_transport.h"
 
 namespace pannier::tools {
 
 namespace {
 
-Result<std::unique_ptr<Store>> open_store(const NodeConfig& config, const Platform& platform) {
+Result<StorePtr> open_store(const NodeConfig& config, const Platform& platform) {
   SqliteOptions options{.path = config.store, .entropy = platform.entropy};
   options.max_bytes = config.store_max_bytes;
   if (lies_in_memory(config.store)) {

@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "platform/result.h"
+#include <pannier/result.h>
 
 namespace pannier::tools {
 

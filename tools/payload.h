@@ -3,8 +3,8 @@
 #include <optional>
 #include <string>
 
-#include "platform/result.h"
-#include "runtime/message/any_table.h"
+#include <pannier/message.h>
+#include <pannier/result.h>
 #include "tools/output.h"
 #include "tools/schema_file.h"
 

@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <array>
 
-#include "platform/files.h"
+#include <pannier/platform.h>
+#include <pannier/zmq.h>
 #include "tools/commands.h"
 #include "tools/schema/inspect.fbs.h"
-#include "transports/zmq/keys.h"
 
 /// keygen, publish, ask, enqueue: those that do one thing and end.
 namespace pannier::tools {

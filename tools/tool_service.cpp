@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include <pannier/actor.h>
 #include "runtime/actor/system.h"
-#include "runtime/node/queue_control.h"
 #include "runtime/queue/requests.h"
 
 namespace pannier::tools {

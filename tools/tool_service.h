@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "runtime/actor/actor.h"
-#include "runtime/queue/lane.h"
+#include <pannier/actor.h>
+#include <pannier/lane.h>
 #include "tools/lane_desk.h"
 #include "tools/schema/inspect.fbs.h"
 

@@ -5,8 +5,8 @@
 #include <fstream>
 #include <utility>
 
+#include <pannier/zmq.h>
 #include "examples/delivery/day/socket.h"
-#include "transports/zmq/keys.h"
 
 namespace pannier::delivery {
 namespace {

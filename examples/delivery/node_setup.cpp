@@ -4,16 +4,14 @@
 #include <string_view>
 #include <utility>
 
+#include <pannier/platform.h>
+#include <pannier/process.h>
+#include <pannier/sqlite_store.h>
+#include <pannier/zmq.h>
 #include "examples/delivery/config.h"
 #include "examples/delivery/schema/witness.fbs.h"
-#include "platform/files.h"
-#include "platform/posix/process.h"
 #include "runtime/actor/system.h"
 #include "runtime/queue/requests.h"
-#include "runtime/store/sqlite_store.h"
-#include "transports/zmq/context.h"
-#include "transports/zmq/keys.h"
-#include "transports/zmq/zmq_transport.h"
 
 namespace pannier::delivery {
 namespace {

@@ -1,7 +1,7 @@
 #include <string>
 
-#include "pannier.h"
-#include "platform/posix/process.h"
+#include <pannier/pannier.h>
+#include <pannier/process.h>
 
 struct Kitchen : pannier::Actor<Kitchen, std::string> {
   std::string on(const std::string& order) { return order + " is ready"; }

@@ -4,12 +4,11 @@
 //   minimal ADDRESS   links to the node "hub" at ADDRESS, such as tcp://10.0.0.1:7000, without encryption
 #include <chrono>
 
+#include <pannier/pannier.h>
+#include <pannier/process.h>
+#include <pannier/sqlite_store.h>
+#include <pannier/zmq.h>
 #include "examples/minimal/schema/sample.fbs.h"
-#include "pannier.h"
-#include "platform/posix/process.h"
-#include "runtime/store/sqlite_store.h"
-#include "transports/zmq/context.h"
-#include "transports/zmq/zmq_transport.h"
 
 namespace {
 

@@ -1,7 +1,464 @@
 #pragma once
 
-#include "runtime/actor/options.h"
-#include "runtime/actor/responder.h"
-#include "runtime/actor/message_key.h"
-#include "runtime/actor/actor_base.h"
-#include "runtime/actor/actor.h"
+#include <array>
+#include <chrono>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <pannier/actor_base.h>
+#include <pannier/link.h>
+#include <pannier/queue.h>
+
+namespace pannier {
+
+struct PublishOptions {
+  bool keep_last = false;  ///< Retain the value: a later subscriber gets it, until another one or a clear replaces it.
+  Urgency urgency = Urgency::normal;
+};
+
+class QueueControl;
+
+/// What a node gives an actor beyond the kernel: topics and lanes. A class derives from Actor<>, below.
+class NodeActor : public ActorBase {
+ protected:
+  // --- publish -----------------------------------------------------------------------------------------------------
+  /// At most once to each subscriber there is now, on this node and on linked ones that asked for the topic. ok: the
+  /// node has it. What it could not pass on is counted by its cause, see topic_counters. full: nothing was published.
+  /// An empty message with `keep_last` clears the topic's retained value, as in MQTT.
+  Result<void> publish(std::string_view topic, const AnyTable& message, PublishOptions options = {});
+  /// Clears the retained value of `topic`, here and on linked nodes. Subscribers are not told.
+  Result<void> clear_retained(std::string_view topic);
+  /// From now on publications whose topic matches come as messages, after the values retained for such topics; those
+  /// come as fast as the mailbox takes them. Ends with the actor's life.
+  Result<void> subscribe_type(std::string_view filter, TypeId type);
+  /// Publications of every type; the class handles AnyTable.
+  Result<void> subscribe_any(std::string_view filter) { return subscribe_type(filter, TypeId{}); }
+  Result<void> unsubscribe(std::string_view filter);
+  /// What became of the publications and subscriptions of this node, by cause where they were dropped.
+  [[nodiscard]] Pending<TopicCounters> topic_counters();
+
+  // --- queue -------------------------------------------------------------------------------------------------------
+  /// Keeps `message` on disk until it has taken effect at `address` ("lane" here, "node/lane" there).
+  Pending<Receipt> enqueue(std::string_view address, std::string_view key, const AnyTable& message,
+                           EnqueueOptions options = {});
+  /// Stores all of `batch` in one transaction.
+  Pending<Receipt> commit(Batch batch);
+  /// As `delivery.ack(batch)`, and tells the outcome. After an error nothing of it is stored and the delivery is
+  /// retried; rejected: it was settled before.
+  Pending<Receipt> commit(Delivery delivery, Batch batch);
+  /// Takes messages of the lane as deliveries from now on, in competition with its other consumers. Ends with the
+  /// actor's state. A second call changes the options. What the queue refuses comes back through the log.
+  Result<void> consume_lane(std::string_view lane, ConsumeOptions options);
+  /// Takes what is ready in the lane now, of one type or as AnyTable. An empty answer: nothing was, in time. What the
+  /// actor does not settle is retried after the visibility timeout, or when the actor ends. full: too many fetches
+  /// wait.
+  template <class T>
+  [[nodiscard]] Pending<std::vector<Fetched<T>>> fetch(std::string_view lane, const FetchOptions& options = {}) {
+    return Pending<std::vector<Fetched<T>>>{fetch_question(lane, options)};
+  }
+  /// Reads again what the lane retains (LaneOptions::retention), as deliveries in order, from where this reader has
+  /// come to. ack moves it on; retry delivers again, without end; dead_letter passes the message over. What is
+  /// acknowledged out of order may come again after a crash: with a window of 1, effects in the batch happen once. One
+  /// actor per reader.
+  Result<void> replay_lane(std::string_view lane, ReplayOptions options);
+  /// The application's state under keys that start with `prefix`, at most `limit` of them, in key order.
+  [[nodiscard]] Pending<std::vector<StateRow>> read_state(std::string_view prefix, std::size_t limit = 100'000);
+
+  /// Looking for, cancelling, redriving messages; lanes; the application's tables.
+  [[nodiscard]] QueueControl queue() noexcept;
+
+ private:
+  [[nodiscard]] Result<void> check_lane(std::string_view lane) const;
+  detail::PendingAsk fetch_question(std::string_view lane, const FetchOptions& options);
+};
+
+/// What an actor may ask of its node's queue beyond enqueue, commit and consume: Actor::queue(). Refers to the
+/// actor, and is used within one of its turns. Each answer comes as a turn of its own (Pending); a node without a store
+/// answers closed.
+class QueueControl {
+ public:
+  explicit QueueControl(ActorBase& actor) noexcept : actor_(actor) {}
+
+  /// The message that a receipt named, and why it waits. not_found: delivered, expired, cancelled, or never here.
+  [[nodiscard]] Pending<RowStatus> where(Sequence id);
+  /// Erases a message before it leaves. not_found: it is not here. in_use: on its way, or in somebody's hands.
+  [[nodiscard]] Pending<Cancelled> cancel(Sequence id);
+  /// Gives a lane other options from now on; nothing that is in it is lost. invalid_argument: check(LaneOptions).
+  [[nodiscard]] Pending<void> set_lane(LaneOptions options);
+  /// What one SELECT on the application's own tables gives, at most limits::kQueryRows rows, with everything that was
+  /// committed before. rejected: with SQLite's text. unsupported: the store knows no SQL.
+  template <class... Values>
+  [[nodiscard]] Pending<std::vector<SqlRow>> query(std::string sql, Values&&... values) {
+    return query(SqlStatement{std::move(sql), {sql_value(std::forward<Values>(values))...}});
+  }
+  [[nodiscard]] Pending<std::vector<SqlRow>> query(SqlStatement statement);
+  /// Makes dead letters ready again, behind all other messages of their lane, in their order, with no attempts counted;
+  /// a bounded number at once. not_found: no dead letter has that number.
+  [[nodiscard]] Pending<DeadLetterCount> redrive(DeadLetterSelection selection);
+  /// Erases dead letters; a bounded number at once.
+  [[nodiscard]] Pending<DeadLetterCount> purge(DeadLetterSelection selection);
+  /// A lane forgets how far a reader of its retained messages has come (Actor::replay).
+  [[nodiscard]] Pending<void> forget_reader(std::string lane, std::string reader);
+  /// What waits in every stream, with counters; rows too where asked.
+  [[nodiscard]] Pending<QueueStatus> inspect(Inspect request = {});
+
+ private:
+  ActorBase& actor_;
+};
+
+namespace detail {
+
+/// Whether the class has an `on` for these arguments, with the behaviour in front where there is one.
+template <class Self, class Behaviour, class... Args>
+concept Handles = (std::is_void_v<Behaviour> &&
+                   requires(Self & self, Args&&... args) { self.on(std::forward<Args>(args)...); }) ||
+                  (!std::is_void_v<Behaviour> &&
+                   requires(Self & self, Args&&... args) { self.on(Behaviour{}, std::forward<Args>(args)...); });
+
+/// What a handler for T may be given: the table's accessor or the native value, the value to keep, a share of the
+/// table; or that and the means to settle or to answer.
+template <class Self, class Behaviour, class T>
+concept HandlesPlain = Handles<Self, Behaviour, const T&> || Handles<Self, Behaviour, T>;
+template <class Self, class Behaviour, class T>
+concept HandlesAny = HandlesPlain<Self, Behaviour, T> || Handles<Self, Behaviour, const T&, Delivery> ||
+    Handles<Self, Behaviour, const T&, Responder> ||(FlatTable<T>&& Handles<Self, Behaviour, const Table<T>&>);
+
+template <class Behaviour, class Self, class... Args>
+decltype(auto) call_on(Self& self, Args&&... args) {
+  if constexpr (std::is_void_v<Behaviour>) {
+    return self.on(std::forward<Args>(args)...);
+  } else {
+    return self.on(Behaviour{}, std::forward<Args>(args)...);
+  }
+}
+
+[[nodiscard]] inline bool wants_reply(const Message& message) noexcept { return message.kind == MessageKind::ask; }
+
+template <class T>
+inline constexpr bool kIsResult = false;
+template <class T>
+inline constexpr bool kIsResult<Result<T>> = true;
+
+template <class T>
+MessagePtr to_reply(T&& value) {
+  if constexpr (std::convertible_to<T, AnyTable>) {
+    return any_message(MessageKind::reply, {}, value);
+  } else {
+    return native_message(MessageKind::reply, {}, std::forward<T>(value));
+  }
+}
+
+void send_reply(ActorBase& actor, const Message& question, MessagePtr reply);
+void send_refusal(ActorBase& actor, const Message& question, ErrorCode code);
+[[nodiscard]] Delivery delivery_of(ActorBase& actor, const Message& message);
+void end_delivery(ActorBase& actor, const Message& message);
+[[nodiscard]] Responder responder_of(ActorBase& actor, const Message& message);
+/// The handler has stashed the message: whatever else it says of it now is void.
+[[nodiscard]] bool stashed(const ActorBase& actor) noexcept;
+[[nodiscard]] Result<void> verified(Message& message);
+[[nodiscard]] inline void* shared_value(const Message& message) noexcept {
+  return const_cast<std::byte*>(message.block.bytes().data());
+}
+
+/// Turns what a handler returned into a reply, or an error for the asker; nobody else wants it.
+template <class Return>
+void answer(ActorBase& actor, const Message& message, Return&& returned) {
+  if (!wants_reply(message) || stashed(actor)) return;
+  if constexpr (kIsResult<std::remove_cvref_t<Return>>) {
+    if (!returned) {
+      send_refusal(actor, message, returned.error().code);
+    } else {
+      send_reply(actor, message, to_reply(std::move(*returned)));
+    }
+  } else {
+    send_reply(actor, message, to_reply(std::forward<Return>(returned)));
+  }
+}
+
+/// Calls one overload of `on`, whatever it returns. Unless it `kSaysItself` what becomes of the message, a question to
+/// one that answers nothing is rejected, and a delivery is done when it returns.
+template <class Behaviour, bool kSaysItself, class Self, class... Args>
+Result<void> call(Self& self, const Message& message, Args&&... args) {
+  using Return = std::remove_cvref_t<decltype(call_on<Behaviour>(self, std::forward<Args>(args)...))>;
+  if constexpr (std::is_void_v<Return>) {
+    if (!kSaysItself && wants_reply(message)) return ErrorCode::rejected;
+    call_on<Behaviour>(self, std::forward<Args>(args)...);
+  } else if constexpr (std::same_as<Return, Result<void>>) {
+    if (auto handled = call_on<Behaviour>(self, std::forward<Args>(args)...); !handled) return handled;
+  } else {
+    answer(self, message, call_on<Behaviour>(self, std::forward<Args>(args)...));
+  }
+  if (!kSaysItself && message.kind == MessageKind::delivery && !stashed(self)) end_delivery(self, message);
+  return {};
+}
+
+/// Picks the overload of `on` for what the message is.
+template <class Behaviour, class T, class Self, class Value>
+Result<void> pick(Self& self, const Message& message, Value&& value) {
+  if constexpr (Handles<Self, Behaviour, const T&, Delivery>) {
+    if (message.kind == MessageKind::delivery) {
+      const Delivery delivery = delivery_of(self, message);
+      auto handled = call<Behaviour, true>(self, message, value, delivery);
+      if (stashed(self)) delivery.mark_settled();
+      return handled;
+    }
+  }
+  if constexpr (Handles<Self, Behaviour, const T&, Responder>) {
+    const Responder responder = responder_of(self, message);
+    auto handled = call<Behaviour, true>(self, message, value, responder);
+    if (stashed(self)) responder.withdraw();
+    return handled;
+  } else if constexpr (Handles<Self, Behaviour, Value>) {
+    return call<Behaviour, false>(self, message, std::forward<Value>(value));
+  } else {
+    return ErrorCode::rejected;
+  }
+}
+
+/// The path from a message to `Self::on(const T&)`, or to `Self::on(Behaviour, const T&)`: one instance a handler,
+/// found through the actor's table. What can stand outside of it does, for the sake of compile time and of a handheld's
+/// memory (docs/benchmarks.md).
+template <class Self, class Behaviour, class T>
+Result<void> handle(ActorBase& base, Message& message) {
+  static_assert(HandlesAny<Self, Behaviour, T>,
+                "a type in Actor<Self, Types...> has no handler: write void on(const Type&), "
+                "on(const Type&, Delivery) or on(const Type&, Responder)");
+  Self& self = static_cast<Self&>(base);
+  if constexpr (std::same_as<T, AnyTable>) {
+    return pick<Behaviour, T>(self, message, AnyTable{message.type, message.info, message.block});
+  } else if constexpr (FlatTable<T>) {
+    if (auto good = verified(message); !good) return good;
+    if constexpr (Handles<Self, Behaviour, const Table<T>&>) {
+      return call<Behaviour, false>(self, message, Table<T>{message.block});
+    } else {
+      return pick<Behaviour, T>(self, message, *flatbuffers::GetRoot<T>(message.block.bytes().data()));
+    }
+  } else {
+    // Inline it is this receiver's own, to move from; in a block it is shared by a fan-out, for each to read.
+    if (message.inline_bytes == 0 && !message.block) return ErrorCode::rejected;
+    void* const value = message.inline_bytes != 0 ? message.inline_value() : shared_value(message);
+    if constexpr (std::is_trivially_copyable_v<T> && Handles<Self, Behaviour, const T&>) {
+      return pick<Behaviour, T>(self, message, *static_cast<const T*>(value));
+    } else {
+      if (message.inline_bytes != 0) return pick<Behaviour, T>(self, message, std::move(*static_cast<T*>(value)));
+      return pick<Behaviour, T>(self, message, *static_cast<const T*>(value));
+    }
+  }
+}
+
+/// The handler of T under a behaviour: the behaviour's own, or the general one.
+template <class Self, class Behaviour, class T>
+constexpr auto handler_of() {
+  if constexpr (!std::is_void_v<Behaviour> && HandlesAny<Self, Behaviour, T>) {
+    return &handle<Self, Behaviour, T>;
+  } else {
+    return &handle<Self, void, T>;
+  }
+}
+
+template <class Self, class Behaviour, class T, class... Types>
+constexpr Result<void> (*any_handler())(ActorBase&, Message&) {
+  if constexpr (std::same_as<T, AnyTable>) {
+    return handler_of<Self, Behaviour, AnyTable>();
+  } else if constexpr (sizeof...(Types) > 0) {
+    return any_handler<Self, Behaviour, Types...>();
+  } else {
+    return nullptr;
+  }
+}
+
+}  // namespace detail
+
+/// State plus handlers, one message at a time. `Types` are the messages that it handles, each by a member function
+/// `on`; a type without one does not compile, nor does telling an ActorRef<Self> anything else.
+///
+///     struct Courier : pannier::Actor<Courier, Position, StatusRequest, Job> {
+///       void on(const Position& p);                       // tell, publish, or a delivery that is done on return
+///       auto on(const StatusRequest&);                    // ask: what it returns is the reply
+///       void on(const RouteRequest&, pannier::Responder); // ask: replies later
+///       void on(const Job&, pannier::Delivery);           // delivery of a lane, done when it says so
+///     };
+///
+/// `become<Offline>()` changes the behaviour: from then on `on(Offline, const Job&)` handles a Job, where there is one.
+///
+/// A handler that throws, or returns an error, fails its actor: the state is dropped, the supervisor decides, and the
+/// message that was being handled is not handled again (a question is answered `failed`, a delivery is retried).
+template <class Self, class... Types>
+class Actor : public NodeActor {
+ public:
+  template <class T>
+  static constexpr bool kHandles = (std::same_as<T, Types> || ...);
+  template <class Behaviour = void>
+  static const ActorType& actor_type() noexcept;
+
+ protected:
+  /// From the next message on `on(Behaviour, const T&)` handles a T, in any of the forms of a handler; a T without one
+  /// goes to `on(const T&)` as ever, so that nothing is unhandled in one behaviour that is handled in another.
+  /// `Behaviour` is an empty struct; void: back to the general handlers, as after each restart. Costs a pointer.
+  template <class Behaviour = void>
+  void become() noexcept {
+    static_assert(std::is_void_v<Behaviour> || std::is_empty_v<Behaviour>, "state belongs into the actor");
+    static_assert(std::is_void_v<Behaviour> || (detail::HandlesAny<Self, Behaviour, Types> || ...),
+                  "the class has no handler on(Behaviour, const Type&)");
+    take_behaviour(actor_type<Behaviour>());
+  }
+  template <class Behaviour>
+  [[nodiscard]] bool is() const noexcept {
+    return &behaviour() == &actor_type<Behaviour>();
+  }
+
+  using ActorBase::tell;
+
+  /// Moves a native value to an actor of this process. On error the value is lost with the refusal.
+  template <class T>
+  requires(!std::convertible_to<T, AnyTable>) Result<void> tell(LocalRef to, T&& value,
+                                                                Urgency urgency = Urgency::normal) {
+    MessagePtr message = native_message(MessageKind::tell, to.id(), std::forward<T>(value));
+    message->urgency = urgency;
+    return this->send(std::move(message));
+  }
+  template <class A, class T>
+  requires(!std::convertible_to<T, AnyTable>) Result<void> tell(ActorRef<A> to, T&& value,
+                                                                Urgency urgency = Urgency::normal) {
+    static_assert(A::template kHandles<std::remove_cvref_t<T>>, "that actor does not handle this type");
+    return tell(static_cast<LocalRef>(to), std::forward<T>(value), urgency);
+  }
+  template <class A, FlatTable T>
+  Result<void> tell(ActorRef<A> to, const Table<T>& table, Urgency urgency = Urgency::normal) {
+    static_assert(A::template kHandles<T>, "that actor does not handle this type");
+    return ActorBase::tell(to, table, urgency);
+  }
+
+  /// Asks for one R. Exactly one outcome before `timeout` has passed: the reply, or timeout, unreachable, not_found,
+  /// closed, rejected, failed, full, or cancelled where the asker took it back. R is a table type, AnyTable, or a
+  /// native type where `to` is in this process.
+  template <class R>
+  [[nodiscard]] auto ask(Ref to, const AnyTable& question, Duration timeout) {
+    using Value = typename detail::OutcomeOf<R>::type;
+    return Pending<Value>{{this, any_message(MessageKind::ask, to.id(), question), timeout}};
+  }
+  template <class R, class T>
+  requires(!std::convertible_to<T, AnyTable>) [[nodiscard]] auto ask(LocalRef to, T&& question, Duration timeout) {
+    using Value = typename detail::OutcomeOf<R>::type;
+    return Pending<Value>{{this, native_message(MessageKind::ask, to.id(), std::forward<T>(question)), timeout}};
+  }
+
+  using NodeActor::publish;
+  /// Publishes a native value to this process's subscribers, who share the one value. Links do not carry it.
+  template <class T>
+  requires(!std::convertible_to<T, AnyTable>) Result<void> publish(std::string_view topic, T value,
+                                                                   PublishOptions options = {}) {
+    const TypeInfo& info = type_info<T>();
+    return NodeActor::publish(topic, AnyTable{info.id, &info, BlockRef::holding(std::move(value))}, options);
+  }
+
+  template <class T>
+  Result<void> subscribe(std::string_view filter) {
+    static_assert(kHandles<T>, "list the type in Actor<Self, Types...> and write its handler");
+    return subscribe_type(filter, type_info<T>().id);
+  }
+
+  /// The lane's messages come as deliveries. `Messages` says which types are expected; each must have a handler.
+  template <class... Messages>
+  Result<void> consume(std::string_view lane, ConsumeOptions options = {}) {
+    static_assert((kHandles<Messages> && ...), "list the type in Actor<Self, Types...> and write its handler");
+    return consume_lane(lane, options);
+  }
+
+  /// What the lane has kept comes again as deliveries, to the same handlers. See replay_lane.
+  template <class... Messages>
+  Result<void> replay(std::string_view lane, ReplayOptions options) {
+    static_assert((kHandles<Messages> && ...), "list the type in Actor<Self, Types...> and write its handler");
+    return replay_lane(lane, std::move(options));
+  }
+
+  /// For handlers that answer at once: `return reply<Status>(done_, eta_s_);`
+  template <FlatTable R, class... Fields>
+  [[nodiscard]] Table<R> reply(Fields&&... fields) const {
+    return make<R>(std::forward<Fields>(fields)...);
+  }
+
+  using ActorBase::after;
+  using ActorBase::every;
+  TimerId after(Duration delay, void (Self::*member)()) {
+    return ActorBase::after(delay, [this, member] { (static_cast<Self*>(this)->*member)(); });
+  }
+  TimerId every(Duration period, void (Self::*member)()) {
+    return ActorBase::every(period, [this, member] { (static_cast<Self*>(this)->*member)(); });
+  }
+
+  /// Starts a child of this actor, built from copies of `args`, which serve for its restarts too.
+  template <class A, class... Args>
+  Result<ActorRef<A>> spawn(SpawnOptions options, Args... args);
+};
+
+namespace detail {
+
+template <class A, class... Args>
+class RecipeFor final : public Recipe {
+ public:
+  explicit RecipeFor(const SpawnOptions& options, Args... args) : Recipe(options), args_(std::move(args)...) {}
+  [[nodiscard]] const ActorType& type() const noexcept override { return A::actor_type(); }
+  ActorBase* build() override {
+    static_assert(alignof(A) <= 16, "over-aligned actors are not supported");
+    void* memory = Pool::allocate(sizeof(A));
+    try {
+      return std::apply([&](const Args&... args) { return new (memory) A(args...); }, args_);
+    } catch (...) {
+      Pool::release(memory);
+      throw;
+    }
+  }
+
+ private:
+  [[no_unique_address]] std::tuple<Args...> args_;
+};
+
+/// The start message of an A; receiver and parent are filled in by whoever spawns.
+template <class A, class... Args>
+[[nodiscard]] MessagePtr start_message(const SpawnOptions& options, Args... args) {
+  static_assert(std::is_base_of_v<ActorBase, A>);
+  using RecipeType = RecipeFor<A, Args...>;
+  static_assert(alignof(RecipeType) <= 16, "over-aligned arguments of an actor are not supported");
+  RecipePtr recipe{new (Pool::allocate(sizeof(RecipeType))) RecipeType{options, std::move(args)...}};
+  return native_message(MessageKind::start, {}, std::move(recipe));
+}
+
+template <class Self, class Behaviour, class... Types>
+inline constexpr std::array<Handler, sizeof...(Types)> kHandlers{Handler{
+    type_info<Types>().id, &type_info<Types>(), handler_of<Self, Behaviour, Types>(), key_reader<Self, Types>()}...};
+
+}  // namespace detail
+
+template <class Self, class... Types>
+template <class Behaviour>
+const ActorType& Actor<Self, Types...>::actor_type() noexcept {
+  static constexpr ActorType kType{
+      type_info<Self>().name,
+      std::span<const Handler>{detail::kHandlers<Self, Behaviour, Types...>},
+      [](ActorBase& base) { static_cast<Self&>(base).on_start(); },
+      [](ActorBase& base) { static_cast<Self&>(base).on_stop(); },
+      [](ActorBase& base) noexcept { static_cast<Self&>(base).~Self(); },
+      [] {
+        Result<void> (*intercept)(ActorBase&, Message&) = nullptr;
+        if constexpr (requires(Self & self, Message & message) { self.intercept(message); }) {
+          intercept = [](ActorBase& base, Message& message) { return static_cast<Self&>(base).intercept(message); };
+        }
+        return intercept;
+      }(),
+      detail::any_handler<Self, Behaviour, Types..., void>()};
+  return kType;
+}
+
+template <class Self, class... Types>
+template <class A, class... Args>
+Result<ActorRef<A>> Actor<Self, Types...>::spawn(SpawnOptions options, Args... args) {
+  auto id = spawn_recipe(detail::start_message<A>(options, std::move(args)...), options, options.restart);
+  if (!id) return id.error();
+  return ActorRef<A>{*id};
+}
+
+}  // namespace pannier

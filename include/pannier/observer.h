@@ -1,4 +1,103 @@
 #pragma once
 
-#include "runtime/actor/handler_times.h"
-#include "runtime/actor/observer.h"
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <pannier/message.h>
+#include <pannier/platform.h>
+
+namespace pannier {
+
+/// How long one actor's handlers took, as a histogram: each bucket is twice as wide as the one before it. A value.
+struct HandlerTimes {
+  static constexpr std::size_t kBuckets = 40;  // the last one: from about five minutes on
+  /// How many turns took less than `below(bucket)`, and not less than `below(bucket - 1)`.
+  std::array<std::uint32_t, kBuckets> counts{};
+
+  [[nodiscard]] static constexpr Duration below(std::size_t bucket) noexcept {
+    return Duration{std::int64_t{1} << bucket};
+  }
+  [[nodiscard]] static constexpr std::size_t bucket_of(Duration took) noexcept {
+    const auto width = static_cast<std::size_t>(std::bit_width(static_cast<std::uint64_t>(took.count())));
+    return width < kBuckets ? width : kBuckets - 1;
+  }
+  [[nodiscard]] std::uint64_t total() const noexcept {
+    std::uint64_t sum = 0;
+    for (const std::uint32_t count : counts) sum += count;
+    return sum;
+  }
+  /// What that share of the turns (0 to 1) stayed below; at most twice too much. Zero where nothing was timed.
+  [[nodiscard]] Duration percentile(double share) const noexcept {
+    const double wanted = share * static_cast<double>(total());
+    std::uint64_t sum = 0;
+    for (std::size_t bucket = 0; bucket < kBuckets; ++bucket) {
+      sum += counts[bucket];
+      if (sum > 0 && static_cast<double>(sum) >= wanted) return below(bucket);
+    }
+    return Duration::zero();
+  }
+};
+
+/// As one worker writes it, and any thread reads it.
+using HandlerTimesCell = std::array<std::atomic<std::uint32_t>, HandlerTimes::kBuckets>;
+
+enum class DeadLetterReason : std::uint8_t {
+  no_such_actor,   ///< Stopped, never was, or no link leads to it.
+  mailbox_full,    ///< Dropped by the mailbox's policy.
+  unhandled,       ///< The actor has no handler for the type, or the bytes do not verify.
+  stopped,         ///< Was waiting in the mailbox of an actor that stopped.
+  late_reply,      ///< The question had its outcome already.
+  handler_failed,  ///< Was being handled when the handler failed.
+  replaced,        ///< A newer message of its key took its place: WhenFull::keep_latest.
+  link_full,       ///< A publication that a linked node wants, and its link had no room for.
+  not_retained,    ///< A publication that was passed on, and is not retained as it asked for: no room.
+};
+inline constexpr std::size_t kDeadLetterReasons = 9;
+[[nodiscard]] std::string_view to_string(DeadLetterReason reason) noexcept;
+
+/// One message that did not reach a handler, or killed it. `type` is borrowed for the call, and empty where it is
+/// unknown.
+struct DeadLetter {
+  DeadLetterReason reason;
+  std::string_view type;
+  ActorId sender;
+  ActorId receiver;
+};
+
+/// One message that was handled; a reply, too, by the function that waited for it.
+struct Handled {
+  std::string_view type;
+  ActorId sender;
+  ActorId receiver;
+  std::uint64_t correlation = 0;  ///< Of a question or a delivery; 0 otherwise.
+  std::uint64_t trace = 0;        ///< The same for a message and everything that it caused, here and on linked nodes.
+  Duration took{};
+  bool ok = true;
+};
+
+/// Looks on while a node works. Called on the workers' threads, in the middle of their turns: be quick, never block,
+/// never call the node. A node without one pays a comparison a message.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  virtual void on_handled(const Handled& /*handled*/) noexcept {}
+  virtual void on_dead_letter(const DeadLetter& /*letter*/) noexcept {}
+};
+
+/// One living actor, as far as another thread can see it at this moment.
+struct ActorStatus {
+  ActorId id;
+  std::string name;            ///< "#worker.slot.generation" without one.
+  std::string_view type;       ///< Of the class; static storage.
+  std::uint32_t handled = 0;   ///< Since it was spawned, modulo 2^32.
+  std::uint32_t rejected = 0;  ///< Messages without a handler, or that did not verify.
+  std::uint32_t failures = 0;  ///< Restarts and the last end.
+  std::uint32_t queued = 0;    ///< In its mailbox.
+};
+
+}  // namespace pannier

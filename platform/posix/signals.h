@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "platform/clock.h"
+#include <pannier/platform.h>
 
 namespace pannier::posix {
 

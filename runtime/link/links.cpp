@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include <pannier/message.h>
 #include "platform/concat.h"
-#include "runtime/message/block.h"
 #include "runtime/mutants.h"
 
 namespace pannier {

@@ -9,12 +9,12 @@
 #include <unordered_map>
 #include <vector>
 
+#include <pannier/link.h>
+#include <pannier/transport.h>
 #include "platform/function_ref.h"
 #include "runtime/actor/service.h"
-#include "runtime/link/link_options.h"
 #include "runtime/link/link_window.h"
 #include "runtime/link/send_queue.h"
-#include "runtime/link/transport.h"
 #include "runtime/link/wire.h"
 
 namespace pannier {

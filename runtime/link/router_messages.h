@@ -4,9 +4,9 @@
 #include <string_view>
 #include <vector>
 
-#include "platform/result.h"
-#include "runtime/actor/actor_base.h"
-#include "runtime/message/any_table.h"
+#include <pannier/actor_base.h>
+#include <pannier/message.h>
+#include <pannier/result.h>
 #include "runtime/message/row_records.h"
 
 /// What actors and the queue say to the router, and it to the queue. Native, within one process.

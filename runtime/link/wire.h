@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "platform/result.h"
-#include "runtime/limits.h"
-#include "runtime/message/type_id.h"
+#include <pannier/limits.h>
+#include <pannier/message.h>
+#include <pannier/result.h>
 
 /// The bytes of docs/protocol.md, and nothing else: no state, no policy.
 namespace pannier::wire {

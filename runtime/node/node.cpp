@@ -1,4 +1,4 @@
-#include "runtime/node/node.h"
+#include <pannier/node.h>
 
 #include "platform/concat.h"
 #include "runtime/actor/worker.h"
@@ -163,6 +163,15 @@ std::uint64_t Node::dead_letters() const noexcept {
   std::uint64_t sum = 0;
   for (const auto& each : system_->dead_letters) sum += each.load(std::memory_order_relaxed);
   return sum;
+}
+
+Result<void> Node::send(MessagePtr message) { return system_->send_from_outside(std::move(message)); }
+std::string Node::describe(Ref actor) { return system_->describe(actor.id()); }
+
+Ref Node::ref(std::string_view name) {
+  const Result<Ref> found = system_->directory.name_for_good(name);
+  if (!found) system_->platform.log.write(LogLevel::error, found.error().text());
+  return found ? *found : Ref{};
 }
 
 }  // namespace pannier

@@ -2,8 +2,8 @@
 
 #include <utility>
 
+#include <pannier/actor.h>
 #include "platform/concat.h"
-#include "runtime/actor/actor.h"
 #include "runtime/actor/worker.h"
 #include "runtime/queue/requests.h"
 

@@ -10,7 +10,7 @@
 
 #include <doctest/doctest.h>
 
-#include "runtime/limits.h"
+#include <pannier/limits.h>
 #include "tests/contract/store_support.h"
 
 /// What every store promises (runtime/store/store.h): this suite, and those of the other store_*_contract.h. A test

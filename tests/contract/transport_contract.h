@@ -7,8 +7,8 @@
 #include <vector>
 
 #include <doctest/doctest.h>
-#include "runtime/limits.h"
-#include "runtime/link/transport.h"
+#include <pannier/limits.h>
+#include <pannier/transport.h>
 #include "tests/support/transport_fixtures.h"
 
 /// What every transport promises (runtime/link/transport.h), as one suite, run on each implementation by

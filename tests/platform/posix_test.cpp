@@ -15,7 +15,7 @@
 #include <vector>
 
 #include <doctest/doctest.h>
-#include "platform/files.h"
+#include <pannier/platform.h>
 #include "platform/posix/event_wakeup.h"
 #include "platform/posix/local_socket.h"
 #include "platform/posix/signals.h"

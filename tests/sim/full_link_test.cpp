@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "testkit/simulation.h"
+#include <pannier/simulation.h>
 #include "tests/runtime/link/wire_peer.h"
 #include "tests/runtime/script.h"
 

@@ -8,16 +8,15 @@
 #include <utility>
 #include <vector>
 
+#include <pannier/node.h>
+#include <pannier/sim.h>
+#include <pannier/simulation.h>
+#include <pannier/sqlite_store.h>
 #include "platform/sim/disk.h"
-#include "platform/sim/simulator.h"
-#include "runtime/node/node.h"
 #include "runtime/store/sim/sqlite_disk.h"
-#include "runtime/store/sqlite_store.h"
 #include "testkit/faulty_store.h"
 #include "testkit/memory_store.h"
-#include "testkit/sim_node.h"
 #include "tests/runtime/schema/messages.fbs.h"
-#include "transports/sim/network.h"
 
 namespace pannier::testing {
 
@@ -230,7 +229,7 @@ class Host {
   sim::SeededEntropy entropy_;
   std::unique_ptr<sim::Disk> disk_;
   std::unique_ptr<sim::SqliteDisk> vfs_;
-  std::unique_ptr<Store> real_;
+  StorePtr real_;
   std::unique_ptr<FaultyStore> store_;
   std::unique_ptr<sim::SimTransport> transport_;
   std::unique_ptr<SimNode> node_;

@@ -9,12 +9,11 @@
 #include <cstdlib>
 #include <string>
 
-#include "pannier.h"
-#include "platform/posix/process.h"
-#include "runtime/store/sqlite_store.h"
+#include <pannier/pannier.h>
+#include <pannier/process.h>
+#include <pannier/sqlite_store.h>
+#include <pannier/zmq.h>
 #include "tests/runtime/schema/messages.fbs.h"
-#include "transports/zmq/context.h"
-#include "transports/zmq/zmq_transport.h"
 
 namespace {
 

@@ -1,5 +1,5 @@
 #include "testkit/faulty_store.h"
-#include "platform/sim/seeded_entropy.h"
+#include <pannier/sim.h>
 #include "testkit/memory_store.h"
 #include "tests/contract/store_contract.h"
 

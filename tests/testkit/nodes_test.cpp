@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <string>
 
-#include "testkit/simulation.h"
+#include <pannier/simulation.h>
 #include "tests/runtime/schema/messages.fbs.h"
 #include "tests/support/fixtures.h"
 #include "tests/testkit/outcome.h"

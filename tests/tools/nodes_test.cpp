@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "platform/files.h"
+#include <pannier/platform.h>
 #include "tests/tools/command_runner.h"
 
 namespace pannier::testing {

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "platform/clock.h"
+#include <pannier/platform.h>
 #include "transports/zmq/monitored_socket.h"
 
 // The two kinds of socket that carry channels. Not part of the API; one thread, the transport's.

@@ -1,4 +1,4 @@
-#include "transports/zmq/zmq_transport.h"
+#include <pannier/zmq.h>
 
 #include <algorithm>
 #include <cerrno>

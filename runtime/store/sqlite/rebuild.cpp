@@ -8,8 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include <pannier/limits.h>
 #include "platform/concat.h"
-#include "runtime/limits.h"
+#include "platform/function_ref.h"
 #include "runtime/store/sqlite/format.h"
 #include "runtime/store/sqlite/log.h"
 #include "runtime/store/sqlite/page_sum.h"
@@ -460,7 +461,7 @@ class Rebuild {
     // Without one: beyond all that could have been leased behind what was found.
     if (lease == 0 || lease > limits::kMaxSequence + 1) {
       losses_.emplace_back("the lease of sequences");
-      lease = highest_ + store_checks::kSequenceBlock;
+      lease = highest_ + SqliteOptions::kSequenceBlock;
     }
     lease = std::min(std::max(lease, highest_ + 1), limits::kMaxSequence + 1);
     Statement put_lease(to_, "UPDATE meta SET sequence_lease=?1, clean=0 WHERE id=1");

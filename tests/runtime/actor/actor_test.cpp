@@ -1,4 +1,4 @@
-#include "runtime/actor/actor.h"
+#include <pannier/actor.h>
 
 #include <doctest/doctest.h>
 

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "runtime/actor/actor.h"
+#include <pannier/actor.h>
 #include "tests/runtime/shell.h"
 
 namespace pannier::testing {

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <pannier/simulation.h>
 #include "runtime/actor/directory.h"
-#include "testkit/simulation.h"
 #include "tests/runtime/shell.h"
 
 namespace pannier::testing {

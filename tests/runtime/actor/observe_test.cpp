@@ -6,7 +6,7 @@
 #include <mutex>
 #include <vector>
 
-#include "runtime/actor/observer.h"
+#include <pannier/observer.h>
 #include "tests/runtime/shell.h"
 
 namespace pannier::testing {

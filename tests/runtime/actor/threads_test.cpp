@@ -5,11 +5,11 @@
 #include <thread>
 #include <vector>
 
+#include <pannier/simulation.h>
 #include "platform/posix/event_wakeup.h"
 #include "platform/posix/loop_threads.h"
 #include "platform/posix/system_clock.h"
 #include "platform/posix/system_entropy.h"
-#include "testkit/recorded_log.h"
 #include "tests/runtime/script.h"
 
 namespace pannier::testing {

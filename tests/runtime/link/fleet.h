@@ -4,8 +4,8 @@
 #include <string>
 #include <utility>
 
+#include <pannier/sim.h>
 #include "tests/runtime/script.h"
-#include "transports/sim/network.h"
 
 namespace pannier::testing {
 

@@ -10,7 +10,7 @@
 
 #include <doctest/doctest.h>
 
-#include "runtime/node/queue_control.h"
+#include <pannier/actor.h>
 #include "testkit/faulty_store.h"
 #include "testkit/memory_store.h"
 #include "tests/runtime/script.h"

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/node/queue_control.h"
+#include <pannier/actor.h>
 #include "tests/runtime/script.h"
 #include "tests/support/store_streams.h"
 

@@ -2,8 +2,8 @@
 #include <string>
 #include <vector>
 
+#include <pannier/sim.h>
 #include "tests/runtime/queue/queue_bench.h"
-#include "transports/sim/network.h"
 
 namespace pannier::testing {
 namespace {

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "testkit/simulation.h"
+#include <pannier/simulation.h>
 #include "tests/runtime/schema/messages.fbs.h"
 #include "tests/support/store_streams.h"
 

@@ -7,8 +7,8 @@
 
 #include <doctest/doctest.h>
 
-#include "platform/sim/seeded_entropy.h"
-#include "runtime/limits.h"
+#include <pannier/limits.h>
+#include <pannier/sim.h>
 #include "runtime/store/sqlite/format.h"
 #include "tests/contract/store_support.h"
 #include "tests/support/campaign.h"

@@ -3,9 +3,9 @@
 
 #include <doctest/doctest.h>
 
-#include "platform/sim/seeded_entropy.h"
-#include "runtime/limits.h"
-#include "runtime/store/sqlite_store.h"
+#include <pannier/limits.h>
+#include <pannier/sim.h>
+#include <pannier/sqlite_store.h>
 #include "tests/contract/store_support.h"
 #include "tests/runtime/store/sqlite_support.h"
 #include "tests/support/fixtures.h"
@@ -21,7 +21,7 @@ struct Bench {
   TempFolder folder;
   sim::SeededEntropy random{3};
   SqliteOptions options{.path = folder.file("node.db"), .entropy = random};
-  std::unique_ptr<Store> store = open_or_fail(options);
+  StorePtr store = open_or_fail(options);
   StreamId stream = make_stream(*store);
 
   Bench() {

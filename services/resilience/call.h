@@ -103,6 +103,7 @@ class Call {
   [[nodiscard]] MonoTime hedge_after(MonoTime now) const noexcept;
   void end(std::optional<Error> verdict) noexcept;
   void let_go(Attempt& attempt) noexcept;
+  void let_go() noexcept;
   [[nodiscard]] bool any_active() const noexcept;
 
   Guard& guard_;

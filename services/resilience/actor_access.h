@@ -11,7 +11,9 @@ struct ActorAccess : NodeActor {
   static constexpr auto kAfter = &ActorAccess::after;
   static constexpr auto kCancel = &ActorAccess::cancel;
   static constexpr auto kDeadline = &ActorAccess::deadline;
-  static constexpr auto kEnqueue = &ActorAccess::enqueue;
+  static constexpr auto kEnqueue =
+      static_cast<Pending<Receipt> (NodeActor::*)(std::string_view, std::string_view, const AnyTable&, EnqueueOptions)>(
+          &ActorAccess::enqueue);
   static constexpr auto kLabel = &ActorAccess::label;
   static constexpr auto kNow = &ActorAccess::now;
   static constexpr auto kRandom = &ActorAccess::random;

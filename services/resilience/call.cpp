@@ -214,7 +214,7 @@ void Call::report(std::uint32_t serial, const AttemptEnd& end_of, MonoTime now, 
 
 void Call::try_failed(const AttemptEnd& end_of, MonoTime now, std::uint64_t random) {
   if (tries_ >= guard_.retry.attempts) return end(std::nullopt);
-  if (!idempotent_ && !was_not_started(*end_of.error)) return end(std::nullopt);
+  if (!idempotent_ && !end_of.not_started && !was_not_started(*end_of.error)) return end(std::nullopt);
   if (!guard_.budget.allows()) {
     ++guard_.counters.budget_spent;
     return end(std::nullopt);

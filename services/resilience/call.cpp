@@ -52,7 +52,7 @@ Call::Call(Guard& guard, Shell& shell, MonoTime deadline, bool idempotent) noexc
 Call::~Call() {
   // Dropped with whoever made it. Permits, places and tokens go back; there is nobody to tell.
   if (phase_ != Phase::ended) ++guard_.counters.cancelled;
-  for (Attempt& attempt : attempts_) let_go(attempt);
+  let_go();
 }
 
 void Call::Attempt::on_slot() noexcept {
@@ -74,6 +74,12 @@ void Call::let_go(Attempt& attempt) noexcept {
   guard_.bulkhead.quit(attempt);
   if (attempt.paid && attempt.state != Attempt::State::running) guard_.bucket.give_back();
   attempt.reset();
+}
+
+void Call::let_go() noexcept {
+  // Out of the line first: a place that one attempt gives back is for another call, not for a hedge of this one.
+  for (Attempt& attempt : attempts_) guard_.bulkhead.quit(attempt);
+  for (Attempt& attempt : attempts_) let_go(attempt);
 }
 
 void Call::begin(MonoTime now, std::uint64_t random) {
@@ -207,7 +213,7 @@ void Call::report(std::uint32_t serial, const AttemptEnd& end_of, MonoTime now, 
 
 void Call::try_failed(const AttemptEnd& end_of, MonoTime now, std::uint64_t random) {
   if (tries_ >= guard_.retry.attempts) return end(std::nullopt);
-  if (!idempotent_ && !was_not_started(*end_of.error)) return end(std::nullopt);
+  if (!idempotent_ && !end_of.not_started && !was_not_started(*end_of.error)) return end(std::nullopt);
   if (!guard_.budget.allows()) {
     ++guard_.counters.budget_spent;
     return end(std::nullopt);
@@ -258,8 +264,8 @@ void Call::end(std::optional<Error> verdict) noexcept {
   ++(cancelled ? guard_.counters.cancelled : succeeded_ ? guard_.counters.succeeded : guard_.counters.failed);
   for (Attempt& attempt : attempts_) {
     if (attempt.state == Attempt::State::running) shell_.cancel(attempt.serial);
-    let_go(attempt);
   }
+  let_go();
 }
 
 bool Call::wants(std::uint32_t serial) const noexcept {

@@ -182,10 +182,11 @@ class CallBox final : public Call::Shell, public std::enable_shared_from_this<Ca
 
 bool Reporter::wanted() const noexcept { return box_ != nullptr && box_->wants(serial_); }
 
-void Reporter::report(const Error* error, Duration retry_after) {
+void Reporter::report(const Error* error, const AttemptNote& note) {
   if (const auto box = std::exchange(box_, nullptr); box != nullptr && box->wants(serial_)) {
-    box->report(serial_,
-                {.error = error == nullptr ? std::nullopt : std::optional{error->code}, .retry_after = retry_after});
+    box->report(serial_, {.error = error == nullptr ? std::nullopt : std::optional{error->code},
+                          .retry_after = note.retry_after,
+                           .not_started = note.not_started});
   }
 }
 

@@ -57,8 +57,10 @@ int main(int argc, char** argv) {
   if (!transport) return 4;
   auto node = pannier::Node::create(
       {.name = "minimal", .links = {{.node = "hub", .address = argv[1]}}},
-      {process.platform(), process.wakeups(&(*transport)->wakeup()), transport->get(), store->get()});
+      {.platform = process.platform(),
+       .wakeups = process.wakeups(&(*transport)->wakeup()),
+       .transport = transport->get(),
+       .store = store->get()});
   if (!node) return 5;
-  const auto hub = (*node)->ref("hub/desk");
-  return hub && (*node)->spawn<Device>({}, *hub) ? process.run(**node) : 6;
+  return (*node)->spawn<Device>((*node)->ref("hub/desk")) ? process.run(**node) : 6;
 }

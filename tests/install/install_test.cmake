@@ -28,6 +28,13 @@ run(${CMAKE_COMMAND} -S ${consumer} -B ${work}/cmake -G ${generator} ${how} -D C
 run(${CMAKE_COMMAND} --build ${work}/cmake)
 run(${CMAKE_CTEST_COMMAND} --test-dir ${work}/cmake --output-on-failure --no-tests=error)
 
+# The product of docs/first-product.md, as its own page builds it.
+if(product)
+  run(${CMAKE_COMMAND} -S ${product} -B ${work}/product -G ${generator} ${how} -D CMAKE_PREFIX_PATH=${prefix})
+  run(${CMAKE_COMMAND} --build ${work}/product)
+  run(${CMAKE_CTEST_COMMAND} --test-dir ${work}/product --output-on-failure --no-tests=error)
+endif()
+
 # By pkg-config.
 find_program(pkg_config NAMES pkg-config pkgconf REQUIRED)
 set(ENV{PKG_CONFIG_PATH} ${prefix}/${libdir}/pkgconfig)

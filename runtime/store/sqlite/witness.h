@@ -45,6 +45,8 @@ class Witness {
   /// It is written past the log, where a rollback journal may take it back: a new file, or one that is made to have a
   /// log again. Before it is. False: as log_written().
   [[nodiscard]] bool page_written_past_log(std::uint32_t page) noexcept;
+  /// It ends behind so many pages from now on.
+  void database_cut(std::uint32_t pages) noexcept { pages_.cut(pages); }
   /// All that was written is on the disk. Takes note of it. Does what it can.
   void database_synced() noexcept;
 

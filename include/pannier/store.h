@@ -14,33 +14,33 @@
 
 #include <pannier/result.h>
 
-/// What a program sees of a node's store: how durable a message is, where it stands, and the values of SQL.
-/// <pannier/sqlite_store.h> opens one.
+/// What a program sees of a node's store: durability, the state of a message, SQL values. <pannier/sqlite_store.h>
+/// opens one.
 namespace pannier {
 
-/// How durable a message is once its receipt is given.
+/// How durable a message is when its receipt is given.
 enum class Durability : std::uint8_t {
   memory,     ///< In this process only.
-  committed,  ///< In the file, survives this process; a power cut may take it.
+  committed,  ///< In the file. Survives the process, but maybe not a power cut.
   fsynced,    ///< On stable storage. The default.
 };
 
-/// Numbers a store's messages. Grows across restarts and never repeats in one file. Not dense: gaps mean nothing.
+/// Numbers the messages of a store. Increases across restarts and never repeats in one file. Gaps mean nothing.
 using Sequence = std::uint64_t;
 
 enum class Box : std::uint8_t { outbox, inbox };
 
 enum class RowState : std::uint8_t {
-  ready,          ///< Waits for its link or its consumer, perhaps for its next attempt.
-  dead_lettered,  ///< Given up on, with its cause, until someone redrives or purges it.
-  delayed,        ///< Not to be sent or delivered before its moment.
+  ready,          ///< Waiting for its link or consumer, or for its next attempt.
+  dead_lettered,  ///< Given up on, kept with its cause until someone redrives or purges it.
+  delayed,        ///< Not to be sent or delivered before its time.
   retained,       ///< Handled, and kept for replay.
 };
 inline constexpr std::array kAllRowStates = {RowState::ready, RowState::dead_lettered, RowState::delayed,
                                              RowState::retained};
 inline constexpr std::size_t kRowStates = kAllRowStates.size();
 
-/// Messages, and the bytes of their payloads.
+/// A number of messages and the bytes of their payloads.
 struct Load {
   std::uint64_t messages = 0;
   std::uint64_t bytes = 0;
@@ -51,7 +51,7 @@ struct Load {
     bytes += more.bytes;
     return *this;
   }
-  /// Not below zero: after a group that failed a count may be behind for a moment.
+  /// Stops at zero: after a failed group, a count may lag for a moment.
   Load& operator-=(const Load& less) noexcept {
     messages -= less.messages < messages ? less.messages : messages;
     bytes -= less.bytes < bytes ? less.bytes : bytes;
@@ -59,22 +59,22 @@ struct Load {
   }
 };
 
-/// What a store has done since it was opened.
+/// Counters since the store was opened.
 struct StoreCounters {
   std::uint64_t commits = 0;
   std::uint64_t rows_put = 0;
   std::uint64_t bytes_written = 0;  ///< To files; 0 in memory.
   std::uint64_t fsyncs = 0;
-  std::uint64_t corrupt_pages = 0;  ///< Reads that a page checksum refused.
-  std::uint64_t broken_syncs = 0;   ///< Opens that found less, or other, than was reported as synced.
+  std::uint64_t corrupt_pages = 0;  ///< Reads refused by a page checksum.
+  std::uint64_t broken_syncs = 0;   ///< Opens that found less than was reported as synced, or something else.
 };
 
-/// What SQL takes and gives. Text and blob are owned.
+/// SQL parameters and results. Text and blobs are owned.
 struct SqlNull {
   bool operator==(const SqlNull&) const = default;
 };
 using SqlValue = std::variant<SqlNull, std::int64_t, double, std::string, std::vector<std::byte>>;
-/// From what a program has at hand: any integer, floating point, text, bytes, SqlNull.
+/// Converts any integer, floating-point number, text, bytes or SqlNull.
 template <class T>
 [[nodiscard]] SqlValue sql_value(T&& value) {
   using Plain = std::remove_cvref_t<T>;
@@ -144,7 +144,7 @@ struct SqlRow : std::vector<SqlValue> {
   }
 };
 
-/// Keeps the messages of one node: opened in `main`, lent to Node::create, used by nobody else.
+/// Keeps the messages of one node. Opened in main, lent to Node::create, used by nobody else.
 class Store;
 struct StoreDeleter {
   void operator()(Store* store) const noexcept;

@@ -9,6 +9,11 @@
 
 namespace pannier::posix {
 
+void accept_with_data(int listening_fd) noexcept {
+  const int seconds = 5;
+  ::setsockopt(listening_fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
+}
+
 std::string source_of(int fd) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;

@@ -24,6 +24,11 @@ bool local_socket_is_served(const std::string& path) noexcept {
   return served;
 }
 
+bool is_no_socket(const std::string& path) noexcept {
+  struct stat found {};
+  return ::lstat(path.c_str(), &found) == 0 && !S_ISSOCK(found.st_mode);
+}
+
 std::uint32_t own_user() noexcept { return ::geteuid(); }
 
 std::string own_folder() { return "/tmp/pannier-" + std::to_string(own_user()); }

@@ -11,6 +11,9 @@ namespace pannier::posix {
 /// no file, and for a path that is too long. Makes one connection and closes it. Any thread.
 [[nodiscard]] bool local_socket_is_served(const std::string& path) noexcept;
 
+/// Whether something other than a socket has that path: listening there would remove it. Any thread.
+[[nodiscard]] bool is_no_socket(const std::string& path) noexcept;
+
 /// The user that this process acts as.
 [[nodiscard]] std::uint32_t own_user() noexcept;
 

@@ -1,6 +1,7 @@
 #include <pannier/process.h>
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,6 +37,22 @@ std::size_t workers_for(std::uint32_t wanted) noexcept {
   return cores == 1 ? 1 : 2 + (cores - 1);
 }
 
+/// Fewer than a node needs to start: sockets, libzmq's own, the store's files.
+constexpr rlim_t kFewestDescriptors = 64;
+/// More than limits::kLinks need.
+constexpr rlim_t kMostDescriptors = 16384;
+
+/// As many descriptors as we may have; half-open connections and a store's files share them. False: too few to work.
+bool raise_descriptor_limit() noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return true;
+  if (limit.rlim_cur < limit.rlim_max && limit.rlim_cur < kMostDescriptors) {
+    limit.rlim_cur = std::min(limit.rlim_max, kMostDescriptors);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  return limit.rlim_cur >= kFewestDescriptors;
+}
+
 }  // namespace
 
 struct Process::Parts {
@@ -61,7 +78,13 @@ struct Process::Parts {
   LoopThreads threads;
 };
 
-Process::Process(LogLevel log_level, std::uint32_t workers) : parts_(std::make_unique<Parts>(log_level, workers)) {}
+Process::Process(LogLevel log_level, std::uint32_t workers) {
+  if (!raise_descriptor_limit()) {
+    StderrLog{log_level}.write(LogLevel::error, "fewer than 64 descriptors are allowed: raise `ulimit -n`");
+    ::_exit(70);
+  }
+  parts_ = std::make_unique<Parts>(log_level, workers);
+}
 Process::~Process() = default;
 
 Platform Process::platform() noexcept { return {parts_->clock, parts_->entropy, parts_->log}; }

@@ -14,6 +14,8 @@ namespace pannier::zmq {
 namespace {
 
 constexpr long kUnbindMilliseconds = 1000;
+/// Of ZMTP 3.1: whoever has sent it means to shake hands.
+constexpr std::uint64_t kGreetingBytes = 64;
 /// How long a peer has to read its goodbye and go.
 constexpr Duration kGoodbyeTime = std::chrono::seconds{1};
 
@@ -47,6 +49,7 @@ Listener::~Listener() {
 void Listener::read_monitor() {
   while (const std::optional<MonitoredSocket::Event> event = socket_.next_event()) {
     switch (event->kind) {
+      case ZMQ_EVENT_LISTENING: posix::accept_with_data(event->value); break;
       case ZMQ_EVENT_ACCEPTED: accepted(event->value); break;
       case ZMQ_EVENT_DISCONNECTED:
         connections_.erase(event->value);
@@ -83,10 +86,11 @@ void Listener::cut_one() {
   const auto crowd =
       std::max_element(crowds.begin(), crowds.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   auto victim = unproven_.end();
-  std::pair<bool, MonoTime> least{};
+  std::pair<std::uint64_t, MonoTime> least{};
   for (auto each = unproven_.begin(); each != unproven_.end(); ++each) {
     if (each->second.source != crowd->first) continue;
-    const std::pair<bool, MonoTime> worth{posix::bytes_received(each->first) > 0, each->second.until};
+    const std::pair<std::uint64_t, MonoTime> worth{std::min(posix::bytes_received(each->first), kGreetingBytes),
+                                                   each->second.until};
     if (victim == unproven_.end() || worth < least) {
       victim = each;
       least = worth;

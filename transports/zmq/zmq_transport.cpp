@@ -136,7 +136,12 @@ Result<std::unique_ptr<ZmqTransport>> ZmqTransport::make(Context& context, ZmqOp
 Result<std::string> ZmqTransport::listen(std::string_view address) {
   if (Result<void> checked = check_address(address); !checked) return checked.error();
   const std::string text{address};
-  // libzmq unlinks a socket file before it binds, and would take the address of a living process.
+  // libzmq unlinks the file of a local address before it binds, whatever it is and whoever listens there.
+  if (address.starts_with(kIpc) && posix::is_no_socket(text.substr(kIpc.size()))) {
+    return Error{ErrorCode::in_use, concat({"Cannot listen at ", text,
+                                            ": there is a file, and it is no socket. Choose "
+                                            "another path, or remove it."})};
+  }
   if (address.starts_with(kIpc) && posix::local_socket_is_served(text.substr(kIpc.size()))) {
     return bind_error(text, EADDRINUSE);
   }

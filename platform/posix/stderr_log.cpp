@@ -43,7 +43,7 @@ void StderrLog::write(LogLevel level, std::string_view line) noexcept {
     const auto c = static_cast<unsigned char>(out[i]);
     if (c < 0x20 || c == 0x7f) out[i] = ' ';
   }
-  // A log that cannot be written has nowhere to say so.
+  // A log that cannot be written has nowhere to report it.
   while (::write(STDERR_FILENO, out.data(), size) < 0 && errno == EINTR) {
   }
 }

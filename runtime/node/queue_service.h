@@ -9,9 +9,8 @@
 
 namespace pannier {
 
-/// Takes what consumers say of their deliveries to the node's queue. Outlives every actor, since one may hold a
-/// delivery to its end. Any thread; once the queue has stopped it does nothing: the row is still on disk, and is
-/// delivered again.
+/// Passes settlements from consumers to the node's queue. Outlives every actor, since an actor may hold a delivery to
+/// its end. Any thread. Does nothing once the queue has stopped: the row is still on disk and is delivered again.
 class DeliveryDesk final : public SettleSink {
  public:
   explicit DeliveryDesk(System& system) : system_(system) {}
@@ -21,8 +20,7 @@ class DeliveryDesk final : public SettleSink {
   System& system_;
 };
 
-/// Puts the queue on a node: takes its messages from actors and the router, lends it timers, and sends what it gives
-/// out.
+/// The queue as a service: takes its messages from actors and the router, provides timers, and sends its output.
 class QueueService final : public Service, private QueueHost {
  public:
   /// `system` and `store` outlive the service. `lanes` passed check().

@@ -16,7 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Tells the ledger now and then how this node does: for the progress line only.
+/// Reports this node's gauges to the ledger, for the progress line only.
 class Reporter : public Actor<Reporter> {
  public:
   explicit Reporter(LedgerWriter* ledger) : ledger_(*ledger) {}
@@ -46,7 +46,7 @@ class Reporter : public Actor<Reporter> {
   LedgerWriter& ledger_;
 };
 
-/// Tells the ledger the rows that the witnesses (witness.h) kept in the application's state, and ends its node.
+/// Exports the rows that the witnesses (witness.h) kept in the application's state, then stops its node.
 class Exporter : public Actor<Exporter> {
  public:
   Exporter(LedgerWriter* ledger, Result<void>* written) : ledger_(*ledger), written_(*written) {}
@@ -80,7 +80,7 @@ class Exporter : public Actor<Exporter> {
   Result<void>& written_;
 };
 
-/// What is on disk when all is over, read by a node of its own that has no links.
+/// Reads what is on disk at the end, with a node of its own without links.
 Result<void> export_applied(posix::Process& process, Store& store, LedgerWriter& ledger) {
   auto node = Node::create({.name = "audit"}, {process.platform(), process.wakeups(), nullptr, &store});
   if (!node) return node.error();
@@ -99,7 +99,9 @@ Result<int> run(int argc, const char* const* argv, const std::function<Result<vo
   auto keys = zmq::load_key_pair(config->key_file);
   if (!keys) return keys.error();
   SqliteOptions file{.path = config->store_file, .entropy = process.platform().entropy};
-  if (lies_in_memory(file.path)) file.strongest = Durability::committed;  // a receipt promises no more than is kept
+  if (lies_in_memory(file.path))
+    file.strongest = Durability::committed;  // a receipt must not promise more than the
+                                             // file keeps
   auto store = open_sqlite_store(file);
   if (!store) return store.error();
 

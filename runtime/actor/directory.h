@@ -77,7 +77,7 @@ class Directory {
   /// Of a name that a living actor has.
   [[nodiscard]] std::shared_ptr<const ActorName> text(std::uint32_t index) const noexcept;
 
-  // --- ---- Names on other nodes ------------------------------------------------------------------------------------
+  // --- Names on other nodes -----------------------------------------------------------------------------------------
   /// The route to the name's node. Anything but `open` refuses a message before it is queued.
   enum class Path : std::uint8_t {
     unknown,      ///< Nothing was sent there yet.

@@ -76,7 +76,7 @@ Result<void> Worker::drop_oldest(Cell& cell, std::size_t bytes) {
   return {};
 }
 
-// --- ---- Latest per key ---------------------------------------------------------------------------------------------
+// --- Latest per key --------------------------------------------------------------------------------------------------
 
 Result<void> Worker::keep_latest(Cell& cell, MessagePtr& message) {
   const bool keyed = message->urgency == Urgency::normal &&
@@ -110,7 +110,7 @@ MessagePtr Worker::take_keyed(Cell& cell) {
   return first;
 }
 
-// --- ---- Spilling ---------------------------------------------------------------------------------------------------
+// --- Spilling --------------------------------------------------------------------------------------------------------
 
 Result<void> Worker::spill(Cell& cell, MessagePtr& message) {
   if (message->kind == MessageKind::delivery) return {};  // bounded by the window of its lane
@@ -130,7 +130,7 @@ Result<void> Worker::spill(Cell& cell, MessagePtr& message) {
   return {};
 }
 
-// --- ---- Stash ------------------------------------------------------------------------------------------------------
+// --- Stash -----------------------------------------------------------------------------------------------------------
 
 Result<void> Worker::stash(Cell& cell) {
   if (message_ == nullptr || message_kept_ || is_system(*message_)) return ErrorCode::rejected;
@@ -166,7 +166,7 @@ void Worker::take_back(Cell& cell, const Message& message) noexcept {
   message_kept_ = false;
 }
 
-// --- ---- End --------------------------------------------------------------------------------------------------------
+// --- End -------------------------------------------------------------------------------------------------------------
 
 void Worker::forget_deliveries(Cell& cell) {
   for (MessageQueue* queue : {&cell.urgent, &cell.normal}) {

@@ -12,10 +12,12 @@
 #include <functional>
 #include <memory>
 #include <new>
+#include <ranges>
 #include <span>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <pannier/limits.h>
 #include <pannier/platform.h>
@@ -459,10 +461,40 @@ class BlockBuilder {
 namespace detail {
 
 template <class Field>
+auto to_field(flatbuffers::FlatBufferBuilder& builder, Field&& field);
+
+/// A vector's elements: scalars, structs, texts, or object structs of tables.
+template <class Range>
+auto to_vector(flatbuffers::FlatBufferBuilder& builder, const Range& range) {
+  using Element = std::ranges::range_value_t<Range>;
+  const auto* data = std::ranges::data(range);
+  const std::size_t size = std::ranges::size(range);
+  if constexpr (std::same_as<Element, std::byte>) {
+    return builder.CreateVector(reinterpret_cast<const std::uint8_t*>(data), size);
+  } else if constexpr (std::is_arithmetic_v<Element> || std::is_enum_v<Element>) {
+    return builder.CreateVector(data, size);
+  } else if constexpr (FlatObject<Element> || std::convertible_to<Element, std::string_view>) {
+    std::vector<decltype(to_field(builder, *data))> offsets;
+    offsets.reserve(size);
+    for (const Element& element : range) offsets.push_back(to_field(builder, element));
+    return builder.CreateVector(offsets);
+  } else {
+    return builder.CreateVectorOfStructs(data, size);
+  }
+}
+
+template <class Field>
 auto to_field(flatbuffers::FlatBufferBuilder& builder, Field&& field) {
+  using Plain = std::remove_cvref_t<Field>;
   if constexpr (std::convertible_to<Field, std::string_view>) {
     const std::string_view text = field;
     return builder.CreateString(text.data(), text.size());
+  } else if constexpr (FlatObject<Plain>) {
+    return Plain::TableType::Pack(builder, &field);
+  } else if constexpr (std::same_as<Plain, std::vector<bool>>) {
+    return builder.CreateVector(field);
+  } else if constexpr (std::ranges::contiguous_range<Plain>) {
+    return to_vector(builder, field);
   } else {
     return std::forward<Field>(field);
   }
@@ -479,8 +511,9 @@ struct Created {
 
 }  // namespace detail
 
-/// A table from all its fields in the schema's order. Text is passed as text: `make<Status>(done, eta_s, "on the
-/// way")`.
+/// A table from all its fields in the schema's order. Text is passed as text, a vector as any contiguous range of
+/// scalars, structs, texts or object structs, a nested table as its object struct: `make<Status>(done, eta_s, "on the
+/// way", std::vector<std::string>{"bread", "soup"})`.
 template <FlatTable T, class... Fields>
 [[nodiscard]] Table<T> make(Fields&&... fields) {
   static_assert(

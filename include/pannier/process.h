@@ -17,6 +17,7 @@ namespace pannier::posix {
 /// outlive every node.
 class Process {
  public:
+  /// Raises the process's soft limit of descriptors. With fewer than 64 it prints an error and exits with status 70.
   /// `workers`: threads of a node. 0: one on a single core, otherwise two (sockets, store) plus one for each core but
   /// one.
   explicit Process(LogLevel log_level = LogLevel::info, std::uint32_t workers = 0);
@@ -33,6 +34,10 @@ class Process {
   /// The wake-ups for NodeParts. `sockets`: Transport::wakeup() of the node's transport, if it has one; it is used by
   /// the first worker.
   [[nodiscard]] std::vector<Wakeup*> wakeups(Wakeup* sockets = nullptr);
+
+  /// `reload` is called on the thread of run() for each SIGHUP while the node runs, to read a configuration again.
+  /// Without it SIGHUP ends the process. Set it before any thread starts.
+  void on_hangup(std::function<void()> reload);
 
   /// Runs `node` until it stops by itself or after SIGINT or SIGTERM. Returns the exit status for main: 0, or
   /// Node::kExitFailed if the top supervisor gave up. Tells the service manager when the node is ready and when it is

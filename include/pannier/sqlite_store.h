@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <string>
+#include <vector>
 
 #include <pannier/platform.h>
 #include <pannier/result.h>
@@ -61,5 +62,17 @@ void with_sql_tables(SqliteStore& store);
 /// the file stays there.
 [[nodiscard]] Result<StorePtr> open_sqlite_store(const SqliteOptions& options,
                                                  std::initializer_list<SqlitePartFactory> parts);
+
+struct CompactedStore {
+  std::uint64_t bytes_before = 0;  ///< Of the database file.
+  std::uint64_t bytes_after = 0;
+  std::vector<std::string> findings = {};  ///< As Store::findings.
+};
+
+/// Writes the file of a store that nobody has open anew without the room that is free in it, and gives that back to the
+/// disk: a drained flood leaves the file as large as it was. One transaction: cut short, the file is as before. Needs
+/// memory, and meanwhile room on the disk, for what the file holds. Errors as open_sqlite_store; not_found also where
+/// there is no file.
+[[nodiscard]] Result<CompactedStore> compact_sqlite_store(const SqliteOptions& options);
 
 }  // namespace pannier

@@ -6,10 +6,13 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
+
+#include <pannier/result.h>
 
 /// What a program sees of a node's store: durability, the state of a message, SQL values. <pannier/sqlite_store.h>
 /// opens one.
@@ -92,7 +95,57 @@ struct SqlStatement {
   std::string sql;  ///< One statement, with ?1 to ?n for its values.
   std::vector<SqlValue> values;
 };
-using SqlRow = std::vector<SqlValue>;
+
+namespace detail {
+/// Takes a value of SQL as a T: whole numbers and bool from INTEGER within their range, floating point from REAL or
+/// INTEGER, text, bytes, and std::optional of one of them, which is empty for NULL. False where it is none.
+template <class T>
+[[nodiscard]] bool read_column(const SqlValue& value, T& out) {
+  if constexpr (requires {
+                  typename T::value_type;
+                  out.reset();
+                }) {
+    if (std::holds_alternative<SqlNull>(value)) return true;
+    return read_column(value, out.emplace());
+  } else if constexpr (std::is_integral_v<T>) {
+    const auto* number = std::get_if<std::int64_t>(&value);
+    if (number == nullptr) return false;
+    out = static_cast<T>(*number);
+    return static_cast<std::int64_t>(out) == *number && (std::is_signed_v<T> || *number >= 0);
+  } else if constexpr (std::is_floating_point_v<T>) {
+    const auto* whole = std::get_if<std::int64_t>(&value);
+    const auto* real = std::get_if<double>(&value);
+    if (whole != nullptr) out = static_cast<T>(*whole);
+    if (real != nullptr) out = static_cast<T>(*real);
+    return whole != nullptr || real != nullptr;
+  } else {
+    const auto* same = std::get_if<T>(&value);
+    if (same != nullptr) out = *same;
+    return same != nullptr;
+  }
+}
+}  // namespace detail
+
+/// One row of what a SELECT gives.
+struct SqlRow : std::vector<SqlValue> {
+  using std::vector<SqlValue>::vector;
+
+  /// Its columns as these types, all of them: `const auto [dish, count] = *row.as<std::string, int>();`
+  /// malformed, naming the column: NULL, another type, or a number that does not fit.
+  template <class... Columns>
+  [[nodiscard]] Result<std::tuple<Columns...>> as() const {
+    if (size() != sizeof...(Columns)) {
+      return Error{ErrorCode::malformed, "the row has " + std::to_string(size()) + " columns, and was read as " +
+                                             std::to_string(sizeof...(Columns))};
+    }
+    std::tuple<Columns...> columns;
+    std::size_t read = 0;
+    const bool all = std::apply(
+        [&](auto&... column) { return ((detail::read_column((*this)[read], column) && ++read != 0) && ...); }, columns);
+    if (all) return columns;
+    return Error{ErrorCode::malformed, "column " + std::to_string(read + 1) + " is of another type, or does not fit"};
+  }
+};
 
 /// Keeps the messages of one node. Opened in main, lent to Node::create, used by nobody else.
 class Store;

@@ -80,8 +80,9 @@ class Transport {
     std::uint64_t frames_received = 0;
     std::uint64_t bytes_sent = 0;
     std::uint64_t bytes_received = 0;
-    std::uint64_t refused_peers = 0;   ///< Handshakes that failed authentication.
-    std::uint64_t dropped_frames = 0;  ///< Accepted by send, then lost with the channel, where that can be known.
+    std::uint64_t refused_peers = 0;    ///< Handshakes that failed authentication.
+    std::uint64_t cut_connections = 0;  ///< Accepted, then cut: silent for too long, or too many were silent.
+    std::uint64_t dropped_frames = 0;   ///< Accepted by send, then lost with the channel, where that can be known.
   };
   [[nodiscard]] virtual Counters counters() const noexcept = 0;
 };

@@ -59,6 +59,13 @@ std::string_view ActorBase::label() const noexcept {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+MonoTime ActorBase::deadline() const noexcept {
+  const Message* cause = worker_.current_message();
+  if (cause == nullptr) return kNever;
+  if (cause->kind == MessageKind::reply) return worker_.reply_waiting().deadline;
+  return cause->kind == MessageKind::ask ? cause->deadline : kNever;
+}
+
 MonoTime ActorBase::now() const noexcept { return worker_.now(); }
 WallTime ActorBase::wall_now() const noexcept { return system().platform.clock.wall_now(); }
 std::uint64_t ActorBase::random() const noexcept { return system().platform.entropy.next_u64(); }

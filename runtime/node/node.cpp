@@ -3,6 +3,7 @@
 #include "platform/concat.h"
 #include "runtime/actor/worker.h"
 #include "runtime/link/router.h"
+#include "runtime/link/router_messages.h"
 #include "runtime/node/queue_service.h"
 #include "runtime/node/spill.h"
 
@@ -101,6 +102,9 @@ Result<void> Node::start(NodeOptions options) {
   if (!root) return root.error();
   system_->root = *root;
 
+  Ways ways{{}, options.peers, !options.listen.empty() && options.peers.empty()};
+  for (const LinkOptions& link : options.links) ways.links.push_back(link.node);
+
   // Services start first, so that they stop last.
   auto router = std::make_unique<Router>(*system_, parts_.transport, !options.listen.empty(),
                                          parts_.store == nullptr ? 0 : parts_.store->incarnation(),
@@ -122,7 +126,8 @@ Result<void> Node::start(NodeOptions options) {
     system_->extensions = {&delivery_failed, &may_spill, &start_spiller};
     delivery_desk_ = std::make_unique<DeliveryDesk>(*system_);
     system_->settle_sink = delivery_desk_.get();
-    auto queue = std::make_unique<QueueService>(*system_, *parts_.store, std::move(options.lanes), options.queue);
+    auto queue = std::make_unique<QueueService>(*system_, *parts_.store, std::move(options.lanes), options.queue,
+                                                std::move(ways));
     if (auto loaded = queue->load(); !loaded) return loaded;
     system_->workers[store_worker]->add_hook(*queue);
     auto queue_port = spawn_service<ServicePort>(service_options(store_worker), static_cast<Service*>(queue.get()));
@@ -151,6 +156,14 @@ Result<ActorId> Node::spawn_message(MessagePtr start, const SpawnOptions& option
 
 Result<void> Node::tell(Ref to, const AnyTable& message) {
   return system_->send_from_outside(any_message(MessageKind::tell, to.id(), message));
+}
+
+Result<void> Node::set_peers(std::vector<PeerOptions> peers) {
+  if (system_->queue) {
+    auto told = system_->send_from_outside(native_message(MessageKind::tell, system_->queue, SetPeers{peers}));
+    if (!told) return told;
+  }
+  return system_->send_from_outside(native_message(MessageKind::tell, system_->router, SetPeers{std::move(peers)}));
 }
 
 std::span<Loop* const> Node::loops() const noexcept { return loops_; }

@@ -73,7 +73,7 @@ TEST_CASE("a loss, a missing delivery, a missing export each make the report a f
   Report silent = good_report();
   silent.audit.incomplete = {"hub"};
   CHECK(!silent.good());
-  CHECK(holds(format_table(silent), "FAILED: hub did not show"));
+  CHECK(holds(format_table(silent), "FAILED: hub did not report"));
 }
 
 TEST_CASE("a fault that never healed leaves no longest time to heal") {

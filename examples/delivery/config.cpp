@@ -4,7 +4,7 @@
 #include <string_view>
 #include <utility>
 
-// Errors as values here too.
+// Errors are values here too.
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
@@ -80,10 +80,10 @@ Result<Config> Config::read_file(const std::string& path) {
     }
   }
   if (config.listen.has_value() == config.hub.has_value()) {
-    return Error{ErrorCode::invalid_argument, path + ": say either listen = \"tcp://...\" or hub = \"tcp://...\""};
+    return Error{ErrorCode::invalid_argument, path + ": expected either listen = \"tcp://...\" or hub = \"tcp://...\""};
   }
   if (config.hub && config.peers.size() != 1) {
-    return Error{ErrorCode::invalid_argument, path + ": a device has one [[peer]], the hub"};
+    return Error{ErrorCode::invalid_argument, path + ": a device has exactly one [[peer]], the hub"};
   }
   return config;
 }

@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Tells the ledger now and then how this node does: for the progress line only.
+/// Reports this node's gauges to the ledger, for the progress line only.
 class Reporter : public Actor<Reporter> {
  public:
   explicit Reporter(LedgerWriter* ledger) : ledger_(*ledger) {}
@@ -44,7 +44,7 @@ class Reporter : public Actor<Reporter> {
   LedgerWriter& ledger_;
 };
 
-/// Tells the ledger the rows that the witnesses (witness.h) kept in the application's state, and ends its node.
+/// Exports the rows that the witnesses (witness.h) kept in the application's state, then stops its node.
 class Exporter : public Actor<Exporter> {
  public:
   Exporter(LedgerWriter* ledger, Result<void>* written) : ledger_(*ledger), written_(*written) {}

@@ -1,4 +1,4 @@
-// The smallest device program that uses all four verbs, with a ZeroMQ link and a SQLite store. `./dev size` counts how
+// The smallest device program that uses all four verbs, with a ZeroMQ link and an SQLite store. `./dev size` counts how
 // much of Pannier's code it takes.
 //
 //   minimal ADDRESS   links to the node "hub" at ADDRESS, such as tcp://10.0.0.1:7000, without encryption

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <pannier/actor_base.h>
+#include <pannier/link.h>
 #include <pannier/message.h>
 #include <pannier/result.h>
 #include "runtime/message/row_records.h"
@@ -34,6 +35,11 @@ struct Unsubscribe {
 
 /// A question; the answer is the node's TopicCounters.
 struct CountTopics {};
+
+/// From the program: who may bear which name from now on.
+struct SetPeers {
+  std::vector<PeerOptions> peers;
+};
 
 // --- Between queue and router ---------------------------------------------------------------------------------------
 

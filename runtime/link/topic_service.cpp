@@ -332,7 +332,7 @@ void TopicService::link_subscribes(Link& link, std::string_view filter, TypeId t
   }
   count(counters_.filters_refused);
   const auto code = static_cast<std::uint16_t>(1 + static_cast<unsigned>(refusal));
-  static_cast<void>(links_->send(link, {.kind = wire::Kind::subscribe, .code = code, .first = filter}).ok());
+  links_->send(link, {.kind = wire::Kind::subscribe, .code = code, .first = filter}).ignore();
   if (std::exchange(neighbour.warned_of_theirs, true)) return;
   port_->log(LogLevel::warning,
              concat({"link to ", link.node, ": its subscription to '", printable(filter), "' is refused, ",

@@ -111,7 +111,7 @@ struct Patron : Actor<Patron> {
   Patron(Ledger* ledger, std::vector<std::string> lanes, std::string answers_to)
       : ledger_(ledger), lanes_(std::move(lanes)), answers_to_(std::move(answers_to)) {}
   void on_start() {
-    for (const std::string& lane : lanes_) static_cast<void>(spawn<Effector>({}, ledger_, lane, answers_to_).ok());
+    for (const std::string& lane : lanes_) spawn<Effector>({}, ledger_, lane, answers_to_).ignore();
   }
   [[nodiscard]] static SpawnOptions options() {
     SpawnOptions options;
@@ -209,7 +209,7 @@ class Host {
     if (disk_ != nullptr) disk_->on_operation({});
   }
   void rejoin() { network_.rejoin(name()); }
-  void place(Place place) { static_cast<void>((*node_)->tell(producer_, std::move(place)).ok()); }
+  void place(Place place) { (*node_)->tell(producer_, std::move(place)).ignore(); }
 
   [[nodiscard]] bool up() const noexcept { return node_ != nullptr; }
   [[nodiscard]] bool dying() const noexcept {

@@ -141,6 +141,7 @@ std::string Notes::missing(const Point* told, const std::string& log) {
     if (!chain.is(frame, 16)) break;
     end += static_cast<std::int64_t>(frame.size());
     pages_.forget(big(frame, 0));
+    if (const std::uint32_t size = big(frame, 4); size != 0) pages_.cut(size);  // A commit says how large it left it.
     if (told != nullptr && end == told->end) is_told = eight(frame, 16) == told->sum;
   }
   if (told == nullptr) return {};

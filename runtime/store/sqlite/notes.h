@@ -54,6 +54,8 @@ class Notes {
   /// It is written past the log, where a rollback journal may take it back: a new file, or one that is made to have a
   /// log again. Before it is. False: as log_written().
   [[nodiscard]] bool page_written_past_log(std::uint32_t page) noexcept;
+  /// The file ends behind that many pages from now on.
+  void database_cut(std::uint32_t pages) noexcept { pages_.cut(pages); }
   /// All that was written is on the disk. Takes note of it.
   void database_synced() noexcept;
 

@@ -31,6 +31,8 @@ class PageSums {
   void written(std::uint32_t page, std::span<const std::byte> content) noexcept;
   /// Nothing is known of the page any more.
   void forget(std::uint32_t page) noexcept;
+  /// The database has no more than `pages`.
+  void cut(std::uint32_t pages) noexcept;
   void clear() noexcept;
 
   /// Whether anything was written() since sealed().

@@ -102,6 +102,9 @@ class SqliteStore final : public Store {
   [[nodiscard]] std::vector<std::string> findings() const override { return findings_; }
   [[nodiscard]] Counters counters() const noexcept override;
 
+  // compact.cpp
+  [[nodiscard]] Result<CompactedStore> compact();
+
   // --- For its parts
   struct Parts {
     std::vector<std::unique_ptr<SqlitePart>> all;

@@ -117,7 +117,10 @@ struct CountingVfs::Methods {
     File* ours = File::of(file);
     CountingVfs* vfs = ours->vfs;
     if (const int written = vfs->gather_.flush(base(file)); written != SQLITE_OK) return written;
-    if (!ours->is_log || size > 0) return base(file)->pMethods->xTruncate(base(file), size);
+    if (!ours->is_log || size > 0) {
+      if (ours->is_database) vfs->notes_->database_cut(static_cast<std::uint32_t>(size / kPageBytes));
+      return base(file)->pMethods->xTruncate(base(file), size);
+    }
     // The log is given up as a whole: that is to be on the disk before anything follows.
     vfs->frame_sums_.clear();
     if (!vfs->notes_->forget_log()) return SQLITE_IOERR_TRUNCATE;

@@ -1,9 +1,9 @@
-#include "tools/lane_desk.h"
+#include "run/lane_desk.h"
 
 #include <algorithm>
 
-#include "tools/schema/inspect.fbs.h"
-#include "tools/tool_service.h"
+#include "run/schema/inspect.fbs.h"
+#include "run/tool_service.h"
 
 namespace pannier::tools {
 
@@ -24,7 +24,7 @@ Table<Fetched> fetched(std::uint64_t handle, std::string_view key, const AnyTabl
 
 void LaneDesk::on_start() {
   next_ = random() >> 2 | 1;
-  const auto sent = consume<AnyTable>(lane_, options_);
+  const auto sent = replay_.reader.empty() ? consume<AnyTable>(lane_, options_) : replay_lane(lane_, replay_);
   if (!sent) fail("cannot consume lane " + lane_ + ": " + sent.error().text());
 }
 
@@ -43,6 +43,13 @@ void LaneDesk::on(const WantsMessage& wants) {
 void LaneDesk::on(const AnyTable& payload, Delivery delivery) {
   held_.push_back({std::string{label()}, payload, std::move(delivery)});
   serve();
+}
+
+void LaneDesk::on(const ForgetsReader& forgets) {
+  queue().forget_reader(lane_, replay_.reader).then([this, responder = forgets.responder](const Result<void>&) {
+    responder.reply(build<Forgotten>([](auto& builder) { return CreateForgotten(builder); }));
+    stop();
+  });
 }
 
 void LaneDesk::serve() {

@@ -1,17 +1,20 @@
-#include "tools/config.h"
-
 #include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
 #include <initializer_list>
 
-#include <pannier/platform.h>
+#include <pannier/limits.h>
+#include <pannier/run.h>
 #include <pannier/zmq.h>
-#include "runtime/actor/directory.h"
-#include "tools/config_reader.h"
 
-namespace pannier::tools {
+#include "platform/posix/local_socket.h"
+#include "run/config_reader.h"
+#include "run/name.h"
+
+namespace pannier {
+
+namespace tools {
 
 namespace {
 
@@ -24,7 +27,7 @@ std::string beside(const std::string& config, const std::string& path) {
 
 void read_name(ConfigReader& reader, std::string_view what, std::string& place, std::size_t max_bytes) {
   place = reader.text(what, true);
-  if (!place.empty() && !valid_name(place, max_bytes)) {
+  if (!place.empty() && !is_name(place, max_bytes)) {
     reader.wrong(what, "'" + place + "' is no name: 1 to 64 characters of a-z 0-9 . _ -");
   }
 }
@@ -41,16 +44,21 @@ bool read_key(ConfigReader& reader, bool required, PublicKey& place) {
   return true;
 }
 
-void read_node(ConfigReader& reader, NodeConfig& config) {
+void read_node(ConfigReader& reader, RunOptions& config, const std::string& path) {
   read_name(reader, "name", config.name, limits::kNodeNameBytes);
   config.insecure_plaintext = reader.flag("insecure_plaintext");
   config.key_file = reader.text("key", !config.insecure_plaintext);
-  if (!config.key_file.empty()) config.key_file = beside(config.path, config.key_file);
-  config.store = beside(config.path, reader.text("store", true));
+  if (!config.key_file.empty()) config.key_file = beside(path, config.key_file);
+  config.store = reader.text("store", true);
+  if (!config.store.empty()) config.store = beside(path, config.store);
   config.store_max_bytes = reader.number("store_max_bytes", 0);
   config.queue.max_bytes = reader.number("queue_max_bytes", 0);
   config.queue.commit_delay = std::chrono::milliseconds{reader.number("commit_delay_ms", 0, 100)};
   config.listen = reader.texts("listen");
+  config.tools = reader.text("tools", false);
+  if (!config.tools.empty() && config.tools != "off" && !config.tools.starts_with("ipc://")) {
+    reader.wrong("tools", "'" + config.tools + "' is neither ipc:///PATH nor off");
+  }
   config.workers = static_cast<std::uint32_t>(reader.number("workers", 0, limits::kWorkers));
   const std::string level = reader.text("log", false);
   const std::map<std::string_view, LogLevel> levels = {{"", LogLevel::info},
@@ -73,11 +81,11 @@ void read_backoff(ConfigReader& reader, Backoff& backoff) {
   backoff.cap = std::max(reader.seconds("backoff_cap_s", backoff.cap), backoff.base);
 }
 
-void read_lane(ConfigReader& reader, NodeConfig& config) {
+void read_lane(ConfigReader& reader, RunOptions& config) {
   LaneOptions lane;
   read_name(reader, "name", lane.name, limits::kLaneNameBytes);
   lane.forward_to = reader.text("forward_to", false);
-  if (!lane.forward_to.empty() && !valid_name(lane.forward_to, limits::kNodeNameBytes)) {
+  if (!lane.forward_to.empty() && !is_name(lane.forward_to, limits::kNodeNameBytes)) {
     reader.wrong("forward_to", "'" + lane.forward_to + "' is no node name: a-z 0-9 . _ - only");
   }
   if (lane.forward_to == config.name) reader.wrong("forward_to", "a lane cannot lead to its own node");
@@ -104,16 +112,16 @@ void read_lane(ConfigReader& reader, NodeConfig& config) {
   config.lanes.push_back(std::move(lane));
 }
 
-void read_peer(ConfigReader& reader, NodeConfig& config) {
-  NodeConfig::Peer peer;
-  read_name(reader, "name", peer.who.node, limits::kNodeNameBytes);
-  static_cast<void>(read_key(reader, true, peer.who.key));
-  peer.who.prefix = reader.flag("prefix");
+void read_peer(ConfigReader& reader, RunOptions& config) {
+  RunOptions::Peer peer;
+  read_name(reader, "name", peer.node, limits::kNodeNameBytes);
+  static_cast<void>(read_key(reader, true, peer.key));
+  peer.prefix = reader.flag("prefix");
   peer.tools = reader.flag("tools");
   config.peers.push_back(std::move(peer));
 }
 
-void read_link(ConfigReader& reader, NodeConfig& config) {
+void read_link(ConfigReader& reader, RunOptions& config) {
   LinkOptions link;
   read_name(reader, "node", link.node, limits::kNodeNameBytes);
   link.address = reader.text("address", true);
@@ -121,12 +129,13 @@ void read_link(ConfigReader& reader, NodeConfig& config) {
   config.links.push_back(std::move(link));
 }
 
-void read_all(ConfigReader& root, NodeConfig& config) {
+void read_all(ConfigReader& root, RunOptions& config, const std::string& path) {
   root.table("node", [&](ConfigReader& reader) {
-    read_node(reader, config);
+    read_node(reader, config, path);
     reader.nothing_else();
   });
-  const auto each = [&](std::string_view name, void (*read)(ConfigReader&, NodeConfig&)) {
+  config.app = root.values("app");
+  const auto each = [&](std::string_view name, void (*read)(ConfigReader&, RunOptions&)) {
     root.tables(name, [&](ConfigReader& reader) {
       read(reader, config);
       reader.nothing_else();
@@ -140,16 +149,18 @@ void read_all(ConfigReader& root, NodeConfig& config) {
 
 }  // namespace
 
-Result<NodeConfig> load_config(const std::string& path) {
+}  // namespace tools
+
+Result<RunOptions> load_options(const std::string& path) {
+  using namespace tools;
   const auto text = read_file(path, kConfigBytes);
   if (!text) return text.error();
-  NodeConfig config;
-  config.path = path;
+  RunOptions config;
   try {
     const toml::table root = toml::parse(*text, path);
     Problem problem{path, {}};
     ConfigReader reader{root, "the file", problem};
-    read_all(reader, config);
+    read_all(reader, config, path);
     if (problem.first) return *problem.first;
   } catch (const toml::parse_error& error) {
     return Error{ErrorCode::malformed, path + ":" + std::to_string(error.source().begin.line) +
@@ -158,4 +169,12 @@ Result<NodeConfig> load_config(const std::string& path) {
   return config;
 }
 
-}  // namespace pannier::tools
+std::string tools_address(const RunOptions& options) {
+  if (options.tools == "off") return {};
+  if (!options.tools.empty()) return options.tools;
+  std::string folder = posix::own_folder() + "/";
+  if (!options.store.empty()) folder = options.store.substr(0, options.store.rfind('/') + 1);
+  return "ipc://" + folder + options.name + ".tools";
+}
+
+}  // namespace pannier

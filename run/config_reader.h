@@ -3,8 +3,11 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <cstdio>
 #include <initializer_list>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -119,6 +122,35 @@ class ConfigReader {
       ConfigReader inner{*each.as_table(), "[[" + std::string{key} + "]]", problem_};
       read(inner);
     }
+  }
+
+  /// Texts, numbers and flags of the table under `key`, as text; empty where there is none.
+  [[nodiscard]] std::map<std::string, std::string> values(std::string_view key) {
+    asked_.emplace_back(key);
+    std::map<std::string, std::string> all;
+    const toml::node* node = table_.get(key);
+    if (node == nullptr) return all;
+    if (node->as_table() == nullptr) {
+      wrong(key, "must be a table: [" + std::string{key} + "]");
+      return all;
+    }
+    for (const auto& [name, value] : *node->as_table()) {
+      std::string& text = all[std::string{name.str()}];
+      if (const auto number = value.value_exact<std::int64_t>()) {
+        text = std::to_string(*number);
+      } else if (const auto real = value.value_exact<double>()) {
+        std::array<char, 32> digits{};
+        std::snprintf(digits.data(), digits.size(), "%.17g", *real);
+        text = digits.data();
+      } else if (const auto flag = value.value_exact<bool>()) {
+        text = *flag ? "true" : "false";
+      } else if (const auto given = value.value_exact<std::string>()) {
+        text = *given;
+      } else {
+        problem_.report(value.source().begin.line, std::string{name.str()} + ": must be text, a number, true or false");
+      }
+    }
+    return all;
   }
 
   /// The value of `key` is not one that can be.

@@ -6,6 +6,7 @@
 #include <string>
 
 #include <pannier/actor.h>
+#include <pannier/queue.h>
 
 namespace pannier::tools {
 
@@ -24,15 +25,23 @@ struct SettlesMessage {
   std::string cause;
 };
 
-/// Hands the messages of one lane to scripts, one for each fetch. It is the lane's consumer in the runtime's sense; a
-/// message that is fetched and not settled before its lease ends is tried again, which counts as an attempt.
-class LaneDesk : public Actor<LaneDesk, WantsMessage, SettlesMessage, AnyTable> {
+/// From the service to a desk: its reader is no longer wanted. Native.
+struct ForgetsReader {
+  Responder responder;
+};
+
+/// Hands the messages of one lane to scripts, one for each fetch; with `replay.reader`, those that the lane retains,
+/// from where that reader has come to. It is the lane's consumer in the runtime's sense; a message that is fetched and
+/// not settled before its lease ends is tried again, which counts as an attempt.
+class LaneDesk : public Actor<LaneDesk, WantsMessage, SettlesMessage, ForgetsReader, AnyTable> {
  public:
-  LaneDesk(std::string lane, ConsumeOptions options) : lane_(std::move(lane)), options_(options) {}
+  LaneDesk(std::string lane, ConsumeOptions options, ReplayOptions replay)
+      : lane_(std::move(lane)), options_(options), replay_(std::move(replay)) {}
 
   void on_start();
   void on(const WantsMessage& wants);
   void on(const SettlesMessage& settles);
+  void on(const ForgetsReader& forgets);
   void on(const AnyTable& payload, Delivery delivery);
   /// What is told to a lane's desk instead of enqueued is none of its business.
   void on(const AnyTable&) {}
@@ -57,6 +66,7 @@ class LaneDesk : public Actor<LaneDesk, WantsMessage, SettlesMessage, AnyTable> 
 
   std::string lane_;
   ConsumeOptions options_;
+  ReplayOptions replay_;
   std::deque<Held> held_;  // at most options_.window
   std::deque<Fetcher> fetchers_;
   std::map<std::uint64_t, Lent> lent_;

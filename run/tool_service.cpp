@@ -1,10 +1,11 @@
-#include "tools/tool_service.h"
+#include "run/tool_service.h"
 
 #include <algorithm>
+#include <memory>
 
-#include <pannier/actor.h>
-#include "runtime/actor/system.h"
-#include "runtime/queue/requests.h"
+#include <pannier/queue.h>
+
+#include "run/name.h"
 
 namespace pannier::tools {
 
@@ -14,12 +15,15 @@ constexpr std::size_t kDesks = 256;
 /// Streams and rows of one answer: the verifier of the far end takes limits::kVerifyTables.
 constexpr std::size_t kRowsInAnswer = 400;
 constexpr std::size_t kStreamsInAnswer = 500;
-constexpr Duration kQueueAnswers = std::chrono::seconds{10};
 constexpr Duration kLongest = std::chrono::hours{1};
 /// Deliveries that wait at a lane's desk for somebody to fetch them.
 constexpr std::uint32_t kDeskWindow = 8;
 
 std::string text_of(const flatbuffers::String* text) { return text == nullptr ? std::string{} : text->str(); }
+
+std::string what_queue(const Error& error) {
+  return error.code == ErrorCode::closed ? "the node has no store, and so no queue" : error.text();
+}
 
 AnyTable table_of(std::uint64_t type, const flatbuffers::Vector<std::uint8_t>* payload) {
   const auto bytes =
@@ -74,6 +78,7 @@ Table<QueueStatus> to_table(std::string_view node, const pannier::QueueStatus& s
     if (each.expires_in) row->expires_in_ms = milliseconds(*each.expires_in);
     row->attempts = each.attempts;
     row->position = each.position;
+    row->position_is_least = each.position_is_least;
     row->waits_for = each.waits_for;
     table.rows.push_back(std::move(row));
   }
@@ -105,6 +110,7 @@ Table<QueueStatus> to_table(std::string_view node, const pannier::QueueStatus& s
   table.commits = status.store.commits;
   table.fsyncs = status.store.fsyncs;
   table.corrupt_rows = status.store.corrupt_pages;
+  table.rows_not_examined = status.rows_not_examined;
   return pack(table);
 }
 
@@ -112,22 +118,49 @@ Table<QueueStatus> to_table(std::string_view node, const pannier::QueueStatus& s
 
 void refuse(const Responder& responder, std::string_view text) { responder.reply(make<Refused>(text)); }
 
+bool ToolService::no_way_to(const std::string& address) const {
+  const auto slash = address.find('/');
+  return slash != std::string::npos && options_.leads_to != nullptr && !options_.leads_to(address.substr(0, slash));
+}
+
+std::string ToolService::why_no_answer(const std::string& address, const Error& error) const {
+  const auto slash = address.find('/');
+  const std::string node = slash == std::string::npos ? options_.node : address.substr(0, slash);
+  const std::string actor = slash == std::string::npos ? address : address.substr(slash + 1);
+  switch (error.code) {
+    case ErrorCode::unreachable:
+      return "no link leads from " + options_.node + " to " + node +
+             ", and a question goes over one link only: ask a node that " + node + " is linked with";
+    case ErrorCode::not_found: return "no actor '" + actor + "' runs at " + node;
+    case ErrorCode::timeout: return "no answer from " + node + " in time";
+    case ErrorCode::rejected:
+      return error.detail.empty() ? "'" + actor + "' at " + node + " does not take this type of message" : error.detail;
+    default: return error.text();
+  }
+}
+
 bool ToolService::may(const Responder& responder) const {
   const std::string_view asker = label();
   const bool known = std::any_of(options_.callers.begin(), options_.callers.end(), [&](const auto& caller) {
     return caller.prefix ? asker.starts_with(caller.name) : asker == caller.name;
   });
   if (known) return true;
-  const std::string& own = system().directory.own_node();
-  refuse(responder, own + " does not let '" + std::string{asker} +
+  refuse(responder, options_.node + " does not let '" + std::string{asker} +
                         "' use its tools; use the key of the node itself, or give the peer `tools = true` in its " +
                         "configuration");
   return false;
 }
 
-void ToolService::on(const Ping&, Responder responder) {
-  responder.reply(make<Pong>(std::string_view{system().directory.own_node()}));
+void ToolService::on(const NewSettings& settings) {
+  options_ = settings.options;
+  for (const LaneOptions& lane : settings.lanes) {
+    queue().set_lane(lane).then([this, name = lane.name](const Result<void>& done) {
+      if (!done) log(LogLevel::error, "lane '" + name + "' keeps its options: " + done.error().text());
+    });
+  }
 }
+
+void ToolService::on(const Ping&, Responder responder) { responder.reply(make<Pong>(std::string_view{options_.node})); }
 
 void ToolService::on(const Inspect& question, Responder responder) {
   if (!may(responder)) return;
@@ -136,20 +169,20 @@ void ToolService::on(const Inspect& question, Responder responder) {
       if (!row && row.error().code != ErrorCode::not_found) return responder.refuse(row.error().code);
       pannier::QueueStatus status;
       if (row) status.rows.push_back(std::move(*row));
-      responder.reply(to_table(system().directory.own_node(), status, wall_now()));
+      responder.reply(to_table(options_.node, status, wall_now()));
     });
     return;
   }
   pannier::Inspect inspect{text_of(question.key()), std::min<std::size_t>(question.rows(), kRowsInAnswer)};
-  ask<pannier::QueueStatus>(LocalRef{system().queue}, std::move(inspect), kQueueAnswers)
-      .then([this, responder](Result<pannier::QueueStatus> status) {
-        if (!status) return responder.refuse(status.error().code);
-        responder.reply(to_table(system().directory.own_node(), *status, wall_now()));
-      });
+  queue().inspect(std::move(inspect)).then([this, responder](Result<pannier::QueueStatus> status) {
+    if (!status) return refuse(responder, what_queue(status.error()));
+    responder.reply(to_table(options_.node, *status, wall_now()));
+  });
 }
 
-void ToolService::on(const Enqueue& request, Responder responder) {
-  if (!may(responder)) return;
+namespace {
+
+EnqueueOptions options_of(const Enqueue& request) {
   EnqueueOptions options;
   // What is too long is refused by the queue; it must only not overflow here.
   constexpr std::uint64_t kMost = 1'000'000'000'000;
@@ -159,21 +192,73 @@ void ToolService::on(const Enqueue& request, Responder responder) {
   if (request.durability() > 0 && request.durability() <= 3) {
     options.durability = static_cast<pannier::Durability>(request.durability() - 1);
   }
+  return options;
+}
+
+Durability to_table(pannier::Durability durability) {
+  return durability == pannier::Durability::fsynced     ? Durability::Fsynced
+         : durability == pannier::Durability::committed ? Durability::Committed
+                                                        : Durability::Memory;
+}
+
+/// What became of the messages of one EnqueueMany so far.
+struct Many {
+  EnqueuedManyT outcome;
+  std::uint32_t waiting = 0;
+  std::uint32_t durability = 3;  // the least of them, as in Enqueue
+
+  void add(std::uint32_t place, const Result<Receipt>& receipt) {
+    --waiting;
+    if (receipt) {
+      ++outcome.stored;
+      if (receipt->duplicate) ++outcome.duplicates;
+      durability = std::min(durability, static_cast<std::uint32_t>(to_table(receipt->durability)));
+      return;
+    }
+    if (outcome.failed++ == 0 || place < outcome.first_failed) {
+      outcome.first_failed = place;
+      outcome.error = receipt.error().text();
+    }
+  }
+};
+
+}  // namespace
+
+void ToolService::on(const EnqueueMany& request, Responder responder) {
+  if (!may(responder)) return;
+  auto many = std::make_shared<Many>();
+  many->outcome.node = options_.node;
+  if (request.messages() == nullptr) return responder.reply(pack(many->outcome));
+  many->waiting = request.messages()->size();
+  std::uint32_t place = 0;
+  for (const Enqueue* each : *request.messages()) {
+    enqueue(text_of(each->address()), text_of(each->key()), table_of(each->type_id(), each->payload()),
+            options_of(*each))
+        .then([many, responder, place = place++](const Result<Receipt>& receipt) {
+          many->add(place, receipt);
+          if (many->waiting != 0) return;
+          many->outcome.durability = static_cast<Durability>(std::min(many->durability, 2U));
+          responder.reply(pack(many->outcome));
+        });
+  }
+}
+
+void ToolService::on(const Enqueue& request, Responder responder) {
+  if (!may(responder)) return;
   enqueue(text_of(request.address()), text_of(request.key()), table_of(request.type_id(), request.payload()),
-          std::move(options))
-      .then([this, responder](Result<Receipt> receipt) {
+          options_of(request))
+      .then([this, responder, no_way = no_way_to(text_of(request.address()))](Result<Receipt> receipt) {
+        if (!receipt && receipt.error().code == ErrorCode::storage_full)
+          return refuse(responder, receipt.error().text());
         if (!receipt) return responder.refuse(receipt.error().code);
-        const auto durability = receipt->durability == pannier::Durability::fsynced     ? Durability::Fsynced
-                                : receipt->durability == pannier::Durability::committed ? Durability::Committed
-                                                                                        : Durability::Memory;
-        responder.reply(make<Enqueued>(std::string_view{system().directory.own_node()}, durability, receipt->sequence,
-                                       receipt->duplicate));
+        responder.reply(make<Enqueued>(std::string_view{options_.node}, to_table(receipt->durability),
+                                       receipt->sequence, receipt->duplicate, no_way));
       });
 }
 
 void ToolService::on(const Decide& request, Responder responder) {
   if (!may(responder)) return;
-  const std::string_view own = system().directory.own_node();
+  const std::string_view own = options_.node;
   if (request.decision() == Decision::Cancel) {
     queue().cancel(request.id()).then([own, responder](Result<Cancelled> cancelled) {
       if (!cancelled) return refuse(responder, cancelled.error().text());
@@ -200,21 +285,30 @@ void ToolService::on(const Decide& request, Responder responder) {
 
 void ToolService::on(const Publish& request, Responder responder) {
   if (!may(responder)) return;
+  if (request.clear()) {
+    const auto cleared = clear_retained(text_of(request.topic()));
+    if (!cleared) return refuse(responder, cleared.error().text());
+    return responder.reply(make<Published>(std::string_view{options_.node}));
+  }
   PublishOptions options;
   options.retain = request.retain();
   if (request.urgent()) options.urgency = Urgency::urgent;
   const auto published = publish(text_of(request.topic()), table_of(request.type_id(), request.payload()), options);
   if (!published) return refuse(responder, published.error().text());
-  responder.reply(make<Published>(std::string_view{system().directory.own_node()}));
+  responder.reply(make<Published>(std::string_view{options_.node}));
 }
 
 void ToolService::on(const Ask& request, Responder responder) {
   if (!may(responder)) return;
-  const auto actor = system().directory.name(text_of(request.address()));
-  if (!actor) return refuse(responder, actor.error().text());
-  ask<AnyTable>(*actor, table_of(request.type_id(), request.payload()), bounded(request.timeout_ms()))
-      .then([responder](Result<AnyTable> answer) {
-        if (!answer) return responder.refuse(answer.error().code);
+  const std::string address = text_of(request.address());
+  const Ref actor = ref(address);
+  if (actor.id() == ActorId{}) {
+    return refuse(responder,
+                  "'" + address + "' is no ACTOR or NODE/ACTOR: names are 1 to 64 characters of a-z 0-9 . _ -");
+  }
+  ask<AnyTable>(actor, table_of(request.type_id(), request.payload()), bounded(request.timeout_ms()))
+      .then([this, responder, address](Result<AnyTable> answer) {
+        if (!answer) return refuse(responder, why_no_answer(address, answer.error()));
         if (answer->bytes().size() > kLargestCarried)
           return refuse(responder, "the answer is too large for the command");
         responder.reply(build<Answer>([&](flatbuffers::FlatBufferBuilder& builder) {
@@ -225,20 +319,24 @@ void ToolService::on(const Ask& request, Responder responder) {
       });
 }
 
-Result<LocalRef> ToolService::desk_of(const std::string& lane) {
-  if (const auto found = desks_.find(lane); found != desks_.end()) return found->second;
-  if (!valid_name(lane, limits::kLaneNameBytes)) {
+Result<LocalRef> ToolService::desk_of(const std::string& lane, const ReplayOptions& replay) {
+  if (const auto found = desks_.find({lane, replay.reader}); found != desks_.end()) return found->second;
+  if (!is_name(lane, limits::kLaneNameBytes)) {
     return Error{ErrorCode::invalid_argument, "'" + lane + "' is no lane: names are of a-z 0-9 . _ - only"};
+  }
+  if (!replay.reader.empty() && !is_name(replay.reader, limits::kLaneNameBytes)) {
+    return Error{ErrorCode::invalid_argument, "'" + replay.reader + "' is no reader: names are of a-z 0-9 . _ - only"};
   }
   if (desks_.size() >= kDesks) return Error{ErrorCode::full, "too many lanes are consumed by the command already"};
   ConsumeOptions consume;
   consume.window = kDeskWindow;
   SpawnOptions options;
-  const std::string name = std::string{kServiceName} + "." + lane;  // what `pannier queue` says who has a message
-  if (valid_name(name, limits::kActorNameBytes)) options.name = name;
-  auto desk = spawn<LaneDesk>(options, lane, consume);
+  std::string name = std::string{kServiceName} + "." + lane;  // what `pannier queue` says who has a message
+  if (!replay.reader.empty()) name += "." + replay.reader;
+  if (is_name(name, limits::kActorNameBytes)) options.name = name;
+  auto desk = spawn<LaneDesk>(options, lane, consume, replay);
   if (!desk) return desk.error();
-  desks_.emplace(lane, *desk);
+  desks_.emplace(std::pair{lane, replay.reader}, *desk);
   return LocalRef{*desk};
 }
 
@@ -248,7 +346,9 @@ void ToolService::on(const Fetch& request, Responder responder) {
   if (const auto found = options_.forwarded.find(lane); found != options_.forwarded.end()) {
     return refuse(responder, "lane '" + lane + "' leads on to " + found->second + "; consume it there");
   }
-  const auto desk = desk_of(lane);
+  ReplayOptions replay{.reader = text_of(request.reader()), .window = kDeskWindow};
+  if (request.from() != 0) replay.from = Replay::sequence(request.from());
+  const auto desk = desk_of(lane, replay);
   if (!desk) return refuse(responder, desk.error().text());
   const auto told =
       tell(*desk, WantsMessage{responder, bounded(request.wait_ms()), bounded(std::max(request.lease_ms(), 1000U))});
@@ -257,7 +357,7 @@ void ToolService::on(const Fetch& request, Responder responder) {
 
 void ToolService::on(const Settle& request, Responder responder) {
   if (!may(responder)) return;
-  const auto desk = desks_.find(text_of(request.lane()));
+  const auto desk = desks_.find({text_of(request.lane()), text_of(request.reader())});
   if (desk == desks_.end()) {
     responder.reply(make<Settled>(false));
     return;
@@ -266,6 +366,17 @@ void ToolService::on(const Settle& request, Responder responder) {
                        : request.outcome() == Outcome::Retry ? pannier::Outcome::retry
                                                              : pannier::Outcome::dead_letter;
   const auto told = tell(desk->second, SettlesMessage{responder, request.handle(), outcome, text_of(request.cause())});
+  if (!told) responder.refuse(told.error().code);
+}
+
+void ToolService::on(const ForgetReader& request, Responder responder) {
+  if (!may(responder)) return;
+  const auto desk = desks_.find({text_of(request.lane()), text_of(request.reader())});
+  if (desk == desks_.end() || request.reader() == nullptr || request.reader()->size() == 0) {
+    return responder.reply(build<Forgotten>([](auto& builder) { return CreateForgotten(builder); }));
+  }
+  const auto told = tell(desk->second, ForgetsReader{responder});
+  desks_.erase(desk);
   if (!told) responder.refuse(told.error().code);
 }
 

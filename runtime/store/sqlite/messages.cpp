@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "platform/concat.h"
 #include "runtime/store/sqlite/store_impl.h"
 
 namespace pannier {

@@ -55,12 +55,11 @@ int main(int argc, char** argv) {
   pannier::zmq::Context context;
   auto transport = pannier::zmq::ZmqTransport::make(context, {.insecure_plaintext = true});
   if (!transport) return 4;
-  auto node = pannier::Node::create(
-      {.name = "minimal", .links = {{.node = "hub", .address = argv[1]}}},
-      {.platform = process.platform(),
-       .wakeups = process.wakeups(&(*transport)->wakeup()),
-       .transport = transport->get(),
-       .store = store->get()});
+  auto node = pannier::Node::create({.name = "minimal", .links = {{.node = "hub", .address = argv[1]}}},
+                                    {.platform = process.platform(),
+                                     .wakeups = process.wakeups(&(*transport)->wakeup()),
+                                     .transport = transport->get(),
+                                     .store = store->get()});
   if (!node) return 5;
   return (*node)->spawn<Device>((*node)->ref("hub/desk")) ? process.run(**node) : 6;
 }

@@ -6,10 +6,10 @@
 
 namespace pannier::posix {
 
-/// How a program learns that it should end or, where it asks for that, read its configuration again. Construct it first in main, before any thread: threads inherit the blocked
-/// SIGINT and SIGTERM, so that the signals wait for wait() instead of interrupting somebody. Ignores SIGPIPE, which
-/// would kill the process when a peer closes. One a process; the destructor takes what still waits, unblocks
-/// both and restores the default.
+/// How a program learns that it should end or, where it asks for that, read its configuration again. Construct it first
+/// in main, before any thread: threads inherit the blocked SIGINT and SIGTERM, so that the signals wait for wait()
+/// instead of interrupting somebody. Ignores SIGPIPE, which would kill the process when a peer closes. One a process;
+/// the destructor takes what still waits, unblocks both and restores the default.
 class StopSignals {
  public:
   StopSignals() noexcept;

@@ -70,7 +70,7 @@ class QueueService final : public Service, private QueueHost {
   System& system_;
   Queue queue_;
   Ways ways_;
-  std::vector<std::string> forwarded_to_;    // by the lanes that the program named
+  std::vector<std::string> forwarded_to_;     // by the lanes that the program named
   std::set<std::string, std::less<>> known_;  // destinations that were looked at; bounded
   ServicePort* port_ = nullptr;
 };

@@ -10,8 +10,7 @@ namespace {
 /// One node without links, found by its file.
 struct Shop : TempFolder {
   explicit Shop(const std::string& more = "") {
-    write_file(*this / "shop.toml",
-               "[node]\nname = \"shop\"\ninsecure_plaintext = true\nstore = \"shop.db\"\n" + more);
+    write_file(*this / "shop.toml", "[node]\nname = \"shop\"\ninsecure_plaintext = true\nstore = \"shop.db\"\n" + more);
   }
   [[nodiscard]] RunningCommand start() const {
     RunningCommand node{path(), {"node", "--config", "shop.toml"}, "shop.log"};

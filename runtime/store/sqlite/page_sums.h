@@ -17,7 +17,7 @@ struct LogNumber {
 };
 
 /// What stands on pages of the database, as far as the disk has reported it as synced: a sum each, for those that were
-/// written last (docs/storage.md, Lying disk). A page has one place, which it shares with every 1,024th. In the form
+/// written last (docs/storage.md, Notes). A page has one place, which it shares with every 1,024th. In the form
 /// that the file has, so that nothing need be encoded.
 class PageSums {
  public:

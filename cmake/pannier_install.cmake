@@ -7,7 +7,11 @@ include(CMakePackageConfigHelpers)
 
 set(pannier_package ${CMAKE_INSTALL_LIBDIR}/cmake/pannier)
 
-install(TARGETS pannier pannier_sim EXPORT pannierTargets
+set(pannier_libraries pannier pannier_sim)
+if(TARGET pannier_run)
+  list(APPEND pannier_libraries pannier_run)
+endif()
+install(TARGETS ${pannier_libraries} EXPORT pannierTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
   FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
   INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})

@@ -174,7 +174,9 @@ Result<void> Owner::make_node() {
 
 int Owner::run() {
   if (!file_.empty()) process_.on_hangup([this] { reload(); });
-  process_.set_status(options_.name + " is up");
+  std::string status = options_.name + " is up";
+  for (const std::string& each : node_->listening()) status += (status.ends_with("up") ? ", listens at " : " ") + each;
+  process_.set_status(std::move(status));
   return process_.run(*node_);
 }
 

@@ -35,7 +35,8 @@ void add_target(Arguments& arguments, ClientOptions& options) {
   Target& target = options.target;
   add_json(arguments, options.json);
   arguments.add({"--config", &target.config, "The node's own configuration file, where it runs on this machine"});
-  arguments.add({"--connect", &target.connect, "A node's own socket, NAME.tools beside its store; or its tcp://HOST:PORT"});
+  arguments.add(
+      {"--connect", &target.connect, "A node's own socket, NAME.tools beside its store; or its tcp://HOST:PORT"});
   arguments.add({"--node", &target.node, "Name of the node at --connect"});
   arguments.add({"--server-key", &target.server_key, "Public key of the node at --connect"});
   arguments.add({"--key-file", &target.key, "Key file to connect with"});
@@ -249,7 +250,8 @@ constexpr Command kCommands[] = {
 };
 
 std::string help() {
-  std::string text = format("%s\n\nUsage: pannier COMMAND [ARGUMENT...]; pannier COMMAND --help; pannier --version\n\n", kAbout);
+  std::string text =
+      format("%s\n\nUsage: pannier COMMAND [ARGUMENT...]; pannier COMMAND --help; pannier --version\n\n", kAbout);
   for (const Command& command : kCommands) text += format("  %-10s %s\n", command.name, command.about);
   return text + "\nExample:\n  pannier keygen gateway.key && pannier node --config gateway.toml";
 }

@@ -131,20 +131,15 @@ Result<Setup> Config::setup() const {
   return setup;
 }
 
-NodeOptions Config::node_options() const {
-  NodeOptions options;
+RunOptions Config::options() const {
+  RunOptions options;
   options.name = name;
+  options.store = store_file;
+  options.key_file = key_file;
   if (listen) options.listen = {*listen};
   if (hub) options.links = {{peers.front().name, *hub, peers.front().key}};
   for (const Peer& peer : peers) options.peers.push_back({peer.name, peer.key});
   return options;
-}
-
-std::vector<PublicKey> Config::allowed_keys() const {
-  std::vector<PublicKey> keys;
-  if (!listen) return keys;  // a device accepts no connections
-  for (const Peer& peer : peers) keys.push_back(peer.key);
-  return keys;
 }
 
 }  // namespace pannier::delivery

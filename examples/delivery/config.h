@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <pannier/node.h>
+#include <pannier/run.h>
 #include <pannier/result.h>
 #include "examples/delivery/node_setup.h"
 
@@ -42,8 +42,8 @@ struct Config {
 
   /// Loads the day and opens the ledger.
   [[nodiscard]] Result<Setup> setup() const;
-  [[nodiscard]] NodeOptions node_options() const;
-  [[nodiscard]] std::vector<PublicKey> allowed_keys() const;
+  /// What the node is made of.
+  [[nodiscard]] RunOptions options() const;
 };
 
 /// The day that a configuration selects.

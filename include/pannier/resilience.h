@@ -35,6 +35,12 @@ struct Attempt {
   std::uint32_t number = 1;  ///< From 1 within the call.
 };
 
+/// What an attempt reports besides its outcome.
+struct AttemptNote {
+  Duration retry_after{};    ///< The service asks not to be called again before. Zero: it does not say.
+  bool not_started = false;  ///< It has certainly not begun, whatever the error: was_not_started() says so of some.
+};
+
 /// Where an answer comes from.
 enum class AnswerSource : std::uint8_t {
   service,   ///< The destination itself.
@@ -83,7 +89,7 @@ class Reporter {
   /// False: the call has ended, or goes on without this attempt. Then the outcome is not looked at.
   [[nodiscard]] bool wanted() const noexcept;
   /// `error` nothing: it succeeded.
-  void report(const Error* error, Duration retry_after);
+  void report(const Error* error, const AttemptNote& note);
 
  private:
   std::shared_ptr<CallBox> box_;
@@ -100,7 +106,7 @@ using CallDone = Callback<void(const Error*)>;
 /// What there is to do if the service is not available. Shared by the copies of a call's outcome.
 template <class R>
 struct CallPlan {
-  Callback<Callback<void()>(const Attempt&, Callback<void(Result<R>, Duration)>)> start;
+  Callback<Callback<void()>(const Attempt&, Callback<void(Result<R>, AttemptNote)>)> start;
   CallOptions options;
   Callback<void(Result<Answer<R>>)> then;
   std::optional<Result<R>> last;
@@ -165,8 +171,8 @@ class Destination {
     call.plan_->command = wrapped;
     return call;
   }
-  /// A call by any means. `start(attempt, report)` begins an attempt, which calls `report(Result<R>, retry_after)`
-  /// once, later, at the latest after attempt.timeout, and returns a function that takes the attempt back.
+  /// A call by any means. `start(attempt, report)` begins an attempt, which calls `report(Result<R>, AttemptNote)` once,
+  /// later, at the latest after attempt.timeout, and returns a function that takes the attempt back.
   template <class R, class Start>
   [[nodiscard]] PolicyCall<R> call_by(Start start, CallOptions options = {}) {
     return PolicyCall<R>{*this, options, std::move(start)};
@@ -189,16 +195,16 @@ class Destination {
  private:
   template <class T, class R>
   auto ask_starter(const AnyTable& question) {
-    return [this, question](const Attempt& attempt, Callback<void(Result<R>, Duration)> report) {
+    return [this, question](const Attempt& attempt, Callback<void(Result<R>, AttemptNote)> report) {
       return ask(attempt, question, [report = std::move(report)](Result<AnyTable> answer) mutable {
-        if (!answer) return report(answer.error(), Duration::zero());
+        if (!answer) return report(answer.error(), {});
         if (const auto wait = detail::overloaded(*answer)) {
-          return report(Error{ErrorCode::full, "the service is overloaded"}, *wait);
+          return report(Error{ErrorCode::full, "the service is overloaded"}, {.retry_after = *wait, .not_started = true});
         }
         if constexpr (std::same_as<T, AnyTable>) {
-          report(std::move(*answer), Duration::zero());
+          report(std::move(*answer), {});
         } else {
-          report(answer->template as<T>(), Duration::zero());
+          report(answer->template as<T>(), {});
         }
       });
     };
@@ -268,12 +274,12 @@ class [[nodiscard]] PolicyCall {
     return destination.begin(
         plan->options,
         [plan](const Attempt& attempt, detail::Reporter reporter) mutable {
-          return plan->start(attempt,
-                             [plan, reporter = std::move(reporter)](Result<R> result, Duration retry_after) mutable {
-                               if (!reporter.wanted()) return;
-                               plan->last = std::move(result);
-                               reporter.report(plan->last->ok() ? nullptr : &plan->last->error(), retry_after);
-                             });
+          return plan->start(attempt, [plan, reporter = std::move(reporter)](Result<R> result,
+                                                                            AttemptNote note) mutable {
+            if (!reporter.wanted()) return;
+            plan->last = std::move(result);
+            reporter.report(plan->last->ok() ? nullptr : &plan->last->error(), note);
+          });
         },
         [plan, &destination](const Error* refusal) mutable { finish(destination, plan, refusal); });
   }
@@ -293,7 +299,7 @@ class [[nodiscard]] PolicyCall {
     if (Destination* other = std::exchange(plan->other, nullptr)) {
       destination.fell_back();
       auto there = std::make_shared<detail::CallPlan<R>>();
-      there->start = [plan](const Attempt& attempt, Callback<void(Result<R>, Duration)> report) {
+      there->start = [plan](const Attempt& attempt, Callback<void(Result<R>, AttemptNote)> report) {
         return plan->start(attempt, std::move(report));
       };
       there->options = plan->options;

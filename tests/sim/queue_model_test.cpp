@@ -12,7 +12,7 @@
 #include "tests/runtime/script.h"
 #include "tests/sim/crashing_store.h"
 #include "tests/support/campaign.h"
-#include "tests/support/store_streams.h"
+#include "tests/support/fixtures.h"
 
 namespace pannier::testing {
 namespace {
@@ -176,11 +176,10 @@ class QueueModel {
     }));
     if (state != state_) say("the state differs");
 
-    const auto streams = Result<std::vector<Stream>>(testing::all_streams(*store_.get()));
-    REQUIRE(streams);
+    const auto streams = streams_of(*store_.get());
     for (const RowState kind : {RowState::ready, RowState::dead_lettered}) {
       std::vector<std::int64_t> found;
-      for (const Stream& stream : *streams) {
+      for (const Stream& stream : streams) {
         REQUIRE(store_.get()->read(stream.id, kind, 0, 1000, [&](const Row& row) {
           found.push_back(flatbuffers::GetRoot<Number>(BlockRef::copy_of(row.payload).bytes().data())->value());
           return true;

@@ -489,11 +489,11 @@ struct ByHand : Actor<ByHand, Go> {
   void on(const Go& go) {
     service_
         .call_by<std::int64_t>(
-            [this, go](const Attempt& attempt, Callback<void(Result<std::int64_t>, Duration)> report) {
+            [this, go](const Attempt& attempt, Callback<void(Result<std::int64_t>, AttemptNote)> report) {
               const bool fails = attempt.number == 1;
               const TimerId timer = after(100ms, [go, fails, report = std::move(report)]() mutable {
-                if (fails) return report(ErrorCode::failed, 1s);
-                report(go.value, Duration::zero());
+                if (fails) return report(ErrorCode::failed, {.retry_after = 1s});
+                report(go.value, {});
               });
               return [this, timer] { cancel(timer); };
             },

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include <pannier/link.h>
+
 #include "runtime/actor/service.h"
 #include "runtime/queue/queue.h"
 

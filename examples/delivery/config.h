@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include <pannier/run.h>
 #include <pannier/result.h>
+#include <pannier/run.h>
 #include "examples/delivery/node_setup.h"
 
 namespace pannier::delivery {

@@ -171,8 +171,8 @@ class Destination {
     call.plan_->command = wrapped;
     return call;
   }
-  /// A call by any means. `start(attempt, report)` begins an attempt, which calls `report(Result<R>, AttemptNote)` once,
-  /// later, at the latest after attempt.timeout, and returns a function that takes the attempt back.
+  /// A call by any means. `start(attempt, report)` begins an attempt, which calls `report(Result<R>, AttemptNote)`
+  /// once, later, at the latest after attempt.timeout, and returns a function that takes the attempt back.
   template <class R, class Start>
   [[nodiscard]] PolicyCall<R> call_by(Start start, CallOptions options = {}) {
     return PolicyCall<R>{*this, options, std::move(start)};
@@ -199,7 +199,8 @@ class Destination {
       return ask(attempt, question, [report = std::move(report)](Result<AnyTable> answer) mutable {
         if (!answer) return report(answer.error(), {});
         if (const auto wait = detail::overloaded(*answer)) {
-          return report(Error{ErrorCode::full, "the service is overloaded"}, {.retry_after = *wait, .not_started = true});
+          return report(Error{ErrorCode::full, "the service is overloaded"},
+                        {.retry_after = *wait, .not_started = true});
         }
         if constexpr (std::same_as<T, AnyTable>) {
           report(std::move(*answer), {});
@@ -274,12 +275,12 @@ class [[nodiscard]] PolicyCall {
     return destination.begin(
         plan->options,
         [plan](const Attempt& attempt, detail::Reporter reporter) mutable {
-          return plan->start(attempt, [plan, reporter = std::move(reporter)](Result<R> result,
-                                                                            AttemptNote note) mutable {
-            if (!reporter.wanted()) return;
-            plan->last = std::move(result);
-            reporter.report(plan->last->ok() ? nullptr : &plan->last->error(), note);
-          });
+          return plan->start(attempt,
+                             [plan, reporter = std::move(reporter)](Result<R> result, AttemptNote note) mutable {
+                               if (!reporter.wanted()) return;
+                               plan->last = std::move(result);
+                               reporter.report(plan->last->ok() ? nullptr : &plan->last->error(), note);
+                             });
         },
         [plan, &destination](const Error* refusal) mutable { finish(destination, plan, refusal); });
   }

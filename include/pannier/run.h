@@ -1,5 +1,9 @@
 #pragma once
 
+#if __cplusplus < 202002L  // A file that is not there is a fatal error, and so the only one.
+#include <Pannier needs C++20: compile with -std=c++20 or later>
+#endif
+
 #include <concepts>
 #include <cstdint>
 #include <functional>

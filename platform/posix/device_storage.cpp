@@ -150,18 +150,18 @@ Result<void> time_writes(std::vector<Duration>& times, Duration budget, Write&& 
 
 namespace {
 
-/// What the system itself says of a file system: in a root directory that is no mount point, and where there is no /proc,
-/// no mount tells its type.
+/// What the system itself says of a file system: in a root directory that is no mount point, and where there is no
+/// /proc, no mount tells its type.
 void read_type(const std::string& folder, unsigned long flags, FileSystemFacts& facts) {
   struct Known {
     std::uint32_t magic;  // statfs(2)
     const char* type;
   };
-  constexpr Known kKnown[] = {{0xef53, "ext4"},          {0x01021994, "tmpfs"},  {0x794c7630, "overlay"},
-                              {0x9123683e, "btrfs"},     {0x58465342, "xfs"},    {0xf2f52010, "f2fs"},
-                              {0x4d44, "vfat"},          {0x2011bab0, "exfat"},  {0x24051905, "ubifs"},
-                              {0x72b6, "jffs2"},         {0x6969, "nfs"},        {0x01021997, "9p"},
-                              {0x65735546, "fuse"},      {0x73717368, "squashfs"}};
+  constexpr Known kKnown[] = {{0xef53, "ext4"},      {0x01021994, "tmpfs"},   {0x794c7630, "overlay"},
+                              {0x9123683e, "btrfs"}, {0x58465342, "xfs"},     {0xf2f52010, "f2fs"},
+                              {0x4d44, "vfat"},      {0x2011bab0, "exfat"},   {0x24051905, "ubifs"},
+                              {0x72b6, "jffs2"},     {0x6969, "nfs"},         {0x01021997, "9p"},
+                              {0x65735546, "fuse"},  {0x73717368, "squashfs"}};
   struct statfs system {};
   if (::statfs(folder.c_str(), &system) != 0) return;
   const auto magic = static_cast<std::uint32_t>(system.f_type);

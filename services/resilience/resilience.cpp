@@ -186,7 +186,7 @@ void Reporter::report(const Error* error, const AttemptNote& note) {
   if (const auto box = std::exchange(box_, nullptr); box != nullptr && box->wants(serial_)) {
     box->report(serial_, {.error = error == nullptr ? std::nullopt : std::optional{error->code},
                           .retry_after = note.retry_after,
-                           .not_started = note.not_started});
+                          .not_started = note.not_started});
   }
 }
 

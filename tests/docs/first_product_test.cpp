@@ -38,7 +38,7 @@ TEST_CASE("two nodes with keys, a lane and a handler are 35 lines, and do what t
   for (const char* name : {"order.fbs", "kitchen.cpp", "kitchen.toml", "till.toml"}) {
     const std::string text = content_of(kProduct + "/" + name);
     REQUIRE_FALSE(text.empty());
-    for (std::size_t at = 0; at < text.size(); at = text.find('\n', at) + 1) lines += text[at] != '\n' ? 1 : 0;
+    for (std::size_t at = 0; at < text.size(); at = text.find('\n', at) + 1) lines += text[at] != '\n' ? 1U : 0U;
   }
   CHECK(lines <= 35);
 
@@ -61,9 +61,10 @@ TEST_CASE("the till of the page shows a receipt for each sale, and the hub has t
   const std::string address = "ipc://" + folder / "hub.sock";
   write_file(folder / "hub.toml", "[node]\nname = \"hub\"\nkey = \"hub.key\"\nstore = \"hub.db\"\nlisten = [\"" +
                                       address + "\"]\n[[peer]]\nname = \"till\"\nkey = '" + till_key + "'\n");
-  write_file(folder / "till.toml", "[node]\nname = \"till\"\nkey = \"till.key\"\nstore = \"till.db\"\n[[link]]\nnode = "
-                                   "\"hub\"\naddress = \"" +
-                                       address + "\"\nkey = '" + hub_key + "'\n");
+  write_file(folder / "till.toml",
+             "[node]\nname = \"till\"\nkey = \"till.key\"\nstore = \"till.db\"\n[[link]]\nnode = "
+             "\"hub\"\naddress = \"" +
+                 address + "\"\nkey = '" + hub_key + "'\n");
   for (int day = 1; day <= 2; ++day) {  // the second start finds its tables
     const Ran sold = run(folder.path(), {"--config", "till.toml"}, kProduct + "/till");
     INFO(sold.errors);

@@ -118,7 +118,8 @@ struct CountingVfs::Methods {
     CountingVfs* vfs = ours->vfs;
     if (const int written = vfs->gather_.flush(base(file)); written != SQLITE_OK) return written;
     if (!ours->is_log || size > 0) {
-      if (ours->is_database) vfs->witness_->database_cut(static_cast<std::uint32_t>(size / kPageBytes));
+      if (ours->is_database)
+        vfs->notes_->database_cut(static_cast<std::uint32_t>(static_cast<std::uint64_t>(size) / kPageBytes));
       return base(file)->pMethods->xTruncate(base(file), size);
     }
     // The log is given up as a whole: that is to be on the disk before anything follows.

@@ -41,7 +41,9 @@ function(pannier_add_service)
   endforeach()
 
   get_target_property(type ${arg_TARGET} TYPE)
-  if(type STREQUAL "INTERFACE_LIBRARY")
+  if(arg_TARGET STREQUAL "pannier_rpc")
+    return()  # it has services of its own
+  elseif(type STREQUAL "INTERFACE_LIBRARY")
     target_link_libraries(${arg_TARGET} INTERFACE pannier::rpc)
   else()
     target_link_libraries(${arg_TARGET} PUBLIC pannier::rpc)

@@ -160,9 +160,7 @@ void ToolService::on(const NewSettings& settings) {
   }
 }
 
-void ToolService::on(const Ping&, Responder responder) {
-  responder.reply(make<Pong>(std::string_view{options_.node}));
-}
+void ToolService::on(const Ping&, Responder responder) { responder.reply(make<Pong>(std::string_view{options_.node})); }
 
 void ToolService::on(const Inspect& question, Responder responder) {
   if (!may(responder)) return;
@@ -250,10 +248,11 @@ void ToolService::on(const Enqueue& request, Responder responder) {
   enqueue(text_of(request.address()), text_of(request.key()), table_of(request.type_id(), request.payload()),
           options_of(request))
       .then([this, responder, no_way = no_way_to(text_of(request.address()))](Result<Receipt> receipt) {
-        if (!receipt && receipt.error().code == ErrorCode::storage_full) return refuse(responder, receipt.error().text());
+        if (!receipt && receipt.error().code == ErrorCode::storage_full)
+          return refuse(responder, receipt.error().text());
         if (!receipt) return responder.refuse(receipt.error().code);
-        responder.reply(make<Enqueued>(std::string_view{options_.node}, to_table(receipt->durability), receipt->sequence,
-                                       receipt->duplicate, no_way));
+        responder.reply(make<Enqueued>(std::string_view{options_.node}, to_table(receipt->durability),
+                                       receipt->sequence, receipt->duplicate, no_way));
       });
 }
 
@@ -304,7 +303,8 @@ void ToolService::on(const Ask& request, Responder responder) {
   const std::string address = text_of(request.address());
   const Ref actor = ref(address);
   if (actor.id() == ActorId{}) {
-    return refuse(responder, "'" + address + "' is no ACTOR or NODE/ACTOR: names are 1 to 64 characters of a-z 0-9 . _ -");
+    return refuse(responder,
+                  "'" + address + "' is no ACTOR or NODE/ACTOR: names are 1 to 64 characters of a-z 0-9 . _ -");
   }
   ask<AnyTable>(actor, table_of(request.type_id(), request.payload()), bounded(request.timeout_ms()))
       .then([this, responder, address](Result<AnyTable> answer) {

@@ -107,8 +107,8 @@ class Admission {
   std::uint64_t over_rate_ = 0;
 };
 
-/// Answers "not now": callers that use a policy wait at least `retry_after` before they ask again; a plain `ask<R>` sees
-/// `rejected`.
+/// Answers "not now": callers that use a policy wait at least `retry_after` before they ask again; a plain `ask<R>`
+/// sees `rejected`.
 void refuse_overloaded(const Responder& responder, const Admission::Refusal& refusal);
 
 /// The receiving end of Destination::call_once: a command takes effect once, whether it comes as a question, several
@@ -119,8 +119,8 @@ void refuse_overloaded(const Responder& responder, const Admission::Refusal& ref
 ///     void on(const AnyTable& call, Delivery delivery) { once_.handle(call, delivery); }
 ///     OnceDesk once_{*this, [this](const AnyTable& command, Batch& effects) -> Result<AnyTable> { ... }};
 ///
-/// Effects that go into the batch share their commit with the mark of the token, so they happen once across crashes too.
-/// An error is answered, and has no effect: the command may come again.
+/// Effects that go into the batch share their commit with the mark of the token, so they happen once across crashes
+/// too. An error is answered, and has no effect: the command may come again.
 class OnceDesk {
  public:
   using Effect = Callback<Result<AnyTable>(const AnyTable& command, Batch& effects)>;

@@ -38,17 +38,19 @@ struct HedgePolicy {
 
 /// When calls are no longer tried for a while, since they would fail.
 struct BreakerPolicy {
-  std::uint8_t calls = 10;           ///< The count window: so many of the latest calls, at most 64.
-  std::uint8_t least = 5;            ///< Calls in the window before a percentage means anything.
+  std::uint8_t calls = 10;            ///< The count window: so many of the latest calls, at most 64.
+  std::uint8_t least = 5;             ///< Calls in the window before a percentage means anything.
   std::uint8_t failure_percent = 50;  ///< Opens at so many failures of the window's calls. 0: never.
   std::uint8_t slow_percent = 0;     ///< Opens at so many calls slower than `slow`. 0: never.
-  std::uint8_t probes = 2;           ///< Calls at once when half-open; so many successes close it.
+  /// Calls at once when half-open. So many successes close it, or fewer if there were no more calls in `probe_for`.
+  std::uint8_t probes = 2;
   std::uint16_t failures = 0;        ///< Opens at so many failures within `period`. 0: never.
   Duration slow{};
   /// Not zero: percentages count the calls of this time instead of the latest `calls`. Counted in eighths of it.
   Duration period{};
   Duration open_for = std::chrono::seconds{15};  ///< To 1.5 times this, drawn anew each time, so that callers spread.
-  Duration probe_for = std::chrono::seconds{30};  ///< How long it may be half-open; then it is open again.
+  /// How long it may be half-open. A probe that is still out then is a failure.
+  Duration probe_for = std::chrono::seconds{30};
 
   [[nodiscard]] bool on() const noexcept { return failure_percent > 0 || slow_percent > 0 || failures > 0; }
 };
@@ -276,8 +278,7 @@ class Bulkhead {
     Bulkhead* of_ = nullptr;
   };
 
-  explicit Bulkhead(const BulkheadPolicy& policy) noexcept
-      : policy_(policy), limit_(policy.concurrent) {}
+  explicit Bulkhead(const BulkheadPolicy& policy) noexcept : policy_(policy), limit_(policy.concurrent) {}
   Bulkhead(const Bulkhead&) = delete;
   Bulkhead& operator=(const Bulkhead&) = delete;
 
@@ -340,12 +341,12 @@ struct CallCounters {
   std::uint32_t attempts = 0;
   std::uint32_t retries = 0;
   std::uint32_t hedges = 0;
-  std::uint32_t not_permitted = 0;   ///< Refused since the breaker was open.
-  std::uint32_t no_room = 0;         ///< Refused by the bulkhead.
-  std::uint32_t over_rate = 0;       ///< Refused by the rate limit.
-  std::uint32_t budget_spent = 0;    ///< Not retried, since the budget was used up.
-  std::uint32_t timed_out = 0;       ///< Of `failed`: the deadline passed.
-  std::uint32_t fell_back = 0;       ///< Answered by a fallback in the end.
+  std::uint32_t not_permitted = 0;  ///< Refused since the breaker was open.
+  std::uint32_t no_room = 0;        ///< Refused by the bulkhead.
+  std::uint32_t over_rate = 0;      ///< Refused by the rate limit.
+  std::uint32_t budget_spent = 0;   ///< Not retried, since the budget was used up.
+  std::uint32_t timed_out = 0;      ///< Of `failed`: the deadline passed.
+  std::uint32_t fell_back = 0;      ///< Answered by a fallback in the end.
 };
 
 /// One destination as it stands. A value.

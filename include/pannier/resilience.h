@@ -35,6 +35,12 @@ struct Attempt {
   std::uint32_t number = 1;  ///< From 1 within the call.
 };
 
+/// What an attempt reports besides its outcome.
+struct AttemptNote {
+  Duration retry_after{};    ///< The service asks not to be called again before. Zero: it does not say.
+  bool not_started = false;  ///< It has certainly not begun, whatever the error: was_not_started() says so of some.
+};
+
 /// Where an answer comes from.
 enum class AnswerSource : std::uint8_t {
   service,   ///< The destination itself.
@@ -83,7 +89,7 @@ class Reporter {
   /// False: the call has ended, or goes on without this attempt. Then the outcome is not looked at.
   [[nodiscard]] bool wanted() const noexcept;
   /// `error` nothing: it succeeded.
-  void report(const Error* error, Duration retry_after);
+  void report(const Error* error, const AttemptNote& note);
 
  private:
   std::shared_ptr<CallBox> box_;
@@ -100,7 +106,7 @@ using CallDone = Callback<void(const Error*)>;
 /// What there is to do if the service is not available. Shared by the copies of a call's outcome.
 template <class R>
 struct CallPlan {
-  Callback<Callback<void()>(const Attempt&, Callback<void(Result<R>, Duration)>)> start;
+  Callback<Callback<void()>(const Attempt&, Callback<void(Result<R>, AttemptNote)>)> start;
   CallOptions options;
   Callback<void(Result<Answer<R>>)> then;
   std::optional<Result<R>> last;
@@ -133,10 +139,10 @@ struct DestinationOptions {
   LocalRef report_to = {};  ///< A StatusDesk that is told how it stands, at most once a second and only while called.
 };
 
-/// A service, a node or one method, as one actor calls it, with the state that its policy needs: 512 bytes besides names
-/// and calls under way. A member of the actor: it ends, or starts anew, with the actor's state. To share one among
-/// actors, let one of them own it and ask that one, as Proxy does. Used in the actor's turns only; no timer runs while
-/// no call is under way.
+/// A service, a node or one method, as one actor calls it, with the state that its policy needs: 512 bytes besides
+/// names and calls under way. A member of the actor: it ends, or starts anew, with the actor's state. To share one
+/// among actors, let one of them own it and ask that one, as Proxy does. Used in the actor's turns only; no timer runs
+/// while no call is under way.
 class Destination {
  public:
   /// `actor` is the one whose member this is. A policy that contradicts itself (check) refuses every call with
@@ -165,8 +171,8 @@ class Destination {
     call.plan_->command = wrapped;
     return call;
   }
-  /// A call by any means. `start(attempt, report)` begins an attempt, which calls `report(Result<R>, retry_after)` once,
-  /// later, at the latest after attempt.timeout, and returns a function that takes the attempt back.
+  /// A call by any means. `start(attempt, report)` begins an attempt, which calls `report(Result<R>, AttemptNote)`
+  /// once, later, at the latest after attempt.timeout, and returns a function that takes the attempt back.
   template <class R, class Start>
   [[nodiscard]] PolicyCall<R> call_by(Start start, CallOptions options = {}) {
     return PolicyCall<R>{*this, options, std::move(start)};
@@ -189,16 +195,17 @@ class Destination {
  private:
   template <class T, class R>
   auto ask_starter(const AnyTable& question) {
-    return [this, question](const Attempt& attempt, Callback<void(Result<R>, Duration)> report) {
+    return [this, question](const Attempt& attempt, Callback<void(Result<R>, AttemptNote)> report) {
       return ask(attempt, question, [report = std::move(report)](Result<AnyTable> answer) mutable {
-        if (!answer) return report(answer.error(), Duration::zero());
+        if (!answer) return report(answer.error(), {});
         if (const auto wait = detail::overloaded(*answer)) {
-          return report(Error{ErrorCode::full, "the service is overloaded"}, *wait);
+          return report(Error{ErrorCode::full, "the service is overloaded"},
+                        {.retry_after = *wait, .not_started = true});
         }
         if constexpr (std::same_as<T, AnyTable>) {
-          report(std::move(*answer), Duration::zero());
+          report(std::move(*answer), {});
         } else {
-          report(answer->template as<T>(), Duration::zero());
+          report(answer->template as<T>(), {});
         }
       });
     };
@@ -211,8 +218,8 @@ class Destination {
   std::shared_ptr<detail::DestinationState> state_;
 };
 
-/// A call about to be made. Says what to do if the service is not available (is_unavailable), which is tried in the order
-/// of the functions below, whatever the order in which they are called. `then` makes the call.
+/// A call about to be made. Says what to do if the service is not available (is_unavailable), which is tried in the
+/// order of the functions below, whatever the order in which they are called. `then` makes the call.
 template <class R>
 class [[nodiscard]] PolicyCall {
  public:
@@ -268,12 +275,12 @@ class [[nodiscard]] PolicyCall {
     return destination.begin(
         plan->options,
         [plan](const Attempt& attempt, detail::Reporter reporter) mutable {
-          return plan->start(attempt, [plan, reporter = std::move(reporter)](Result<R> result,
-                                                                            Duration retry_after) mutable {
-            if (!reporter.wanted()) return;
-            plan->last = std::move(result);
-            reporter.report(plan->last->ok() ? nullptr : &plan->last->error(), retry_after);
-          });
+          return plan->start(attempt,
+                             [plan, reporter = std::move(reporter)](Result<R> result, AttemptNote note) mutable {
+                               if (!reporter.wanted()) return;
+                               plan->last = std::move(result);
+                               reporter.report(plan->last->ok() ? nullptr : &plan->last->error(), note);
+                             });
         },
         [plan, &destination](const Error* refusal) mutable { finish(destination, plan, refusal); });
   }
@@ -293,13 +300,14 @@ class [[nodiscard]] PolicyCall {
     if (Destination* other = std::exchange(plan->other, nullptr)) {
       destination.fell_back();
       auto there = std::make_shared<detail::CallPlan<R>>();
-      there->start = [plan](const Attempt& attempt, Callback<void(Result<R>, Duration)> report) {
+      there->start = [plan](const Attempt& attempt, Callback<void(Result<R>, AttemptNote)> report) {
         return plan->start(attempt, std::move(report));
       };
       there->options = plan->options;
       there->then = [plan, &destination](Result<Answer<R>> answer) {
-        if (!answer) return is_unavailable(answer.error().code) ? fall_back(destination, plan, answer.error())
-                                                                : plan->then(answer.error());
+        if (!answer)
+          return is_unavailable(answer.error().code) ? fall_back(destination, plan, answer.error())
+                                                     : plan->then(answer.error());
         answer->source = AnswerSource::other;
         plan->then(std::move(answer));
       };
@@ -324,12 +332,11 @@ class [[nodiscard]] PolicyCall {
     }
     if (!plan->lane.empty() && plan->command) {
       destination.fell_back();
-      return destination.enqueue(plan->lane, plan->lane_key, *plan->command, plan->token,
-                                 [plan](Result<Receipt> receipt) {
-                                   if (!receipt) return plan->then(receipt.error());
-                                   plan->then(Answer<R>{
-                                       .value = {}, .source = AnswerSource::durable, .receipt = *receipt});
-                                 });
+      return destination.enqueue(
+          plan->lane, plan->lane_key, *plan->command, plan->token, [plan](Result<Receipt> receipt) {
+            if (!receipt) return plan->then(receipt.error());
+            plan->then(Answer<R>{.value = {}, .source = AnswerSource::durable, .receipt = *receipt});
+          });
     }
     plan->then(error);
   }
@@ -361,9 +368,9 @@ class StatusDesk : public Actor<StatusDesk, DestinationReport, AnyTable> {
   std::vector<Known> known_;  // the one heard of last at the end
 };
 
-/// A destination that a whole node shares, as an actor: what any actor asks it, it asks the destination under the policy
-/// and answers as that does. So bulkhead, breaker and rate limit hold for all that ask by it. A question's own deadline
-/// holds if it is shorter than the policy's. Tables only.
+/// A destination that a whole node shares, as an actor: what any actor asks it, it asks the destination under the
+/// policy and answers as that does. So bulkhead, breaker and rate limit hold for all that ask by it. A question's own
+/// deadline holds if it is shorter than the policy's. Tables only.
 ///
 ///     node.spawn<pannier::Proxy>({.name = "orders"}, "hub/orders", policy);
 class Proxy : public Actor<Proxy, AnyTable> {

@@ -1,5 +1,9 @@
 #pragma once
 
+#if __cplusplus < 202002L  // A file that is not there is a fatal error, and so the only one.
+#include <Pannier needs C++20: compile with -std=c++20 or later>
+#endif
+
 #include <concepts>
 #include <cstdint>
 #include <functional>
@@ -19,8 +23,8 @@
 /// hand (posix::Process, open_sqlite_store, zmq::ZmqTransport, Node::create) needs none of it.
 namespace pannier {
 
-/// What run makes a node of: what a configuration file says (docs/cli.md), or what the program says by itself. Paths are
-/// as they are to be opened.
+/// What run makes a node of: what a configuration file says (docs/cli.md), or what the program says by itself. Paths
+/// are as they are to be opened.
 struct RunOptions {
   /// A node that may come in.
   struct Peer {
@@ -30,19 +34,19 @@ struct RunOptions {
     bool tools = false;   ///< It may use this node's tools, as the node's own user may.
   };
 
-  std::string name = {};               ///< Of the node. Required.
-  std::string version = {};            ///< Of the program, for --version.
-  std::string store = {};              ///< The database file. Empty: no queue; enqueue is refused.
-  std::uint64_t store_max_bytes = 0;   ///< Cap on the file; 0: none.
-  std::string key_file = {};           ///< As `pannier keygen` makes it. Required with `listen` or `links`, or say
-  bool insecure_plaintext = false;     ///< that there is no encryption and any name is believed.
+  std::string name = {};              ///< Of the node. Required.
+  std::string version = {};           ///< Of the program, for --version.
+  std::string store = {};             ///< The database file. Empty: no queue; enqueue is refused.
+  std::uint64_t store_max_bytes = 0;  ///< Cap on the file; 0: none.
+  std::string key_file = {};          ///< As `pannier keygen` makes it. Required with `listen` or `links`, or say
+  bool insecure_plaintext = false;    ///< that there is no encryption and any name is believed.
   std::vector<std::string> listen = {};
   std::vector<LinkOptions> links = {};
   std::vector<Peer> peers = {};
   std::vector<LaneOptions> lanes = {};
   QueueOptions queue = {};
   Supervision supervision = {};
-  std::uint32_t workers = 0;           ///< Threads; 0: by the number of cores.
+  std::uint32_t workers = 0;  ///< Threads; 0: by the number of cores.
   LogLevel log = LogLevel::info;
   /// Where the `pannier` command finds this node on its machine: "ipc:///PATH", for this user and root; "off": nowhere.
   /// Empty: tools_address().

@@ -101,7 +101,10 @@ namespace detail {
 /// INTEGER, text, bytes, and std::optional of one of them, which is empty for NULL. False where it is none.
 template <class T>
 [[nodiscard]] bool read_column(const SqlValue& value, T& out) {
-  if constexpr (requires { typename T::value_type; out.reset(); }) {
+  if constexpr (requires {
+                  typename T::value_type;
+                  out.reset();
+                }) {
     if (std::holds_alternative<SqlNull>(value)) return true;
     return read_column(value, out.emplace());
   } else if constexpr (std::is_integral_v<T>) {

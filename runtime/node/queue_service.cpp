@@ -41,7 +41,8 @@ void QueueService::look_for_way(const std::string& node) {
   if (known_.size() >= kKnownWays) known_.clear();
   known_.insert(node);
   if (ways_.lead_to(node)) return;
-  port_->log(LogLevel::warning, concat({"no link leads to '", printable(node), "', and no peer has that name: what is "
+  port_->log(LogLevel::warning, concat({"no link leads to '", printable(node),
+                                        "', and no peer has that name: what is "
                                         "enqueued for it waits; is the name right?"}));
 }
 

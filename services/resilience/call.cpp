@@ -52,7 +52,7 @@ Call::Call(Guard& guard, Shell& shell, MonoTime deadline, bool idempotent) noexc
 Call::~Call() {
   // Dropped with whoever made it. Permits, places and tokens go back; there is nobody to tell.
   if (phase_ != Phase::ended) ++guard_.counters.cancelled;
-  for (Attempt& attempt : attempts_) let_go(attempt);
+  let_go();
 }
 
 void Call::Attempt::on_slot() noexcept {
@@ -76,10 +76,15 @@ void Call::let_go(Attempt& attempt) noexcept {
   attempt.reset();
 }
 
+void Call::let_go() noexcept {
+  // Out of the line first: a place that one attempt gives back is for another call, not for a hedge of this one.
+  for (Attempt& attempt : attempts_) guard_.bulkhead.quit(attempt);
+  for (Attempt& attempt : attempts_) let_go(attempt);
+}
+
 void Call::begin(MonoTime now, std::uint64_t random) {
   began_ = now;
-  guard_.hedge_tokens =
-      std::min(kHedgesSaved, guard_.hedge_tokens + static_cast<float>(guard_.hedge.percent) / 100.0F);
+  guard_.hedge_tokens = std::min(kHedgesSaved, guard_.hedge_tokens + static_cast<float>(guard_.hedge.percent) / 100.0F);
   begin_try(now, random);
 }
 
@@ -124,8 +129,8 @@ void Call::launch(Attempt& attempt, MonoTime now, std::uint64_t random) {
     const auto wait = guard_.bucket.take(now, std::min(guard_.rate_wait, deadline_ - now));
     if (!wait) {
       ++guard_.counters.over_rate;
-      return refuse(attempt, {ErrorCode::full, guard_.name + ": over its rate limit for " +
-                                                   in_seconds(guard_.bucket.next(now))});
+      return refuse(
+          attempt, {ErrorCode::full, guard_.name + ": over its rate limit for " + in_seconds(guard_.bucket.next(now))});
     }
     attempt.paid = true;
     if (*wait > Duration::zero()) {
@@ -185,7 +190,7 @@ void Call::report(std::uint32_t serial, const AttemptEnd& end_of, MonoTime now, 
   const Duration took = now - attempt.at;
   const bool unavailable = end_of.error && is_unavailable(*end_of.error);
   if (end_of.error != ErrorCode::cancelled) {
-    attempt.permit.report(!unavailable                                   ? CircuitBreaker::Verdict::success
+    attempt.permit.report(!unavailable                             ? CircuitBreaker::Verdict::success
                           : end_of.error == ErrorCode::unreachable ? CircuitBreaker::Verdict::down
                                                                    : CircuitBreaker::Verdict::failure,
                           took, now, random);
@@ -208,7 +213,7 @@ void Call::report(std::uint32_t serial, const AttemptEnd& end_of, MonoTime now, 
 
 void Call::try_failed(const AttemptEnd& end_of, MonoTime now, std::uint64_t random) {
   if (tries_ >= guard_.retry.attempts) return end(std::nullopt);
-  if (!idempotent_ && !was_not_started(*end_of.error)) return end(std::nullopt);
+  if (!idempotent_ && !end_of.not_started && !was_not_started(*end_of.error)) return end(std::nullopt);
   if (!guard_.budget.allows()) {
     ++guard_.counters.budget_spent;
     return end(std::nullopt);
@@ -256,13 +261,11 @@ void Call::end(std::optional<Error> verdict) noexcept {
   due_ = hedge_due_ = kNever;
   verdict_ = std::move(verdict);
   const bool cancelled = verdict_ && verdict_->code == ErrorCode::cancelled;
-  ++(cancelled    ? guard_.counters.cancelled
-     : succeeded_ ? guard_.counters.succeeded
-                  : guard_.counters.failed);
+  ++(cancelled ? guard_.counters.cancelled : succeeded_ ? guard_.counters.succeeded : guard_.counters.failed);
   for (Attempt& attempt : attempts_) {
     if (attempt.state == Attempt::State::running) shell_.cancel(attempt.serial);
-    let_go(attempt);
   }
+  let_go();
 }
 
 bool Call::wants(std::uint32_t serial) const noexcept {

@@ -36,11 +36,12 @@ static_assert(sizeof(Guard) <= 512, "what a destination with all policies costs"
 struct AttemptEnd {
   std::optional<ErrorCode> error = {};  ///< Nothing: it succeeded.
   Duration retry_after{};               ///< The server asks not to be called again before. Zero: it does not say.
+  bool not_started = false;             ///< Certainly, whatever the error.
 };
 
-/// One call under its destination's policy, as a step machine: what happens comes in, with the time and a random number;
-/// what is to be done goes out through the shell. It never calls the shell's `start` from report(), so that an attempt
-/// is begun by the caller or by a timer only.
+/// One call under its destination's policy, as a step machine: what happens comes in, with the time and a random
+/// number; what is to be done goes out through the shell. It never calls the shell's `start` from report(), so that an
+/// attempt is begun by the caller or by a timer only.
 class Call {
  public:
   /// Does what a call decides. `serial` numbers the attempts of one call from 1.
@@ -103,6 +104,7 @@ class Call {
   [[nodiscard]] MonoTime hedge_after(MonoTime now) const noexcept;
   void end(std::optional<Error> verdict) noexcept;
   void let_go(Attempt& attempt) noexcept;
+  void let_go() noexcept;
   [[nodiscard]] bool any_active() const noexcept;
 
   Guard& guard_;

@@ -41,14 +41,15 @@ struct BreakerPolicy {
   std::uint8_t least = 5;             ///< Calls in the window before percentages count.
   std::uint8_t failure_percent = 50;  ///< Opens at this percentage of failures. 0: never.
   std::uint8_t slow_percent = 0;      ///< Opens at this percentage of calls slower than `slow`. 0: never.
-  std::uint8_t probes = 2;            ///< Concurrent calls when half-open; as many successes close it.
-  std::uint16_t failures = 0;         ///< Opens at this many failures within `period`. 0: never.
+  /// Concurrent calls when half-open. As many successes close it, or fewer if there were no more calls in `probe_for`.
+  std::uint8_t probes = 2;
+  std::uint16_t failures = 0;  ///< Opens at this many failures within `period`. 0: never.
   Duration slow{};
   /// Not zero: percentages cover the calls of this time, in eighths, instead of the latest `calls`.
   Duration period{};
-  Duration open_for = std::chrono::seconds{15};   ///< Up to 1.5 times this, drawn each time, so that callers spread
-                                                  ///< out.
-  Duration probe_for = std::chrono::seconds{30};  ///< The longest time half-open before it opens again.
+  Duration open_for = std::chrono::seconds{15};  ///< Up to 1.5 times this, drawn each time.
+  /// The longest time half-open. A probe still out then counts as a failure.
+  Duration probe_for = std::chrono::seconds{30};
 
   [[nodiscard]] bool on() const noexcept { return failure_percent > 0 || slow_percent > 0 || failures > 0; }
 };

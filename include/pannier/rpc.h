@@ -19,6 +19,9 @@
 #include <pannier/platform.h>
 #include <pannier/result.h>
 
+namespace pannier {
+class Node;
+}
 namespace pannier::rpc::wire {
 struct Call;
 }
@@ -668,5 +671,11 @@ class Server : public Actor<Self, Types...> {
  private:
   detail::ServerCore core_;
 };
+
+// --- Reflection ------------------------------------------------------------------------------------------------------
+
+/// Starts an actor that tells whoever asks which services there are, with their schemas: what `pannier call` stands on.
+/// `services` are such as OrderService::reflected(). Answers pannier.rpc.ReflectionService.
+Result<Ref> spawn_reflection(Node& node, std::vector<const Service*> services, std::string name = "reflection");
 
 }  // namespace pannier::rpc

@@ -1,7 +1,7 @@
 # pannier_add_service(TARGET <target> FILES <x.fbs>...)
 #
-# pannier_add_schema, and <folder>/x.fbs.rpc.h with a client and a server class for each rpc_service of the file. <target>
-# is linked with pannier::rpc. Wrong attributes are errors of the build, with file and line.
+# pannier_add_schema, and <folder>/x.fbs.rpc.h with a client and a server class for each rpc_service of the file.
+# <target> is linked with pannier::rpc. Wrong attributes are errors of the build, with file and line.
 include_guard(GLOBAL)
 include(pannier_add_schema)
 
@@ -28,7 +28,8 @@ function(pannier_add_service)
     if(NOT TARGET ${service_target})
       add_custom_command(
         OUTPUT ${header}
-        COMMAND ${PANNIER_FLATC} -b --schema --bfbs-comments --bfbs-builtins -I ${PROJECT_SOURCE_DIR} -o ${generated}/${folder}/
+        COMMAND ${PANNIER_FLATC} -b --schema --bfbs-comments --bfbs-builtins -I ${PROJECT_SOURCE_DIR}
+                -o ${generated}/${folder}/
                 ${schema}
         COMMAND ${generator} ${schema} ${generated}/${folder}/${name}.bfbs ${relative}.h ${header}
         DEPENDS ${schema} ${generator}
@@ -41,7 +42,9 @@ function(pannier_add_service)
   endforeach()
 
   get_target_property(type ${arg_TARGET} TYPE)
-  if(type STREQUAL "INTERFACE_LIBRARY")
+  if(arg_TARGET STREQUAL "pannier_rpc")
+    return()  # it has services of its own
+  elseif(type STREQUAL "INTERFACE_LIBRARY")
     target_link_libraries(${arg_TARGET} INTERFACE pannier::rpc)
   else()
     target_link_libraries(${arg_TARGET} PUBLIC pannier::rpc)

@@ -63,7 +63,9 @@ class LaneDesk : public Actor<LaneDesk, WantsMessage, SettlesMessage, ForgetsRea
     TimerId lease;
   };
   void serve();
+  void look();
 
+  MonoTime fetched_{};
   std::string lane_;
   ConsumeOptions options_;
   ReplayOptions replay_;

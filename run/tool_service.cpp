@@ -334,9 +334,11 @@ Result<LocalRef> ToolService::desk_of(const std::string& lane, const ReplayOptio
   std::string name = std::string{kServiceName} + "." + lane;  // what `pannier queue` says who has a message
   if (!replay.reader.empty()) name += "." + replay.reader;
   if (is_name(name, limits::kActorNameBytes)) options.name = name;
+  options.restart = Restart::temporary;  // the next fetch makes another
   auto desk = spawn<LaneDesk>(options, lane, consume, replay);
   if (!desk) return desk.error();
   desks_.emplace(std::pair{lane, replay.reader}, *desk);
+  watch(*desk);
   return LocalRef{*desk};
 }
 
@@ -378,6 +380,10 @@ void ToolService::on(const ForgetReader& request, Responder responder) {
   const auto told = tell(desk->second, ForgetsReader{responder});
   desks_.erase(desk);
   if (!told) responder.refuse(told.error().code);
+}
+
+void ToolService::on(const Down& down) {
+  std::erase_if(desks_, [&](const auto& desk) { return desk.second.id() == down.actor.id(); });
 }
 
 }  // namespace pannier::tools

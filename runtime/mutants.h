@@ -28,10 +28,10 @@ enum class Mutant {
   failed_dead_letter_passed,   ///< A row whose dead-lettering failed counts as gone.
   acks_of_any_incarnation,     ///< An acknowledgement counts for any incarnation of the producer.
   reader_not_reset,            ///< After a failed group a reader goes on as if its cursor had moved.
-  failed_part_not_undone,      ///< What a refused part of a group has changed in memory stays changed.
-  acknowledged_row_cancelled,  ///< A row that was acknowledged and is not erased yet may be cancelled.
-  unknown_boots_equal,         ///< Where boots have no ids they count as one.
-  no_reopen,                   ///< After a failed write or sync the store goes on with what it has in memory.
+  failed_part_not_undone,      ///< Changes of a refused part of a group stay in memory.
+  acknowledged_row_cancelled,  ///< A row that is acknowledged but not erased yet may be cancelled.
+  unknown_boots_equal,         ///< Boots without ids count as one.
+  no_reopen,                   ///< After a failed write or sync the store goes on with its state in memory.
   failed_sync_forgotten,       ///< After a failed sync the next one is believed.
   found_log_not_emptied,       ///< Data an earlier process left in the log is taken for synced.
   reserve_not_synced,          ///< The reserve for a full disk may be lost in a power cut.

@@ -90,6 +90,26 @@ int ask(Arguments& arguments) {
   return arguments.read() ? run_ask(command) : arguments.status();
 }
 
+int call(Arguments& arguments) {
+  CallCommand command;
+  arguments.add({"actor", &command.actor, "ACTOR of the node that serves it, or NODE/ACTOR", true});
+  arguments.add({"method", &command.method, "SERVICE.METHOD", true});
+  arguments.add({"json", &command.request, "The request as JSON; - reads it from stdin; {} when not given"});
+  arguments.add({"--reflection", &command.reflection,
+                 "Actor that knows the service's schema; `reflection` of the same node when not given"});
+  add_target(arguments, command);
+  return arguments.read() ? run_call(command) : arguments.status();
+}
+
+int schema(Arguments& arguments) {
+  SchemaCommand command;
+  arguments.add({.name = "what", .place = &command.what, .about = "What to do", .required = true, .choices = "check"});
+  arguments.add({"old", &command.before, "Schema (.fbs) of what is in use", true});
+  arguments.add({"new", &command.after, "Schema that is to take its place", true});
+  add_json(arguments, command.json);
+  return arguments.read() ? run_schema(command) : arguments.status();
+}
+
 int enqueue(Arguments& arguments) {
   EnqueueCommand command;
   arguments.add({"lane", &command.lane, "LANE of the node, or NODE/LANE", true});
@@ -228,6 +248,10 @@ constexpr Command kCommands[] = {
      "pannier publish --config gateway.toml --raw 'on the way' fleet/7/status", &publish},
     {"ask", "Ask an actor and print its answer",
      "pannier ask --config gateway.toml --schema shop.fbs --type shop.StatusRequest hub/planner '{}'", &ask},
+    {"call", "Call a method of a service and print its answer; a stream is printed line by line",
+     "pannier call --config gateway.toml hub/orders OrderService.GetOrder '{\"order_id\":\"17\"}'", &call},
+    {"schema", "Check whether a changed schema still reads and is read by what the old one wrote",
+     "pannier schema check released/orders.fbs orders.fbs", &schema},
     {"enqueue", "Put a message into the node's queue; returns once it is stored there",
      "pannier enqueue --config gateway.toml --raw 'two pizzas' orders order-17", &enqueue},
     {"subscribe", "Print what is published, as TOPIC<tab>PAYLOAD",

@@ -78,7 +78,7 @@ class Exporter : public Actor<Exporter> {
   Result<void>& written_;
 };
 
-/// What is on disk when all is over, read by a node of its own that has no links.
+/// Reads what is on disk at the end, with a node of its own without links.
 Result<int> export_applied(const Config& config, LedgerWriter& ledger) {
   Result<void> written;
   const int status = pannier::run({.name = "audit", .store = config.store_file, .tools = "off"},

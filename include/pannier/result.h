@@ -1,9 +1,5 @@
 #pragma once
 
-#if __cplusplus < 202002L  // A file that is not there is a fatal error, and so the only one.
-#include <Pannier needs C++20: compile with -std=c++20 or later>
-#endif
-
 #include <cstdint>
 #include <cstdlib>
 #include <new>
@@ -100,6 +96,9 @@ class [[nodiscard]] Result {
   void ignore() const noexcept {}
 
   /// The value, or `fallback` on error.
+  [[nodiscard]] T value_or(T fallback) const& requires std::is_copy_constructible_v<T> {
+    return ok() ? value() : std::move(fallback);
+  }
   [[nodiscard]] T value_or(T fallback) && { return ok() ? std::move(*checked()) : std::move(fallback); }
 
  private:

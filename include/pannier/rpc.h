@@ -19,74 +19,77 @@
 #include <pannier/platform.h>
 #include <pannier/result.h>
 
+namespace pannier {
+class Node;
+}
 namespace pannier::rpc::wire {
 struct Call;
 }
 
-/// Typed calls between actors, here and on other nodes: docs/services.md. Link pannier::rpc; pannier_add_service makes
-/// the classes of a service from its schema.
+/// Typed calls between actors, on one node or several: docs/services.md. Link pannier::rpc. pannier_add_service
+/// generates a service's classes from its schema.
 namespace pannier::rpc {
 
-// --- Bounds ----------------------------------------------------------------------------------------------------------
+// --- bounds ----------------------------------------------------------------------------------------------------------
 
-/// The deadline of a call whose method and caller say nothing.
+/// The deadline of a call if neither method nor caller sets one.
 inline constexpr Duration kDefaultDeadline = std::chrono::seconds{5};
 inline constexpr Duration kLongestDeadline = std::chrono::hours{24};
-/// What one end of a stream holds that the other has not taken, and so the largest message of a stream.
+/// What one end of a stream holds until the other takes it; also the largest message of a stream.
 inline constexpr std::size_t kStreamBytes = 64 * 1024;
-/// Messages and bytes that travel together; one may be larger.
+/// Messages and bytes per frame; a single message may be larger.
 inline constexpr std::size_t kTurnItems = 256;
 inline constexpr std::size_t kTurnBytes = 32 * 1024;
-/// Calls that one server has in hand and not yet ended; one more is refused with resource_exhausted.
+/// Unfinished calls of one server. More are refused with resource_exhausted.
 inline constexpr std::size_t kServerCalls = 4096;
-/// Results that one server keeps for calls that refer to them; past that none is kept.
+/// Results that one server keeps for dependent calls. Beyond it none is kept.
 inline constexpr std::size_t kKeptBytes = 1024 * 1024;
 /// Of one call.
 inline constexpr std::size_t kMetadataEntries = 32;
 inline constexpr std::size_t kMetadataBytes = 8 * 1024;
 inline constexpr std::size_t kArguments = 16;
 
-// --- How a call ends -------------------------------------------------------------------------------------------------
+// --- outcomes --------------------------------------------------------------------------------------------------------
 
 /// How a call ended. The set is closed; names and numbers are gRPC's, so that a gateway passes them on unchanged.
 enum class Status : std::uint8_t {
   ok = 0,
-  cancelled = 1,            ///< The caller took it back, or left.
+  cancelled = 1,            ///< Cancelled by the caller, or the caller is gone.
   unknown = 2,              ///< A status that this build does not know.
-  invalid_argument = 3,     ///< The request is wrong, whatever the state of the server.
+  invalid_argument = 3,     ///< The request is wrong, whatever the server's state.
   deadline_exceeded = 4,    ///< The deadline passed first. Whether the server acted is unknown.
   not_found = 5,            ///< What the request names does not exist.
-  already_exists = 6,       ///< What the request would make exists.
+  already_exists = 6,       ///< What the request would create already exists.
   permission_denied = 7,    ///< The caller may not do this.
-  resource_exhausted = 8,   ///< A bound or a quota is reached: try later, or shed.
-  failed_precondition = 9,  ///< The server's state does not allow it, and trying again changes nothing.
-  aborted = 10,             ///< A conflict with another call: try the whole transaction again.
-  out_of_range = 11,        ///< Past the end of what there is.
+  resource_exhausted = 8,   ///< A bound or quota is reached. Retry later or shed load.
+  failed_precondition = 9,  ///< The server's state does not allow it; retrying does not help.
+  aborted = 10,             ///< A conflict with another call. Retry the whole transaction.
+  out_of_range = 11,        ///< Beyond the end of the data.
   unimplemented = 12,       ///< The server does not know this method.
   internal = 13,            ///< The server's handler failed, or broke its contract.
-  unavailable = 14,         ///< No link leads there, the link was lost, or the server has restarted.
+  unavailable = 14,         ///< No link leads there, the link was lost, or the server restarted.
   data_loss = 15,           ///< Bytes that do not verify.
-  unauthenticated = 16,     ///< The caller did not say who it is.
+  unauthenticated = 16,     ///< The caller did not authenticate.
 };
 inline constexpr std::size_t kStatuses = 17;
 
-/// The name as it stands in the enum. Static storage.
+/// The enumerator's name. Static storage.
 [[nodiscard]] std::string_view to_string(Status status) noexcept;
-/// What an error means that a handler returns.
+/// The status for an error returned by a handler.
 [[nodiscard]] Status status_of(ErrorCode code) noexcept;
-/// The nearest error of the runtime, for who decides on those; `failed` for ok.
+/// The nearest ErrorCode; `failed` for ok.
 [[nodiscard]] ErrorCode error_of(Status status) noexcept;
 
-/// How a call ended, when it did not end well. A value.
+/// Why a call failed. A value.
 struct Failure {
   Status status = Status::unknown;
-  std::string message = {};   ///< For a person; past limits::kCauseBytes it is cut on the way.
-  Duration retry_after = {};  ///< The server asks not to be called again before; zero: it says nothing.
-  /// No handler has seen the request, so that it certainly had no effect. False where that is unknown.
+  std::string message = {};   ///< For people; cut to limits::kCauseBytes in transit.
+  Duration retry_after = {};  ///< The server asks for a pause of this length. Zero: none.
+  /// True if no handler has seen the request, so it had no effect. False if that is unknown.
   bool not_started = false;
 };
 
-/// Pairs beside the request or the response. Keys as in HTTP: lower case by convention, may repeat.
+/// Pairs sent with a request or a response. As in HTTP, keys may repeat and are lower case by convention.
 using Metadata = std::vector<std::pair<std::string, std::string>>;
 
 namespace detail {
@@ -98,8 +101,8 @@ struct Outcome {
 };
 }  // namespace detail
 
-/// What a call came to: a table, or the Failure in its place. At a server it is what a handler returns. It becomes a
-/// Result<Table<R>> for who does not care which status it was. R is void where only success is told.
+/// The outcome of a call: a table or a Failure. Also what a server's handler returns. Converts to Result<Table<R>> if
+/// the exact status does not matter. R is void if there is only success.
 template <class R>
 class [[nodiscard]] Response {
  public:
@@ -115,10 +118,10 @@ class [[nodiscard]] Response {
   explicit operator bool() const noexcept { return ok(); }
   [[nodiscard]] Status status() const noexcept { return outcome_.failure.status; }
   [[nodiscard]] const Failure& failure() const noexcept { return outcome_.failure; }
-  /// Only where ok.
+  /// Only if ok.
   [[nodiscard]] Table<R> operator*() const { return Table<R>{outcome_.block}; }
   [[nodiscard]] const R* operator->() const { return flatbuffers::GetRoot<R>(outcome_.block.bytes().data()); }
-  /// Beside the response, or the failure.
+  /// Metadata of the response or the failure.
   [[nodiscard]] const Metadata& metadata() const noexcept { return outcome_.metadata; }
   [[nodiscard]] Metadata& metadata() noexcept { return outcome_.metadata; }
 
@@ -156,21 +159,21 @@ class [[nodiscard]] Response<void> {
   detail::Outcome outcome_;
 };
 
-// --- Contracts: what pannier_add_service generates -------------------------------------------------------------------
+// --- contracts, generated by pannier_add_service ---------------------------------------------------------------------
 
 enum class Kind : std::uint8_t { unary, client_stream, server_stream, bidi };
 
 /// One method of a service. Static storage.
 struct Method {
-  TypeInfo info;  ///< Its id is the hash of its full name, "shop.OrderService.GetOrder"; verifies requests.
+  TypeInfo info;  ///< The id is the hash of the full name, "shop.OrderService.GetOrder". Verifies requests.
   const TypeInfo* request;
   const TypeInfo* response;
   Kind kind;
-  bool idempotent;            ///< Calling it twice does what calling it once does.
+  bool idempotent;            ///< Calling it twice has the effect of calling it once.
   std::uint32_t deadline_ms;  ///< 0: kDefaultDeadline.
 };
 
-/// A service as it was compiled in, for reflection. Static storage.
+/// A service's compiled-in description, for reflection. Static storage.
 struct Service {
   std::string_view name;
   std::span<const Method* const> methods;
@@ -194,26 +197,26 @@ struct Contract {
 };
 }  // namespace detail
 
-// --- Calling ---------------------------------------------------------------------------------------------------------
+// --- client ----------------------------------------------------------------------------------------------------------
 
 struct CallOptions {
-  Duration deadline = {};  ///< From now; zero: as the method says. Never beyond that of the question being answered.
+  Duration deadline = {};  ///< From now; zero: the method's. Never beyond that of the question being answered.
   Metadata metadata = {};
   Urgency urgency = Urgency::normal;
-  /// The result stays at the server until the deadline, so that later calls may refer to it: see Call::with.
+  /// The server keeps the result until the deadline, for dependent calls: see Call::with.
   bool keep_result = false;
 };
 
-/// A call that was sent. A value that refers to its actor, and is used in that actor's turns.
+/// A call that was sent. A value that refers to its actor; use it in that actor's turns.
 class InFlight {
  public:
   InFlight() = default;
   InFlight(ActorBase& actor, Ref to, TimerId question, std::uint64_t id) noexcept
       : actor_(&actor), to_(to), question_(question), id_(id) {}
-  /// Takes the call back: it ends as `cancelled`, as a turn of its own, unless its outcome is here already. The handler
-  /// learns of it after one way, where it has not answered before. No effect on one that ended.
+  /// Cancels the call: it ends as `cancelled`, in a turn of its own, unless its outcome has arrived. The handler is
+  /// told if it has not answered yet. No effect on an ended call.
   void cancel() const;
-  /// Names the call at the server; zero: it cannot be referred to.
+  /// Identifies the call at the server. Zero: it cannot be referred to.
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
   [[nodiscard]] Ref to() const noexcept { return to_; }
 
@@ -224,7 +227,7 @@ class InFlight {
   std::uint64_t id_ = 0;
 };
 
-/// An InFlight whose result is known to be an R.
+/// An InFlight whose result is an R.
 template <class R>
 class InFlightOf : public InFlight {
  public:
@@ -269,16 +272,16 @@ using FieldOf = typename T::Traits::template FieldType<(kField - 4) / 2>;
 
 }  // namespace detail
 
-/// A unary call that is described and not yet sent. A value: a policy may keep it, copy it, send it more than once. It
-/// refers to its actor, and is sent in one of that actor's turns.
+/// A unary call not yet sent. A value that a policy may store, copy and send repeatedly. It refers to its actor and is
+/// sent in one of the actor's turns.
 template <class R>
 class [[nodiscard]] Call {
  public:
   using response_type = R;
   explicit Call(detail::Spec spec) : spec_(std::move(spec)) {}
 
-  /// Sends it. `function` takes a Response<R>, or a Result<Table<R>>: exactly once, as a turn of its own, at the
-  /// deadline at the latest. It is dropped if the actor stops or restarts before.
+  /// Sends it. `function` takes a Response<R> or a Result<Table<R>>, exactly once, in a turn of its own, by the
+  /// deadline. Dropped if the actor stops or restarts first.
   template <class F>
   requires std::invocable<F&, Response<R>> InFlightOf<R> then(F function)
   const {
@@ -287,7 +290,7 @@ class [[nodiscard]] Call {
           function(Response<R>{detail::read_outcome(reply, *method)});
         })};
   }
-  /// Sends it and lets the outcome go.
+  /// Sends it and discards the outcome.
   void forget() const {
     then([](const Response<R>&) {});
   }
@@ -310,15 +313,15 @@ class [[nodiscard]] Call {
   detail::Spec spec_;
 };
 
-/// A call whose request is known to be a Q: it may refer to results that are not here yet.
+/// A call whose request is a Q, so it may use results that are not available yet.
 template <class Q, class R>
 class [[nodiscard]] CallOf : public Call<R> {
  public:
   using Call<R>::Call;
 
-  /// The server sets a field of the request from a field of `earlier`'s result, once it is there: two dependent calls
-  /// cost one round trip. `earlier` was sent to the same server with keep_result. Scalars and texts; the request must
-  /// hold some value in that field already, which is replaced, and which must not be the schema's default.
+  /// Makes the server set a field of the request from a field of `earlier`'s result, once available: two dependent
+  /// calls cost one round trip. `earlier` went to the same server with keep_result. Scalars and texts only. The request
+  /// must already hold a value in that field other than the schema's default; it is replaced.
   ///     orders.route(make<RouteRequest>(1, "?")).with<RouteRequest::VT_TO, Order::VT_ADDRESS>(order)
   template <std::uint16_t kTo, std::uint16_t kFrom, class E>
   [[nodiscard]] CallOf with(const InFlightOf<E>& earlier) && {
@@ -337,7 +340,7 @@ class [[nodiscard]] CallOf : public Call<R> {
 namespace detail {
 class ClientStream;
 
-/// What the templates below stand on. All within turns of the actor.
+/// Support for the templates below. Within turns of the actor.
 class StreamHandle {
  public:
   explicit StreamHandle(std::shared_ptr<ClientStream> state) : state_(std::move(state)) {}
@@ -355,30 +358,30 @@ class StreamHandle {
 [[nodiscard]] std::shared_ptr<ClientStream> start_stream(const Spec& spec);
 }  // namespace detail
 
-/// The caller's end of a streaming call, which goes on until it has ended: what it was given waits for its deadline,
-/// not for this handle. A value; copies share the call. Used in turns of its actor, as its functions are.
+/// The caller's end of a streaming call. The call lasts until it ends or its deadline, not as long as this handle. A
+/// value; copies share the call. Use it in its actor's turns, where its functions run too.
 ///
-/// The server ends the call, with a status; whatever happens, `then` is told once. `Send` is void where the server
-/// alone streams, `Receive` where the caller alone does; `Final` is what comes with the status.
+/// The server ends the call with a status, and `then` is told once in any case. `Send` is void if only the server
+/// streams, `Receive` if only the caller does. `Final` comes with the status.
 template <class Send, class Receive, class Final>
 class Stream : public detail::StreamHandle {
  public:
   using StreamHandle::StreamHandle;
 
-  /// Takes a message. full: the other side has not taken kStreamBytes yet, see on_ready; closed: the call has ended, or
-  /// this half was closed; invalid_argument: it is larger than kStreamBytes. Then nothing was taken.
+  /// Queues a message. Errors, after which nothing was taken: full, if kStreamBytes are waiting for the other side (see
+  /// on_ready); closed, if the call has ended or this half was closed; invalid_argument, if it exceeds kStreamBytes.
   template <class T = Send>
   Result<void> write(const Table<T>& message) requires(!std::is_void_v<T>) {
     static_assert(std::is_same_v<T, Send>);
     return write_block(message.block());
   }
-  /// `function` is called, as a turn of its own, each time that there is room again after a full.
+  /// Calls `function`, in a turn of its own, each time there is room again after full.
   void on_ready(Callback<void()> function) requires(!std::is_void_v<Send>) { when_ready(std::move(function)); }
-  /// Nothing more will be written.
+  /// Closes this half: nothing more will be written.
   void close() requires(!std::is_void_v<Send>) { close_writes(); }
 
-  /// `function` takes the next message, a std::optional<Table<Receive>>: nothing when there will be none. Until it is
-  /// read a message waits here, and the next ones at the server: that is the backpressure. One read at a time.
+  /// Passes the next message to `function` as a std::optional<Table<Receive>>, empty at the end. Unread messages wait
+  /// here and then at the server: that is the backpressure. One read at a time.
   template <class F, class T = Receive>
   void read(F function) requires(!std::is_void_v<T>) {
     read_block(
@@ -387,7 +390,7 @@ class Stream : public detail::StreamHandle {
         },
         false);
   }
-  /// `function` takes each message, a const Table<Receive>&, as it comes.
+  /// Calls `function` with each message, a const Table<Receive>&, as it arrives.
   template <class F, class T = Receive>
   Stream& each(F function) requires(!std::is_void_v<T>) {
     read_block(
@@ -398,7 +401,7 @@ class Stream : public detail::StreamHandle {
     return *this;
   }
 
-  /// `function` takes a Response<Final>, once, after all messages were read that the server sent.
+  /// Calls `function` with a Response<Final>, once, after all messages from the server were read.
   template <class F>
   requires std::invocable<F&, Response<Final>> Stream& then(F function) {
     when_ended([function = std::move(function)](detail::Outcome outcome) mutable {
@@ -406,14 +409,14 @@ class Stream : public detail::StreamHandle {
     });
     return *this;
   }
-  /// Ends as `cancelled`; the handler learns of it after one way.
+  /// Ends the call as `cancelled` and tells the handler.
   void cancel() { cancel_stream(); }
 };
 
-/// What the generated client classes derive from: an actor's way to one server. Lives in the actor; cheap.
+/// Base of the generated client classes: an actor's connection to one server. Lives in the actor; cheap.
 class Client {
  public:
-  /// `actor` is the caller, which outlives this.
+  /// `actor` is the caller and outlives this.
   Client(ActorBase& actor, Ref server) noexcept : actor_(&actor), server_(server) {}
   /// By name, here or on another node: "orders", "hub/orders".
   Client(ActorBase& actor, std::string_view server);
@@ -446,20 +449,20 @@ class Client {
   Ref server_;
 };
 
-/// As `client.call<M>(request)`, for any method of any service: `call<OrderService::GetOrder>(orders, request)`.
+/// As `client.call<M>(request)`, for a method of any service: `call<OrderService::GetOrder>(orders, request)`.
 template <class M>
 auto call(const Client& client, const Table<typename M::Request>& request, CallOptions options = {}) {
   return client.template call<M>(request, std::move(options));
 }
 
-// --- Serving ---------------------------------------------------------------------------------------------------------
+// --- server ----------------------------------------------------------------------------------------------------------
 
-/// Who calls, during the turn that begins a call.
+/// The caller. Valid in the turn that begins a call.
 struct Caller {
-  std::string_view node;  ///< Name of the linked node; empty: an actor of this one.
+  std::string_view node;  ///< The linked node; empty: this node.
   MonoTime deadline = kNever;
   std::span<const std::pair<std::string, std::string>> metadata = {};
-  /// The first value of the key; empty where there is none.
+  /// The key's first value; empty if it has none.
   [[nodiscard]] std::string_view value(std::string_view key) const noexcept;
 };
 
@@ -467,15 +470,16 @@ namespace detail {
 
 class ServerCall;
 
-/// A handler's share of a call; the last one to go ends a call that was not finished, as `internal`.
+/// A handler's share of a call. When the last one is dropped, an unfinished call ends as `internal`.
 class ServingHandle {
  public:
   ServingHandle() = default;
   explicit ServingHandle(const std::shared_ptr<ServerCall>& call);
 
-  /// The caller has taken it back, or its deadline has passed, or it has ended: nobody waits for the answer.
+  /// The caller cancelled, the deadline passed, or the call ended: nobody waits for the answer.
   [[nodiscard]] bool cancelled() const noexcept;
-  /// `function` is called when that happens before the handler has finished: at once as a turn, where it has already.
+  /// Calls `function` when the call is cancelled before the handler has finished; in the next turn if that has already
+  /// happened.
   void on_cancel(Callback<void()> function);
   [[nodiscard]] MonoTime deadline() const noexcept;
 
@@ -492,19 +496,19 @@ class ServingHandle {
 
 }  // namespace detail
 
-/// The server's end of a call: the right to answer it later. A value; copies share the call. Used in turns of its
-/// actor. A call is ended by `finish`, the first one; one that is let go without ends as `internal`.
+/// The server's end of a call, to answer it later. A value; copies share the call. Use it in its actor's turns. The
+/// first `finish` ends the call. If dropped, it ends as `internal`.
 template <class Receive, class Send, class Final>
 class Serving : public detail::ServingHandle {
  public:
   using ServingHandle::ServingHandle;
   using response_type = Final;
 
-  /// Ends the call: with a Table<Final>, a Failure, a Status. What was written before goes first.
+  /// Ends the call with a Table<Final>, a Failure or a Status. Earlier writes go first.
   void finish(Response<Final> response) { finish_with(std::move(response.outcome())); }
   void finish() requires std::is_void_v<Final> { finish_with({}); }
 
-  /// As Stream::write, with the errors of that.
+  /// As Stream::write, with its errors.
   template <class T = Send>
   Result<void> write(const Table<T>& message) requires(!std::is_void_v<T>) {
     static_assert(std::is_same_v<T, Send>);
@@ -512,7 +516,7 @@ class Serving : public detail::ServingHandle {
   }
   void on_ready(Callback<void()> function) requires(!std::is_void_v<Send>) { when_ready(std::move(function)); }
 
-  /// As Stream::read; the end comes as well when the call has ended, see cancelled.
+  /// As Stream::read; also ends when the call has ended, see cancelled.
   template <class F, class T = Receive>
   void read(F function) requires(!std::is_void_v<T>) {
     read_block(
@@ -521,7 +525,7 @@ class Serving : public detail::ServingHandle {
         },
         false);
   }
-  /// `message` takes each const Table<Receive>&, `end` is called once after the last.
+  /// Calls `message` with each const Table<Receive>&, then `end` once.
   template <class F, class End, class T = Receive>
   void each(F message, End end) requires(!std::is_void_v<T>) {
     read_block(
@@ -533,7 +537,7 @@ class Serving : public detail::ServingHandle {
   }
 };
 
-/// A unary call that is answered later.
+/// A unary call to answer later.
 template <class R>
 using Reply = Serving<void, void, R>;
 /// Of a server stream.
@@ -557,14 +561,14 @@ class Arrival {
   [[nodiscard]] const BlockRef& block() const noexcept { return request_; }
   /// Answers now.
   void answer(Outcome& outcome);
-  /// Or later. Once.
+  /// Answers later. Once.
   [[nodiscard]] std::shared_ptr<ServerCall> defer();
 
  private:
   friend class ServerCore;
   ServerCore* core_ = nullptr;
   ActorBase* actor_ = nullptr;
-  Message* message_ = nullptr;  // null: of an earlier turn
+  Message* message_ = nullptr;  // null: from an earlier turn
   const Method* method_ = nullptr;
   std::uint64_t caller_ = 0;
   std::uint64_t id_ = 0;
@@ -586,10 +590,10 @@ class ServerCore {
   ServerCore(const ServerCore&) = delete;
   ServerCore& operator=(const ServerCore&) = delete;
 
-  /// Handles a message that belongs to a call. Nothing: it is no such message.
+  /// Handles a message that belongs to a call. Empty if it does not.
   [[nodiscard]] std::optional<Result<void>> take(ActorBase& actor, std::span<const Served> served, Message& message);
   [[nodiscard]] const Caller& caller() const noexcept { return caller_; }
-  /// Calls in hand.
+  /// Unfinished calls.
   [[nodiscard]] std::size_t calls() const noexcept;
 
  private:
@@ -611,7 +615,7 @@ class ServerCore {
   std::unique_ptr<Calls> calls_;
 };
 
-/// Hands a message that is no call to the handlers of the class.
+/// Passes a message that is no call to the class's handlers.
 [[nodiscard]] Result<void> hand_on(ActorBase& actor, const ActorType& type, Message& message);
 
 template <class Self, class M>
@@ -648,24 +652,30 @@ void serve(ActorBase& base, Arrival& arrival) {
 
 }  // namespace detail
 
-/// What the generated server classes derive from: an actor that answers calls beside the messages in `Types`. A handler
-/// that throws fails its actor, as any does; the caller gets `internal`, and others that were in hand `unavailable`.
+/// Base of the generated server classes: an actor that answers calls besides the messages in `Types`. A handler that
+/// throws fails its actor as usual. Its caller gets `internal`; callers of other unfinished calls get `unavailable`.
 template <class Self, class... Types>
 class Server : public Actor<Self, Types...> {
  public:
-  /// Internal: takes every message before the handlers do.
+  /// Internal: takes every message before the handlers.
   Result<void> intercept(Message& message) {
     if (auto taken = core_.take(*this, Self::served(), message)) return std::move(*taken);
     return detail::hand_on(*this, this->behaviour(), message);
   }
 
  protected:
-  /// Who calls. During the turn that begins a call.
+  /// The caller. Valid in the turn that begins a call.
   [[nodiscard]] const Caller& caller() const noexcept { return core_.caller(); }
   [[nodiscard]] std::size_t calls_in_hand() const noexcept { return core_.calls(); }
 
  private:
   detail::ServerCore core_;
 };
+
+// --- Reflection ------------------------------------------------------------------------------------------------------
+
+/// Starts an actor that tells whoever asks which services there are, with their schemas: what `pannier call` stands on.
+/// `services` are such as OrderService::reflected(). Answers pannier.rpc.ReflectionService.
+Result<Ref> spawn_reflection(Node& node, std::vector<const Service*> services, std::string name = "reflection");
 
 }  // namespace pannier::rpc

@@ -150,8 +150,8 @@ Result<void> time_writes(std::vector<Duration>& times, Duration budget, Write&& 
 
 namespace {
 
-/// What the system itself says of a file system: in a root directory that is no mount point, and where there is no
-/// /proc, no mount tells its type.
+/// The type as reported by the system itself. Mounts do not tell it without /proc, or for a root directory that is no
+/// mount point.
 void read_type(const std::string& folder, unsigned long flags, FileSystemFacts& facts) {
   struct Known {
     std::uint32_t magic;  // statfs(2)

@@ -42,7 +42,8 @@ constexpr rlim_t kFewestDescriptors = 64;
 /// More than limits::kLinks need.
 constexpr rlim_t kMostDescriptors = 16384;
 
-/// As many descriptors as we may have; half-open connections and a store's files share them. False: too few to work.
+/// Raises the descriptor limit as far as allowed; half-open connections and a store's files share it. False if it is
+/// too low.
 bool raise_descriptor_limit() noexcept {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return true;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include <pannier/actor_base.h>
 #include <pannier/message.h>
 #include <pannier/platform.h>
 

@@ -9,7 +9,7 @@ namespace pannier {
 
 namespace {
 
-/// Destinations whose way is remembered; of more of them a warning may come again.
+/// Destinations remembered as checked; beyond it a warning may repeat.
 constexpr std::size_t kKnownWays = 256;
 
 std::vector<std::string> destinations_of(const std::vector<LaneOptions>& lanes) {

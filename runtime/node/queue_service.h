@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include <pannier/link.h>
+
 #include "runtime/actor/service.h"
 #include "runtime/queue/queue.h"
 
@@ -57,7 +59,7 @@ class QueueService final : public Service, private QueueHost {
   void send_ack(StreamAck ack) override { tell_router(std::move(ack)); }
   void send_incarnations(std::string_view node, std::vector<std::uint64_t> incarnations) override;
 
-  /// Warns, once a name, where no link leads to a destination.
+  /// Warns, once per name, if no link leads to a destination.
   void look_for_way(const std::string& node);
 
   template <class T>
@@ -69,7 +71,7 @@ class QueueService final : public Service, private QueueHost {
   Queue queue_;
   Ways ways_;
   std::vector<std::string> forwarded_to_;     // by the lanes that the program named
-  std::set<std::string, std::less<>> known_;  // destinations that were looked at; bounded
+  std::set<std::string, std::less<>> known_;  // destinations already checked; bounded
   ServicePort* port_ = nullptr;
 };
 

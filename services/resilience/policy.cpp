@@ -164,15 +164,19 @@ void CircuitBreaker::close() noexcept {
 /// Brings the state up to `now`: no timer does.
 void CircuitBreaker::settle(MonoTime now) noexcept {
   if (state_ == State::closed || now < until_) return;
-  // However long nobody asked, the first call finds it half-open: a time of probes that nobody used is no verdict. One
-  // that was used and not decided in time is.
-  if (state_ == State::half_open && (probes_out_ > 0 || probes_succeeded_ > 0)) {
+  if (state_ == State::half_open && probes_out_ > 0) {
+    // A probe that was not decided in time is a failure.
     state_ = State::open;
     until_ = later(until_, open_for_);
     ++epoch_;
     ++openings_;
     if (now < until_) return;
+  } else if (state_ == State::half_open && probes_succeeded_ > 0) {
+    // Fewer calls came than probes were allowed, and all of them succeeded: a device that calls five times an hour would
+    // never close it otherwise.
+    return close();
   }
+  // However long nobody asked: a time of probes that nobody used is no verdict.
   state_ = State::half_open;
   probes_succeeded_ = 0;
   until_ = later(now, policy_.probe_for);

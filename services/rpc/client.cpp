@@ -6,7 +6,9 @@ namespace pannier::rpc {
 
 namespace {
 
-constexpr Duration kPushAgain = std::chrono::milliseconds{20};
+constexpr Duration kAgain = std::chrono::milliseconds{20};
+constexpr int kCancelTries = 250;
+constexpr Duration kCancelAnswers = std::chrono::seconds{5};
 
 Duration deadline_of(const detail::Spec& spec) {
   Duration deadline = spec.options.deadline;
@@ -15,27 +17,35 @@ Duration deadline_of(const detail::Spec& spec) {
   return std::min(deadline, kLongestDeadline);
 }
 
-/// Tells the server that a call is over.
-void send_cancel(ActorBase& actor, Ref to, std::uint64_t correlation, std::uint64_t id, Urgency urgency) {
-  using detail::Door;
-  if (!to.id().is_elsewhere()) {
-    const std::uint64_t caller = id == 0 ? actor.self().id().bits() : 0;
-    MessagePtr message =
-        native_message(MessageKind::tell, to.id(), detail::LocalCancel{caller, id == 0 ? correlation : id});
-    message->urgency = urgency;
-    message->reserved = true;
-    static_cast<void>((actor.*(&Door::send))(std::move(message)).ok());  // the server has ended: so has the call
+/// Tells the server that a call is over: in the order of the mailbox, so that it never overtakes the call itself.
+/// `tries` while there is no room for it; after that the deadline tells the server.
+void send_cancel(ActorBase& actor, Ref to, detail::LocalCancel cancel, Urgency urgency, int tries = kCancelTries) {
+  const auto again = [&actor, to, cancel, urgency, tries] {
+    if (tries <= 1) return;
+    detail::after(actor, kAgain,
+                  [&actor, to, cancel, urgency, tries] { send_cancel(actor, to, cancel, urgency, tries - 1); });
+  };
+  if (to.id().is_elsewhere()) {
+    detail::ask(actor, {&actor, detail::question_of(to, make<wire::Cancel>(cancel.id), urgency), kCancelAnswers},
+                [again](const Message* reply) {
+                  if (reply != nullptr && reply->has_error && reply->error == ErrorCode::full) again();
+                });
     return;
   }
-  detail::ask(actor, {&actor, detail::question_of(to, make<wire::Cancel>(id), urgency), std::chrono::seconds{5}},
-              [](Message*) {});
+  MessagePtr message = native_message(MessageKind::tell, to.id(), cancel);
+  message->urgency = urgency;
+  const auto sent = (actor.*(&detail::Door::send))(std::move(message));
+  if (!sent && sent.error().code == ErrorCode::full) again();
 }
 
 }  // namespace
 
 void InFlight::cancel() const {
   if (actor_ == nullptr) return;
-  send_cancel(*actor_, to_, static_cast<std::uint64_t>(question_), id_, Urgency::normal);
+  const bool bare = id_ == 0;
+  const detail::LocalCancel cancel{bare ? actor_->self().id().bits() : 0,
+                                   bare ? static_cast<std::uint64_t>(question_) : id_};
+  send_cancel(*actor_, to_, cancel, Urgency::normal);
   detail::cancel_timer(*actor_, question_);
 }
 
@@ -214,7 +224,7 @@ class ClientStream : public std::enable_shared_from_this<ClientStream> {
     if (ended_) return;
     if (reply != nullptr && reply->has_error && reply->error == ErrorCode::full) {
       pushing_ = true;  // nothing was taken: the same again
-      after(actor_, kPushAgain, [self = shared_from_this(), table] {
+      after(actor_, kAgain, [self = shared_from_this(), table] {
         self->pushing_ = false;
         if (!self->ended_) self->send_push(table);
       });
@@ -237,7 +247,7 @@ class ClientStream : public std::enable_shared_from_this<ClientStream> {
     if (ended_) return;
     ended_ = true;
     cancel_timer(actor_, timer_);
-    if (tell_server) send_cancel(actor_, to_, 0, id_, urgency_);
+    if (tell_server) send_cancel(actor_, to_, {0, id_}, urgency_);
     out_.drop();
     in_.drop();
     in_.ended = true;

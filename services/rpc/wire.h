@@ -40,7 +40,7 @@ inline TimerId ask(ActorBase& actor, PendingAsk question, Callback<void(Message*
   return question;
 }
 
-/// Takes a call of this process back: native, so that neither a full mailbox nor a chain of questions is in its way.
+/// Takes a call of this process back: told, so that no chain of questions is in its way.
 struct LocalCancel {
   std::uint64_t caller;  // 0: `id` is Call.id
   std::uint64_t id;      // else the correlation of the question

@@ -38,7 +38,7 @@ TEST_CASE("two nodes with keys, a lane and a handler are 35 lines, and do what t
   for (const char* name : {"order.fbs", "kitchen.cpp", "kitchen.toml", "till.toml"}) {
     const std::string text = content_of(kProduct + "/" + name);
     REQUIRE_FALSE(text.empty());
-    for (std::size_t at = 0; at < text.size(); at = text.find('\n', at) + 1) lines += text[at] != '\n' ? 1 : 0;
+    for (std::size_t at = 0; at < text.size(); at = text.find('\n', at) + 1) lines += text[at] != '\n' ? 1U : 0U;
   }
   CHECK(lines <= 35);
 

@@ -96,7 +96,7 @@ class FeatureModel {
     };
     REQUIRE((*node_)->spawn<Consumer>(SpawnOptions{}, "jobs", ConsumeOptions{.window = 3, .max_attempts = 1'000'000},
                                       Act{hold}));
-    REQUIRE((*node_)->spawn<Consumer>(SpawnOptions{}, "kept", ConsumeOptions{}, finish()));
+    REQUIRE((*node_)->spawn<Consumer>(SpawnOptions{}, "kept", ConsumeOptions{}, testing::finish()));
     REQUIRE((*node_)->spawn<Replayer>(
         SpawnOptions{}, "kept", ReplayOptions{.reader = "reader", .from = Replay::earliest, .window = 1}, Act{read}));
     pass(10ms);

@@ -14,9 +14,9 @@ namespace pannier::zmq {
 namespace {
 
 constexpr long kUnbindMilliseconds = 1000;
-/// Of ZMTP 3.1: whoever has sent it means to shake hands.
+/// Of ZMTP 3.1. A peer that has sent it intends to complete the handshake.
 constexpr std::uint64_t kGreetingBytes = 64;
-/// How long a peer has to read its goodbye and go.
+/// The time for a peer to read its goodbye and close.
 constexpr Duration kGoodbyeTime = std::chrono::seconds{1};
 
 std::string_view property(const ::zmq::message_t& message, const char* name) {

@@ -71,6 +71,14 @@ TEST_CASE("half-open is always left: a probe that never reports counts as a fail
   CHECK(breaker.acquire(at(26s)));
 }
 
+TEST_CASE("a device that calls once in ten minutes closes its breaker with the one probe that it made") {
+  CircuitBreaker breaker{BreakerPolicy{.probes = 2, .open_for = 10s, .probe_for = 5s}};
+  breaker.open(at(0s), 0);
+  call(breaker, Verdict::success, at(10min));
+  CHECK(breaker.state(at(10min)) == State::half_open);
+  CHECK(breaker.state(at(20min)) == State::closed);
+}
+
 TEST_CASE("a verdict that comes from before the breaker changed says nothing about its new state") {
   CircuitBreaker breaker{BreakerPolicy{.least = 1, .failure_percent = 100, .open_for = 10s}};
   auto slow = breaker.acquire(at(0s));

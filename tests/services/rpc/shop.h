@@ -36,6 +36,7 @@ struct Ledger {
   std::vector<Exchange<Chunk, Chunk>> exchanges;
   bool hold_uploads = false;
   int served = 0;
+  std::size_t in_hand = 0;  ///< When the server was last poked.
   void add(std::string line) { lines.push_back(std::move(line)); }
   [[nodiscard]] bool has(std::string_view line) const {
     return std::find(lines.begin(), lines.end(), line) != lines.end();
@@ -55,7 +56,10 @@ struct Orders : OrderServiceServer<Orders, Poke> {
     ledger_->exchanges.clear();
   }
 
-  void on(const Poke& poke) { poke.act(); }
+  void on(const Poke& poke) {
+    ledger_->in_hand = calls_in_hand();
+    poke.act();
+  }
 
   Response<Order> get_order(const GetOrder& request) {
     ++ledger_->served;
@@ -124,7 +128,7 @@ using Act = std::function<void(Asker&)>;
 /// A hub with the service, and a van that calls it over a link of `delay` each way; or both on one node.
 struct Shop {
   explicit Shop(bool linked, std::uint64_t seed = 1, Duration delay = 10ms) : sim(seed, {}) {
-    hub = &sim.add({.name = "hub", .listen = {"sim://hub"}});
+    hub = &sim.add({.name = "hub", .listen = {"sim://hub"}, .supervision = {.max_restarts = 1000}});
     sim.network().set_path("hub", "van", {.delay_min = delay, .delay_mean = {}});
     van = linked ? &sim.add({.name = "van", .links = {{"hub", "sim://hub", {}}}}) : hub;
     server = hub->spawn<Orders>({.name = "orders"}, &ledger);

@@ -142,6 +142,15 @@ TEST_CASE("a cancelled call ends at once, and its handler hears of it after one 
   }
 }
 
+TEST_CASE("a call that is taken back while it waits in the mailbox is not forgotten there") {
+  Shop shop{false};
+  Told told;
+  shop.act([&](Asker& asker) { asker.orders.await(ask_for("1")).then(told.take()).cancel(); });
+  REQUIRE(told.times == 1);
+  CHECK(told.response->status() == Status::cancelled);
+  CHECK(shop.ledger.lines == std::vector<std::string>{"await 1", "cancelled 1"});
+}
+
 TEST_CASE("whoever lets go of a call without an answer has answered internal") {
   Shop shop{true};
   Told told;

@@ -172,8 +172,8 @@ void CircuitBreaker::settle(MonoTime now) noexcept {
     ++openings_;
     if (now < until_) return;
   } else if (state_ == State::half_open && probes_succeeded_ > 0) {
-    // Fewer calls came than probes were allowed, and all of them succeeded: a device that calls five times an hour would
-    // never close it otherwise.
+    // Fewer calls came than probes were allowed, and all of them succeeded: a device that calls five times an hour
+    // would never close it otherwise.
     return close();
   }
   // However long nobody asked: a time of probes that nobody used is no verdict.

@@ -29,6 +29,7 @@ enum class ErrorCode : std::uint8_t {
   storage_full,      ///< The disk or the quota is full. Nothing was written; deletes still work.
   storage_io,        ///< The disk failed. What was not acknowledged is not stored.
   corrupt,           ///< A checksum or a structure on disk does not hold.
+  conflict,          ///< Somebody else changed it first. Nothing was stored; read it again and decide anew.
 };
 
 /// The name as it stands in the enum, for logs and tables. Static storage.

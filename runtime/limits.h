@@ -162,6 +162,8 @@ inline constexpr Duration kCommitDelay = std::chrono::milliseconds{100};
 /// SQL of one batch: statements, and the bytes of one with its values.
 inline constexpr std::size_t kSqlStatements = 256;
 inline constexpr std::size_t kSqlBytes = 1024 * 1024;
+/// Who waits for the application's tables to change.
+inline constexpr std::size_t kSqlWatchers = 1024;
 /// Instructions of SQLite's machine that one statement of the application takes at most: seconds.
 inline constexpr std::uint64_t kSqlInstructions = 50'000'000;
 /// Damaged files that are kept beside a store; at the bound one that is damaged again is refused.

@@ -22,8 +22,8 @@ class Responder {
            !std::same_as<T, ErrorCode>) void reply(T answer) const {
     send(native_message(MessageKind::reply, {}, std::move(answer)));
   }
-  /// The asker gets `code` in place of an answer.
-  void refuse(ErrorCode code) const;
+  /// The asker gets `error` in place of an answer, text included.
+  void refuse(const Error& error) const;
   /// Internal: the question will be handled again, with another responder. This one and its copies are inert.
   void withdraw() const noexcept;
 

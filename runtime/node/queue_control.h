@@ -27,6 +27,9 @@ class QueueControl {
     return query(SqlStatement{std::move(sql), {sql_value(std::forward<Values>(values))...}});
   }
   [[nodiscard]] Pending<std::vector<SqlRow>> query(SqlStatement statement);
+  /// Answers once the application's tables have changed since the answer `seen`, at once with SqlVersion{}: for who
+  /// follows a table without asking again and again. Any batch with SQL counts as a change. full: too many wait.
+  [[nodiscard]] Pending<SqlVersion> sql_changed(SqlVersion seen);
   /// Makes dead letters ready again, behind all other messages of their lane, in their order, with no attempts counted;
   /// a bounded number at once. not_found: no dead letter has that number.
   [[nodiscard]] Pending<DeadLetterCount> redrive(DeadLetterSelection selection);

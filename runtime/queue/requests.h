@@ -99,6 +99,13 @@ struct Query {
   SqlStatement statement;
 };
 
+/// How often the application's tables have changed since the node started; from 1.
+enum class SqlVersion : std::uint64_t {};
+/// A SqlVersion, once it is another one than `seen`.
+struct WatchSql {
+  SqlVersion seen{};
+};
+
 /// Cancelled: the message that a receipt named was erased before it left. not_found: it is not here. in_use: it is in
 /// flight, or in a consumer's hands.
 struct Cancel {

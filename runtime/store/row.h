@@ -159,6 +159,9 @@ template <class T>
 struct SqlStatement {
   std::string sql;  ///< One statement, with ?1 to ?n for its values.
   std::vector<SqlValue> values;
+  /// What a statement of a batch is for (Batch): a change, or a SELECT that decides about the whole batch.
+  enum class Purpose : std::uint8_t { change, refuse_if, skip_if };
+  Purpose purpose = Purpose::change;
 };
 
 }  // namespace pannier

@@ -8,13 +8,12 @@
 #include <string>
 #include <vector>
 
+#include <pannier/message.h>
 #include "bench/schema/sample.fbs.h"
 #include "runtime/actor/cell.h"
 #include "runtime/actor/timers.h"
 #include "runtime/link/topics.h"
 #include "runtime/link/wire.h"
-#include "runtime/message/pool.h"
-#include "runtime/message/table.h"
 #include "runtime/store/crc32c.h"
 
 namespace pannier::bench {

@@ -8,14 +8,13 @@
 #include <string>
 #include <thread>
 
+#include <pannier/pannier.h>
+#include <pannier/process.h>
+#include <pannier/sqlite_store.h>
+#include <pannier/zmq.h>
 #include "bench/allocations.h"
 #include "bench/measure.h"
 #include "bench/schema/sample.fbs.h"
-#include "pannier.h"
-#include "platform/posix/process.h"
-#include "runtime/store/sqlite_store.h"
-#include "transports/zmq/context.h"
-#include "transports/zmq/zmq_transport.h"
 
 namespace pannier::bench {
 namespace {

@@ -1,4 +1,5 @@
 #include "bench/queue_bench.h"
+#include "runtime/store/store.h"
 
 #include <algorithm>
 #include <array>
@@ -59,7 +60,7 @@ std::string key_of(std::uint64_t number) { return "order-" + std::to_string(1000
 
 std::string fresh(const std::string& name) { return name + "-" + std::to_string(now_ns()); }
 
-std::unique_ptr<Store> open_store(posix::Process& process, const std::string& folder, const std::string& name) {
+StorePtr open_store(posix::Process& process, const std::string& folder, const std::string& name) {
   return must(open_sqlite_store({.path = folder + "/" + name + ".db", .entropy = process.platform().entropy}));
 }
 

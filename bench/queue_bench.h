@@ -4,11 +4,12 @@
 #include <memory>
 #include <string>
 
+#include <pannier/pannier.h>
+#include <pannier/process.h>
+#include <pannier/sqlite_store.h>
 #include "bench/measure.h"
 #include "bench/schema/parcel.fbs.h"
-#include "pannier.h"
-#include "platform/posix/process.h"
-#include "runtime/store/sqlite_store.h"
+#include "runtime/store/store.h"
 
 /// What the rows about the queue share: messages of 256 bytes, stores on disk, and producers that keep a queue busy.
 namespace pannier::bench {
@@ -33,8 +34,7 @@ inline void must(const Result<void>& result) {
 /// `name` made unique, for a file that only this measurement uses.
 [[nodiscard]] std::string fresh(const std::string& name);
 /// The store at `folder`/`name`.db, with the options of any program.
-[[nodiscard]] std::unique_ptr<Store> open_store(posix::Process& process, const std::string& folder,
-                                                const std::string& name);
+[[nodiscard]] StorePtr open_store(posix::Process& process, const std::string& folder, const std::string& name);
 /// Puts rows straight into a stream of a store that no node runs on, in large groups.
 void fill(Store& store, Box box, const std::string& node, const std::string& lane, std::uint64_t rows);
 

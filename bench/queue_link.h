@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
+#include <pannier/zmq.h>
 #include "bench/child.h"
 #include "bench/queue_bench.h"
 #include "runtime/queue/requests.h"
-#include "transports/zmq/context.h"
-#include "transports/zmq/zmq_transport.h"
+#include "runtime/store/store.h"
 
 namespace pannier::bench {
 
@@ -43,7 +43,7 @@ class End {
 
  private:
   posix::Process process_{LogLevel::error};
-  std::unique_ptr<Store> store_;
+  StorePtr store_;
   zmq::Context context_;
   std::unique_ptr<zmq::ZmqTransport> transport_;
   std::unique_ptr<Node> node_;

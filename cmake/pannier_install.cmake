@@ -1,17 +1,16 @@
 # Headers, library, CMake package and pkg-config file.
 #
-# Headers go to include/pannier, which is itself the include directory: code says #include "runtime/actor/actor.h"
+# Headers go to include/pannier, which is itself the include directory: code says #include <pannier/actor.h>
 # within the project and outside alike (docs/decisions/0001-include-paths.md).
 include_guard(GLOBAL)
 include(CMakePackageConfigHelpers)
 
-set(pannier_headers ${CMAKE_INSTALL_INCLUDEDIR}/pannier)
 set(pannier_package ${CMAKE_INSTALL_LIBDIR}/cmake/pannier)
 
 install(TARGETS pannier pannier_sim EXPORT pannierTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
-  FILE_SET HEADERS DESTINATION ${pannier_headers}
-  INCLUDES DESTINATION ${pannier_headers})
+  FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+  INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT pannierTargets NAMESPACE pannier:: DESTINATION ${pannier_package})
 
 configure_package_config_file(

@@ -29,6 +29,8 @@ function(pannier_options target)
     target_compile_options(${target} PRIVATE -Wno-conversion)
   endif()
   target_link_options(${target} PRIVATE -Wl,--gc-sections)
+  # Our own code says #include "runtime/actor/worker.h"; who links the library sees <pannier/...> alone.
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   target_compile_features(${target} PRIVATE cxx_std_20)
 endfunction()

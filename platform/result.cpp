@@ -1,4 +1,4 @@
-#include "platform/result.h"
+#include <pannier/result.h>
 
 #include <array>
 

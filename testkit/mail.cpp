@@ -1,4 +1,4 @@
-#include "testkit/mail.h"
+#include <pannier/probe.h>
 
 #include <cstdio>
 
@@ -40,5 +40,7 @@ Result<void> ProbeActor::intercept(Message& message) {
   }
   return {};
 }
+
+Delivery Mail::delivery(const Message& message) const { return Delivery{*system->settle_sink, message.correlation}; }
 
 }  // namespace pannier::testkit

@@ -2,7 +2,7 @@
 #include <tuple>
 #include <utility>
 
-#include "runtime/limits.h"
+#include <pannier/limits.h>
 #include "testkit/memory_store.h"
 
 namespace pannier::testkit {

@@ -4,7 +4,7 @@
 #include <limits>
 #include <utility>
 
-#include "runtime/limits.h"
+#include <pannier/limits.h>
 #include "runtime/store/store_checks.h"
 
 namespace pannier::testkit {

@@ -11,7 +11,7 @@
 #include <tuple>
 #include <vector>
 
-#include "platform/entropy.h"
+#include <pannier/platform.h>
 #include "runtime/store/store.h"
 
 namespace pannier::testkit {

@@ -1,4 +1,4 @@
-#include "testkit/probe.h"
+#include <pannier/probe.h>
 
 #include <cstdio>
 

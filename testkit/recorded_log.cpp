@@ -1,4 +1,4 @@
-#include "testkit/recorded_log.h"
+#include <pannier/simulation.h>
 
 #include <algorithm>
 #include <cstdio>

@@ -1,4 +1,4 @@
-#include "testkit/seeds.h"
+#include <pannier/simulation.h>
 
 #include <cstdlib>
 #include <numeric>

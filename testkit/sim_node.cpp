@@ -1,12 +1,21 @@
-#include "testkit/sim_node.h"
+#include <pannier/simulation.h>
 
 #include <cstdio>
 #include <cstdlib>
 
+#include <pannier/sqlite_store.h>
+
 #include "runtime/actor/worker.h"
-#include "runtime/store/sqlite_store.h"
+#include "testkit/faulty_store.h"
+#include "testkit/memory_store.h"
 
 namespace pannier::testkit {
+
+/// What stays from life to life.
+struct SimNode::Disk {
+  StorePtr own;
+  std::optional<FaultyStore> faulty;
+};
 
 /// One life: from the start of the process to its end.
 struct SimNode::Life {
@@ -62,6 +71,7 @@ SimNode::SimNode(sim::Simulator& simulator, sim::Network* network, NodeOptions o
       machine_(std::move(machine)),
       entropy_(simulator.entropy().next()),
       log_(options_.name),
+      disk_(std::make_unique<Disk>()),
       eye_(std::make_unique<Eye>(*this)),
       undertaker_(std::make_unique<Undertaker>(*this)) {
   if (auto started = start(); !started) give_up("start", "", started.error());
@@ -74,11 +84,11 @@ Result<Store*> SimNode::open_store() {
   if (!machine_.file.empty()) {
     auto opened = open_sqlite_store({.path = machine_.file, .entropy = entropy_});
     if (!opened) return opened.error();
-    own_store_ = std::move(*opened);
-  } else if (own_store_ == nullptr) {
-    own_store_ = std::make_unique<MemoryStore>(entropy_);
+    disk_->own = std::move(*opened);
+  } else if (disk_->own == nullptr) {
+    disk_->own = StorePtr{new MemoryStore{entropy_}};
   }
-  return own_store_.get();
+  return disk_->own.get();
 }
 
 Result<void> SimNode::start() {
@@ -89,8 +99,8 @@ Result<void> SimNode::start() {
   if (machine_.disk || machine_.store != nullptr) {
     auto store = open_store();
     if (!store) return store.error();
-    faulty_ ? faulty_->revive(**store) : void(faulty_.emplace(**store));
-    parts.store = &*faulty_;
+    disk_->faulty ? disk_->faulty->revive(**store) : void(disk_->faulty.emplace(**store));
+    parts.store = &*disk_->faulty;
   }
   for (std::uint32_t i = 0; i < machine_.workers; ++i) {
     life->wakeups.push_back(std::make_unique<sim::FlagWakeup>(simulator_));
@@ -117,8 +127,8 @@ void SimNode::crash() {
   if (!up()) return;
   for (Loop* loop : life_->node->loops()) simulator_.remove(*loop);
   life_.reset();
-  if (faulty_) faulty_->lose_transaction();
-  if (!machine_.file.empty()) own_store_.reset();
+  if (disk_->faulty) disk_->faulty->lose_transaction();
+  if (!machine_.file.empty()) disk_->own.reset();
 }
 
 void SimNode::crash_in_store_call(std::uint32_t calls, bool commit_is_stored) {
@@ -150,13 +160,16 @@ Node& SimNode::operator*() noexcept {
   return *life_->node;
 }
 
+void SimNode::fill_disk(bool full) { disk().fill_disk(full); }
+void SimNode::fail_commits(std::uint32_t count, ErrorCode code) { disk().fail_commits(count, code); }
+
 FaultyStore& SimNode::disk() noexcept {
-  if (!faulty_) give_up("break the disk of", "", Error{ErrorCode::not_found, "It has none: see Machine."});
-  return *faulty_;
+  if (!disk_->faulty) give_up("break the disk of", "", Error{ErrorCode::not_found, "It has none: see Machine."});
+  return *disk_->faulty;
 }
 
 Store& SimNode::store() noexcept {
-  Store* store = machine_.store != nullptr ? machine_.store : own_store_.get();
+  Store* store = machine_.store != nullptr ? machine_.store : disk_->own.get();
   if (store == nullptr) give_up("read the disk of", "", Error{ErrorCode::not_found, "It has none, or a closed file."});
   return *store;
 }

@@ -1,4 +1,4 @@
-#include "testkit/simulation.h"
+#include <pannier/simulation.h>
 
 #include <cstdio>
 

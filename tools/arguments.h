@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-#include "platform/result.h"
+#include <pannier/result.h>
 
 namespace pannier::tools {
 

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include <pannier/run.h>
+
 #include "tools/arguments.h"
 #include "tools/commands.h"
 #include "tools/output.h"
@@ -12,7 +14,8 @@ namespace pannier::tools {
 namespace {
 
 constexpr const char* kAbout =
-    "Runs a Pannier node without any code of its own, and talks to a running one from scripts.\n"
+    "Runs a Pannier node without any code of its own, and talks to a running one, or to a program of your own\n"
+    "that is started by pannier::run, from scripts.\n"
     "Exit status: 0 done, 1 not reachable, refused or timed out, 2 wrong input, 70 the node's supervisor gave up.";
 
 constexpr double kShortest = 0.001;  // Seconds, as all below.
@@ -31,8 +34,9 @@ void add_timeout(Arguments& arguments, std::chrono::milliseconds& timeout, const
 void add_target(Arguments& arguments, ClientOptions& options) {
   Target& target = options.target;
   add_json(arguments, options.json);
-  arguments.add({"--config", &target.config, "The node's own configuration file: uses its key and its first address"});
-  arguments.add({"--connect", &target.connect, "Address of a node: tcp://HOST:PORT or ipc:///PATH"});
+  arguments.add({"--config", &target.config, "The node's own configuration file, where it runs on this machine"});
+  arguments.add(
+      {"--connect", &target.connect, "A node's own socket, NAME.tools beside its store; or its tcp://HOST:PORT"});
   arguments.add({"--node", &target.node, "Name of the node at --connect"});
   arguments.add({"--server-key", &target.server_key, "Public key of the node at --connect"});
   arguments.add({"--key-file", &target.key, "Key file to connect with"});
@@ -71,8 +75,9 @@ int publish(Arguments& arguments) {
   PublishCommand command;
   arguments.add({"topic", &command.topic, "As order/7/status", true});
   add_sent_payload(arguments, command);
-  arguments.add({"--keep", &command.keep_last, "Nodes keep the value for later subscribers"});
+  arguments.add({"--retain", &command.retain, "Nodes keep the value for later subscribers"});
   arguments.add({"--urgent", &command.urgent, "Goes before what is not urgent"});
+  arguments.add({"--clear", &command.clear, "Publish nothing: the topic keeps no last value any more"});
   add_target(arguments, command);
   return arguments.read() ? run_publish(command) : arguments.status();
 }
@@ -88,7 +93,8 @@ int ask(Arguments& arguments) {
 int enqueue(Arguments& arguments) {
   EnqueueCommand command;
   arguments.add({"lane", &command.lane, "LANE of the node, or NODE/LANE", true});
-  arguments.add({"key", &command.key, "Messages of one key keep their order", true});
+  arguments.add({"key", &command.key, "Messages of one key keep their order"});
+  arguments.add({"--lines", &command.lines, "Many messages from stdin, each line KEY<tab>PAYLOAD"});
   arguments.add({.name = "--delay",
                  .place = &command.delay,
                  .about = "Before which it is neither handed out nor sent on",
@@ -100,7 +106,8 @@ int enqueue(Arguments& arguments) {
                  .least = kShortest,
                  .most = kYear});
   arguments.add({"--token", &command.token,
-                 "A second enqueue with it, within 24 hours, stores nothing and answers as the first did"});
+                 "A second enqueue with it, within 24 hours, stores nothing and answers as the first did; with\n"
+                 "                    --lines each line adds its number"});
   arguments.add({.name = "--durability",
                  .place = &command.durability,
                  .about = "When the receipt is given; else as the lane says",
@@ -133,6 +140,28 @@ int consume(Arguments& arguments) {
   add_wait(arguments, command.count, command.wait);
   add_target(arguments, command);
   return arguments.read() ? run_consume(command) : arguments.status();
+}
+
+int replay(Arguments& arguments) {
+  ReplayCommand command;
+  command.wait = std::chrono::seconds{1};
+  arguments.add({"lane", &command.lane, "A lane of the node that retains what was handled", true});
+  arguments.add({"--from", &command.from, "Start at this number; else with the oldest"});
+  arguments.add({"--reader", &command.reader, "Go on where this reader has come to, and remember how far it came"});
+  arguments.add({"--exec", &command.exec,
+                 "Run by sh for each message: payload on stdin, PANNIER_KEY, PANNIER_LANE, PANNIER_TYPE set"});
+  add_seen_payload(arguments, command);
+  add_wait(arguments, command.count, command.wait);
+  add_target(arguments, command);
+  return arguments.read() ? run_replay(command) : arguments.status();
+}
+
+int compact(Arguments& arguments) {
+  CompactOptions options;
+  arguments.add({"--config", &options.config, "Configuration of the node, which must not run"});
+  arguments.add({"--store", &options.store, "Only its database file"});
+  add_json(arguments, options.json);
+  return arguments.read() ? run_compact(options) : arguments.status();
 }
 
 int queue(Arguments& arguments) {
@@ -207,6 +236,8 @@ constexpr Command kCommands[] = {
      "Take messages of a lane, one at a time, as KEY<tab>PAYLOAD or by a command; each is removed\n"
      "once it was printed, or the command ended with status 0",
      "pannier consume --config hub.toml --count 1 --exec './print-ticket' orders", &consume},
+    {"replay", "Print again what a lane retains of the messages that were handled",
+     "pannier replay --config hub.toml orders", &replay},
     {"queue", "List a node's lanes; say where a message is and why it waits",
      "pannier queue --config gateway.toml --key order-17", &queue},
     {"redrive", "Give dead letters another go, behind all others of their lane",
@@ -214,10 +245,13 @@ constexpr Command kCommands[] = {
     {"purge", "Remove dead letters for good", "pannier purge --config hub.toml --id 4711 orders", &purge},
     {"cancel", "Remove a message that has not left, by the number of its receipt",
      "pannier cancel --config gateway.toml 4711", &cancel},
+    {"compact", "Give the room that a drained flood has left in a store's file back to the disk",
+     "pannier compact --config hub.toml", &compact},
 };
 
 std::string help() {
-  std::string text = format("%s\n\nUsage: pannier COMMAND [ARGUMENT...]; pannier COMMAND --help\n\n", kAbout);
+  std::string text =
+      format("%s\n\nUsage: pannier COMMAND [ARGUMENT...]; pannier COMMAND --help; pannier --version\n\n", kAbout);
   for (const Command& command : kCommands) text += format("  %-10s %s\n", command.name, command.about);
   return text + "\nExample:\n  pannier keygen gateway.key && pannier node --config gateway.toml";
 }
@@ -228,6 +262,7 @@ int run_cli(int argc, char** argv) {
   const std::span<char* const> words(argv, static_cast<std::size_t>(argc));
   const std::string_view name = words.size() < 2 ? "" : words[1];
   if (name == "--help" || name == "-h") return print(help()) ? 0 : kExitRefused;
+  if (name == "--version") return print(format("pannier %s", version())) ? 0 : kExitRefused;
   for (const Command& command : kCommands) {
     if (name != command.name) continue;
     Arguments arguments{command, words.subspan(2)};

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <string>
 
-#include "platform/result.h"
+#include <pannier/result.h>
 
 namespace pannier::tools {
 

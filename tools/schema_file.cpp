@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <map>
 
-#include "platform/files.h"
-#include "runtime/limits.h"
+#include <pannier/limits.h>
+#include <pannier/platform.h>
 
 namespace pannier::tools {
 

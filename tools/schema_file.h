@@ -4,8 +4,8 @@
 #include <string>
 #include <string_view>
 
-#include "platform/result.h"
-#include "runtime/message/any_table.h"
+#include <pannier/message.h>
+#include <pannier/result.h>
 
 namespace pannier::tools {
 

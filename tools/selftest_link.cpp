@@ -2,11 +2,11 @@
 
 #include <optional>
 
+#include <pannier/message.h>
+#include <pannier/zmq.h>
 #include "platform/posix/system_clock.h"
 #include "runtime/link/wire.h"
-#include "runtime/message/block.h"
 #include "tools/output.h"
-#include "transports/zmq/zmq_transport.h"
 
 namespace pannier::tools {
 namespace {

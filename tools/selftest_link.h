@@ -1,8 +1,8 @@
 #pragma once
 
-#include "runtime/link/link_options.h"
+#include <pannier/link.h>
+#include <pannier/zmq.h>
 #include "tools/selftest_checks.h"
-#include "transports/zmq/keys.h"
 
 namespace pannier::tools {
 

@@ -3,8 +3,8 @@
 
 #include <string>
 
+#include <pannier/pannier.h>
 #include "bench/schema/twenty.fbs.h"
-#include "pannier.h"
 
 namespace pannier::bench {
 

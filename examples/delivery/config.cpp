@@ -8,9 +8,9 @@
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
+#include <pannier/zmq.h>
 #include "examples/delivery/day/generator.h"
 #include "examples/delivery/day/instance.h"
-#include "transports/zmq/keys.h"
 
 namespace pannier::delivery {
 namespace {

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include <pannier/node.h>
+#include <pannier/result.h>
 #include "examples/delivery/node_setup.h"
-#include "platform/result.h"
-#include "runtime/node/node.h"
 
 namespace pannier::delivery {
 

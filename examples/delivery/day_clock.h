@@ -3,7 +3,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include "platform/clock.h"
+#include <pannier/platform.h>
 
 namespace pannier::delivery {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include <pannier/pannier.h>
 #include "examples/delivery/schema/orders.fbs.h"
-#include "pannier.h"
 
 namespace pannier::delivery {
 

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
+#include <pannier/pannier.h>
 #include "examples/delivery/day/day.h"
 #include "examples/delivery/day/ledger.h"
 #include "examples/delivery/day_clock.h"
-#include "pannier.h"
 
 namespace pannier::delivery {
 

@@ -5,8 +5,8 @@
 #include <map>
 #include <string>
 
+#include <pannier/platform.h>
 #include "examples/delivery/day/day.h"
-#include "platform/clock.h"
 
 namespace pannier::delivery {
 

@@ -1,7 +1,7 @@
 #include <string>
 
-#include "pannier.h"
-#include "platform/posix/process.h"
+#include <pannier/pannier.h>
+#include <pannier/run.h>
 
 struct Kitchen : pannier::Actor<Kitchen, std::string> {
   std::string on(const std::string& order) { return order + " is ready"; }
@@ -17,8 +17,6 @@ struct Driver : pannier::Actor<Driver> {
   }
 };
 
-int main() {
-  pannier::posix::Process process;  // this process's clock, threads, log and signals
-  auto node = pannier::Node::create({.name = "hello"}, {process.platform(), process.wakeups()});
-  return node && (*node)->spawn<Driver>() ? process.run(**node) : 2;
+int main(int argc, char** argv) {
+  return pannier::run(argc, argv, {.name = "hello"}, [](pannier::Node& node) { return node.spawn<Driver>(); });
 }

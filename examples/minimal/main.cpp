@@ -4,12 +4,11 @@
 //   minimal ADDRESS   links to the node "hub" at ADDRESS, such as tcp://10.0.0.1:7000, without encryption
 #include <chrono>
 
+#include <pannier/pannier.h>
+#include <pannier/process.h>
+#include <pannier/sqlite_store.h>
+#include <pannier/zmq.h>
 #include "examples/minimal/schema/sample.fbs.h"
-#include "pannier.h"
-#include "platform/posix/process.h"
-#include "runtime/store/sqlite_store.h"
-#include "transports/zmq/context.h"
-#include "transports/zmq/zmq_transport.h"
 
 namespace {
 
@@ -56,10 +55,11 @@ int main(int argc, char** argv) {
   pannier::zmq::Context context;
   auto transport = pannier::zmq::ZmqTransport::make(context, {.insecure_plaintext = true});
   if (!transport) return 4;
-  auto node = pannier::Node::create(
-      {.name = "minimal", .links = {{.node = "hub", .address = argv[1]}}},
-      {process.platform(), process.wakeups(&(*transport)->wakeup()), transport->get(), store->get()});
+  auto node = pannier::Node::create({.name = "minimal", .links = {{.node = "hub", .address = argv[1]}}},
+                                    {.platform = process.platform(),
+                                     .wakeups = process.wakeups(&(*transport)->wakeup()),
+                                     .transport = transport->get(),
+                                     .store = store->get()});
   if (!node) return 5;
-  const auto hub = (*node)->ref("hub/desk");
-  return hub && (*node)->spawn<Device>({}, *hub) ? process.run(**node) : 6;
+  return (*node)->spawn<Device>((*node)->ref("hub/desk")) ? process.run(**node) : 6;
 }

@@ -14,6 +14,8 @@
 
 #include <pannier/events.h>
 
+#include "services/events/events.fbs.h"
+
 /// Entities whose state is derived from their events (event sourcing), and the actor that runs them.
 namespace pannier {
 

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Everything a program that writes actors needs. `main` also includes the parts that it chooses:
-/// <pannier/process.h>, a transport (<pannier/zmq.h>), a store (<pannier/sqlite_store.h>).
+/// Everything a program that writes actors needs. main also includes what it chooses: <pannier/process.h>, a transport
+/// (<pannier/zmq.h>), a store (<pannier/sqlite_store.h>).
 
 #include <pannier/actor.h>
 #include <pannier/limits.h>

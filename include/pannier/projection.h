@@ -11,6 +11,8 @@
 
 #include <pannier/events.h>
 
+#include "services/events/events.fbs.h"
+
 /// Read models: tables that follow the events, and queries on them (CQRS).
 namespace pannier {
 
@@ -142,7 +144,7 @@ template <class P, FlatTable... Queries>
 
 /// Sends every event of the streams that begin with `streams` to `address` ("tablet/feed"), as events::Recorded under
 /// the stream's name as key: a subscriber on another node follows them through a lane, each event once, in order.
-/// `after`: from which position on it starts, when it is new.
+/// A new one starts behind ProjectionOptions::start_after.
 [[nodiscard]] std::shared_ptr<const ProjectionKind> event_feed(std::string name, std::string streams,
                                                                std::string address);
 

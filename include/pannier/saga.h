@@ -17,6 +17,8 @@
 #include <pannier/queue.h>
 #include <pannier/result.h>
 
+#include "services/saga/saga.fbs.h"
+
 /// Sagas: work in several steps, each of which can be undone, that goes on over crashes and for as long as it takes.
 /// docs/sagas.md explains.
 namespace pannier {

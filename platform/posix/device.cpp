@@ -10,7 +10,7 @@
 #include <chrono>
 #include <string_view>
 
-#include "platform/files.h"
+#include <pannier/platform.h>
 #include "platform/posix/system_clock.h"
 
 namespace pannier::posix {

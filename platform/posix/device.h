@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "platform/clock.h"
-#include "platform/result.h"
+#include <pannier/platform.h>
+#include <pannier/result.h>
 
 /// What the machine is like that a node runs on: facts to be judged elsewhere (tools/selftest_checks.h), found by
 /// looking and by measuring. Linux's /proc and /sys where they are there. Any thread.

@@ -12,8 +12,8 @@
 #include <memory>
 #include <string_view>
 
+#include <pannier/platform.h>
 #include "platform/concat.h"
-#include "platform/files.h"
 #include "platform/posix/device.h"
 #include "platform/posix/system_clock.h"
 

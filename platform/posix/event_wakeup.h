@@ -3,7 +3,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "platform/wakeup.h"
+#include <pannier/platform.h>
 
 namespace pannier::posix {
 

@@ -1,4 +1,4 @@
-#include "platform/files.h"
+#include <pannier/platform.h>
 
 #include <fcntl.h>
 #include <linux/magic.h>

@@ -9,8 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "platform/clock.h"
-#include "platform/loop.h"
+#include <pannier/platform.h>
 #include "platform/posix/event_wakeup.h"
 
 namespace pannier::posix {

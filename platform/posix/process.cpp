@@ -1,6 +1,7 @@
-#include "platform/posix/process.h"
+#include <pannier/process.h>
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,7 +11,13 @@
 #include <utility>
 
 #include "platform/concat.h"
+#include "platform/posix/loop_threads.h"
 #include "platform/posix/progress_probe.h"
+#include "platform/posix/service_manager.h"
+#include "platform/posix/signals.h"
+#include "platform/posix/stderr_log.h"
+#include "platform/posix/system_clock.h"
+#include "platform/posix/system_entropy.h"
 
 namespace pannier::posix {
 
@@ -30,14 +37,62 @@ std::size_t workers_for(std::uint32_t wanted) noexcept {
   return cores == 1 ? 1 : 2 + (cores - 1);
 }
 
+/// Fewer than a node needs to start: sockets, libzmq's own, the store's files.
+constexpr rlim_t kFewestDescriptors = 64;
+/// More than limits::kLinks need.
+constexpr rlim_t kMostDescriptors = 16384;
+
+/// As many descriptors as we may have; half-open connections and a store's files share them. False: too few to work.
+bool raise_descriptor_limit() noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return true;
+  if (limit.rlim_cur < limit.rlim_max && limit.rlim_cur < kMostDescriptors) {
+    limit.rlim_cur = std::min(limit.rlim_max, kMostDescriptors);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  return limit.rlim_cur >= kFewestDescriptors;
+}
+
 }  // namespace
 
-Process::Process(LogLevel log_level, std::uint32_t workers)
-    : log_(log_level), service_manager_(open_service_manager(log_)), threads_(workers_for(workers), clock_) {}
+struct Process::Parts {
+  Parts(LogLevel log_level, std::uint32_t workers)
+      : log(log_level), service_manager(open_service_manager(log)), threads(workers_for(workers), clock) {}
+
+  /// Serves SIGHUP. Returns at a signal to end, or at the node's own word that it has ended.
+  void wait_for_end();
+  /// Of one thing that the service manager should know: logs that it could not be told.
+  void tell(std::string_view what, const Result<void>& told);
+  void join();
+
+  /// Actors bound their own stops; this is for what is stuck in a handler.
+  static constexpr Duration kStopLimit = std::chrono::seconds{30};
+
+  StopSignals signals;
+  SystemClock clock;
+  SystemEntropy entropy;
+  StderrLog log;
+  ServiceManager service_manager;
+  std::string status;
+  std::function<void()> read_again;
+  LoopThreads threads;
+};
+
+Process::Process(LogLevel log_level, std::uint32_t workers) {
+  if (!raise_descriptor_limit()) {
+    StderrLog{log_level}.write(LogLevel::error, "fewer than 64 descriptors are allowed: raise `ulimit -n`");
+    ::_exit(70);
+  }
+  parts_ = std::make_unique<Parts>(log_level, workers);
+}
+Process::~Process() = default;
+
+Platform Process::platform() noexcept { return {parts_->clock, parts_->entropy, parts_->log}; }
+Log& Process::log() noexcept { return parts_->log; }
 
 std::vector<Wakeup*> Process::wakeups(Wakeup* sockets) {
   std::vector<Wakeup*> all;
-  for (std::size_t i = 0; i < threads_.places(); ++i) all.push_back(&threads_.place(i));
+  for (std::size_t i = 0; i < parts_->threads.places(); ++i) all.push_back(&parts_->threads.place(i));
   if (sockets != nullptr) all.front() = sockets;
   return all;
 }
@@ -45,43 +100,65 @@ std::vector<Wakeup*> Process::wakeups(Wakeup* sockets) {
 void Process::wake_main() noexcept { ::kill(::getpid(), SIGTERM); }
 
 void Process::set_status(std::string line) {
-  status_ = std::move(line);
-  tell("its state", service_manager_.status(status_));
+  parts_->status = std::move(line);
+  parts_->tell("its state", parts_->service_manager.status(parts_->status));
 }
 
-void Process::tell(std::string_view what, const Result<void>& told) {
-  if (!told) log_.write(LogLevel::warning, concat({"cannot say ", what, ": ", told.error().text()}));
+void Process::run_loops(std::span<Loop* const> loops, const std::function<void()>& stop,
+                        const std::function<bool()>& stopped) {
+  Parts& parts = *parts_;
+  parts.threads.start(loops);
+  parts.tell("that the node runs", parts.service_manager.ready());
+  parts.wait_for_end();
+  parts.tell("that the node stops", parts.service_manager.stopping());
+  stop();
+  while (!stopped()) {
+    if (!parts.signals.wait_for(Parts::kStopLimit)) break;
+  }
+  parts.join();
 }
 
-void Process::wait_for_end() {
-  const Duration watchdog = service_manager_.watchdog();
+void Process::on_hangup(std::function<void()> read_again) {
+  parts_->read_again = std::move(read_again);
+  parts_->signals.take_hangups();
+}
+
+void Process::Parts::tell(std::string_view what, const Result<void>& told) {
+  if (!told) log.write(LogLevel::warning, concat({"cannot say ", what, ": ", told.error().text()}));
+}
+
+void Process::Parts::wait_for_end() {
+  const Duration watchdog = service_manager.watchdog();
   if (watchdog == Duration::zero()) {
-    signals_.wait();
+    while (signals.wait() == SIGHUP) read_again();
     return;
   }
-  ProgressProbe probe{threads_};
+  ProgressProbe probe{threads};
   bool complained = false;
   // Half the time, as sd_watchdog_enabled(3) asks; looked at more often while a loop owes an answer, so that one that
   // gets through at last is not killed for it.
-  for (Duration pause = watchdog / 2; !signals_.wait_for(pause);) {
+  for (Duration pause = watchdog / 2;;) {
+    const std::optional<int> signal = signals.wait_for(pause);
+    if (signal == SIGHUP) read_again();
+    if (signal && *signal != SIGHUP) return;
     const std::optional<std::size_t> stuck = probe.stuck();
     if (!stuck) {
-      tell("that the node is alive", service_manager_.alive());
-      if (complained) tell("its state", service_manager_.status(status_));
+      tell("that the node is alive", service_manager.alive());
+      if (complained) tell("its state", service_manager.status(status));
       probe.ask();
     } else if (!complained) {
       const std::string line = concat({"worker", *stuck, " makes no progress: the watchdog will end the process"});
-      log_.write(LogLevel::error, line);
-      tell("its state", service_manager_.status(line));
+      log.write(LogLevel::error, line);
+      tell("its state", service_manager.status(line));
     }
     complained = stuck.has_value();
     pause = complained ? watchdog / 8 : watchdog / 2;
   }
 }
 
-void Process::join() {
-  if (threads_.join(kStopLimit)) return;
-  log_.write(LogLevel::error, "a worker is stuck in a handler: the process ends without it");
+void Process::Parts::join() {
+  if (threads.join(kStopLimit)) return;
+  log.write(LogLevel::error, "a worker is stuck in a handler: the process ends without it");
   ::_exit(70);
 }
 

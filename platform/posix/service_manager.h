@@ -3,8 +3,8 @@
 #include <string>
 #include <string_view>
 
-#include "platform/clock.h"
-#include "platform/result.h"
+#include <pannier/platform.h>
+#include <pannier/result.h>
 
 namespace pannier::posix {
 

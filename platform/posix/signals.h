@@ -2,14 +2,14 @@
 
 #include <optional>
 
-#include "platform/clock.h"
+#include <pannier/platform.h>
 
 namespace pannier::posix {
 
-/// How a program learns that it should end. Construct it first in main, before any thread: threads inherit the blocked
-/// SIGINT and SIGTERM, so that the signals wait for wait() instead of interrupting somebody. Ignores SIGPIPE, which
-/// would kill the process when a peer closes. One a process; the destructor takes what still waits, unblocks
-/// both and restores the default.
+/// How a program learns that it should end or, where it asks for that, read its configuration again. Construct it first
+/// in main, before any thread: threads inherit the blocked SIGINT and SIGTERM, so that the signals wait for wait()
+/// instead of interrupting somebody. Ignores SIGPIPE, which would kill the process when a peer closes. One a process;
+/// the destructor takes what still waits, unblocks both and restores the default.
 class StopSignals {
  public:
   StopSignals() noexcept;
@@ -17,10 +17,15 @@ class StopSignals {
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 
-  /// Blocks until one of the two arrives, and returns its number.
+  /// From now on wait() returns SIGHUP as well, which ends a process otherwise. Before any thread starts.
+  void take_hangups() noexcept;
+  /// Blocks until one of them arrives, and returns its number.
   int wait() noexcept;
   /// As wait(), but at most for `limit`; empty when none came.
   std::optional<int> wait_for(Duration limit) noexcept;
+
+ private:
+  bool hangups_ = false;
 };
 
 }  // namespace pannier::posix

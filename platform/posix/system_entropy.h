@@ -1,6 +1,6 @@
 #pragma once
 
-#include "platform/entropy.h"
+#include <pannier/platform.h>
 
 namespace pannier::posix {
 

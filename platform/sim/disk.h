@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "platform/clock.h"
-#include "platform/result.h"
-#include "platform/sim/seeded_entropy.h"
+#include <pannier/platform.h>
+#include <pannier/result.h>
+#include <pannier/sim.h>
 
 namespace pannier::sim {
 

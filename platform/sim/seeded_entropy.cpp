@@ -1,4 +1,4 @@
-#include "platform/sim/seeded_entropy.h"
+#include <pannier/sim.h>
 
 #include <algorithm>
 #include <bit>

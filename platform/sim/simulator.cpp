@@ -1,4 +1,4 @@
-#include "platform/sim/simulator.h"
+#include <pannier/sim.h>
 
 #include <algorithm>
 #include <cstdio>

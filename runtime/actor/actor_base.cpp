@@ -1,14 +1,10 @@
-#include "runtime/actor/actor_base.h"
+#include <pannier/actor_base.h>
 
 #include <algorithm>
 #include <cstring>
 
 #include "platform/concat.h"
 #include "runtime/actor/worker.h"
-#include "runtime/link/router_messages.h"
-#include "runtime/link/topic_counters.h"
-#include "runtime/node/queue_control.h"
-#include "runtime/queue/requests.h"
 
 namespace pannier {
 
@@ -47,6 +43,7 @@ ActorBase::Birth::~Birth() { birth = outer_; }
 
 ActorBase::ActorBase() : worker_(birth->worker_), cell_(birth->cell_) {}
 
+Ref ActorBase::self() const noexcept { return Ref{cell_.id}; }
 System& ActorBase::system() const noexcept { return worker_.system(); }
 
 Ref ActorBase::sender() const noexcept {
@@ -60,6 +57,13 @@ std::string_view ActorBase::label() const noexcept {
   if (message == nullptr || (message->kind == MessageKind::ask && !message->from_afar)) return {};
   const auto bytes = message->label.bytes();
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+MonoTime ActorBase::deadline() const noexcept {
+  const Message* cause = worker_.current_message();
+  if (cause == nullptr) return kNever;
+  if (cause->kind == MessageKind::reply) return worker_.reply_waiting().deadline;
+  return cause->kind == MessageKind::ask ? cause->deadline : kNever;
 }
 
 MonoTime ActorBase::now() const noexcept { return worker_.now(); }
@@ -91,94 +95,6 @@ Result<void> ActorBase::tell(Ref to, const AnyTable& message, Urgency urgency) {
   MessagePtr sent = any_message(MessageKind::tell, to.id(), message);
   sent->urgency = urgency;
   return send(std::move(sent));
-}
-
-Result<void> ActorBase::publish(std::string_view topic, const AnyTable& message, PublishOptions options) {
-  if (auto valid = check_topic(topic); !valid) return valid;
-  MessagePtr sent = native_message(MessageKind::tell, system().router, Publication{message, options});
-  sent->label = BlockRef::copy_of(std::as_bytes(std::span{topic}));
-  return send(std::move(sent));
-}
-
-Result<void> ActorBase::clear_retained(std::string_view topic) {
-  return publish(topic, AnyTable{TypeId{}, nullptr, BlockRef{}}, {.keep_last = true});
-}
-
-Result<void> ActorBase::subscribe_type(std::string_view filter, TypeId type) {
-  if (auto valid = check_filter(filter); !valid) return valid;
-  cell_.subscribes = true;
-  MessagePtr sent = native_message(MessageKind::tell, system().router, Subscribe{std::string{filter}, type});
-  sent->reserved = true;
-  return send(std::move(sent));
-}
-
-Result<void> ActorBase::unsubscribe(std::string_view filter) {
-  MessagePtr sent = native_message(MessageKind::tell, system().router, Unsubscribe{std::string{filter}});
-  sent->reserved = true;
-  return send(std::move(sent));
-}
-
-Pending<TopicCounters> ActorBase::topic_counters() {
-  return Pending<TopicCounters>{
-      {this, native_message(MessageKind::ask, system().router, CountTopics{}), std::chrono::seconds{5}}};
-}
-
-Pending<Receipt> ActorBase::enqueue(std::string_view address, std::string_view key, const AnyTable& message,
-                                    EnqueueOptions options) {
-  Batch batch;
-  batch.enqueue(address, key, message, std::move(options));
-  return commit(std::move(batch));
-}
-
-Pending<Receipt> ActorBase::commit(Batch batch) {
-  // No deadline of its own: the store answers every waiter of a group, whatever becomes of the group.
-  return Pending<Receipt>{
-      {this, native_message(MessageKind::ask, system().queue, Commit{std::move(batch)}), Duration::max()}};
-}
-
-QueueControl ActorBase::queue() noexcept { return QueueControl{*this}; }
-
-Pending<Receipt> ActorBase::commit(Delivery delivery, Batch batch) {
-  return Pending<Receipt>{
-      {this, native_message(MessageKind::ask, system().queue, Commit{std::move(batch), std::move(delivery)}),
-       Duration::max()}};
-}
-
-/// Refuses now what the queue could only refuse in the log.
-Result<void> ActorBase::check_lane(std::string_view lane) const {
-  if (!system().queue) {
-    return Error{ErrorCode::unsupported, "this node has no store, and so no lanes; open one and give it to the node."};
-  }
-  if (valid_name(lane, limits::kLaneNameBytes)) return {};
-  return Error{ErrorCode::invalid_argument,
-               concat({"'", printable(lane), "' is not a lane of this node: use 1 to 64 characters of a-z 0-9 . _ -"})};
-}
-
-Result<void> ActorBase::consume_lane(std::string_view lane, ConsumeOptions options) {
-  if (auto valid = check_lane(lane); !valid) return valid;
-  cell_.consumes = true;
-  MessagePtr sent = native_message(MessageKind::tell, system().queue, Consume{std::string{lane}, options});
-  sent->reserved = true;
-  return send(std::move(sent));
-}
-
-detail::PendingAsk ActorBase::fetch_question(std::string_view lane, const FetchOptions& options) {
-  cell_.consumes = true;
-  return {this, native_message(MessageKind::ask, system().queue, Fetch{std::string{lane}, options}), Duration::max()};
-}
-
-Result<void> ActorBase::replay_lane(std::string_view lane, ReplayOptions options) {
-  if (auto valid = check_lane(lane); !valid) return valid;
-  cell_.consumes = true;
-  MessagePtr sent =
-      native_message(MessageKind::tell, system().queue, ReplayLane{std::string{lane}, std::move(options)});
-  sent->reserved = true;
-  return send(std::move(sent));
-}
-
-Pending<std::vector<StateRow>> ActorBase::read_state(std::string_view prefix, std::size_t limit) {
-  return Pending<std::vector<StateRow>>{
-      {this, native_message(MessageKind::ask, system().queue, ReadState{std::string{prefix}, limit}), Duration::max()}};
 }
 
 Waiting ActorBase::waiting() const {
@@ -213,7 +129,7 @@ Result<void> ActorBase::check_chain(ActorId asked, const BlockRef& chain) const 
                                                : "the chain of questions is too long: " + path};
 }
 
-TimerId ActorBase::ask_message(detail::PendingAsk ask, Timers::Function outcome) {
+TimerId ActorBase::ask_message(detail::PendingAsk ask, Callback<void(Message*)> outcome) {
   Timers& timers = worker_.timers();
   // A question asked on behalf of another one may not outlive it; what the queue commits answers when it is committed.
   const bool bounded = ask.timeout != Duration::max();
@@ -229,6 +145,10 @@ TimerId ActorBase::ask_message(detail::PendingAsk ask, Timers::Function outcome)
   if (sent) sent = send(std::move(ask.question));
   if (!sent) end_question(id, sent.error());
   return id;
+}
+
+void ActorBase::log_unheard(const Error& error) const {
+  log(LogLevel::warning, "an outcome nobody waited for: " + printable(error.text()));
 }
 
 void ActorBase::end_question(TimerId id, const Error& error) {
@@ -288,3 +208,32 @@ Result<ActorId> ActorBase::spawn_recipe(MessagePtr start, const SpawnOptions& op
 }
 
 }  // namespace pannier
+
+namespace pannier::detail {
+
+void send_reply(ActorBase& actor, const Message& question, MessagePtr reply) {
+  actor.worker().reply(question, std::move(reply));
+}
+
+void send_refusal(ActorBase& actor, const Message& question, ErrorCode code) {
+  actor.worker().reply_error(question, code);
+}
+
+Responder responder_of(ActorBase& actor, const Message& message) { return Responder{actor.system(), message}; }
+
+bool stashed(const ActorBase& actor) noexcept { return actor.worker().keeps_message(); }
+
+const void* value_of(Message& message) noexcept {
+  if (message.inline_bytes != 0) return message.inline_value();
+  return message.block ? message.block.bytes().data() : nullptr;
+}
+
+Result<void> verified(Message& message) {
+  if (!message.block || message.info == nullptr || message.info->verify == nullptr) return ErrorCode::malformed;
+  if (message.block->verified()) return {};
+  if (!message.info->verify(message.block.bytes())) return ErrorCode::malformed;
+  message.block->set_verified();
+  return {};
+}
+
+}  // namespace pannier::detail

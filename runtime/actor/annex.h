@@ -7,11 +7,11 @@
 #include <memory>
 #include <vector>
 
-#include "platform/clock.h"
+#include <pannier/actor_base.h>
+#include <pannier/message.h>
+#include <pannier/platform.h>
 #include "runtime/actor/keyed_line.h"
-#include "runtime/actor/options.h"
 #include "runtime/actor/timers.h"
-#include "runtime/message/message.h"
 
 namespace pannier {
 

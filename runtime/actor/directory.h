@@ -9,10 +9,10 @@
 #include <unordered_map>
 #include <vector>
 
-#include "platform/result.h"
-#include "runtime/limits.h"
+#include <pannier/limits.h>
+#include <pannier/message.h>
+#include <pannier/result.h>
 #include "runtime/message/names.h"
-#include "runtime/message/ref.h"
 
 namespace pannier {
 

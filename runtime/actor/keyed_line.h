@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "runtime/message/message.h"
+#include <pannier/message.h>
 
 namespace pannier {
 

@@ -1,8 +1,8 @@
 // An actor's life on its worker: start, failure, halt, stop. A restart keeps the address and the mailbox, as in Akka.
 // What its supervisor does about it is in supervision.cpp.
 
+#include <pannier/actor_base.h>
 #include "platform/concat.h"
-#include "runtime/actor/actor_base.h"
 #include "runtime/actor/worker.h"
 #include "runtime/mutants.h"
 

@@ -1,4 +1,4 @@
-#include "runtime/actor/responder.h"
+#include <pannier/actor_base.h>
 
 #include <atomic>
 #include <exception>

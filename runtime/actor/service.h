@@ -1,11 +1,11 @@
 #pragma once
 
-#include "runtime/actor/actor.h"
+#include <pannier/actor_base.h>
 #include "runtime/actor/worker.h"
 
 namespace pannier {
 
-struct ServicePort;
+class ServicePort;
 
 /// A part of the runtime that lives on one worker like an actor, so that all talk to it is messages, and that looks at
 /// the outside (sockets, disk) around each step. Owned by the node; the port below is its mailbox.
@@ -18,11 +18,10 @@ class Service : public StepHook {
   virtual void stopping() {}
 };
 
-struct ServicePort : Actor<ServicePort> {
+class ServicePort final : public ActorBase {
+ public:
   explicit ServicePort(Service* service) : service_(service) {}
-  void on_start() { service_->started(*this); }
-  void on_stop() { service_->stopping(); }
-  Result<void> intercept(Message& message) { return service_->handle(message); }
+  static const ActorType& actor_type() noexcept;
 
   using ActorBase::after;
   using ActorBase::ask_message;

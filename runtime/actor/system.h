@@ -7,12 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "platform/platform.h"
+#include <pannier/actor_base.h>
+#include <pannier/limits.h>
+#include <pannier/message.h>
+#include <pannier/observer.h>
+#include <pannier/platform.h>
 #include "runtime/actor/directory.h"
-#include "runtime/actor/observer.h"
-#include "runtime/actor/options.h"
-#include "runtime/limits.h"
-#include "runtime/message/message.h"
 
 namespace pannier {
 

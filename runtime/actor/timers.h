@@ -3,24 +3,14 @@
 #include <cstdint>
 #include <vector>
 
-#include "platform/clock.h"
-#include "runtime/message/callback.h"
-#include "runtime/message/message.h"
-#include "runtime/message/timer_id.h"
+#include <pannier/message.h>
+#include <pannier/platform.h>
 
 namespace pannier {
 
 struct Cell;
 
 struct TimerNode;
-
-/// On whose behalf a question was asked: the deadline of the question that was being answered, and who waits for that
-/// one; or a delivery that was being handled. The turn that the reply makes goes on under the same.
-struct Waiting {
-  MonoTime deadline = kNever;
-  BlockRef chain = {};
-  bool delivery = false;
-};
 
 /// What a worker waits for: timers, and the questions whose deadline they are. A question in flight *is* a timer, whose
 /// callback is given the reply when that comes first.

@@ -8,10 +8,10 @@
 #include <utility>
 #include <vector>
 
+#include <pannier/observer.h>
+#include <pannier/platform.h>
 #include "platform/function_ref.h"
-#include "platform/loop.h"
 #include "runtime/actor/cell.h"
-#include "runtime/actor/handler_times.h"
 #include "runtime/actor/system.h"
 #include "runtime/actor/timers.h"
 

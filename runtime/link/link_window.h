@@ -6,8 +6,8 @@
 #include <deque>
 #include <limits>
 
-#include "platform/clock.h"
-#include "runtime/limits.h"
+#include <pannier/limits.h>
+#include <pannier/platform.h>
 
 namespace pannier {
 

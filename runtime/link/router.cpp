@@ -90,6 +90,10 @@ Result<void> Router::handle(Message& message) {
     topics_.unsubscribe(message.sender, unsubscribe->filter);
     return {};
   }
+  if (SetPeers* set = nullptr; is(set)) {
+    if (links_ != nullptr) links_->set_peers(std::move(set->peers));
+    return {};
+  }
   if (CountTopics* question = nullptr; is(question)) {
     port_->worker().reply(message, native_message(MessageKind::reply, {}, topics_.counters()));
     return {};
@@ -274,7 +278,7 @@ Result<void> Router::on_record(Link& link, const wire::Record& record) {
     case wire::Kind::publish: {
       if (!check_topic(record.first)) return ErrorCode::malformed;
       PublishOptions options;
-      options.keep_last = (record.flags & wire::kKeepLast) != 0;
+      options.retain = (record.flags & wire::kRetain) != 0;
       if ((record.flags & wire::kUrgent) != 0) options.urgency = Urgency::urgent;
       const Publication publication{AnyTable{record.type, nullptr, BlockRef::copy_of(record.payload)}, options};
       topics_.publish(record.first, BlockRef::copy_of(std::as_bytes(std::span{record.first})), publication, ActorId{},

@@ -5,11 +5,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include <pannier/link.h>
 #include "runtime/actor/directory.h"
 #include "runtime/actor/service.h"
 #include "runtime/link/links.h"
 #include "runtime/link/router_messages.h"
-#include "runtime/link/topic_counters.h"
 #include "runtime/link/topic_service.h"
 
 namespace pannier {

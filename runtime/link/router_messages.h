@@ -4,9 +4,10 @@
 #include <string_view>
 #include <vector>
 
-#include "platform/result.h"
-#include "runtime/actor/actor_base.h"
-#include "runtime/message/any_table.h"
+#include <pannier/actor_base.h>
+#include <pannier/link.h>
+#include <pannier/message.h>
+#include <pannier/result.h>
 #include "runtime/message/row_records.h"
 
 /// What actors and the queue say to the router, and it to the queue. Native, within one process.
@@ -34,6 +35,11 @@ struct Unsubscribe {
 
 /// A question; the answer is the node's TopicCounters.
 struct CountTopics {};
+
+/// From the program: who may bear which name from now on.
+struct SetPeers {
+  std::vector<PeerOptions> peers;
+};
 
 // --- Between queue and router ---------------------------------------------------------------------------------------
 

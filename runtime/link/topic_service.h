@@ -10,10 +10,10 @@
 #include <string_view>
 #include <unordered_map>
 
+#include <pannier/link.h>
 #include "runtime/actor/service.h"
 #include "runtime/link/links.h"
 #include "runtime/link/router_messages.h"
-#include "runtime/link/topic_counters.h"
 #include "runtime/link/topics.h"
 
 namespace pannier {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include <pannier/limits.h>
 #include "platform/concat.h"
-#include "runtime/limits.h"
 #include "runtime/link/router_messages.h"
 
 namespace pannier {

@@ -10,8 +10,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include <pannier/result.h>
 #include "platform/function_ref.h"
-#include "platform/result.h"
 
 /// Topics and filters as in MQTT (version 5.0, section 4.7): '/' separates levels, '+' stands for one level, '#' at the
 /// end for all the rest, the parent level included. Neither stands for a first level that begins with '$'.

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "platform/result.h"
-#include "runtime/limits.h"
-#include "runtime/message/type_id.h"
+#include <pannier/limits.h>
+#include <pannier/message.h>
+#include <pannier/result.h>
 
 /// The bytes of docs/protocol.md, and nothing else: no state, no policy.
 namespace pannier::wire {
@@ -40,7 +40,7 @@ enum class Kind : std::uint8_t {
   lives,
 };
 inline constexpr std::uint8_t kUrgent = 1;
-inline constexpr std::uint8_t kKeepLast = 2;
+inline constexpr std::uint8_t kRetain = 2;
 /// Of a row: the second text starts with the eight bytes of the incarnation.
 inline constexpr std::uint8_t kIncarnation = 4;
 

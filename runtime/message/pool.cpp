@@ -1,4 +1,4 @@
-#include "runtime/message/pool.h"
+#include <pannier/message.h>
 
 #include <cstdlib>
 #include <new>

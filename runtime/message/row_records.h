@@ -3,9 +3,8 @@
 #include <cstdint>
 #include <string>
 
-#include "platform/result.h"
-#include "runtime/message/block.h"
-#include "runtime/message/type_id.h"
+#include <pannier/message.h>
+#include <pannier/result.h>
 
 /// What the queue and the router say to each other about stored rows. Native, within one process.
 namespace pannier {

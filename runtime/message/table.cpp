@@ -1,4 +1,4 @@
-#include "runtime/message/table.h"
+#include <pannier/message.h>
 
 namespace pannier {
 

@@ -1,6 +1,7 @@
-#include "runtime/node/queue_control.h"
+#include <pannier/actor.h>
 
 #include "runtime/actor/system.h"
+#include "runtime/queue/requests.h"
 
 namespace pannier {
 
@@ -17,8 +18,8 @@ Pending<Answer> ask_queue(ActorBase& actor, Question question) {
 
 Pending<RowStatus> QueueControl::where(Sequence id) { return ask_queue<RowStatus>(actor_, Where{id}); }
 Pending<Cancelled> QueueControl::cancel(Sequence id) { return ask_queue<Cancelled>(actor_, Cancel{id}); }
-Pending<Done> QueueControl::set_lane(LaneOptions options) {
-  return ask_queue<Done>(actor_, SetLane{std::move(options)});
+Pending<void> QueueControl::set_lane(LaneOptions options) {
+  return ask_queue<void>(actor_, SetLane{std::move(options)});
 }
 Pending<std::vector<SqlRow>> QueueControl::query(SqlStatement statement) {
   return ask_queue<std::vector<SqlRow>>(actor_, Query{std::move(statement)});
@@ -32,8 +33,8 @@ Pending<DeadLetterCount> QueueControl::redrive(DeadLetterSelection selection) {
 Pending<DeadLetterCount> QueueControl::purge(DeadLetterSelection selection) {
   return ask_queue<DeadLetterCount>(actor_, Purge{std::move(selection)});
 }
-Pending<Done> QueueControl::forget_reader(std::string lane, std::string reader) {
-  return ask_queue<Done>(actor_, ForgetReader{std::move(lane), std::move(reader)});
+Pending<void> QueueControl::forget_reader(std::string lane, std::string reader) {
+  return ask_queue<void>(actor_, ForgetReader{std::move(lane), std::move(reader)});
 }
 Pending<QueueStatus> QueueControl::inspect(Inspect request) {
   return ask_queue<QueueStatus>(actor_, std::move(request));

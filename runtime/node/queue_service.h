@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,12 +22,21 @@ class DeliveryDesk final : public SettleSink {
   System& system_;
 };
 
+/// The nodes that a link leads to, or may come from, as the program has said: only to warn of names that are none.
+struct Ways {
+  std::vector<std::string> links;
+  std::vector<PeerOptions> peers;
+  bool anybody = false;  ///< Whoever dials may bear any name.
+
+  [[nodiscard]] bool lead_to(std::string_view node) const noexcept;
+};
+
 /// Puts the queue on a node: takes its messages from actors and the router, lends it timers, and sends what it gives
 /// out.
 class QueueService final : public Service, private QueueHost {
  public:
   /// `system` and `store` outlive the service. `lanes` passed check().
-  QueueService(System& system, Store& store, std::vector<LaneOptions> lanes, QueueOptions options);
+  QueueService(System& system, Store& store, std::vector<LaneOptions> lanes, QueueOptions options, Ways ways);
   /// As Queue::load.
   [[nodiscard]] Result<void> load() { return queue_.load(); }
 
@@ -49,6 +59,9 @@ class QueueService final : public Service, private QueueHost {
   void send_ack(StreamAck ack) override { tell_router(std::move(ack)); }
   void send_incarnations(std::string_view node, std::vector<std::uint64_t> incarnations) override;
 
+  /// Warns, once a name, where no link leads to a destination.
+  void look_for_way(const std::string& node);
+
   template <class T>
   void tell_router(T value) {
     port_->worker().send_reserved(native_message(MessageKind::tell, system_.router, std::move(value)));
@@ -56,6 +69,9 @@ class QueueService final : public Service, private QueueHost {
 
   System& system_;
   Queue queue_;
+  Ways ways_;
+  std::vector<std::string> forwarded_to_;     // by the lanes that the program named
+  std::set<std::string, std::less<>> known_;  // destinations that were looked at; bounded
   ServicePort* port_ = nullptr;
 };
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "platform/result.h"
-#include "runtime/message/ref.h"
+#include <pannier/message.h>
+#include <pannier/result.h>
 
 namespace pannier {
 

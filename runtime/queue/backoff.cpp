@@ -1,4 +1,4 @@
-#include "runtime/queue/backoff.h"
+#include <pannier/lane.h>
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "runtime/queue/batch.h"
+#include <pannier/queue.h>
 
 namespace pannier {
 

@@ -1,4 +1,6 @@
-#include "runtime/queue/delivery.h"
+#include <pannier/queue.h>
+
+#include "runtime/queue/settle_sink.h"
 
 #include <atomic>
 #include <exception>

@@ -80,7 +80,7 @@ void Queue::enqueue(Commit& commit, const ReplyTo& reply_to) {
   } else {
     ++refused_;
     for (const Batch::Enqueue& message : commit.batch.messages()) {
-      if (Lane* lane = lanes_.find(message.lane)) ++lane->counters.refused;
+      if (LaneStatus* lane = lanes_.find(message.lane)) ++lane->counters.refused;
     }
     host_->reply(reply_to.message(receipt.error()));
     if (group_.is_open()) group_.hurry();
@@ -93,7 +93,7 @@ void Queue::receive(const IncomingRow& row) {
   const auto ack = [&](Sequence taken, bool refused, ErrorCode cause) {
     host_->send_ack({row.producer, row.lane, taken, refused, cause, row.incarnation});
   };
-  Lane* lane = is_valid(row) ? lanes_.use(row.lane) : nullptr;
+  LaneStatus* lane = is_valid(row) ? lanes_.use(row.lane) : nullptr;
   if (lane == nullptr) {
     ++refused_;
     return ack(0, true, is_valid(row) ? ErrorCode::full : ErrorCode::invalid_argument);
@@ -265,7 +265,7 @@ Result<Receipt> Queue::stage_all(const Batch& batch, bool& skipped) {
 }
 
 Result<Receipt> Queue::stage(const Batch::Enqueue& message) {
-  Lane& lane = *lanes_.find(message.lane);
+  LaneStatus& lane = *lanes_.find(message.lane);
   const EnqueueOptions& options = message.options;
   Receipt receipt{.durability = options.durability.value_or(lane.options.durability)};
   NewMessage row{.node = message.node.empty() || message.node == own_node_ ? lane.options.forward_to : message.node,
@@ -283,7 +283,7 @@ Result<Receipt> Queue::stage(const Batch::Enqueue& message) {
   return receipt;
 }
 
-StoreTime Queue::expiry_of(const Lane& lane, Duration asked) const noexcept {
+StoreTime Queue::expiry_of(const LaneStatus& lane, Duration asked) const noexcept {
   const Duration lives = asked > Duration::zero() ? asked : lane.options.expiry;
   return lives > Duration::zero() ? clock_.now() + std::min(lives, limits::kLongestWait) : kNoMoment;
 }
@@ -328,7 +328,7 @@ Result<void> Queue::put(const NewMessage& message, Receipt& receipt) {
   return in_part_ ? evict_and_put() : group_.part(evict_and_put);
 }
 
-bool Queue::fits(const Stream& stream, const Lane& lane, std::size_t bytes) const noexcept {
+bool Queue::fits(const Stream& stream, const LaneStatus& lane, std::size_t bytes) const noexcept {
   Load load = stream[RowState::ready];
   load += stream[RowState::delayed];
   return load.messages + 1 <= lane.options.max_messages && load.bytes + bytes <= lane.options.max_bytes;
@@ -343,7 +343,7 @@ bool Queue::node_fits(std::size_t bytes) const noexcept {
 
 /// Within a part of the group. full: there is no room.
 Result<void> Queue::make_room(StreamId id, const NewMessage& message) {
-  Lane& lane = *message.lane;
+  LaneStatus& lane = *message.lane;
   const std::size_t bytes = message.payload.bytes().size();
   const auto enough = [&] { return fits(*store_.find_stream(id), lane, bytes); };
   if (lane.options.eviction == Eviction::latest_per_key && !message.key.empty()) {
@@ -404,7 +404,8 @@ Result<Sequence> Queue::latest_of(StreamId id, RowState state, std::string_view 
 }
 
 /// Erases a row that has not left. False: it is in flight or in someone's hands.
-Result<bool> Queue::erase(const Stream& stream, Lane& lane, Sequence sequence, std::uint64_t LaneCounters::*counter) {
+Result<bool> Queue::erase(const Stream& stream, LaneStatus& lane, Sequence sequence,
+                          std::uint64_t LaneCounters::*counter) {
   const StreamId id = stream.id;
   const Box box = stream.box;
   const bool may_go = box == Box::outbox ? outbox_.may_remove(id, sequence) : inbox_.remove(id, sequence);
@@ -416,7 +417,7 @@ Result<bool> Queue::erase(const Stream& stream, Lane& lane, Sequence sequence, s
 }
 
 /// Erases the oldest ready rows of a stream until there is enough room. False: the rest may not be erased.
-Result<bool> Queue::evict(StreamId id, Lane& lane, FunctionRef<bool()> enough) {
+Result<bool> Queue::evict(StreamId id, LaneStatus& lane, FunctionRef<bool()> enough) {
   Sequence after = 0;
   while (!enough()) {
     std::vector<Sequence> oldest;
@@ -440,11 +441,11 @@ Result<bool> Queue::evict_lower(const NewMessage& message) {
   struct Lower {
     std::uint32_t priority;
     StreamId stream;
-    Lane* lane;
+    LaneStatus* lane;
   };
   std::vector<Lower> lower;
   const auto collect = [&](const Stream& each) {
-    Lane* lane = lanes_.use(each.lane);
+    LaneStatus* lane = lanes_.use(each.lane);
     const bool is_lower = lane != nullptr && lane->options.priority < message.lane->options.priority;
     if (is_lower && each[RowState::ready].messages > 0) lower.push_back({lane->options.priority, each.id, lane});
     return true;

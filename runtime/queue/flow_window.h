@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "platform/clock.h"
-#include "runtime/limits.h"
+#include <pannier/limits.h>
+#include <pannier/platform.h>
 
 namespace pannier {
 

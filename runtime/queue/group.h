@@ -6,11 +6,12 @@
 #include <variant>
 #include <vector>
 
+#include <pannier/lane.h>
+#include <pannier/message.h>
+#include <pannier/queue.h>
 #include "platform/function_ref.h"
-#include "runtime/message/callback.h"
-#include "runtime/message/message.h"
-#include "runtime/queue/delivery.h"
-#include "runtime/queue/lane.h"
+#include "runtime/queue/lanes.h"
+#include "runtime/queue/settle_sink.h"
 #include "runtime/store/store.h"
 
 namespace pannier {
@@ -28,7 +29,7 @@ namespace effect {
 struct Added {
   StreamId stream{};
   Box box{};
-  Lane* lane = nullptr;
+  LaneStatus* lane = nullptr;
   Sequence sequence = 0;
   std::string key;
   TypeId type{};
@@ -41,14 +42,14 @@ struct Added {
 struct Removed {
   StreamId stream{};
   Box box{};
-  Lane* lane = nullptr;
+  LaneStatus* lane = nullptr;
   Sequence sequence = 0;
   std::uint64_t LaneCounters::*counter = nullptr;
 };
 /// Rows of a stream became ready, or dead letters were erased.
 struct Moved {
   StreamId stream{};
-  Lane* lane = nullptr;
+  LaneStatus* lane = nullptr;
   std::uint64_t LaneCounters::*counter = nullptr;
   std::uint64_t rows = 0;
   Sequence from = 0;       ///< The lowest sequence that is ready again; 0: only at the end.

@@ -5,13 +5,10 @@
 #include <string_view>
 #include <vector>
 
-#include "platform/clock.h"
-#include "platform/log.h"
-#include "platform/result.h"
-#include "runtime/message/callback.h"
-#include "runtime/message/message.h"
+#include <pannier/message.h>
+#include <pannier/platform.h>
+#include <pannier/result.h>
 #include "runtime/message/row_records.h"
-#include "runtime/message/timer_id.h"
 
 namespace pannier {
 

@@ -141,7 +141,7 @@ Result<InLane*> Inbox::lane(std::string_view name) {
     return Error{ErrorCode::invalid_argument,
                  concat({"'", name, "' is not a lane of this node: use 1 to 64 characters of a-z 0-9 . _ -"})};
   }
-  Lane* options = lanes_options_.use(name);
+  LaneStatus* options = lanes_options_.use(name);
   if (options == nullptr) return Error{ErrorCode::full, concat({"this node uses ", limits::kLanes, " lanes already"})};
   auto made = std::make_unique<InLane>();
   made->lane = options;

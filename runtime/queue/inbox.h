@@ -11,12 +11,14 @@
 #include <utility>
 #include <vector>
 
+#include <pannier/queue.h>
 #include "platform/function_ref.h"
-#include "runtime/queue/consume.h"
 #include "runtime/queue/group.h"
 #include "runtime/queue/host.h"
+#include "runtime/queue/lanes.h"
 #include "runtime/queue/replay.h"
 #include "runtime/queue/requests.h"
+#include "runtime/queue/settle_sink.h"
 #include "runtime/queue/store_clock.h"
 
 namespace pannier {
@@ -69,7 +71,7 @@ struct LaneFetcher {
 /// its next attempt holds no memory at all: that wait is on disk (Row::moment).
 struct InLane {
   StreamId id{};  ///< None: the lane holds nothing yet.
-  Lane* lane = nullptr;
+  LaneStatus* lane = nullptr;
   std::deque<HeldRow> held = {};  ///< By sequence.
   std::size_t held_bytes = 0;
   Sequence loaded = 0;     ///< Rows up to here are held, passed over or gone.

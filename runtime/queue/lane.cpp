@@ -1,4 +1,4 @@
-#include "runtime/queue/lane.h"
+#include <pannier/lane.h>
 
 #include "platform/concat.h"
 #include "runtime/message/names.h"
@@ -30,21 +30,21 @@ Lanes::Lanes(std::vector<LaneOptions> lanes) {
   for (LaneOptions& lane : lanes) set(std::move(lane));
 }
 
-Lane* Lanes::find(std::string_view name) noexcept {
+LaneStatus* Lanes::find(std::string_view name) noexcept {
   const auto found = lanes_.find(name);
   return found == lanes_.end() ? nullptr : &found->second;
 }
 
-Lane* Lanes::use(std::string_view name) {
-  if (Lane* known = find(name)) return known;
+LaneStatus* Lanes::use(std::string_view name) {
+  if (LaneStatus* known = find(name)) return known;
   if (lanes_.size() >= limits::kLanes) return nullptr;
-  Lane& made = lanes_[std::string{name}];
+  LaneStatus& made = lanes_[std::string{name}];
   made.options.name = name;
   return &made;
 }
 
 void Lanes::set(LaneOptions options) {
-  Lane& lane = lanes_[options.name];
+  LaneStatus& lane = lanes_[options.name];
   lane.options = std::move(options);
 }
 

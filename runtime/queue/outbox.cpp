@@ -52,7 +52,7 @@ void Outbox::touch(Route& route) {
 OutStream* Outbox::open(const Stream& stream) {
   auto& slot = streams_[stream.id];
   if (slot != nullptr) return slot.get();
-  Lane* lane = lanes_.use(stream.lane);
+  LaneStatus* lane = lanes_.use(stream.lane);
   if (lane == nullptr) {
     streams_.erase(stream.id);
     return nullptr;

@@ -8,11 +8,12 @@
 #include <unordered_map>
 #include <vector>
 
+#include <pannier/queue.h>
 #include "runtime/message/row_records.h"
 #include "runtime/queue/flow_window.h"
 #include "runtime/queue/group.h"
 #include "runtime/queue/host.h"
-#include "runtime/queue/status.h"
+#include "runtime/queue/lanes.h"
 #include "runtime/queue/store_clock.h"
 
 namespace pannier {
@@ -29,7 +30,7 @@ struct OutStream {
   };
   StreamId id{};
   Route* route = nullptr;
-  Lane* lane = nullptr;
+  LaneStatus* lane = nullptr;
   Sequence sent = 0;       // rows up to here are in flight or gone
   Sequence ever_sent = 0;  // the newest row that was sent once; a rewind does not take that back
   Sequence committed = 0;  // the newest row on disk; kUnknownSequence: read until the end

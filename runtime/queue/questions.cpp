@@ -57,20 +57,20 @@ void Queue::sql_changed() {
   for (const ReplyTo& each : std::exchange(sql_watchers_, {})) host_->reply(each.message(sql_version_));
 }
 
-Result<Done> Queue::answer(const SetLane& request) {
+Result<detail::Done> Queue::answer(const SetLane& request) {
   if (auto sane = pannier::check(request.options); !sane) return sane.error();
   if (lanes_.use(request.options.name) == nullptr) {
     return Error{ErrorCode::full, concat({"this node uses ", limits::kLanes, " lanes already."})};
   }
   lanes_.set(request.options);
   inbox_.options_changed(request.options.name);
-  return Done{};
+  return detail::Done{};
 }
 
-Result<Done> Queue::answer(const ForgetReader& request) {
+Result<detail::Done> Queue::answer(const ForgetReader& request) {
   if (auto staged = inbox_.forget_reader(request); !staged) return staged.error();
   if (auto stored = commit_now(); !stored) return stored.error();
-  return Done{};
+  return detail::Done{};
 }
 
 // --- What an operator decides ---------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ Result<Cancelled> Queue::answer(const Cancel& request) {
   });
   if (!found) return found.error();
   const Stream* stream = sequence == 0 ? nullptr : store_.find_stream(id);
-  Lane* lane = stream == nullptr ? nullptr : lanes_.use(stream->lane);
+  LaneStatus* lane = stream == nullptr ? nullptr : lanes_.use(stream->lane);
   if (lane == nullptr) return Error{ErrorCode::not_found, "it is not here: delivered, expired, or never was"};
   const bool outgoing = stream->box == Box::outbox;
   bool erased = true;
@@ -149,7 +149,7 @@ Result<DeadLetterCount> Queue::move(const DeadLetterSelection& selection, bool r
   std::map<StreamId, effect::Moved> moved;
   for (const Chosen& row : chosen) {
     const Stream& stream = *store_.find_stream(row.stream);
-    Lane* lane = lanes_.use(stream.lane);
+    LaneStatus* lane = lanes_.use(stream.lane);
     if (redrive && lane != nullptr && lane->options.eviction == Eviction::latest_per_key && !row.key.empty()) {
       const auto later = latest_of(row.stream, RowState::ready, row.key);
       if (!later) return later.error();
@@ -259,7 +259,7 @@ Result<QueueStatus> Queue::answer(const Inspect& request) {
         status.rows_not_examined += stream[state].messages - std::min(position, stream[state].messages);
     }
   }
-  lanes_.each([&](const Lane& lane) { status.lanes.push_back(lane); });
+  lanes_.each([&](const LaneStatus& lane) { status.lanes.push_back(lane); });
   status.store = store_.counters();
   status.accepted = accepted_;
   status.delivered = outbox_.delivered();

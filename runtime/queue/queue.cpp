@@ -200,7 +200,7 @@ void Queue::release_due() {
 /// Stages what becomes of one row that is due: a delayed one goes behind all others of its stream, one that waited for
 /// its next attempt keeps its place.
 Result<void> Queue::release(const Stream& stream, const Row& row) {
-  Lane* lane = lanes_.use(stream.lane);
+  LaneStatus* lane = lanes_.use(stream.lane);
   if (lane == nullptr) return ErrorCode::full;
   const StreamId id = stream.id;
   const Box box = stream.box;
@@ -275,7 +275,7 @@ void Queue::sweep_due() {
 Result<std::size_t> Queue::sweep(StreamId id) {
   const Stream* stream = store_.find_stream(id);
   if (stream == nullptr) return std::size_t{0};
-  Lane* lane = lanes_.use(stream->lane);
+  LaneStatus* lane = lanes_.use(stream->lane);
   if (lane == nullptr) return std::size_t{0};
   const StoreTime now = clock_.now();
   std::vector<Sequence> expired;

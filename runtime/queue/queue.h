@@ -11,13 +11,15 @@
 #include <utility>
 #include <vector>
 
+#include <pannier/lane.h>
+#include <pannier/queue.h>
 #include "runtime/queue/group.h"
 #include "runtime/queue/host.h"
 #include "runtime/queue/inbox.h"
+#include "runtime/queue/lanes.h"
 #include "runtime/queue/outbox.h"
-#include "runtime/queue/queue_options.h"
 #include "runtime/queue/requests.h"
-#include "runtime/queue/status.h"
+#include "runtime/queue/settle_sink.h"
 #include "runtime/queue/store_clock.h"
 #include "runtime/queue/watermarks.h"
 
@@ -71,8 +73,8 @@ class Queue {
   // --- Questions (questions.cpp): the reply's value, to be addressed by the caller
   [[nodiscard]] Result<std::vector<StateRow>> answer(const ReadState& request);
   [[nodiscard]] Result<std::vector<SqlRow>> answer(const Query& request);
-  [[nodiscard]] Result<Done> answer(const SetLane& request);
-  [[nodiscard]] Result<Done> answer(const ForgetReader& request);
+  [[nodiscard]] Result<detail::Done> answer(const SetLane& request);
+  [[nodiscard]] Result<detail::Done> answer(const ForgetReader& request);
   [[nodiscard]] Result<Cancelled> answer(const Cancel& request);
   [[nodiscard]] Result<DeadLetterCount> answer(const Redrive& request);
   [[nodiscard]] Result<DeadLetterCount> answer(const Purge& request);
@@ -86,7 +88,7 @@ class Queue {
   /// A message on its way into a stream. Texts are borrowed for the call.
   struct NewMessage {
     std::string_view node;  // destination; empty: the inbox
-    Lane* lane = nullptr;
+    LaneStatus* lane = nullptr;
     std::string_view key;
     TypeId type{};
     BlockRef payload;
@@ -103,20 +105,20 @@ class Queue {
   [[nodiscard]] Result<void> run(const SqlStatement& statement, bool& skipped);
   [[nodiscard]] Result<Receipt> stage(const Batch::Enqueue& message);
   [[nodiscard]] Result<void> put(const NewMessage& message, Receipt& receipt);
-  [[nodiscard]] bool fits(const Stream& stream, const Lane& lane, std::size_t bytes) const noexcept;
+  [[nodiscard]] bool fits(const Stream& stream, const LaneStatus& lane, std::size_t bytes) const noexcept;
   [[nodiscard]] bool node_fits(std::size_t bytes) const noexcept;
   [[nodiscard]] Result<void> make_room(StreamId stream, const NewMessage& message);
   [[nodiscard]] Result<void> put_row(StreamId stream, const NewMessage& message, Receipt& receipt);
   [[nodiscard]] Result<Sequence> latest_of(StreamId stream, RowState state, std::string_view key);
-  [[nodiscard]] Result<bool> evict(StreamId stream, Lane& lane, FunctionRef<bool()> enough);
+  [[nodiscard]] Result<bool> evict(StreamId stream, LaneStatus& lane, FunctionRef<bool()> enough);
   [[nodiscard]] Result<bool> evict_lower(const NewMessage& message);
-  [[nodiscard]] Result<bool> erase(const Stream& stream, Lane& lane, Sequence sequence,
+  [[nodiscard]] Result<bool> erase(const Stream& stream, LaneStatus& lane, Sequence sequence,
                                    std::uint64_t LaneCounters::*counter);
   void answer_after_commit(const ReplyTo& reply_to, Receipt receipt, std::size_t messages);
   Result<void> commit_group();
   void apply(Effect& effect, const Result<void>& fate);
   void sql_changed();
-  [[nodiscard]] StoreTime expiry_of(const Lane& lane, Duration asked) const noexcept;
+  [[nodiscard]] StoreTime expiry_of(const LaneStatus& lane, Duration asked) const noexcept;
 
   // --- queue.cpp
   [[nodiscard]] bool may_wait(MonoTime now);

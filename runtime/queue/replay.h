@@ -7,10 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/queue/consume.h"
+#include <pannier/queue.h>
 #include "runtime/queue/group.h"
 #include "runtime/queue/host.h"
-#include "runtime/queue/status.h"
+#include "runtime/queue/settle_sink.h"
 
 namespace pannier {
 

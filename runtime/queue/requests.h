@@ -4,12 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "runtime/message/message.h"
-#include "runtime/queue/batch.h"
-#include "runtime/queue/consume.h"
-#include "runtime/queue/delivery.h"
-#include "runtime/queue/lane.h"
-#include "runtime/queue/status.h"
+#include <pannier/lane.h>
+#include <pannier/message.h>
+#include <pannier/queue.h>
 
 /// What actors ask of the queue. Native, within one process. Each names what it is answered with.
 namespace pannier {
@@ -66,14 +63,12 @@ struct Fetch {
   FetchOptions options;
 };
 
-struct Done {};
-
-/// Done: the lane no longer knows the reader.
+/// detail::Done: the lane no longer knows the reader.
 struct ForgetReader {
   std::string lane;
   std::string reader;
 };
-/// Done: the lane has these options.
+/// detail::Done: the lane has these options.
 struct SetLane {
   LaneOptions options;
 };
@@ -93,14 +88,11 @@ struct ReadState {
   std::size_t limit = 0;
 };
 
-using SqlRow = std::vector<SqlValue>;
 /// A std::vector<SqlRow>: what one SELECT on the application's tables gives.
 struct Query {
   SqlStatement statement;
 };
 
-/// How often the application's tables have changed since the node started; from 1.
-enum class SqlVersion : std::uint64_t {};
 /// A SqlVersion, once it is another one than `seen`.
 struct WatchSql {
   SqlVersion seen{};
@@ -111,21 +103,10 @@ struct WatchSql {
 struct Cancel {
   Sequence id = 0;
 };
-struct Cancelled {
-  /// It was sent before, perhaps by an earlier process, and never acknowledged: the other node may have it all the
-  /// same.
-  bool may_have_left = false;
-};
 
 /// A RowStatus: the message that a receipt named. not_found: delivered, expired, cancelled, or never here.
 struct Where {
   Sequence id = 0;
-};
-
-/// A QueueStatus. Rows only where `rows` is not zero.
-struct Inspect {
-  std::string key;       ///< Only rows with this key; empty: any.
-  std::size_t rows = 0;  ///< At most so many.
 };
 
 }  // namespace pannier

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <optional>
 
-#include "platform/clock.h"
+#include <pannier/platform.h>
 #include "runtime/store/row.h"
 
 namespace pannier {

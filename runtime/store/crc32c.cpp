@@ -13,11 +13,11 @@ namespace {
 
 constexpr std::uint32_t kPolynomial = 0x82f63b78;  // 0x1edc6f41, reflected.
 
-using Table = std::array<std::array<std::uint32_t, 256>, 8>;
+using SliceTable = std::array<std::array<std::uint32_t, 256>, 8>;
 
 /// Row 0 is the classical table; row n advances a byte by n more zero bytes.
-constexpr Table make_table() {
-  Table table{};
+constexpr SliceTable make_table() {
+  SliceTable table{};
   for (std::uint32_t byte = 0; byte < 256; ++byte) {
     std::uint32_t crc = byte;
     for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1U) != 0 ? kPolynomial : 0U);
@@ -32,7 +32,7 @@ constexpr Table make_table() {
   return table;
 }
 
-constexpr Table kTable = make_table();
+constexpr SliceTable kTable = make_table();
 
 /// Byte by byte, so that neither the alignment nor the byte order of the machine matters; compilers make one
 /// load of it.

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include <pannier/result.h>
 #include "platform/function_ref.h"
-#include "platform/result.h"
 #include "runtime/store/row.h"
 
 namespace pannier {
@@ -160,14 +160,7 @@ class Store {
   /// What opening found wrong and what it did about it: one line each, for the log.
   [[nodiscard]] virtual std::vector<std::string> findings() const { return {}; }
 
-  struct Counters {
-    std::uint64_t commits = 0;
-    std::uint64_t rows_put = 0;
-    std::uint64_t bytes_written = 0;  ///< To files; 0 in memory.
-    std::uint64_t fsyncs = 0;
-    std::uint64_t corrupt_pages = 0;  ///< Reads that a page checksum refused.
-    std::uint64_t broken_syncs = 0;   ///< Opens that found less, or other, than was reported as synced.
-  };
+  using Counters = StoreCounters;
   [[nodiscard]] virtual Counters counters() const noexcept = 0;
 };
 

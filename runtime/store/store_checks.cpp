@@ -2,8 +2,14 @@
 
 #include <string>
 
+#include <pannier/limits.h>
 #include "platform/concat.h"
-#include "runtime/limits.h"
+
+namespace pannier {
+
+void StoreDeleter::operator()(Store* store) const noexcept { delete store; }
+
+}  // namespace pannier
 
 namespace pannier::store_checks {
 namespace {

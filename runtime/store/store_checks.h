@@ -4,14 +4,11 @@
 #include <span>
 #include <string_view>
 
-#include "platform/result.h"
+#include <pannier/result.h>
 #include "runtime/store/store.h"
 
 /// What every store refuses alike, before anything is written. Pure functions; any thread.
 namespace pannier::store_checks {
-
-/// Sequences leased at once.
-inline constexpr Sequence kSequenceBlock = Sequence{1} << 20;
 
 /// invalid_argument, with the name of the part that is too long or out of range.
 [[nodiscard]] Result<void> row(const Row& row);

@@ -24,6 +24,18 @@ constexpr const char* kPutSnapshot =
     " ON CONFLICT (stream) DO UPDATE SET version=excluded.version, type=excluded.type, data=excluded.data,"
     " sum=excluded.sum";
 
+/// Runs the application's code. What it throws is its own failure, not the host's.
+template <class F>
+Result<void> guarded(F&& step) {
+  try {
+    return step();
+  } catch (const std::exception& thrown) {
+    return Error{ErrorCode::failed, thrown.what()};
+  } catch (...) {
+    return Error{ErrorCode::failed, "it threw something that is no std::exception"};
+  }
+}
+
 }  // namespace
 
 Decision Decision::refuse(ErrorCode code, std::string why) {
@@ -115,10 +127,15 @@ void EntityHost::restored(Entity& entity, Result<std::vector<SqlRow>> rows) {
     const bool holds = event_sql::text(row[2]) == kind_->snapshot->name && version <= event_sql::number(row[0]) &&
                        event_sql::number(row[4]) == snapshot_sum(entity, version, data.bytes()) &&
                        kind_->snapshot->verify(data.bytes());
-    if (holds) {
+    const auto restore = [&]() -> Result<void> {
+      if (!holds) return ErrorCode::corrupt;
       kind_->restore(*entity.loading, AnyTable{kind_->snapshot->id, kind_->snapshot, data});
       entity.loading->version_ = version;
-    } else {
+      return {};
+    };
+    if (!guarded(restore)) {
+      entity.loading = kind_->make();
+      entity.loading->id_ = entity.id;
       ++counters_.bad_snapshots;
       log(LogLevel::warning, "the snapshot of " + stream_of(entity) + " does not hold; its events are read instead");
     }
@@ -139,9 +156,12 @@ void EntityHost::read(Entity& entity, const Result<std::vector<RecordedEvent>>& 
       return cannot(entity, Error{ErrorCode::corrupt, "event " + std::to_string(entity.loading->version_ + 1) +
                                                           " of stream " + event.stream + " is missing"});
     }
-    auto table = kind_->events.current(event);
-    if (!table) return cannot(entity, table.error());
-    if (auto applied = kind_->apply(*entity.loading, *table); !applied) return cannot(entity, applied.error());
+    const auto applied = guarded([&]() -> Result<void> {
+      auto table = kind_->events.current(event);
+      if (!table) return table.error();
+      return kind_->apply(*entity.loading, *table);
+    });
+    if (!applied) return cannot(entity, applied.error());
     entity.loading->version_ = event.version;
     ++entity.since_snapshot;
     entity.bytes_since_snapshot += event.data.bytes().size();
@@ -178,23 +198,13 @@ void EntityHost::run(Entity& entity) {
 void EntityHost::decide(Entity& entity, Command command) {
   EntityBase& state = *entity.state;
   state.now_ = wall_now();
-  const auto guarded = [&](auto&& step) -> Result<void> {
-    try {
-      return step();
-    } catch (const std::exception& thrown) {
-      entity.void_ = true;  // it may be half changed
-      return Error{ErrorCode::failed, thrown.what()};
-    } catch (...) {
-      entity.void_ = true;
-      return ErrorCode::failed;
-    }
-  };
   Decision decision;
   if (auto done = guarded([&]() -> Result<void> {
         decision = command.kind->handle(state, command.table);
         return {};
       });
       !done) {
+    entity.void_ = true;  // it may be half changed
     return refused(entity, std::move(command), done.error());
   }
   if (decision.refusal_) return refused(entity, std::move(command), std::move(*decision.refusal_));

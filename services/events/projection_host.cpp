@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <exception>
 
 #include <pannier/limits.h>
 #include <pannier/projection.h>
@@ -11,6 +12,7 @@ namespace pannier {
 namespace {
 
 constexpr std::size_t kWaitingQuestions = 1024;
+constexpr Duration kBetweenPages = std::chrono::milliseconds{10};
 /// Statements that are left for one more event, and for the note of how far it is.
 constexpr std::size_t kSpareStatements = 32;
 
@@ -324,7 +326,7 @@ void ProjectionHost::rebuild(const Responder& responder) {
   if (next_ || busy_) {
     // Between two pages it is possible; while one is under way it has to wait for its end.
     if (next_) return responder.refuse(Error{ErrorCode::in_use, "projection " + kind_->name + " is being rebuilt"});
-    return static_cast<void>(after(Duration{}, [this, responder] { rebuild(responder); }));
+    return static_cast<void>(after(kBetweenPages, [this, responder] { rebuild(responder); }));
   }
   create(active_.generation + 1, false);
   status(responder);
@@ -380,7 +382,12 @@ void ProjectionHost::query(const ProjectionKind::Query& kind, const AnyTable& qu
   QueueControl{*this}
       .query(std::move(asked->statement))
       .then([responder, answer = std::move(asked->answer)](const Result<std::vector<SqlRow>>& rows) {
-        rows ? responder.reply(answer(*rows)) : responder.refuse(rows.error());
+        if (!rows) return responder.refuse(rows.error());
+        try {
+          responder.reply(answer(*rows));
+        } catch (const std::exception& thrown) {
+          responder.refuse(Error{ErrorCode::failed, thrown.what()});
+        }
       });
 }
 

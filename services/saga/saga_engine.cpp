@@ -218,6 +218,8 @@ void SagaEngine::act(ActiveT& active) {
     function(data_, step);
   } catch (const std::exception& thrown) {
     step.retry(thrown.what());
+  } catch (...) {
+    step.retry("it threw something that is no std::exception");
   }
   apply(active, step, true);
 }
@@ -228,6 +230,8 @@ void SagaEngine::hear(ActiveT& active, const SagaTable::Outcome& outcome, const 
     outcome.handle(data_, message, step);
   } catch (const std::exception& thrown) {
     step.retry(thrown.what());
+  } catch (...) {
+    step.retry("it threw something that is no std::exception");
   }
   apply(active, step, false);
 }

@@ -159,6 +159,10 @@ void SagaHost::loaded(const std::string& id, const Result<std::vector<SqlRow>>& 
   for (const auto& each : held) {
     Input earlier{each->run, table_of_bytes(each->type, each->data), std::nullopt, 0, std::nullopt, 0, false};
     work(id, *saga, earlier);
+    if (saga->bad.empty() && !saga->later) continue;
+    log(LogLevel::error, "saga " + id + " drops a message that it held: " +
+                             (saga->later ? "it keeps too many" : std::exchange(saga->bad, {})));
+    saga->later = false;
   }
   work(id, *saga, input);
   if (!saga->bad.empty()) return drop(id, saga->bad);

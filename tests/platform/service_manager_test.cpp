@@ -11,7 +11,7 @@
 #include <vector>
 
 #include <doctest/doctest.h>
-#include "platform/posix/process.h"
+#include <pannier/process.h>
 #include "platform/posix/progress_probe.h"
 #include "tests/support/notify_socket.h"
 #include "tests/support/temp_folder.h"

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include <doctest/doctest.h>
-#include "platform/sim/simulator.h"
+#include <pannier/sim.h>
 
 namespace pannier::sim {
 namespace {

@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/actor/actor.h"
-#include "runtime/node/node.h"
-#include "testkit/sim_node.h"
+#include <pannier/actor.h>
+#include <pannier/node.h>
+#include <pannier/simulation.h>
 #include "tests/runtime/schema/messages.fbs.h"
 
 namespace pannier::testing {

@@ -1,7 +1,7 @@
 #include "tests/runtime/shell.h"
 
+#include <pannier/inproc.h>
 #include "platform/posix/loop_threads.h"
-#include "transports/inproc/inproc_transport.h"
 
 namespace pannier::testing {
 

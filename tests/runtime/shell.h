@@ -10,9 +10,9 @@
 
 #include <doctest/doctest.h>
 
-#include "platform/sim/simulator.h"
-#include "runtime/node/node.h"
-#include "testkit/recorded_log.h"
+#include <pannier/node.h>
+#include <pannier/sim.h>
+#include <pannier/simulation.h>
 #include "tests/runtime/script.h"
 
 /// Where the tests of actors run: each of them on one worker and on several, in the simulator and on threads.

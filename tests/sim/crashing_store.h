@@ -7,10 +7,10 @@
 
 #include <doctest/doctest.h>
 
+#include <pannier/sim.h>
+#include <pannier/sqlite_store.h>
 #include "platform/sim/disk.h"
-#include "platform/sim/seeded_entropy.h"
 #include "runtime/store/sim/sqlite_disk.h"
-#include "runtime/store/sqlite_store.h"
 
 namespace pannier::testing {
 
@@ -48,7 +48,7 @@ class CrashingStore {
   sim::SeededEntropy& dice_;
   sim::Disk disk_;
   sim::SqliteDisk vfs_;
-  std::unique_ptr<Store> store_;
+  StorePtr store_;
 };
 
 }  // namespace pannier::testing

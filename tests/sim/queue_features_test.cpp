@@ -11,8 +11,8 @@
 
 #include <doctest/doctest.h>
 
-#include "platform/sim/simulator.h"
-#include "runtime/node/queue_control.h"
+#include <pannier/actor.h>
+#include <pannier/sim.h>
 #include "tests/sim/crashing_store.h"
 #include "tests/sim/desk.h"
 #include "tests/support/campaign.h"

@@ -8,7 +8,7 @@
 
 #include <doctest/doctest.h>
 
-#include "platform/sim/simulator.h"
+#include <pannier/sim.h>
 #include "tests/runtime/script.h"
 #include "tests/sim/crashing_store.h"
 #include "tests/support/campaign.h"

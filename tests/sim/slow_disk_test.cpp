@@ -8,12 +8,11 @@
 
 #include <doctest/doctest.h>
 
+#include <pannier/sim.h>
+#include <pannier/sqlite_store.h>
 #include "platform/sim/disk.h"
-#include "platform/sim/simulator.h"
 #include "runtime/store/sim/sqlite_disk.h"
-#include "runtime/store/sqlite_store.h"
 #include "tests/runtime/script.h"
-#include "transports/sim/network.h"
 
 namespace pannier::testing {
 namespace {
@@ -113,7 +112,7 @@ class SlowDisk {
   sim::SeededEntropy dice_{3};
   sim::Disk disk_{3};
   sim::SqliteDisk vfs_{disk_};
-  std::unique_ptr<Store> store_;
+  StorePtr store_;
   std::unique_ptr<SimNode> node_;
   std::unique_ptr<SimNode> peer_;
   ActorRef<Hand> producer_;

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "testkit/simulation.h"
+#include <pannier/simulation.h>
 #include "tests/runtime/script.h"
 
 namespace pannier::testing {

@@ -10,10 +10,10 @@
 
 #include <doctest/doctest.h>
 
+#include <pannier/sim.h>
+#include <pannier/sqlite_store.h>
 #include "platform/sim/disk.h"
-#include "platform/sim/seeded_entropy.h"
 #include "runtime/store/sim/sqlite_disk.h"
-#include "runtime/store/sqlite_store.h"
 #include "runtime/store/store.h"
 #include "testkit/memory_store.h"
 
@@ -65,7 +65,7 @@ class SqliteStoreFixture {
   /// Closes in an orderly way and opens the same file again. References to the old store are invalid.
   void reopen() {
     store_.reset();
-    Result<std::unique_ptr<Store>> opened = open_sqlite_store({.path = folder_.file("node.db"), .entropy = entropy_});
+    Result<StorePtr> opened = open_sqlite_store({.path = folder_.file("node.db"), .entropy = entropy_});
     INFO((opened ? std::string() : opened.error().text()));
     REQUIRE(opened.ok());
     store_ = std::move(*opened);
@@ -74,7 +74,7 @@ class SqliteStoreFixture {
  private:
   TempFolder folder_;
   sim::SeededEntropy entropy_{7};
-  std::unique_ptr<Store> store_;
+  StorePtr store_;
 };
 
 /// The same on a simulated disk, with batches of as little as there is.
@@ -95,7 +95,7 @@ class SimulatedDiskFixture {
   sim::Disk disk_{7};
   sim::SqliteDisk vfs_{disk_};
   sim::SeededEntropy entropy_{7};
-  std::unique_ptr<Store> store_;
+  StorePtr store_;
 };
 
 }  // namespace pannier::testing

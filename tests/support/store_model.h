@@ -9,7 +9,7 @@
 
 #include <doctest/doctest.h>
 
-#include "platform/sim/seeded_entropy.h"
+#include <pannier/sim.h>
 #include "runtime/store/store.h"
 #include "tests/support/store_streams.h"
 

@@ -10,13 +10,12 @@
 #include <vector>
 
 #include <doctest/doctest.h>
+#include <pannier/inproc.h>
+#include <pannier/sim.h>
+#include <pannier/transport.h>
+#include <pannier/zmq.h>
 #include "platform/posix/event_wakeup.h"
 #include "platform/posix/system_clock.h"
-#include "platform/sim/simulator.h"
-#include "runtime/link/transport.h"
-#include "transports/inproc/inproc_transport.h"
-#include "transports/sim/network.h"
-#include "transports/zmq/zmq_transport.h"
 
 /// How each transport is built for tests. A fixture has make() for a new transport, address() to listen at, peer_key()
 /// to dial with, and rest() to let a little time pass, real or virtual, while the given transports have nothing to do.

@@ -11,9 +11,9 @@
 
 #include <doctest/doctest.h>
 
-#include "platform/sim/seeded_entropy.h"
-#include "runtime/message/table.h"
-#include "runtime/store/sqlite_store.h"
+#include <pannier/message.h>
+#include <pannier/sim.h>
+#include <pannier/sqlite_store.h>
 #include "tests/runtime/schema/messages.fbs.h"
 #include "tests/support/campaign.h"
 #include "tests/support/child_process.h"

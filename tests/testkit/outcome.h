@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "platform/result.h"
+#include <pannier/result.h>
 
 namespace pannier::testkit {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "testkit/simulation.h"
+#include <pannier/simulation.h>
 #include "tests/runtime/schema/messages.fbs.h"
 
 namespace pannier::testkit {

@@ -1,4 +1,4 @@
-#include "transports/inproc/inproc_transport.h"
+#include <pannier/inproc.h>
 
 #include <deque>
 #include <map>

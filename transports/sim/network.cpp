@@ -1,4 +1,4 @@
-#include "transports/sim/network.h"
+#include <pannier/sim.h>
 
 #include <algorithm>
 

@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "transports/sim/network.h"
+#include <pannier/sim.h>
 
 namespace pannier::sim {
 

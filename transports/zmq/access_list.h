@@ -7,7 +7,7 @@
 #include <set>
 #include <vector>
 
-#include "runtime/link/transport.h"
+#include <pannier/transport.h>
 
 namespace pannier::zmq {
 

@@ -1,13 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "platform/clock.h"
+#include <pannier/platform.h>
 #include "transports/zmq/monitored_socket.h"
 
 // The two kinds of socket that carry channels. Not part of the API; one thread, the transport's.
@@ -81,9 +82,9 @@ class DialledChannel {
 /// A listening address: a ROUTER and the peers that came in.
 class Listener {
  public:
-  /// `endpoint` is what the socket is bound to.
-  Listener(Shared& shared, MonitoredSocket socket, std::string endpoint)
-      : shared_(shared), socket_(std::move(socket)), endpoint_(std::move(endpoint)) {}
+  /// `endpoint` is what the socket is bound to. `own_user`: the kernel keeps every other user out.
+  Listener(Shared& shared, MonitoredSocket socket, std::string endpoint, bool own_user)
+      : shared_(shared), socket_(std::move(socket)), endpoint_(std::move(endpoint)), own_user_(own_user) {}
   /// Waits, a second at most, until the address is free: libzmq would let go of it some time later.
   ~Listener();
   Listener(const Listener&) = delete;
@@ -95,6 +96,8 @@ class Listener {
   /// False when the channel is not one of ours.
   bool close(ChannelId channel);
   [[nodiscard]] bool has_ending() const noexcept { return !ending_.empty(); }
+  /// When poll has something to do though nothing came: a connection that is due to be cut.
+  [[nodiscard]] MonoTime due() const noexcept;
 
   [[nodiscard]] MonitoredSocket& socket() noexcept { return socket_; }
 
@@ -107,7 +110,19 @@ class Listener {
   };
   using Peers = std::unordered_map<std::string, Peer>;
 
+  /// A connection without a use: it has sent no frame yet, or was told to go.
+  struct Unproven {
+    std::string source;
+    MonoTime until{};  ///< When it is cut.
+  };
+
   void read_monitor();
+  void accepted(int fd);
+  /// Gives a connection that we are done with a moment to go by itself.
+  void let_go(int fd);
+  /// Makes room among the unproven connections.
+  void cut_one();
+  void cut_overdue();
   void on_message(TransportEvents& events, const std::string& routing_id, const ::zmq::message_t& payload);
   /// The peer that this message is from, made known first if it is new.
   Peer& admit(TransportEvents& events, const std::string& routing_id, const ::zmq::message_t& payload);
@@ -119,11 +134,13 @@ class Listener {
   Shared& shared_;
   MonitoredSocket socket_;
   std::string endpoint_;
+  const bool own_user_;
   Peers peers_;
   std::unordered_map<ChannelId, std::string> by_channel_;
   std::unordered_map<int, std::string> by_fd_;       ///< The peer on a connection that has sent something.
   std::unordered_map<int, bool> connections_;        ///< Accepted and not yet disconnected.
   std::vector<std::pair<std::string, int>> ending_;  ///< Connections that are gone, to be read to the end.
+  std::map<int, Unproven> unproven_;                 ///< By descriptor.
   std::uint64_t seen_revocations_ = 0;
 };
 

@@ -1,4 +1,4 @@
-#include "transports/zmq/context.h"
+#include <pannier/zmq.h>
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,6 @@
 
 #include "platform/concat.h"
 #include "transports/zmq/context_state.h"
-#include "transports/zmq/keys.h"
 
 namespace pannier::zmq {
 namespace {

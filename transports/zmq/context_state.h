@@ -9,8 +9,8 @@
 
 #include <zmq.hpp>
 
-#include "platform/result.h"
-#include "platform/wakeup.h"
+#include <pannier/platform.h>
+#include <pannier/result.h>
 #include "transports/zmq/access_list.h"
 
 namespace pannier::zmq {

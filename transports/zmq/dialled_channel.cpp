@@ -27,7 +27,7 @@ Error DialledChannel::refusal() const {
   if (posix::mono_now() - dialled_at_ >= shared_.options.handshake_timeout * 9 / 10) {
     return {ErrorCode::timeout, address_ + " did not finish the handshake in time."};
   }
-  if (!shared_.encrypted()) return {ErrorCode::unreachable, address_ + " ended the handshake."};
+  if (!shared_.encrypted()) return {ErrorCode::unsupported, address_ + " ended the handshake: it may want encryption."};
   return {ErrorCode::permission,
           address_ + " refused the handshake: check that its public key is the one given, and that it allows ours."};
 }

@@ -1,4 +1,4 @@
-#include "transports/zmq/keys.h"
+#include <pannier/zmq.h>
 
 #include <zmq.h>
 
@@ -6,8 +6,8 @@
 #include <cstring>
 #include <optional>
 
+#include <pannier/platform.h>
 #include "platform/concat.h"
-#include "platform/files.h"
 
 namespace pannier::zmq {
 namespace {

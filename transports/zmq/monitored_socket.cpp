@@ -8,7 +8,7 @@
 namespace pannier::zmq {
 namespace {
 
-constexpr int kServerEvents = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED |
+constexpr int kServerEvents = ZMQ_EVENT_LISTENING | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED |
                               ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
 constexpr int kClientEvents = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED |
                               ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
@@ -35,7 +35,7 @@ void set_bounds(::zmq::socket_t& socket, bool server, const ZmqOptions& options)
   socket.set(opt::tcp_keepalive_intvl, 10);
   socket.set(opt::tcp_keepalive_cnt, 3);
   if (server) {
-    socket.set(opt::backlog, 512);
+    socket.set(opt::backlog, 1024);
     // Unknown and full peers are an error, not a silent drop. No handover: a stranger cannot take a peer's place.
     socket.set(opt::router_mandatory, true);
     socket.set(opt::router_handover, false);

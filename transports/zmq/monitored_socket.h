@@ -7,10 +7,10 @@
 
 #include <zmq.hpp>
 
-#include "platform/result.h"
-#include "runtime/link/transport.h"
+#include <pannier/result.h>
+#include <pannier/transport.h>
+#include <pannier/zmq.h>
 #include "transports/zmq/context_state.h"
-#include "transports/zmq/zmq_transport.h"
 
 namespace pannier::zmq {
 

@@ -1,4 +1,4 @@
-#include "transports/zmq/zmq_transport.h"
+#include <pannier/zmq.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -105,6 +105,7 @@ void ZmqTransport::State::wait_until(MonoTime deadline) noexcept {
     collect_items();
     const MonoTime now = posix::mono_now();
     if (std::exchange(shared.listener_blocked, false)) deadline = std::min(deadline, now + kBlockedRetry);
+    for (const auto& listener : listeners) deadline = std::min(deadline, listener->due());
     long timeout_ms = -1;
     if (deadline != kNever) {
       using std::chrono::milliseconds;
@@ -135,13 +136,25 @@ Result<std::unique_ptr<ZmqTransport>> ZmqTransport::make(Context& context, ZmqOp
 Result<std::string> ZmqTransport::listen(std::string_view address) {
   if (Result<void> checked = check_address(address); !checked) return checked.error();
   const std::string text{address};
-  // libzmq unlinks a socket file before it binds, and would take the address of a living process.
+  // libzmq unlinks the file of a local address before it binds, whatever it is and whoever listens there.
+  if (address.starts_with(kIpc) && posix::is_no_socket(text.substr(kIpc.size()))) {
+    return Error{ErrorCode::in_use, concat({"Cannot listen at ", text,
+                                            ": there is a file, and it is no socket. Choose "
+                                            "another path, or remove it."})};
+  }
   if (address.starts_with(kIpc) && posix::local_socket_is_served(text.substr(kIpc.size()))) {
     return bind_error(text, EADDRINUSE);
   }
   Result<MonitoredSocket> socket = MonitoredSocket::make(state_->context, true, state_->options);
   if (!socket) return socket.error();
-  if (state_->shared.encrypted()) {
+  const bool own_user = text == state_->options.own_users_address;
+  if (own_user) {
+    const std::uint32_t users[] = {posix::own_user(), 0};
+    for (const std::uint32_t& user : users) {
+      if (zmq_setsockopt(socket->socket().handle(), ZMQ_IPC_FILTER_UID, &user, sizeof user) == 0) continue;
+      return Error{ErrorCode::unsupported, concat({"This libzmq cannot tell users apart at ", text, "."})};
+    }
+  } else if (state_->shared.encrypted()) {
     if (!state_->joined) {
       if (Result<void> joined = state_->context.join(state_->member); !joined) return joined.error();
       state_->joined = true;
@@ -162,7 +175,7 @@ Result<std::string> ZmqTransport::listen(std::string_view address) {
   if (zmq_getsockopt(socket->socket().handle(), ZMQ_LAST_ENDPOINT, endpoint, &size) != 0) {
     return bind_error(text, zmq_errno());
   }
-  state_->listeners.push_back(std::make_unique<Listener>(state_->shared, std::move(*socket), endpoint));
+  state_->listeners.push_back(std::make_unique<Listener>(state_->shared, std::move(*socket), endpoint, own_user));
   return std::string{endpoint};
 }
 

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include <pannier/result.h>
 #include "examples/delivery/day/ledger.h"
-#include "platform/result.h"
 
 namespace pannier::delivery {
 

@@ -7,8 +7,8 @@
 #include <tuple>
 #include <utility>
 
+#include <pannier/message.h>
 #include "examples/delivery/day/random.h"
-#include "runtime/message/type_id.h"
 
 namespace pannier::delivery {
 namespace {

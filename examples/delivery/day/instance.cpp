@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "platform/files.h"
+#include <pannier/platform.h>
 
 namespace pannier::delivery {
 namespace {

@@ -3,8 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include <pannier/result.h>
 #include "examples/delivery/day/day.h"
-#include "platform/result.h"
 
 namespace pannier::delivery {
 

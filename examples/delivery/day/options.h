@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "platform/result.h"
+#include <pannier/result.h>
 
 namespace pannier::delivery {
 

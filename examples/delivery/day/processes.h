@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "platform/result.h"
+#include <pannier/result.h>
 
 namespace pannier::delivery {
 

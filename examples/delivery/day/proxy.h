@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <pannier/result.h>
 #include "examples/delivery/day/shaper.h"
-#include "platform/result.h"
 
 namespace pannier::delivery {
 

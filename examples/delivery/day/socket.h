@@ -12,7 +12,7 @@
 #include <string>
 #include <utility>
 
-#include "platform/result.h"
+#include <pannier/result.h>
 
 namespace pannier::delivery {
 

@@ -5,8 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include <pannier/platform.h>
 #include "examples/delivery/day/random.h"
-#include "platform/files.h"
 
 namespace pannier::delivery {
 namespace {

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "platform/result.h"
+#include <pannier/result.h>
 
 namespace pannier::delivery {
 

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <utility>
 
-#include "runtime/limits.h"
+#include <pannier/limits.h>
 #include "runtime/store/crc32c.h"
 
 namespace pannier {

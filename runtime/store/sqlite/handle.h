@@ -11,7 +11,7 @@
 #include <string_view>
 #include <utility>
 
-#include "platform/result.h"
+#include <pannier/result.h>
 
 namespace pannier {
 

@@ -62,7 +62,8 @@ Result<void> SqliteStore::check_room() {
   if (options_.max_bytes > 0) {
     const std::int64_t most = static_cast<std::int64_t>(options_.max_bytes) / sqlite_schema::kPageBytes;
     if (used >= most - std::min(kReservedPages, most / 16)) {
-      return store_error(ErrorCode::storage_full, options_.path, "at its cap");
+      return store_error(ErrorCode::storage_full, options_.path,
+                         concat({"at its cap of ", options_.max_bytes, " bytes"}));
     }
   }
   room_checked_ = true;

@@ -24,12 +24,11 @@ using sqlite_schema::stream_of;
 // --- Opening
 // ----------------------------------------------------------------------------------------------------------
 
-Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options) {
+Result<StorePtr> open_sqlite_store(const SqliteOptions& options) {
   return open_sqlite_store(options, {with_retention, with_tokens, with_state, with_sql_tables});
 }
 
-Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options,
-                                                 std::initializer_list<SqlitePartFactory> parts) {
+Result<StorePtr> open_sqlite_store(const SqliteOptions& options, std::initializer_list<SqlitePartFactory> parts) {
   if (options.sequence_block < 2 || options.checkpoint_pages == 0) {
     return Error{ErrorCode::invalid_argument,
                  "A store needs a sequence block of 2 or more and a checkpoint of 1 or more."};
@@ -39,7 +38,7 @@ Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options,
   auto store = std::make_unique<SqliteStore>(options, std::move(*vfs));
   for (const SqlitePartFactory add : parts) add(*store);
   if (Result<void> opened = store->open(); !opened) return opened.error();
-  return std::unique_ptr<Store>(std::move(store));
+  return StorePtr{store.release()};
 }
 
 Result<void> SqliteStore::open() {

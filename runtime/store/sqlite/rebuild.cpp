@@ -8,8 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include <pannier/limits.h>
 #include "platform/concat.h"
-#include "runtime/limits.h"
+#include "platform/function_ref.h"
 #include "runtime/store/sqlite/format.h"
 #include "runtime/store/sqlite/log.h"
 #include "runtime/store/sqlite/page_sum.h"
@@ -460,7 +461,7 @@ class Rebuild {
     // Without one: beyond all that could have been leased behind what was found.
     if (lease == 0 || lease > limits::kMaxSequence + 1) {
       losses_.emplace_back("the lease of sequences");
-      lease = highest_ + store_checks::kSequenceBlock;
+      lease = highest_ + SqliteOptions::kSequenceBlock;
     }
     lease = std::min(std::max(lease, highest_ + 1), limits::kMaxSequence + 1);
     Statement put_lease(to_, "UPDATE meta SET sequence_lease=?1, clean=0 WHERE id=1");
@@ -497,6 +498,13 @@ class Rebuild {
     list.reset();
     if (passes(rc)) return from_.error(rc, "rebuild");
     if (rc != SQLITE_DONE) losses_.emplace_back("the application's tables");
+    // A full-text index makes its own tables anew, and is filled through its front.
+    std::set<std::string> shadows;
+    for (const Item& item : items) {
+      if (!item.sql.starts_with("CREATE VIRTUAL TABLE")) continue;
+      for (const char* part : {"_data", "_idx", "_content", "_docsize", "_config"}) shadows.insert(item.name + part);
+    }
+    std::erase_if(items, [&](const Item& item) { return shadows.contains(item.name); });
     for (const Item& item : items) {
       const int made = sqlite3_exec(to_.get(), item.sql.c_str(), nullptr, nullptr, nullptr);
       if (passes(made)) return to_.error(made, "rebuild");
@@ -643,7 +651,7 @@ Result<std::string> fill_new_file(const SqliteOptions& options, CountingVfs& vfs
   }
   Rebuild rebuild(*source, *made);
   if (Result<void> done = rebuild.run(); !done) {
-    if (!made->autocommit()) static_cast<void>(made->execute("ROLLBACK").ok());
+    if (!made->autocommit()) made->execute("ROLLBACK").ignore();
     return done.error();
   }
   const std::string schema = own ? "" : "; the schema did not read, and the application's tables with it";
@@ -687,7 +695,7 @@ bool is_our_log(sqlite3_vfs* vfs, const std::string& path) {
 
 void note_damage(CountingVfs& vfs, const std::string& path) noexcept {
   const auto noted = read_note(vfs, path);
-  if (noted && !*noted) static_cast<void>(write_note(vfs, path, {}).ok());
+  if (noted && !*noted) write_note(vfs, path, {}).ignore();
 }
 
 Result<bool> is_wanted(CountingVfs& vfs, const std::string& path) {

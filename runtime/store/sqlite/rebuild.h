@@ -2,9 +2,9 @@
 
 #include <string>
 
-#include "platform/result.h"
+#include <pannier/result.h>
+#include <pannier/sqlite_store.h>
 #include "runtime/store/sqlite/vfs.h"
-#include "runtime/store/sqlite_store.h"
 
 /// A damaged file is set aside whole, and a new one is made of what SQLite can still read of it (docs/storage.md,
 /// Damage). Every step can be cut short by a crash: the next start goes on from the last that was done.

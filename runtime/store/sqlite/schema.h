@@ -5,12 +5,12 @@
 #include <string>
 #include <string_view>
 
-#include "platform/result.h"
-#include "runtime/limits.h"
+#include <pannier/limits.h>
+#include <pannier/result.h>
+#include <pannier/sqlite_store.h>
 #include "runtime/store/row.h"
 #include "runtime/store/sqlite/handle.h"
 #include "runtime/store/sqlite/vfs.h"
-#include "runtime/store/sqlite_store.h"
 
 /// The format of docs/storage.md: how a file is recognised, made, migrated, checked and set up. Change that text first.
 namespace pannier::sqlite_schema {

@@ -10,11 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include <pannier/sqlite_store.h>
 #include "runtime/store/sqlite/claims.h"
 #include "runtime/store/sqlite/session.h"
 #include "runtime/store/sqlite/streams.h"
 #include "runtime/store/sqlite/vfs.h"
-#include "runtime/store/sqlite_store.h"
 #include "runtime/store/store_checks.h"
 
 namespace pannier {
@@ -102,6 +102,9 @@ class SqliteStore final : public Store {
 
   [[nodiscard]] std::vector<std::string> findings() const override { return findings_; }
   [[nodiscard]] Counters counters() const noexcept override;
+
+  // compact.cpp
+  [[nodiscard]] Result<CompactedStore> compact();
 
   // --- For its parts
   struct Parts {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "runtime/limits.h"
+#include <pannier/limits.h>
 
 namespace pannier {
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "platform/result.h"
+#include <pannier/result.h>
 #include "runtime/store/sqlite/gather.h"
 #include "runtime/store/sqlite/witness.h"
 

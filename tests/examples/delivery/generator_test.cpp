@@ -8,7 +8,7 @@
 #include <set>
 #include <string>
 
-#include "runtime/message/type_id.h"
+#include <pannier/message.h>
 
 namespace pannier::delivery {
 namespace {

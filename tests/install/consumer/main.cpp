@@ -1,5 +1,5 @@
-#include "pannier.h"
-#include "platform/posix/process.h"
+#include <pannier/pannier.h>
+#include <pannier/process.h>
 
 struct Once : pannier::Actor<Once, int> {
   void on_start() {

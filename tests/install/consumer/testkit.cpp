@@ -1,6 +1,6 @@
 #include <cstdio>
 
-#include "testkit/simulation.h"
+#include <pannier/simulation.h>
 
 struct Doubler : pannier::Actor<Doubler, int> {
   int on(int number) { return 2 * number; }

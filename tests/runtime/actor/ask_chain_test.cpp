@@ -4,7 +4,8 @@
 
 #include <string>
 
-#include "runtime/actor/actor.h"
+#include <pannier/actor.h>
+#include "runtime/actor/system.h"
 #include "tests/runtime/shell.h"
 
 namespace pannier::testing {

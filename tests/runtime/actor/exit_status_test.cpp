@@ -6,9 +6,9 @@
 
 #include <stdexcept>
 
-#include "platform/posix/process.h"
-#include "runtime/actor/actor.h"
-#include "runtime/node/node.h"
+#include <pannier/actor.h>
+#include <pannier/node.h>
+#include <pannier/process.h>
 
 namespace pannier::testing {
 namespace {

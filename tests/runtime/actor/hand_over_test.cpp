@@ -4,11 +4,10 @@
 #include <utility>
 #include <vector>
 
-#include "platform/sim/seeded_entropy.h"
-#include "platform/sim/virtual_clock.h"
-#include "runtime/node/node.h"
+#include <pannier/node.h>
+#include <pannier/sim.h>
+#include <pannier/simulation.h>
 #include "testkit/memory_store.h"
-#include "testkit/recorded_log.h"
 
 // When a worker lets the thread that is in its step go on with the worker that it woke (Wakeup::hand_over), and when
 // that one must be woken at once.

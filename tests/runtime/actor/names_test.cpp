@@ -5,8 +5,9 @@
 #include <string>
 #include <vector>
 
+#include <pannier/simulation.h>
 #include "runtime/actor/directory.h"
-#include "testkit/simulation.h"
+#include "runtime/actor/system.h"
 #include "tests/runtime/shell.h"
 
 namespace pannier::testing {

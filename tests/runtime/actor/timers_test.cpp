@@ -6,7 +6,7 @@
 #include <map>
 #include <vector>
 
-#include "platform/sim/seeded_entropy.h"
+#include <pannier/sim.h>
 #include "runtime/actor/cell.h"
 #include "tests/runtime/shell.h"
 

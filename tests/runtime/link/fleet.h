@@ -4,8 +4,9 @@
 #include <string>
 #include <utility>
 
+#include <pannier/sim.h>
+#include "runtime/actor/system.h"
 #include "tests/runtime/script.h"
-#include "transports/sim/network.h"
 
 namespace pannier::testing {
 

@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "testkit/simulation.h"
+#include <pannier/simulation.h>
 
 namespace pannier::testing {
 namespace {

@@ -4,9 +4,10 @@
 
 #include <numeric>
 
+#include <pannier/simulation.h>
 #include "runtime/actor/system.h"
 #include "runtime/link/router_messages.h"
-#include "testkit/simulation.h"
+#include "runtime/store/store.h"
 #include "tests/runtime/link/wire_peer.h"
 #include "tests/runtime/script.h"
 

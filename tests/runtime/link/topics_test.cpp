@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "platform/sim/seeded_entropy.h"
+#include <pannier/sim.h>
 #include "runtime/link/router_messages.h"
 
 namespace pannier::testing {

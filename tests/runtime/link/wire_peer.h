@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <pannier/simulation.h>
 #include "runtime/link/wire.h"
-#include "testkit/simulation.h"
 
 namespace pannier::testing {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "platform/sim/seeded_entropy.h"
+#include <pannier/sim.h>
 
 namespace pannier::wire {
 namespace {

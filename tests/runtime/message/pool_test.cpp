@@ -1,4 +1,4 @@
-#include "runtime/message/pool.h"
+#include <pannier/message.h>
 
 #include <doctest/doctest.h>
 
@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "platform/sim/seeded_entropy.h"
+#include <pannier/sim.h>
 
 namespace pannier::testing {
 namespace {

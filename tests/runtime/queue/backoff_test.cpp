@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "runtime/queue/backoff.h"
+#include <pannier/lane.h>
 
 namespace pannier {
 namespace {

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "testkit/simulation.h"
+#include <pannier/simulation.h>
 #include "tests/runtime/script.h"
 #include "tests/support/store_streams.h"
 

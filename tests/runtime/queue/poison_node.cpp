@@ -12,10 +12,11 @@
 #include <string>
 #include <string_view>
 
-#include "platform/posix/process.h"
-#include "runtime/actor/actor.h"
-#include "runtime/node/node.h"
-#include "runtime/store/sqlite_store.h"
+#include <pannier/actor.h>
+#include <pannier/node.h>
+#include <pannier/process.h>
+#include <pannier/sqlite_store.h>
+#include "runtime/store/store.h"
 #include "tests/runtime/schema/messages.fbs.h"
 
 namespace {

@@ -9,8 +9,8 @@
 
 #include <doctest/doctest.h>
 
-#include "platform/sim/seeded_entropy.h"
-#include "runtime/store/sqlite_store.h"
+#include <pannier/sim.h>
+#include <pannier/sqlite_store.h>
 #include "tests/support/fixtures.h"
 
 namespace pannier::testing {

@@ -9,7 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/node/queue_control.h"
+#include <pannier/actor.h>
+#include "runtime/actor/system.h"
+#include "runtime/store/store.h"
 #include "tests/runtime/script.h"
 #include "tests/support/store_streams.h"
 

@@ -5,7 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include "testkit/simulation.h"
+#include <pannier/simulation.h>
+#include "runtime/store/store.h"
+#include "testkit/faulty_store.h"
 #include "tests/runtime/schema/messages.fbs.h"
 #include "tests/support/store_streams.h"
 

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/node/queue_control.h"
-#include "testkit/simulation.h"
+#include <pannier/actor.h>
+#include <pannier/simulation.h>
 #include "tests/runtime/schema/messages.fbs.h"
 #include "tests/support/temp_folder.h"
 
@@ -48,8 +48,7 @@ struct SqlBench {
 
 Batch deposit(std::int64_t expected) {
   Batch batch;
-  batch
-      .refuse_if("SELECT printf('the balance is %d, not %d', balance, ?1) FROM account WHERE balance<>?1", expected)
+  batch.refuse_if("SELECT printf('the balance is %d, not %d', balance, ?1) FROM account WHERE balance<>?1", expected)
       .execute("UPDATE account SET balance=balance+1")
       .enqueue("told", "k", make<Number>(expected));
   return batch;

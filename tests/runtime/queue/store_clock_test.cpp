@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "platform/sim/virtual_clock.h"
+#include <pannier/sim.h>
 #include "runtime/queue/store_clock.h"
 
 namespace pannier {

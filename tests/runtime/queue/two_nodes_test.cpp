@@ -4,13 +4,14 @@
 #include <string>
 #include <vector>
 
+#include <pannier/actor.h>
+#include <pannier/sim.h>
+#include <pannier/simulation.h>
+#include <pannier/sqlite_store.h>
 #include "platform/sim/disk.h"
-#include "platform/sim/seeded_entropy.h"
 #include "runtime/link/wire.h"
-#include "runtime/node/queue_control.h"
 #include "runtime/store/sim/sqlite_disk.h"
-#include "runtime/store/sqlite_store.h"
-#include "testkit/simulation.h"
+#include "runtime/store/store.h"
 #include "tests/runtime/script.h"
 
 // What two queues say to each other, where one of them is older, younger, or not there at all.
@@ -63,7 +64,7 @@ struct BrokenDisk {
   sim::SqliteDisk vfs{disk};
   sim::SeededEntropy entropy{9};
 
-  std::unique_ptr<Store> live(std::int64_t first, int count, Duration then = 20s) {
+  StorePtr live(std::int64_t first, int count, Duration then = 20s) {
     auto store = open_sqlite_store({.path = "node.db", .entropy = entropy, .vfs = vfs.name()});
     REQUIRE(store);
     SimNode tablet(sim.simulator(), &sim.network(), kTablet, testkit::Machine{.store = store->get()});

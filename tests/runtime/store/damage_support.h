@@ -9,8 +9,8 @@
 
 #include <doctest/doctest.h>
 
+#include <pannier/sim.h>
 #include "platform/sim/disk.h"
-#include "platform/sim/seeded_entropy.h"
 #include "runtime/store/store.h"
 #include "tests/contract/store_support.h"
 #include "tests/runtime/store/sqlite_support.h"

@@ -9,9 +9,10 @@
 
 #include <doctest/doctest.h>
 
+#include <pannier/sqlite_store.h>
 #include "platform/sim/disk.h"
 #include "runtime/store/sim/sqlite_disk.h"
-#include "runtime/store/sqlite_store.h"
+#include "runtime/store/store.h"
 #include "tests/support/campaign.h"
 #include "tests/support/store_model.h"
 
@@ -63,12 +64,12 @@ std::string run(std::uint64_t seed, std::uint64_t at, Fault fault, Tally& tally,
     if (index == at) begin(disk, fault);
   });
   StoreLedger ledger;
-  std::unique_ptr<Store> store;
+  StorePtr store;
   const std::uint64_t groups = 12 + at % 6;  // The first after a new start may be the last.
   for (std::uint64_t i = 0; i < groups; ++i) {
     if (i == 6) store.reset();
     if (store == nullptr) {
-      Result<std::unique_ptr<Store>> opened = open_sqlite_store(options);
+      Result<StorePtr> opened = open_sqlite_store(options);
       if (!opened) {  // Refusing is right; whoever starts the node tries again.
         ++tally.refused_starts;
         continue;
@@ -91,7 +92,7 @@ std::string run(std::uint64_t seed, std::uint64_t at, Fault fault, Tally& tally,
   disk.cut_power(sim::kLosses[1 + dice.below(std::size(sim::kLosses) - 1)]);
   store.reset();
   disk.restore_power();
-  Result<std::unique_ptr<Store>> opened = open_sqlite_store(options);
+  Result<StorePtr> opened = open_sqlite_store(options);
   if (!opened) return "after the power cut: " + opened.error().text();
   return ledger.wrong_after_cut(**opened);
 }
@@ -125,7 +126,7 @@ TEST_CASE("a lease whose commit failed gives out nothing: no sequence comes twic
   sim::SeededEntropy dice(1);
   const SqliteOptions options{
       .path = "node.db", .entropy = dice, .reserve_bytes = 0, .sequence_block = 4, .vfs = vfs.name()};
-  Result<std::unique_ptr<Store>> store = open_sqlite_store(options);
+  Result<StorePtr> store = open_sqlite_store(options);
   REQUIRE(store.ok());
   REQUIRE((*store)->begin().ok());
   const StreamId stream = *(*store)->stream(Box::outbox, "hub", "orders");
@@ -159,9 +160,9 @@ TEST_CASE(
     sim::SeededEntropy dice(seed);
     const SqliteOptions options{
         .path = "node.db", .entropy = dice, .checkpoint_pages = 16, .reserve_bytes = 0, .vfs = vfs.name()};
-    Result<std::unique_ptr<Store>> opened = open_sqlite_store(options);
+    Result<StorePtr> opened = open_sqlite_store(options);
     if (!opened) return opened.error().text();
-    std::unique_ptr<Store> store = std::move(*opened);
+    StorePtr store = std::move(*opened);
     StoreLedger ledger;
     for (int i = 0; i < 3; ++i) ledger.one_group(*store, dice);
     // Groups that ask for no sync, until one of them brings a checkpoint, whose sync of the log fails, or that of the

@@ -13,10 +13,12 @@
 
 #include <doctest/doctest.h>
 
+#include <pannier/sim.h>
+#include <pannier/sqlite_store.h>
 #include "platform/sim/disk.h"
-#include "platform/sim/seeded_entropy.h"
+#include "runtime/actor/system.h"
 #include "runtime/store/sim/sqlite_disk.h"
-#include "runtime/store/sqlite_store.h"
+#include "runtime/store/store.h"
 #include "tests/contract/store_support.h"
 #include "tests/runtime/store/sqlite_support.h"
 #include "tests/support/fixtures.h"
@@ -143,7 +145,7 @@ template <class SmallDisk>
 void live_through_a_full_disk(SmallDisk& disk) {
   sim::SeededEntropy random(4);
   const SqliteOptions options = disk.options(random);
-  std::unique_ptr<Store> store = open_or_fail(options);
+  StorePtr store = open_or_fail(options);
   const StreamId stream = make_stream(*store);
   std::vector<Sequence> rows;
   for (int i = 0; i < 40; ++i) REQUIRE_FALSE(put_group(*store, stream, rows).has_value());
@@ -195,7 +197,7 @@ TEST_CASE("the reserve for a full disk is there after a power cut") {
     sim::Disk disk(3);
     const sim::SqliteDisk vfs(disk);
     sim::SeededEntropy random(4);
-    const std::unique_ptr<Store> store =
+    const StorePtr store =
         open_or_fail({.path = "node.db", .entropy = random, .reserve_bytes = kReserveBytes, .vfs = vfs.name()});
     sim::Disk left = disk.after_power_cut(loss, 1);
     const auto reserve = left.open("node.db-reserve", false);

@@ -7,9 +7,10 @@
 
 #include <doctest/doctest.h>
 
+#include <pannier/sqlite_store.h>
 #include "platform/sim/disk.h"
 #include "runtime/store/sim/sqlite_disk.h"
-#include "runtime/store/sqlite_store.h"
+#include "runtime/store/store.h"
 #include "tests/runtime/store/damage_support.h"
 #include "tests/support/campaign.h"
 #include "tests/support/store_model.h"
@@ -39,7 +40,7 @@ void run(std::uint64_t seed, double lies, bool keeps_the_note, std::array<Tally,
                         .sequence_block = 32,
                         .vfs = vfs.name()};
   StoreModel model;
-  std::unique_ptr<Store> store;
+  StorePtr store;
   const std::uint64_t groups = 10 + dice.below(30);
   const std::uint64_t first_lie = dice.below(groups);
   for (std::uint64_t i = 0; i < groups; ++i) {

@@ -9,9 +9,10 @@
 
 #include <doctest/doctest.h>
 
+#include <pannier/sqlite_store.h>
 #include "platform/sim/disk.h"
 #include "runtime/store/sim/sqlite_disk.h"
-#include "runtime/store/sqlite_store.h"
+#include "runtime/store/store.h"
 #include "tests/runtime/store/damage_support.h"
 #include "tests/runtime/store/sqlite_support.h"
 #include "tests/support/campaign.h"
@@ -79,12 +80,12 @@ std::string run(std::uint64_t seed, std::uint64_t from, std::uint64_t count, Tal
                               .sequence_block = 32,
                               .vfs = vfs.name()};
   StoreLedger ledger;
-  std::unique_ptr<Store> store;
+  StorePtr store;
   memory.fail(from, count);
   for (int i = 0; i < 8; ++i) {
     if (i == 4) store.reset();
     if (store == nullptr) {
-      Result<std::unique_ptr<Store>> opened = open_sqlite_store(options);
+      Result<StorePtr> opened = open_sqlite_store(options);
       if (!opened) {
         ++tally.refused_starts;
         if (opened.error().code == ErrorCode::corrupt) return "taken for damage: " + opened.error().text();
@@ -100,7 +101,7 @@ std::string run(std::uint64_t seed, std::uint64_t from, std::uint64_t count, Tal
   ++tally.points;
   if (disk.exists("node.db-damaged1")) return "taken for damage";
   if (store == nullptr) {
-    Result<std::unique_ptr<Store>> opened = open_sqlite_store(options);
+    Result<StorePtr> opened = open_sqlite_store(options);
     if (!opened) return "does not open any more: " + opened.error().text();
     store = std::move(*opened);
   }
@@ -110,7 +111,7 @@ std::string run(std::uint64_t seed, std::uint64_t from, std::uint64_t count, Tal
   disk.cut_power(sim::Loss::all);
   store.reset();
   disk.restore_power();
-  Result<std::unique_ptr<Store>> opened = open_sqlite_store(options);
+  Result<StorePtr> opened = open_sqlite_store(options);
   if (!opened) return "after the power cut: " + opened.error().text();
   return ledger.wrong_after_cut(**opened);
 }

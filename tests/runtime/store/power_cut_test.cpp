@@ -6,9 +6,10 @@
 
 #include <doctest/doctest.h>
 
+#include <pannier/sqlite_store.h>
 #include "platform/sim/disk.h"
 #include "runtime/store/sim/sqlite_disk.h"
-#include "runtime/store/sqlite_store.h"
+#include "runtime/store/store.h"
 #include "tests/support/campaign.h"
 #include "tests/support/store_model.h"
 
@@ -38,7 +39,7 @@ class PowerCuts {
     disk.on_operation([&](std::uint64_t index) { cut_here(disk, index, true); });
     StoreModel model;
     for (int i = 0; i < groups && wrong_.empty();) {
-      Result<std::unique_ptr<Store>> opened = open_sqlite_store(options(vfs));
+      Result<StorePtr> opened = open_sqlite_store(options(vfs));
       if (!opened) return opened.error().text();
       Store& store = **opened;
       expected_.incarnation = store.incarnation();
@@ -101,7 +102,7 @@ class PowerCuts {
   std::string look(Disk& disk, bool cut_in_recovery) {
     const SqliteDisk vfs(disk);
     if (cut_in_recovery) disk.on_operation([&](std::uint64_t index) { cut_here(disk, index, false); });
-    Result<std::unique_ptr<Store>> store = open_sqlite_store(options(vfs));
+    Result<StorePtr> store = open_sqlite_store(options(vfs));
     if (!store) return store.error().text();
     if (expected_.incarnation != 0 && (*store)->incarnation() == expected_.incarnation) return "the same incarnation";
     const std::string found = dump(**store);

@@ -8,11 +8,12 @@
 
 #include <doctest/doctest.h>
 
+#include <pannier/limits.h>
+#include <pannier/sim.h>
+#include <pannier/sqlite_store.h>
 #include "platform/sim/disk.h"
-#include "platform/sim/seeded_entropy.h"
-#include "runtime/limits.h"
 #include "runtime/store/sim/sqlite_disk.h"
-#include "runtime/store/sqlite_store.h"
+#include "runtime/store/store.h"
 #include "tests/runtime/store/damage_support.h"
 #include "tests/runtime/store/sqlite_support.h"
 #include "tests/support/fixtures.h"
@@ -28,7 +29,7 @@ struct Bench {
   sim::SqliteDisk vfs{disk};
   sim::SeededEntropy random{3};
   SqliteOptions options{.path = "node.db", .entropy = random, .reserve_bytes = 0, .vfs = vfs.name()};
-  std::unique_ptr<Store> store = open_or_fail(options);
+  StorePtr store = open_or_fail(options);
 
   void damage_closed(const std::function<void(std::string& file)>& damage) {
     store.reset();

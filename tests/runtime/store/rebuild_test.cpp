@@ -9,10 +9,11 @@
 
 #include <doctest/doctest.h>
 
+#include <pannier/sim.h>
+#include <pannier/sqlite_store.h>
 #include "platform/sim/disk.h"
-#include "platform/sim/seeded_entropy.h"
 #include "runtime/store/sim/sqlite_disk.h"
-#include "runtime/store/sqlite_store.h"
+#include "runtime/store/store.h"
 #include "tests/runtime/store/damage_support.h"
 #include "tests/runtime/store/sqlite_support.h"
 #include "tests/support/campaign.h"
@@ -51,7 +52,7 @@ class Damages {
     std::string found;
     Content is;
     {
-      Result<std::unique_ptr<Store>> opened = open_sqlite_store(options);
+      Result<StorePtr> opened = open_sqlite_store(options);
       INFO((opened ? std::string() : opened.error().text()));
       REQUIRE(opened.ok());
       found = findings_of(**opened);
@@ -68,7 +69,7 @@ class Damages {
     tally_.least_left = std::min<std::uint64_t>(tally_.least_left, left(is));
     tally_.application += was_.application.size();
     tally_.application_left += is.application.size();
-    const std::unique_ptr<Store> again = open_or_fail(options);
+    const StorePtr again = open_or_fail(options);
     CHECK(again->findings().empty());
     CHECK(content_of(*again) == is);
   }
@@ -186,7 +187,7 @@ TEST_CASE("a file cut off anywhere, with a log beside it or not, starts, and sho
     std::string database;
     std::unique_ptr<Damages> damages;
     {
-      const std::unique_ptr<Store> store = open_or_fail(options(vfs));
+      const StorePtr store = open_or_fail(options(vfs));
       damages = std::make_unique<Damages>(*store);
       damages->may_be_older();  // Where the log is cut off, or the database lost what the log did not have.
       log = read_file(first, "node.db-wal");
@@ -199,7 +200,7 @@ TEST_CASE("a file cut off anywhere, with a log beside it or not, starts, and sho
       write_file(disk, "node.db", file);
       if (!wal.empty()) write_file(disk, "node.db-wal", wal);
       const sim::SqliteDisk cut(disk);
-      Result<std::unique_ptr<Store>> opened = open_sqlite_store(options(cut));
+      Result<StorePtr> opened = open_sqlite_store(options(cut));
       INFO((opened ? std::string() : opened.error().text()));
       REQUIRE(opened.ok());
       INFO(findings_of(**opened));
@@ -237,7 +238,7 @@ TEST_CASE("a power cut at any point of a rebuild, and of the one after it: it is
   {
     sim::Disk copy = disk.after_power_cut(sim::Loss::none, 1);
     const sim::SqliteDisk vfs(copy);
-    const std::unique_ptr<Store> store = open_or_fail(options(vfs));
+    const StorePtr store = open_or_fail(options(vfs));
     REQUIRE_FALSE(store->findings().empty());
     rebuilt = content_of(*store);
   }
@@ -255,7 +256,7 @@ TEST_CASE("a power cut at any point of a rebuild, and of the one after it: it is
         if (index == second) cut(left, false);
       });
     }
-    const Result<std::unique_ptr<Store>> store = open_sqlite_store(options(vfs));
+    const Result<StorePtr> store = open_sqlite_store(options(vfs));
     INFO((store ? std::string() : store.error().text()));
     REQUIRE(store.ok());
     CHECK(content_of(**store) == rebuilt);
@@ -266,7 +267,7 @@ TEST_CASE("a power cut at any point of a rebuild, and of the one after it: it is
   };
   disk.on_operation([&](std::uint64_t) { cut(disk, true); });
   const sim::SqliteDisk vfs(disk);
-  const std::unique_ptr<Store> store = open_or_fail(options(vfs));
+  const StorePtr store = open_or_fail(options(vfs));
   disk.on_operation({});
   CHECK(content_of(*store) == rebuilt);
   MESSAGE(cuts << " power cuts, " << done_before << " after the rebuild was done");

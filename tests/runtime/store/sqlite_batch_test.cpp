@@ -7,9 +7,10 @@
 
 #include <doctest/doctest.h>
 
-#include "platform/sim/seeded_entropy.h"
-#include "runtime/limits.h"
+#include <pannier/limits.h>
+#include <pannier/sim.h>
 #include "runtime/store/sqlite/format.h"
+#include "runtime/store/store.h"
 #include "tests/contract/store_support.h"
 #include "tests/support/campaign.h"
 

@@ -7,8 +7,9 @@
 
 #include <doctest/doctest.h>
 
-#include "platform/sim/seeded_entropy.h"
-#include "runtime/store/sqlite_store.h"
+#include <pannier/sim.h>
+#include <pannier/sqlite_store.h>
+#include "runtime/store/store.h"
 #include "tests/contract/store_support.h"
 #include "tests/runtime/store/sqlite_support.h"
 #include "tests/support/fixtures.h"
@@ -23,7 +24,7 @@ struct Bench {
   TempFolder folder;
   sim::SeededEntropy random{5};
   SqliteOptions options{.path = folder.file("node.db"), .entropy = random, .batch_bytes = 1};
-  std::unique_ptr<Store> store = open_or_fail(options);
+  StorePtr store = open_or_fail(options);
 
   void reopen() {
     store.reset();

@@ -6,8 +6,9 @@
 
 #include <doctest/doctest.h>
 
-#include "platform/sim/seeded_entropy.h"
-#include "runtime/store/sqlite_store.h"
+#include <pannier/sim.h>
+#include <pannier/sqlite_store.h>
+#include "runtime/store/store.h"
 #include "tests/contract/store_contract.h"
 #include "tests/runtime/store/sqlite_support.h"
 #include "tests/support/child_process.h"
@@ -70,7 +71,7 @@ TEST_CASE("what was acknowledged is there after kill -9 in mid-work, and no sequ
       }
       CHECK_FALSE(running);
     }
-    const std::unique_ptr<Store> store = open_or_fail({.path = path, .entropy = random});
+    const StorePtr store = open_or_fail({.path = path, .entropy = random});
     CHECK(incarnations.insert(store->incarnation()).second);
     std::set<Sequence> found;
     const Result<StreamId> stream = store->stream(Box::outbox, "hub", "orders");

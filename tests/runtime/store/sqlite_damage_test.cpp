@@ -5,9 +5,9 @@
 #include <doctest/doctest.h>
 #include <sqlite3.h>
 
-#include "platform/sim/seeded_entropy.h"
+#include <pannier/sim.h>
+#include <pannier/sqlite_store.h>
 #include "runtime/store/sqlite/page_sum.h"
-#include "runtime/store/sqlite_store.h"
 #include "tests/contract/store_contract.h"
 #include "tests/runtime/store/sqlite_support.h"
 #include "tests/support/fixtures.h"

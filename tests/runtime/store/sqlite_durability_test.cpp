@@ -6,8 +6,9 @@
 
 #include <doctest/doctest.h>
 
-#include "platform/sim/seeded_entropy.h"
-#include "runtime/store/sqlite_store.h"
+#include <pannier/sim.h>
+#include <pannier/sqlite_store.h>
+#include "runtime/store/store.h"
 #include "tests/contract/store_support.h"
 #include "tests/runtime/store/sqlite_support.h"
 #include "tests/support/fixtures.h"
@@ -31,7 +32,7 @@ struct Bench {
   TempFolder folder;
   sim::SeededEntropy random{3};
   SqliteOptions options{.path = folder.file("node.db"), .entropy = random};
-  std::unique_ptr<Store> store = open_or_fail(options);
+  StorePtr store = open_or_fail(options);
   StreamId stream = make_stream(*store);
 
   std::uint64_t syncs_of(Durability durability, bool with_row = true) {
@@ -44,7 +45,7 @@ struct Bench {
         durability);
     return store->counters().fsyncs - before;
   }
-  std::unique_ptr<Store> after_kill(std::uint64_t quick_check_bytes = 64 << 20) {
+  StorePtr after_kill(std::uint64_t quick_check_bytes = 64 << 20) {
     const std::string path = folder.file("killed.db");
     copy_as_killed(options.path, path);
     return open_or_fail({.path = path, .entropy = random, .quick_check_bytes = quick_check_bytes});
@@ -82,8 +83,7 @@ TEST_CASE(
 TEST_CASE("the checkpoint within a commit that asked for no sync still syncs the log before the database") {
   TempFolder folder;
   sim::SeededEntropy random(3);
-  const std::unique_ptr<Store> store =
-      open_or_fail({.path = folder.file("node.db"), .entropy = random, .checkpoint_pages = 8});
+  const StorePtr store = open_or_fail({.path = folder.file("node.db"), .entropy = random, .checkpoint_pages = 8});
   const StreamId stream = make_stream(*store);
   constexpr std::size_t kCommits = 60;
   const std::uint64_t before = store->counters().fsyncs;
@@ -140,7 +140,7 @@ TEST_CASE("after an unclean end a large file starts with the counts it had last,
   bench.store = open_or_fail(bench.options);  // 20,000 are noted.
   const std::vector<Sequence> more = put_rows(*bench.store, bench.stream, 1000);
   rows.insert(rows.end(), more.begin(), more.end());
-  const std::unique_ptr<Store> store = bench.after_kill(0);
+  const StorePtr store = bench.after_kill(0);
   CHECK_FALSE(store->find_stream(bench.stream)->exact);
   CHECK((*store->find_stream(bench.stream))[RowState::ready].messages == 20'000);
 
@@ -174,7 +174,7 @@ TEST_CASE("after an unclean end a large file starts with the counts it had last,
 TEST_CASE("a small file is counted whole after an unclean end") {
   Bench bench;
   put_rows(*bench.store, bench.stream, 300);
-  const std::unique_ptr<Store> store = bench.after_kill();
+  const StorePtr store = bench.after_kill();
   CHECK(store->find_stream(bench.stream)->exact);
   CHECK((*store->find_stream(bench.stream))[RowState::ready].messages == 300);
 }
@@ -199,7 +199,7 @@ TEST_CASE("what was in somebody's hands when the process died is told once, and 
   };
   const std::string killed = bench.folder.file("killed.db");
   SUBCASE("as it was left") {
-    std::unique_ptr<Store> store = bench.after_kill();
+    StorePtr store = bench.after_kill();
     CHECK(left_in(*store) == std::vector<Sequence>{rows[0], rows[2], rows[3]});
     CHECK(left_in(*store).empty());
     store.reset();

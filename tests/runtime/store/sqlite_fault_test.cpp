@@ -7,11 +7,12 @@
 
 #include <doctest/doctest.h>
 
+#include <pannier/sim.h>
+#include <pannier/sqlite_store.h>
 #include "platform/sim/disk.h"
-#include "platform/sim/seeded_entropy.h"
 #include "runtime/store/sim/sqlite_disk.h"
 #include "runtime/store/sqlite/gather.h"
-#include "runtime/store/sqlite_store.h"
+#include "runtime/store/store.h"
 #include "tests/contract/store_contract.h"
 
 namespace {
@@ -24,12 +25,12 @@ struct Bench {
   sim::SqliteDisk vfs{disk};
   sim::SeededEntropy random{5};
   SqliteOptions options{.path = "node.db", .entropy = random, .vfs = vfs.name()};
-  std::unique_ptr<Store> store;
+  StorePtr store;
 
   Bench() { open(); }
   void open() {
     store.reset();
-    Result<std::unique_ptr<Store>> opened = open_sqlite_store(options);
+    Result<StorePtr> opened = open_sqlite_store(options);
     REQUIRE(opened.ok());
     store = std::move(*opened);
   }

@@ -5,7 +5,7 @@
 
 #include <doctest/doctest.h>
 
-#include "platform/sim/seeded_entropy.h"
+#include <pannier/sim.h>
 #include "runtime/store/sqlite/schema.h"
 #include "tests/contract/store_support.h"
 #include "tests/runtime/store/sqlite_support.h"

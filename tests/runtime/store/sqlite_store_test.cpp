@@ -1,11 +1,12 @@
-#include "runtime/store/sqlite_store.h"
+#include <pannier/sqlite_store.h>
 
 #include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
 
-#include "platform/sim/seeded_entropy.h"
+#include <pannier/sim.h>
+#include "runtime/store/store.h"
 #include "tests/contract/store_contract.h"
 #include "tests/runtime/store/sqlite_support.h"
 #include "tests/support/fixtures.h"
@@ -25,7 +26,7 @@ TEST_CASE("a database that this process holds already is in_use, and its holder 
   TempFolder folder;
   sim::SeededEntropy random(1);
   const SqliteOptions options{.path = folder.file("node.db"), .entropy = random};
-  const std::unique_ptr<Store> store = open_or_fail(options);
+  const StorePtr store = open_or_fail(options);
   CHECK(refusal(options).code == ErrorCode::in_use);
   const StreamId stream = make_stream(*store);
   CHECK(put_rows(*store, stream, 3).size() == 3);
@@ -44,7 +45,7 @@ TEST_CASE("at its cap a store refuses new messages, still removes, and then take
   sim::SeededEntropy random(1);
   constexpr std::uint64_t kCap = 1024 * 1024;
   const std::string path = folder.file("node.db");
-  const std::unique_ptr<Store> store = open_or_fail({.path = path, .entropy = random, .max_bytes = kCap});
+  const StorePtr store = open_or_fail({.path = path, .entropy = random, .max_bytes = kCap});
   const StreamId stream = make_stream(*store);
   const std::string payload(2000, 'p');
   std::vector<Sequence> rows;
@@ -90,8 +91,7 @@ TEST_CASE("at its cap a store refuses new messages, still removes, and then take
 TEST_CASE("a group larger than the cap is refused whole") {
   TempFolder folder;
   sim::SeededEntropy random(1);
-  const std::unique_ptr<Store> store =
-      open_or_fail({.path = folder.file("node.db"), .entropy = random, .max_bytes = 512 * 1024});
+  const StorePtr store = open_or_fail({.path = folder.file("node.db"), .entropy = random, .max_bytes = 512 * 1024});
   const StreamId stream = make_stream(*store);
   const std::vector<Sequence> before = put_rows(*store, stream, 5);
   const std::string payload(100 * 1024, 'p');
@@ -112,7 +112,7 @@ TEST_CASE("sequences go on past a lease, in transactions and out of them, across
   const SqliteOptions options{.path = folder.file("node.db"), .entropy = random, .sequence_block = 16};
   Sequence highest = 0;
   for (int run = 0; run < 5; ++run) {
-    const std::unique_ptr<Store> store = open_or_fail(options);
+    const StorePtr store = open_or_fail(options);
     const StreamId stream = make_stream(*store);
     for (int i = 0; i < 20; ++i) {
       const Sequence outside = *store->next_sequence();
@@ -130,7 +130,7 @@ TEST_CASE("sequences go on past a lease, in transactions and out of them, across
 TEST_CASE("bytes written and fsyncs are counted where SQLite writes them") {
   TempFolder folder;
   sim::SeededEntropy random(1);
-  const std::unique_ptr<Store> store = open_or_fail({.path = folder.file("node.db"), .entropy = random});
+  const StorePtr store = open_or_fail({.path = folder.file("node.db"), .entropy = random});
   const StreamId stream = make_stream(*store);
   const Store::Counters before = store->counters();
   put_rows(*store, stream, 1);
@@ -147,7 +147,7 @@ TEST_CASE("a sequence that was leased within a transaction or a part comes once,
   const SqliteOptions options{.path = folder.file("node.db"), .entropy = random, .sequence_block = 2};
   Sequence highest = 0;
   for (int run = 0; run < 3; ++run) {
-    const std::unique_ptr<Store> store = open_or_fail(options);
+    const StorePtr store = open_or_fail(options);
     const StreamId stream = make_stream(*store);
     const auto draw = [&] {
       const Sequence drawn = *store->next_sequence();
@@ -179,12 +179,12 @@ TEST_CASE("a store of many streams opens fast, and a group costs what it changes
   const SqliteOptions options{.path = folder.file("node.db"), .entropy = random};
   constexpr int kMany = 20'000;
   {
-    const std::unique_ptr<Store> store = open_or_fail(options);
+    const StorePtr store = open_or_fail(options);
     transact(*store, [&] {
       for (int i = 0; i < kMany; ++i) REQUIRE(store->stream(Box::outbox, "node-" + std::to_string(i), "orders").ok());
     });
   }
-  const std::unique_ptr<Store> store = open_or_fail(options);
+  const StorePtr store = open_or_fail(options);
   CHECK(count_streams(*store) == kMany);
   const StreamId stream = *store->stream(Box::outbox, "node-7", "orders");
   put_rows(*store, stream, 1);  // With the lease of this open.
@@ -198,12 +198,12 @@ TEST_CASE("a store of the parts that were named has these and no others") {
   sim::SeededEntropy random(1);
   const SqliteOptions options{.path = folder.file("node.db"), .entropy = random};
   {
-    const std::unique_ptr<Store> store = open_or_fail(options);
+    const StorePtr store = open_or_fail(options);
     const StreamId stream = make_stream(*store);
     transact(*store, [&] { REQUIRE(store->tokens()->put_token(stream, "token", 7, at_ms(10)).ok()); });
   }
   {
-    Result<std::unique_ptr<Store>> store = open_sqlite_store(options, {with_state});
+    Result<StorePtr> store = open_sqlite_store(options, {with_state});
     REQUIRE(store.ok());
     CHECK((*store)->state() != nullptr);
     CHECK((*store)->tokens() == nullptr);
@@ -213,6 +213,6 @@ TEST_CASE("a store of the parts that were named has these and no others") {
     const StreamId stream = *(*store)->stream(Box::outbox, "hub", "orders");
     transact(**store, [&] { CHECK_FALSE(*(*store)->erase_stream(stream)); });
   }
-  const std::unique_ptr<Store> store = open_or_fail(options);
+  const StorePtr store = open_or_fail(options);
   CHECK(*store->tokens()->token(*store->stream(Box::outbox, "hub", "orders"), "token", at_ms(9)) == 7);
 }

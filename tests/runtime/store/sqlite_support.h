@@ -8,13 +8,13 @@
 
 #include <doctest/doctest.h>
 
-#include "runtime/store/sqlite_store.h"
+#include <pannier/sqlite_store.h>
 
 /// What the tests of the SQLite store share.
 namespace pannier::testing {
 
-inline std::unique_ptr<Store> open_or_fail(const SqliteOptions& options) {
-  Result<std::unique_ptr<Store>> opened = open_sqlite_store(options);
+inline StorePtr open_or_fail(const SqliteOptions& options) {
+  Result<StorePtr> opened = open_sqlite_store(options);
   INFO((opened ? std::string() : opened.error().text()));
   REQUIRE(opened.ok());
   return std::move(*opened);
@@ -22,7 +22,7 @@ inline std::unique_ptr<Store> open_or_fail(const SqliteOptions& options) {
 
 /// The error of an open that must fail; it must name the file.
 inline Error refusal(const SqliteOptions& options) {
-  Result<std::unique_ptr<Store>> opened = open_sqlite_store(options);
+  Result<StorePtr> opened = open_sqlite_store(options);
   REQUIRE_FALSE(opened.ok());
   CHECK(opened.error().detail.find(options.path) != std::string::npos);
   CHECK(opened.error().detail.find('\n') == std::string::npos);

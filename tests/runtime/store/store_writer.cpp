@@ -13,8 +13,10 @@
 #include <string_view>
 #include <vector>
 
-#include "platform/sim/seeded_entropy.h"
-#include "runtime/store/sqlite_store.h"
+#include <pannier/sim.h>
+#include <pannier/sqlite_store.h>
+
+#include "runtime/store/store.h"
 
 namespace {
 
@@ -80,7 +82,7 @@ int main(int argc, char** argv) {
   sim::SeededEntropy random(argc > 4 ? std::strtoull(arguments[4], nullptr, 10) : 1);
   SqliteOptions options{.path = arguments[2], .entropy = random};
   if (argc > 3) options.checkpoint_pages = static_cast<std::uint32_t>(std::strtoul(arguments[3], nullptr, 10));
-  const std::unique_ptr<Store> store = must(open_sqlite_store(options));
+  const StorePtr store = must(open_sqlite_store(options));
   std::printf("ready\n");
   std::fflush(stdout);
   if (mode == "hold") {

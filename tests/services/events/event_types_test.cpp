@@ -8,9 +8,8 @@ namespace {
 
 /// What `tests/services/events/golden` keeps: an event of each version as it was written then. Never change one.
 RecordedEvent golden(const std::string& type, std::uint32_t schema) {
-  std::ifstream file(
-      std::string{PANNIER_SOURCE_DIR} + "/tests/services/events/golden/" + type + "." + std::to_string(schema),
-      std::ios::binary);
+  const std::string name = (type == "bank.Deposited" ? "deposited_" : "withdrawn_") + std::to_string(schema) + ".bin";
+  std::ifstream file(std::string{PANNIER_SOURCE_DIR} + "/tests/services/events/golden/" + name, std::ios::binary);
   REQUIRE(file.good());
   const std::string bytes{std::istreambuf_iterator<char>(file), {}};
   return {1, "account-1", 1, type, schema, {}, BlockRef::copy_of(std::as_bytes(std::span{bytes}))};

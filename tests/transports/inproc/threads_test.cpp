@@ -2,10 +2,10 @@
 #include <string>
 
 #include <doctest/doctest.h>
+#include <pannier/inproc.h>
 #include "platform/posix/event_wakeup.h"
 #include "platform/posix/loop_threads.h"
 #include "platform/posix/system_clock.h"
-#include "transports/inproc/inproc_transport.h"
 
 // Two nodes of one process on two threads: what a sanitizer should see.
 namespace pannier::inproc {

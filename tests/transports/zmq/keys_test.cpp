@@ -4,8 +4,8 @@
 #include <string>
 
 #include <doctest/doctest.h>
+#include <pannier/zmq.h>
 #include "tests/support/fixtures.h"
-#include "transports/zmq/keys.h"
 
 namespace pannier::zmq {
 namespace {

@@ -1,0 +1,364 @@
+#pragma once
+
+#include <array>
+#include <bit>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <pannier/lane.h>
+#include <pannier/platform.h>
+#include <pannier/result.h>
+
+/// What a policy consists of, as step machines: time and random numbers come in as arguments, nothing has a timer or a
+/// thread, and what depends on time is worked out when somebody asks. Destination (resilience.h) puts them together
+/// for actors. Each object belongs to one thread.
+namespace pannier {
+
+/// When a failed call is tried again.
+struct RetryPolicy {
+  std::uint8_t attempts = 3;  ///< At most, the first one included. 1: no retry.
+  /// Failures that the budget absorbs: each failed attempt takes one token, and nothing is retried while half of the
+  /// tokens or fewer are left (gRPC A6). 0: no budget.
+  std::uint8_t budget = 10;
+  std::uint8_t return_percent = 10;  ///< Of a token, that each success returns.
+  Backoff backoff = {.base = std::chrono::milliseconds{200}, .cap = std::chrono::seconds{10}};
+};
+
+/// When an idempotent call that takes long is asked a second time, with the first one still under way.
+struct HedgePolicy {
+  std::uint8_t extra = 0;    ///< Attempts at most, besides the first. 0: no hedging.
+  std::uint8_t percent = 5;  ///< Hedges at most, of all calls.
+  Duration after{};          ///< Zero: what 95% of the calls stayed below so far.
+};
+
+/// When calls are no longer tried for a while, since they would fail.
+struct BreakerPolicy {
+  std::uint8_t calls = 10;            ///< The count window: so many of the latest calls, at most 64.
+  std::uint8_t least = 5;             ///< Calls in the window before a percentage means anything.
+  std::uint8_t failure_percent = 50;  ///< Opens at so many failures of the window's calls. 0: never.
+  std::uint8_t slow_percent = 0;      ///< Opens at so many calls slower than `slow`. 0: never.
+  std::uint8_t probes = 2;            ///< Calls at once when half-open; so many successes close it.
+  std::uint16_t failures = 0;         ///< Opens at so many failures within `period`. 0: never.
+  Duration slow{};
+  /// Not zero: percentages count the calls of this time instead of the latest `calls`. Counted in eighths of it.
+  Duration period{};
+  Duration open_for = std::chrono::seconds{15};   ///< To 1.5 times this, drawn anew each time, so that callers spread.
+  Duration probe_for = std::chrono::seconds{30};  ///< How long it may be half-open; then it is open again.
+
+  [[nodiscard]] bool on() const noexcept { return failure_percent > 0 || slow_percent > 0 || failures > 0; }
+};
+
+/// How many calls are under way at once.
+struct BulkheadPolicy {
+  std::uint16_t concurrent = 16;  ///< 0: no limit.
+  std::uint16_t waiting = 16;     ///< Calls that wait for their turn, first come first served. The rest is refused.
+  std::uint16_t least = 1;        ///< Of `adaptive`.
+  /// The limit follows the latency between `least` and `concurrent` (a gradient, as Netflix concurrency-limits).
+  bool adaptive = false;
+};
+
+/// How many calls start in a second.
+struct RatePolicy {
+  float per_second = 0;     ///< 0: no limit.
+  std::uint16_t burst = 1;  ///< At once, after a pause.
+  Duration wait{};          ///< How long a call waits for its turn at most; zero: it is refused.
+};
+
+/// What holds for the calls to one destination. The parts wrap each other in this order, whatever the order in which
+/// they are set: deadline > retry > hedge > breaker > bulkhead > rate > attempt timeout. A value.
+struct Policy {
+  Duration deadline = std::chrono::seconds{10};  ///< Of a call with everything in it.
+  RetryPolicy retry;
+  HedgePolicy hedge;
+  BreakerPolicy breaker;
+  BulkheadPolicy bulkhead;
+  RatePolicy rate;
+  Duration attempt_timeout{};  ///< Of one attempt. Zero: what is left until the deadline.
+};
+
+/// invalid_argument, with one line that says which parts contradict each other and what to change. Any thread.
+[[nodiscard]] Result<void> check(const Policy& policy);
+
+/// Whether an error says that the service is not available, as opposed to a service that answers no. What counts
+/// against a destination, and what a fallback is for.
+[[nodiscard]] constexpr bool is_unavailable(ErrorCode code) noexcept {
+  switch (code) {
+    case ErrorCode::full:
+    case ErrorCode::timeout:
+    case ErrorCode::unreachable:
+    case ErrorCode::not_found:
+    case ErrorCode::failed:
+    case ErrorCode::closed: return true;
+    default: return false;
+  }
+}
+/// Whether an error proves that the other side has not begun: such a call may be repeated even if it is not idempotent.
+[[nodiscard]] constexpr bool was_not_started(ErrorCode code) noexcept {
+  return code == ErrorCode::full || code == ErrorCode::not_found || code == ErrorCode::closed;
+}
+
+/// The tokens of RetryPolicy.
+class RetryBudget {
+ public:
+  RetryBudget(std::uint8_t tokens, std::uint8_t return_percent) noexcept
+      : most_(static_cast<std::uint16_t>(tokens * 100)), left_(most_), returned_(return_percent) {}
+  void failed() noexcept { left_ = left_ > 100 ? static_cast<std::uint16_t>(left_ - 100) : std::uint16_t{0}; }
+  void succeeded() noexcept {
+    left_ = static_cast<std::uint16_t>(left_ + returned_ < most_ ? left_ + returned_ : int{most_});
+  }
+  [[nodiscard]] bool allows() const noexcept { return most_ == 0 || left_ * 2 > most_; }
+  [[nodiscard]] unsigned tokens() const noexcept { return left_ / 100; }
+
+ private:
+  std::uint16_t most_;  // in hundredths
+  std::uint16_t left_;
+  std::uint8_t returned_;
+};
+
+/// Closed: calls pass, and their failures are counted. Open: calls are refused. Half-open, once the time it is open for
+/// has passed: a few probes decide.
+class CircuitBreaker {
+ public:
+  enum class State : std::uint8_t { closed, open, half_open };
+  enum class Verdict : std::uint8_t {
+    success,
+    failure,
+    down,  ///< Nothing leads there, as the link layer knows: opens at once.
+  };
+
+  /// The right to make one attempt. Reports what became of it, once; dropped without a report it is given back as if
+  /// there had been no attempt. Must not outlive its breaker.
+  class Permit {
+   public:
+    Permit() noexcept = default;
+    Permit(Permit&& other) noexcept
+        : breaker_(std::exchange(other.breaker_, nullptr)), epoch_(other.epoch_), probe_(other.probe_) {}
+    Permit& operator=(Permit&& other) noexcept {
+      if (this != &other) {
+        drop();
+        breaker_ = std::exchange(other.breaker_, nullptr);
+        epoch_ = other.epoch_;
+        probe_ = other.probe_;
+      }
+      return *this;
+    }
+    ~Permit() { drop(); }
+    explicit operator bool() const noexcept { return breaker_ != nullptr; }
+    /// False once the breaker has changed its state: what has not begun yet must ask anew.
+    [[nodiscard]] bool current(MonoTime now) noexcept;
+    void report(Verdict verdict, Duration took, MonoTime now, std::uint64_t random) noexcept;
+    void drop() noexcept;
+
+   private:
+    friend class CircuitBreaker;
+    Permit(CircuitBreaker& breaker, std::uint32_t epoch, bool probe) noexcept
+        : breaker_(&breaker), epoch_(epoch), probe_(probe) {}
+    CircuitBreaker* breaker_ = nullptr;
+    std::uint32_t epoch_ = 0;
+    bool probe_ = false;
+  };
+
+  explicit CircuitBreaker(const BreakerPolicy& policy) noexcept : policy_(policy) {}
+  CircuitBreaker(const CircuitBreaker&) = delete;
+  CircuitBreaker& operator=(const CircuitBreaker&) = delete;
+
+  /// Nothing: it is open, or all probes are out.
+  [[nodiscard]] std::optional<Permit> acquire(MonoTime now) noexcept;
+  [[nodiscard]] State state(MonoTime now) noexcept;
+  /// When it next lets a probe through, if it is open; otherwise now.
+  [[nodiscard]] MonoTime opens_until(MonoTime now) noexcept;
+  /// Opens it, as Verdict::down does.
+  void open(MonoTime now, std::uint64_t random) noexcept;
+  [[nodiscard]] unsigned probes_out() const noexcept { return probes_out_; }
+  [[nodiscard]] std::uint32_t openings() const noexcept { return openings_; }
+
+ private:
+  static constexpr std::size_t kSlices = 8;
+  struct Slice {
+    std::uint16_t calls = 0;
+    std::uint16_t failures = 0;
+    std::uint16_t slow = 0;
+  };
+
+  void settle(MonoTime now) noexcept;
+  void count(bool failed, bool slow, MonoTime now) noexcept;
+  [[nodiscard]] bool too_many() const noexcept;
+  [[nodiscard]] Slice of_slices() const noexcept;
+  void close() noexcept;
+
+  BreakerPolicy policy_;
+  State state_ = State::closed;
+  std::uint8_t probes_out_ = 0;  // of all epochs
+  std::uint8_t probes_succeeded_ = 0;
+  std::uint8_t counted_ = 0;  // calls in the count window
+  std::uint8_t slice_ = 0;    // the current one
+  std::uint32_t epoch_ = 0;   // one more with each change of state
+  std::uint32_t openings_ = 0;
+  std::uint64_t failed_ = 0;  // the count window, the latest call in bit 0
+  std::uint64_t slow_ = 0;
+  MonoTime until_{};        // of open and half-open
+  Duration open_for_{};     // as drawn
+  MonoTime slice_began_{};  // of the current slice
+  std::array<Slice, kSlices> slices_{};
+};
+[[nodiscard]] std::string_view to_string(CircuitBreaker::State state) noexcept;
+
+/// Tokens that come at a constant rate, and of which a pause saves up some.
+class TokenBucket {
+ public:
+  /// `per_second` 0: no limit.
+  explicit TokenBucket(float per_second, std::uint16_t burst) noexcept
+      : per_second_(per_second), burst_(burst), tokens_(burst) {}
+  /// Takes a token and says how long to wait before it is used: zero where one is there. Nothing: it would be longer
+  /// than `wait`, and none was taken.
+  [[nodiscard]] std::optional<Duration> take(MonoTime now, Duration wait) noexcept;
+  void give_back() noexcept;
+  /// How long until a token is there.
+  [[nodiscard]] Duration next(MonoTime now) noexcept;
+  /// Nothing was taken for so long that it is as new.
+  [[nodiscard]] bool full(MonoTime now) noexcept;
+
+ private:
+  void refill(MonoTime now) noexcept;
+  float per_second_;
+  float burst_;
+  float tokens_;  // below zero: promised to those who wait
+  MonoTime at_{};
+};
+
+/// Calls under way, and those that wait for their turn.
+class Bulkhead {
+ public:
+  /// One who waits. Its owner keeps it alive while it waits; destroying it leaves the line.
+  class Waiter {
+   public:
+    Waiter() noexcept = default;
+    Waiter(const Waiter&) = delete;
+    Waiter& operator=(const Waiter&) = delete;
+    [[nodiscard]] bool waits() const noexcept { return line_ != nullptr; }
+
+   protected:
+    virtual ~Waiter();
+
+   private:
+    friend class Bulkhead;
+    /// It has a place now, by `slot()`. Called from within the return of somebody else's.
+    virtual void on_slot() noexcept = 0;
+    Bulkhead* line_ = nullptr;
+    Waiter* next_ = nullptr;
+  };
+
+  /// A place. Given back when it is dropped. Must not outlive its bulkhead.
+  class Slot {
+   public:
+    Slot() noexcept = default;
+    explicit Slot(Bulkhead& of) noexcept : of_(&of) {}
+    Slot(Slot&& other) noexcept : of_(std::exchange(other.of_, nullptr)) {}
+    Slot& operator=(Slot&& other) noexcept {
+      if (this != &other) {
+        drop();
+        of_ = std::exchange(other.of_, nullptr);
+      }
+      return *this;
+    }
+    ~Slot() { drop(); }
+    explicit operator bool() const noexcept { return of_ != nullptr; }
+    void drop() noexcept {
+      if (of_ != nullptr) std::exchange(of_, nullptr)->leave();
+    }
+
+   private:
+    Bulkhead* of_ = nullptr;
+  };
+
+  explicit Bulkhead(const BulkheadPolicy& policy) noexcept : policy_(policy), limit_(policy.concurrent) {}
+  Bulkhead(const Bulkhead&) = delete;
+  Bulkhead& operator=(const Bulkhead&) = delete;
+
+  /// A place if there is one.
+  [[nodiscard]] std::optional<Slot> enter() noexcept;
+  /// Gets in line; on_slot comes with a place, which the waiter then takes as Slot{bulkhead}. False: the line is full.
+  [[nodiscard]] bool wait(Waiter& waiter) noexcept;
+  /// Leaves the line without a place. No effect on one that does not wait.
+  void quit(Waiter& waiter) noexcept;
+  /// For `adaptive`: how long a call took, or that it failed, while `busy` were under way.
+  void sample(Duration took, bool failed, unsigned busy) noexcept;
+  void sample(Duration took, bool failed) noexcept { sample(took, failed, running_); }
+
+  [[nodiscard]] unsigned running() const noexcept { return running_; }
+  [[nodiscard]] unsigned waiting() const noexcept { return waiting_; }
+  [[nodiscard]] unsigned limit() const noexcept { return static_cast<unsigned>(limit_); }
+
+ private:
+  void leave() noexcept;
+  [[nodiscard]] bool has_room() const noexcept { return policy_.concurrent == 0 || running_ < limit(); }
+
+  BulkheadPolicy policy_;
+  std::uint16_t running_ = 0;
+  std::uint16_t waiting_ = 0;
+  float limit_;
+  float long_ms_ = 0;  // latency without load, as far as it can be seen
+  float short_ms_ = 0;
+  Waiter* first_ = nullptr;
+  Waiter* last_ = nullptr;
+};
+
+/// How long calls took: each bucket is twice as wide as the one before. A value.
+struct LatencyHistogram {
+  static constexpr std::size_t kBuckets = 22;  // from 0.1 ms to 3.5 minutes
+  std::array<std::uint32_t, kBuckets> counts{};
+
+  [[nodiscard]] static constexpr Duration below(std::size_t bucket) noexcept {
+    return std::chrono::microseconds{std::int64_t{100} << bucket};
+  }
+  void add(Duration took) noexcept {
+    const auto steps = static_cast<std::uint64_t>(took.count() > 0 ? took.count() : 0) / 100'000;
+    const auto bucket = static_cast<std::size_t>(std::bit_width(steps));
+    ++counts[bucket < kBuckets ? bucket : kBuckets - 1];
+  }
+  [[nodiscard]] std::uint64_t total() const noexcept {
+    std::uint64_t sum = 0;
+    for (const std::uint32_t count : counts) sum += count;
+    return sum;
+  }
+  /// What that share (0 to 1) of the calls stayed below, interpolated within its bucket. Zero: nothing counted.
+  [[nodiscard]] Duration percentile(double share) const noexcept;
+};
+
+/// What became of the calls to one destination, since its state was made. Every call is in exactly one of the first
+/// three once it has ended; every attempt has a cause: attempts = calls that got as far + retries + hedges.
+struct CallCounters {
+  std::uint32_t succeeded = 0;
+  std::uint32_t failed = 0;     ///< With an error, local refusals included.
+  std::uint32_t cancelled = 0;  ///< Taken back, or the caller stopped.
+  std::uint32_t attempts = 0;
+  std::uint32_t retries = 0;
+  std::uint32_t hedges = 0;
+  std::uint32_t not_permitted = 0;  ///< Refused since the breaker was open.
+  std::uint32_t no_room = 0;        ///< Refused by the bulkhead.
+  std::uint32_t over_rate = 0;      ///< Refused by the rate limit.
+  std::uint32_t budget_spent = 0;   ///< Not retried, since the budget was used up.
+  std::uint32_t timed_out = 0;      ///< Of `failed`: the deadline passed.
+  std::uint32_t fell_back = 0;      ///< Answered by a fallback in the end.
+};
+
+/// One destination as it stands. A value.
+struct DestinationStatus {
+  std::string name;
+  CircuitBreaker::State breaker = CircuitBreaker::State::closed;
+  Duration open_for{};  ///< How much longer.
+  std::uint32_t openings = 0;
+  unsigned running = 0;
+  unsigned limit = 0;
+  unsigned waiting = 0;
+  unsigned retry_tokens = 0;
+  CallCounters counters;
+  LatencyHistogram latency;  ///< Of calls that succeeded.
+};
+
+}  // namespace pannier

@@ -1,4 +1,0 @@
-#pragma once
-
-#include "testkit/memory_store.h"
-#include "testkit/faulty_store.h"

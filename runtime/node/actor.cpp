@@ -1,0 +1,111 @@
+#include <pannier/actor.h>
+
+#include <algorithm>
+
+#include "platform/concat.h"
+#include "runtime/actor/worker.h"
+#include "runtime/link/router_messages.h"
+#include "runtime/message/names.h"
+#include "runtime/queue/requests.h"
+
+namespace pannier {
+
+Result<void> NodeActor::publish(std::string_view topic, const AnyTable& message, PublishOptions options) {
+  if (auto valid = check_topic(topic); !valid) return valid;
+  MessagePtr sent = native_message(MessageKind::tell, system().router, Publication{message, options});
+  sent->label = BlockRef::copy_of(std::as_bytes(std::span{topic}));
+  return send(std::move(sent));
+}
+
+Result<void> NodeActor::clear_retained(std::string_view topic) {
+  return publish(topic, AnyTable{TypeId{}, nullptr, BlockRef{}}, {.retain = true});
+}
+
+Result<void> NodeActor::subscribe_type(std::string_view filter, TypeId type) {
+  if (auto valid = check_filter(filter); !valid) return valid;
+  cell().subscribes = true;
+  MessagePtr sent = native_message(MessageKind::tell, system().router, Subscribe{std::string{filter}, type});
+  sent->reserved = true;
+  return send(std::move(sent));
+}
+
+Result<void> NodeActor::unsubscribe(std::string_view filter) {
+  MessagePtr sent = native_message(MessageKind::tell, system().router, Unsubscribe{std::string{filter}});
+  sent->reserved = true;
+  return send(std::move(sent));
+}
+
+Pending<TopicCounters> NodeActor::topic_counters() {
+  return Pending<TopicCounters>{
+      {this, native_message(MessageKind::ask, system().router, CountTopics{}), std::chrono::seconds{5}}};
+}
+
+Pending<Receipt> NodeActor::enqueue(std::string_view address, std::string_view key, const AnyTable& message,
+                                    EnqueueOptions options) {
+  Batch batch;
+  batch.enqueue(address, key, message, std::move(options));
+  return commit(std::move(batch));
+}
+
+Pending<Receipt> NodeActor::commit(Batch batch) {
+  // No deadline of its own: the store answers every waiter of a group, whatever becomes of the group.
+  return Pending<Receipt>{
+      {this, native_message(MessageKind::ask, system().queue, Commit{std::move(batch)}), Duration::max()}};
+}
+
+QueueControl NodeActor::queue() noexcept { return QueueControl{*this}; }
+
+Pending<Receipt> NodeActor::commit(Delivery delivery, Batch batch) {
+  return Pending<Receipt>{
+      {this, native_message(MessageKind::ask, system().queue, Commit{std::move(batch), std::move(delivery)}),
+       Duration::max()}};
+}
+
+/// Refuses now what the queue could only refuse in the log.
+Result<void> NodeActor::check_lane(std::string_view lane) const {
+  if (!system().queue) {
+    return Error{ErrorCode::unsupported, "this node has no store, and so no lanes; open one and give it to the node."};
+  }
+  if (valid_name(lane, limits::kLaneNameBytes)) return {};
+  return Error{ErrorCode::invalid_argument,
+               concat({"'", printable(lane), "' is not a lane of this node: use 1 to 64 characters of a-z 0-9 . _ -"})};
+}
+
+Result<void> NodeActor::consume_lane(std::string_view lane, ConsumeOptions options) {
+  if (auto valid = check_lane(lane); !valid) return valid;
+  cell().consumes = true;
+  MessagePtr sent = native_message(MessageKind::tell, system().queue, Consume{std::string{lane}, options});
+  sent->reserved = true;
+  return send(std::move(sent));
+}
+
+detail::PendingAsk NodeActor::fetch_question(std::string_view lane, const FetchOptions& options) {
+  cell().consumes = true;
+  return {this, native_message(MessageKind::ask, system().queue, Fetch{std::string{lane}, options}), Duration::max()};
+}
+
+Result<void> NodeActor::replay_lane(std::string_view lane, ReplayOptions options) {
+  if (auto valid = check_lane(lane); !valid) return valid;
+  cell().consumes = true;
+  MessagePtr sent =
+      native_message(MessageKind::tell, system().queue, ReplayLane{std::string{lane}, std::move(options)});
+  sent->reserved = true;
+  return send(std::move(sent));
+}
+
+Pending<std::vector<StateRow>> NodeActor::read_state(std::string_view prefix, std::size_t limit) {
+  return Pending<std::vector<StateRow>>{
+      {this, native_message(MessageKind::ask, system().queue, ReadState{std::string{prefix}, limit}), Duration::max()}};
+}
+
+}  // namespace pannier
+
+namespace pannier::detail {
+
+Delivery delivery_of(ActorBase& actor, const Message& message) {
+  return Delivery{*actor.system().settle_sink, message.correlation};
+}
+
+void end_delivery(ActorBase& actor, const Message& message) { delivery_of(actor, message).ack(); }
+
+}  // namespace pannier::detail

@@ -17,8 +17,8 @@ struct Drivers : pannier::Actor<Drivers, RideRequested> {
   void on_start() { require(subscribe<RideRequested>("ride/+/requested")); }
   void on(const RideRequested& ride) {
     std::printf("drivers: Anna takes %s\n", ride.ride()->c_str());
-    publish("ride/" + ride.ride()->str() + "/accepted",
-            pannier::make<RideAccepted>(ride.ride()->string_view(), "Anna"));
+    const auto accepted = pannier::make<RideAccepted>(ride.ride()->string_view(), "Anna");
+    require(publish("ride/" + ride.ride()->str() + "/accepted", accepted));
   }
 };
 

@@ -254,6 +254,7 @@ int fail_with(const Error& error) {
     case ErrorCode::failed:
     case ErrorCode::cancelled:
     case ErrorCode::closed:
+    case ErrorCode::conflict:
     case ErrorCode::storage_full:
     case ErrorCode::storage_io: return fail(kExitRefused, error);
     default: return fail(kExitUsage, error);

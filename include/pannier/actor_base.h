@@ -160,8 +160,8 @@ class Responder {
            !std::same_as<T, ErrorCode>) void reply(T answer) const {
     send(native_message(MessageKind::reply, {}, std::move(answer)));
   }
-  /// Answers with the error `code`.
-  void refuse(ErrorCode code) const;
+  /// Answers with `error`, its text included.
+  void refuse(const Error& error) const;
   /// Internal: disarms this responder and its copies, because the question will be handled again with a new one.
   void withdraw() const noexcept;
 

@@ -165,6 +165,8 @@ inline constexpr Duration kCommitDelay = std::chrono::milliseconds{100};
 /// SQL of one batch: statements, and the bytes of one with its values.
 inline constexpr std::size_t kSqlStatements = 256;
 inline constexpr std::size_t kSqlBytes = 1024 * 1024;
+/// Actors waiting for the application's tables to change.
+inline constexpr std::size_t kSqlWatchers = 1024;
 /// SQLite instructions that one statement of the application may take: seconds.
 inline constexpr std::uint64_t kSqlInstructions = 50'000'000;
 /// Damaged files kept beside a store. At the bound, another damaged file is refused.

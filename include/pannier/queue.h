@@ -19,7 +19,9 @@ namespace pannier {
 struct Receipt {
   Durability durability = Durability::memory;
   Sequence sequence = 0;   ///< Of the first message of a batch.
-  bool duplicate = false;  ///< The token of the first message was known; `sequence` is that of the earlier enqueue.
+  /// The token of the first message was known; `sequence` is that of the earlier enqueue. Or Batch::skip_if left the
+  /// batch out.
+  bool duplicate = false;
 };
 
 /// One value of the application's state.
@@ -82,7 +84,22 @@ class Batch {
   /// rejected, with SQLite's text.
   template <class... Values>
   Batch& execute(std::string sql, Values&&... values) {
-    sql_.push_back({std::move(sql), {sql_value(std::forward<Values>(values))...}});
+    return add({std::move(sql), {sql_value(std::forward<Values>(values))...}});
+  }
+  /// If this SELECT gives a row, the batch is refused as `conflict`, with the row's first value as the text: for what
+  /// must still be so when the batch is stored. Sees what the statements before it did.
+  template <class... Values>
+  Batch& refuse_if(std::string select, Values&&... values) {
+    return add({std::move(select), {sql_value(std::forward<Values>(values))...}, SqlStatement::Purpose::refuse_if});
+  }
+  /// If this SELECT gives a row, the batch was stored before: nothing of it is stored now, and it counts as done
+  /// (Receipt::duplicate). A delivery that it settles is acknowledged. Asked before anything else in the batch.
+  template <class... Values>
+  Batch& skip_if(std::string select, Values&&... values) {
+    return add({std::move(select), {sql_value(std::forward<Values>(values))...}, SqlStatement::Purpose::skip_if});
+  }
+  Batch& add(SqlStatement statement) {
+    sql_.push_back(std::move(statement));
     return *this;
   }
 

@@ -29,6 +29,7 @@ enum class ErrorCode : std::uint8_t {
   storage_full,      ///< The disk or the quota is full. Nothing was written. Deletes still work.
   storage_io,        ///< The disk failed. Whatever was not acknowledged is not stored.
   corrupt,           ///< A checksum or an on-disk structure is wrong.
+  conflict,          ///< Somebody else changed it first. Nothing was stored; read it again and decide anew.
 };
 
 /// The enumerator's name, for logs and tables. Static storage.

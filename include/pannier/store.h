@@ -94,6 +94,9 @@ template <class T>
 struct SqlStatement {
   std::string sql;  ///< One statement, with ?1 to ?n for its values.
   std::vector<SqlValue> values;
+  /// In a batch: a change, or a SELECT that decides about the whole batch (Batch).
+  enum class Purpose : std::uint8_t { change, refuse_if, skip_if };
+  Purpose purpose = Purpose::change;
 };
 
 namespace detail {
@@ -146,6 +149,9 @@ struct SqlRow : std::vector<SqlValue> {
     return Error{ErrorCode::malformed, "column " + std::to_string(read + 1) + " is of another type, or does not fit"};
   }
 };
+
+/// How often the application's tables have changed since the node started; from 1.
+enum class SqlVersion : std::uint64_t {};
 
 /// Keeps the messages of one node. Opened in main, lent to Node::create, used by nobody else.
 class Store;

@@ -28,13 +28,14 @@ struct Responder::State {
         answered(other.answered.exchange(true)) {}
   ~State() {
     // During an exception, the dispatcher answers for the handler.
-    if (!answered.load() && std::uncaught_exceptions() == 0) refuse(ErrorCode::failed);
+    if (!answered.load() && std::uncaught_exceptions() == 0) refuse(Error{ErrorCode::failed});
   }
 
-  void refuse(ErrorCode code) noexcept {
+  void refuse(const Error& error) noexcept {
     MessagePtr answer = make_message(MessageKind::reply, asker);
     answer->has_error = true;
-    answer->error = code;
+    answer->error = error.code;
+    if (!error.detail.empty()) answer->label = BlockRef::copy_of(std::as_bytes(std::span{error.detail}));
     send(std::move(answer));
   }
 
@@ -55,8 +56,8 @@ Responder::Responder(System& system, const Message& question) : state_(BlockRef:
 
 void Responder::reply(const AnyTable& answer) const { send(any_message(MessageKind::reply, {}, answer)); }
 
-void Responder::refuse(ErrorCode code) const {
-  const_cast<State*>(reinterpret_cast<const State*>(state_.bytes().data()))->refuse(code);
+void Responder::refuse(const Error& error) const {
+  const_cast<State*>(reinterpret_cast<const State*>(state_.bytes().data()))->refuse(error);
 }
 
 void Responder::withdraw() const noexcept {

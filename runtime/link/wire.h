@@ -82,7 +82,7 @@ void put_u64(std::byte* to, std::uint64_t value) noexcept;
   return static_cast<std::uint16_t>(1 + static_cast<unsigned>(code));
 }
 [[nodiscard]] constexpr ErrorCode error_of(std::uint16_t code) noexcept {
-  const unsigned last = static_cast<unsigned>(ErrorCode::corrupt);
+  const unsigned last = static_cast<unsigned>(ErrorCode::conflict);
   return static_cast<ErrorCode>(code - 1U < last ? code - 1U : last);
 }
 

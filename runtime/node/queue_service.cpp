@@ -100,6 +100,9 @@ Result<void> QueueService::handle(Message& message) {
   } else if (Fetch* fetch = nullptr; is(fetch)) {
     const ReplyTo reply_to{message};
     if (auto taken = queue_.fetch(reply_to, *fetch); !taken) reply(reply_to.message(taken.error()));
+  } else if (WatchSql* watch = nullptr; is(watch)) {
+    const ReplyTo reply_to{message};
+    if (auto taken = queue_.watch(reply_to, *watch); !taken) reply(reply_to.message(taken.error()));
   } else if (Consume* consume = nullptr; is(consume)) {
     refused("consume", queue_.consume(message.sender, *consume));
   } else if (ReplayLane* replay = nullptr; is(replay)) {

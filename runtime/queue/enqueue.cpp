@@ -2,6 +2,7 @@
 // there is room, the row, the commit, and what follows from the commit.
 
 #include <algorithm>
+#include <optional>
 
 #include "platform/concat.h"
 #include "runtime/message/names.h"
@@ -22,7 +23,7 @@ Error wrong(std::string what) { return {ErrorCode::invalid_argument, std::move(w
 /// The batch itself is refused, and would be each time: the disk is not at fault.
 bool is_refusal(ErrorCode code) noexcept {
   return code == ErrorCode::full || code == ErrorCode::rejected || code == ErrorCode::unsupported ||
-         code == ErrorCode::invalid_argument;
+         code == ErrorCode::invalid_argument || code == ErrorCode::conflict;
 }
 
 Result<void> check_options(const EnqueueOptions& options) {
@@ -193,30 +194,55 @@ Result<void> Queue::check(const Batch& batch) {
   return {};
 }
 
-/// All of a batch, or nothing of it. full: no room; rejected: an SQL statement failed; otherwise what ended the group.
+/// All of a batch, or nothing of it. full: no room; rejected: an SQL statement failed; conflict: Batch::refuse_if;
+/// otherwise what ended the group.
 Result<Receipt> Queue::stage(const Batch& batch) {
   const auto& messages = batch.messages();
   const bool alone = messages.size() == 1 && batch.state().empty() && batch.sql().empty();
   // One message is not left half done; this most common case needs no savepoint.
   if (alone && messages.front().options.token.empty()) return stage(messages.front());
   Receipt receipt;
+  bool skipped = false;
   in_part_ = true;
   auto staged = group_.part([&]() -> Result<void> {
-    auto all = stage_all(batch);
+    auto all = stage_all(batch, skipped);
     if (!all) return all.error();
     receipt = *all;
     return {};
   });
   in_part_ = false;
+  // The earlier batch may be in this very group: the receipt waits for its commit.
+  if (!staged && skipped) return Receipt{.durability = Durability::fsynced, .duplicate = true};
   if (!staged) return staged.error();
+  if (!batch.sql().empty()) group_.then(effect::SqlChanged{});
   return receipt;
 }
 
-Result<Receipt> Queue::stage_all(const Batch& batch) {
+Result<void> Queue::run(const SqlStatement& statement, bool& skipped) {
+  if (statement.purpose == SqlStatement::Purpose::change) {
+    return group_.attempt([&](Store& store) { return store.sql()->execute(statement); });
+  }
+  std::optional<std::string> found;
+  auto asked = group_.attempt([&](Store& store) {
+    return store.sql()->query(statement, [&](std::span<const SqlValue> row) {
+      const auto* text = row.empty() ? nullptr : std::get_if<std::string>(&row[0]);
+      found = text != nullptr ? *text : std::string{"it is not as the batch expects it"};
+      return false;
+    });
+  });
+  if (!asked || !found) return asked;
+  skipped = statement.purpose == SqlStatement::Purpose::skip_if;
+  return Error{ErrorCode::conflict, std::move(*found)};
+}
+
+Result<Receipt> Queue::stage_all(const Batch& batch, bool& skipped) {
   Receipt receipt;
-  for (const SqlStatement& statement : batch.sql()) {
-    if (auto run = group_.attempt([&](Store& store) { return store.sql()->execute(statement); }); !run)
-      return run.error();
+  constexpr auto kSkipIf = SqlStatement::Purpose::skip_if;
+  for (const bool first : {true, false}) {
+    for (const SqlStatement& statement : batch.sql()) {
+      if ((statement.purpose == kSkipIf) != first) continue;
+      if (auto done = run(statement, skipped); !done) return done.error();
+    }
   }
   for (const Batch::StateChange& change : batch.state()) {
     auto put = group_.change([&](Store& store) {
@@ -560,6 +586,8 @@ void Queue::apply(Effect& effect, const Result<void>& fate) {
     inbox_.readers().settle(*gap, fate);
   } else if (auto* retained = std::get_if<effect::Retained>(&effect)) {
     inbox_.settle(*retained, fate);
+  } else if (std::get_if<effect::SqlChanged>(&effect) != nullptr) {
+    if (fate) sql_changed();
   }
 }
 

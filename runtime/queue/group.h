@@ -109,11 +109,14 @@ struct Retained {
   InLane* lane = nullptr;
 };
 
+/// The application's tables changed.
+struct SqlChanged {};
+
 }  // namespace effect
 
 using Effect = std::variant<effect::Added, effect::Removed, effect::Moved, effect::Answered, effect::Received,
                             effect::Acknowledged, effect::Refused, effect::Settled, effect::ReaderSettled,
-                            effect::ReaderChanged, effect::ReaderGap, effect::Retained>;
+                            effect::ReaderChanged, effect::ReaderGap, effect::Retained, effect::SqlChanged>;
 
 /// One transaction in the making. What arrives while the last one is committed shares the next one, so that many wait
 /// for one sync (group commit; Gawlick and Kinkade, 1985). The first change opens it.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "platform/concat.h"
 #include "runtime/queue/queue.h"
@@ -38,6 +39,22 @@ Result<std::vector<SqlRow>> Queue::answer(const Query& request) {
   });
   if (!read) return read.error();
   return rows;
+}
+
+Result<void> Queue::watch(const ReplyTo& reply_to, const WatchSql& request) {
+  if (store_.sql() == nullptr) return Error{ErrorCode::unsupported, "the node's store knows no SQL."};
+  if (request.seen != sql_version_) {
+    host_->reply(reply_to.message(sql_version_));
+    return {};
+  }
+  if (sql_watchers_.size() >= limits::kSqlWatchers) return ErrorCode::full;
+  sql_watchers_.push_back(reply_to);
+  return {};
+}
+
+void Queue::sql_changed() {
+  sql_version_ = SqlVersion{static_cast<std::uint64_t>(sql_version_) + 1};
+  for (const ReplyTo& each : std::exchange(sql_watchers_, {})) host_->reply(each.message(sql_version_));
 }
 
 Result<detail::Done> Queue::answer(const SetLane& request) {

@@ -57,6 +57,8 @@ class Queue {
     return inbox_.fetch(reply_to, request);
   }
   [[nodiscard]] Result<void> replay(ActorId reader, const ReplayLane& request);
+  /// Answers once there is a change that the asker has not seen.
+  [[nodiscard]] Result<void> watch(const ReplyTo& reply_to, const WatchSql& request);
   /// The actor's state has ended.
   void ended(ActorId actor) { inbox_.ended(actor); }
 
@@ -99,7 +101,8 @@ class Queue {
   // --- enqueue.cpp
   [[nodiscard]] Result<void> check(const Batch& batch);
   [[nodiscard]] Result<Receipt> stage(const Batch& batch);
-  [[nodiscard]] Result<Receipt> stage_all(const Batch& batch);
+  [[nodiscard]] Result<Receipt> stage_all(const Batch& batch, bool& skipped);
+  [[nodiscard]] Result<void> run(const SqlStatement& statement, bool& skipped);
   [[nodiscard]] Result<Receipt> stage(const Batch::Enqueue& message);
   [[nodiscard]] Result<void> put(const NewMessage& message, Receipt& receipt);
   [[nodiscard]] bool fits(const Stream& stream, const LaneStatus& lane, std::size_t bytes) const noexcept;
@@ -114,6 +117,7 @@ class Queue {
   void answer_after_commit(const ReplyTo& reply_to, Receipt receipt, std::size_t messages);
   Result<void> commit_group();
   void apply(Effect& effect, const Result<void>& fate);
+  void sql_changed();
   [[nodiscard]] StoreTime expiry_of(const LaneStatus& lane, Duration asked) const noexcept;
 
   // --- queue.cpp
@@ -167,6 +171,9 @@ class Queue {
   TimerId expiry_timer_{};
   std::deque<StreamId> idle_;  // streams that held nothing when they were noted
   std::unordered_set<StreamId> is_idle_;
+
+  SqlVersion sql_version_{1};
+  std::vector<ReplyTo> sql_watchers_;
 
   std::uint64_t accepted_ = 0;
   std::uint64_t duplicates_ = 0;

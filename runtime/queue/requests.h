@@ -93,6 +93,11 @@ struct Query {
   SqlStatement statement;
 };
 
+/// A SqlVersion, once it is another one than `seen`.
+struct WatchSql {
+  SqlVersion seen{};
+};
+
 /// Cancelled: the message that a receipt named was erased before it left. not_found: it is not here. in_use: it is in
 /// flight, or in a consumer's hands.
 struct Cancel {

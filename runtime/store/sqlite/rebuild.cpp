@@ -493,6 +493,13 @@ class Rebuild {
     list.reset();
     if (passes(rc)) return from_.error(rc, "rebuild");
     if (rc != SQLITE_DONE) losses_.emplace_back("the application's tables");
+    // A full-text index makes its own tables anew, and is filled through its front.
+    std::set<std::string> shadows;
+    for (const Item& item : items) {
+      if (!item.sql.starts_with("CREATE VIRTUAL TABLE")) continue;
+      for (const char* part : {"_data", "_idx", "_content", "_docsize", "_config"}) shadows.insert(item.name + part);
+    }
+    std::erase_if(items, [&](const Item& item) { return shadows.contains(item.name); });
     for (const Item& item : items) {
       const int made = sqlite3_exec(to_.get(), item.sql.c_str(), nullptr, nullptr, nullptr);
       if (passes(made)) return to_.error(made, "rebuild");

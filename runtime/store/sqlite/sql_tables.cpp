@@ -90,7 +90,7 @@ Error rejection(std::string text) {
 }
 
 /// The application's SQL on the store's connection. SQLite's authorizer holds it to its own tables: no transactions,
-/// pragmas, attached files, virtual or temporary tables. A statement that runs away is stopped.
+/// pragmas, attached files, temporary tables, virtual tables other than FTS5. A statement that runs away is stopped.
 class SqliteSqlTables final : public SqlitePart, public SqlTables {
  public:
   explicit SqliteSqlTables(SqliteStore& store) : store_(store) {}
@@ -185,7 +185,14 @@ int SqliteSqlTables::authorize(void* self, int action, const char* first, const 
     case SQLITE_DROP_TRIGGER: return of_the_store(first) || of_the_store(second) ? SQLITE_DENY : SQLITE_OK;
     case SQLITE_ALTER_TABLE: return of_the_store(second) ? SQLITE_DENY : SQLITE_OK;
     case SQLITE_FUNCTION: return of_the_store(second) || same(second, "load_extension") ? SQLITE_DENY : SQLITE_OK;
-    default:  // Transactions, savepoints, pragmas, ATTACH, temporary and virtual tables, ANALYZE.
+    // A full-text index keeps its own tables, by statements that come through here as well, and looks at the version of
+    // the file. No other module: rtree and the rest can be added when somebody needs them.
+    case SQLITE_CREATE_VTABLE:
+    case SQLITE_DROP_VTABLE:
+      return of_the_store(first) || second == nullptr || !same(second, "fts5") ? SQLITE_DENY : SQLITE_OK;
+    case SQLITE_PRAGMA:
+      return first != nullptr && same(first, "data_version") && second == nullptr ? SQLITE_OK : SQLITE_DENY;
+    default:  // Transactions, savepoints, other pragmas, ATTACH, temporary tables, ANALYZE.
       return SQLITE_DENY;
   }
 }

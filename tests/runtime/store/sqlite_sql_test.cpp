@@ -101,6 +101,31 @@ TEST_CASE("a statement that fails is taken back alone, with SQLite's text, and t
   CHECK(bench.refused("INSERT INTO stop VALUES (9, zeroblob(100000000))").code == ErrorCode::rejected);
 }
 
+TEST_CASE("a full-text index is a table of the application, goes with its transaction, and is the only such module") {
+  Bench bench;
+  REQUIRE(bench.store->begin().ok());
+  const Result<void> probe = bench.execute("CREATE VIRTUAL TABLE probe USING fts5(a)");
+  bench.store->rollback();
+  if (!probe && probe.error().detail.find("no such module") != std::string::npos) return;  // a device's SQLite
+  transact(*bench.store, [&] {
+    REQUIRE(bench.execute("CREATE VIRTUAL TABLE dish USING fts5(name, description)").ok());
+    REQUIRE(
+        bench.execute("INSERT INTO dish VALUES ('soup', 'of tomatoes'), ('bread', 'with tomatoes and garlic')").ok());
+  });
+  REQUIRE(bench.store->begin().ok());
+  REQUIRE(bench.execute("DELETE FROM dish WHERE name='soup'").ok());
+  bench.store->rollback();
+  CHECK(bench.number("SELECT count(*) FROM dish WHERE dish MATCH 'tomatoes'") == 2);
+  bench.store.reset();
+  bench.store = open_or_fail(bench.options);
+  CHECK(bench.row("SELECT name FROM dish WHERE dish MATCH 'garlic'") == std::vector<SqlValue>{std::string("bread")});
+  transact(*bench.store, [&] { REQUIRE(bench.execute("DROP TABLE dish").ok()); });
+  CHECK(bench.number("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'dish%'") == 0);
+  CHECK(bench.refused("CREATE VIRTUAL TABLE mine USING rtree(id, a, b)").code == ErrorCode::rejected);
+  CHECK(bench.refused("CREATE VIRTUAL TABLE messages USING fts5(a)").code == ErrorCode::rejected);
+  CHECK(bench.refused("PRAGMA data_version=7").code == ErrorCode::rejected);
+}
+
 TEST_CASE("the store's own tables, its transaction and its settings are out of reach for the application") {
   Bench bench;
   put_rows(*bench.store, bench.stream, 3);
@@ -119,7 +144,7 @@ TEST_CASE("the store's own tables, its transaction and its settings are out of r
                           "CREATE TABLE sqlite_x (a)",
                           "CREATE TABLE Messages (a)",
                           "CREATE TEMP TABLE mine (a)",
-                          "CREATE VIRTUAL TABLE mine USING fts5(a)",
+                          "CREATE VIRTUAL TABLE mine USING rtree(id, a, b)",
                           "BEGIN",
                           "COMMIT",
                           "ROLLBACK",

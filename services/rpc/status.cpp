@@ -32,6 +32,7 @@ Status status_of(ErrorCode code) noexcept {
     case ErrorCode::storage_full: return Status::resource_exhausted;
     case ErrorCode::storage_io: return Status::internal;
     case ErrorCode::corrupt: return Status::data_loss;
+    case ErrorCode::conflict: return Status::aborted;
   }
   return Status::unknown;
 }
@@ -48,7 +49,7 @@ ErrorCode error_of(Status status) noexcept {
     case Status::permission_denied: return ErrorCode::permission;
     case Status::resource_exhausted: return ErrorCode::full;
     case Status::failed_precondition: return ErrorCode::rejected;
-    case Status::aborted: return ErrorCode::rejected;
+    case Status::aborted: return ErrorCode::conflict;
     case Status::out_of_range: return ErrorCode::invalid_argument;
     case Status::unimplemented: return ErrorCode::unsupported;
     case Status::internal: return ErrorCode::failed;

@@ -15,7 +15,8 @@ namespace {
 struct Hub {
   Hub() {
     write_file(folder / "hub.toml",
-               "[node]\nname = \"hub\"\ninsecure_plaintext = true\nlisten = [\"ipc://" + folder / "hub.sock" + "\"]\n");
+               "[node]\nname = \"hub\"\ninsecure_plaintext = true\nstore = \"hub.db\"\nlisten = [\"ipc://" +
+                   folder / "hub.sock" + "\"]\n");
     hub.emplace(folder.path(), std::vector<std::string>{"--config", "hub.toml"}, "hub.log", PANNIER_CALL_HUB);
     const std::string line = hub->line();
     INFO(hub->errors());

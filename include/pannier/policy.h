@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -85,6 +86,12 @@ struct Policy {
 
 /// invalid_argument, with one line that says which parts contradict each other and what to change. Any thread.
 [[nodiscard]] Result<void> check(const Policy& policy);
+
+/// The policy `name` of a program's settings, which come from the table [app.NAME] of its file (RunOptions::app):
+/// "NAME.deadline", "NAME.retry.attempts" and so on, spans in seconds, by the names of the fields; a backoff's are "kind",
+/// "base" and "cap" of retry. What is not set is as in `Policy{}`. invalid_argument, with one line: a setting that there is
+/// not, a value that cannot be, or what check() says. Any thread.
+[[nodiscard]] Result<Policy> read_policy(const std::map<std::string, std::string>& settings, std::string_view name);
 
 /// Whether an error says that the service is not available, as opposed to a service that answers no. What counts
 /// against a destination, and what a fallback is for.

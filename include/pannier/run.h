@@ -47,7 +47,8 @@ struct RunOptions {
   /// Where the `pannier` command finds this node on its machine: "ipc:///PATH", for this user and root; "off": nowhere.
   /// Empty: tools_address().
   std::string tools = {};
-  /// The application's own settings: the table [app] of the file, each value as text.
+  /// The application's own settings: the table [app] of the file, each value as text; those of a table within it, such as
+  /// [app.route], by names with a dot: "route.deadline".
   std::map<std::string, std::string> app = {};
 };
 

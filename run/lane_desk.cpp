@@ -9,6 +9,10 @@ namespace pannier::tools {
 
 namespace {
 
+/// A reader of one command, which nobody goes on with, is forgotten when that has gone without a word.
+constexpr std::string_view kPassingReader = "cli-";
+constexpr Duration kReaderIdle = std::chrono::minutes{10};
+
 Table<Settled> settled(bool known) { return make<Settled>(known); }
 
 Table<Fetched> fetched(std::uint64_t handle, std::string_view key, const AnyTable& payload) {
@@ -25,10 +29,19 @@ Table<Fetched> fetched(std::uint64_t handle, std::string_view key, const AnyTabl
 void LaneDesk::on_start() {
   next_ = random() >> 2 | 1;
   const auto sent = replay_.reader.empty() ? consume<AnyTable>(lane_, options_) : replay_lane(lane_, replay_);
+  fetched_ = now();
+  if (replay_.reader.starts_with(kPassingReader)) every(std::chrono::minutes{1}, &LaneDesk::look);
   if (!sent) fail("cannot consume lane " + lane_ + ": " + sent.error().text());
 }
 
+void LaneDesk::look() {
+  if (now() - fetched_ < kReaderIdle || !fetchers_.empty()) return;
+  queue().forget_reader(lane_, replay_.reader).forget();
+  stop();
+}
+
 void LaneDesk::on(const WantsMessage& wants) {
+  fetched_ = now();
   const std::uint64_t id = next_++;
   const TimerId timeout = after(wants.wait, [this, id] {
     const auto found = std::find_if(fetchers_.begin(), fetchers_.end(), [id](const auto& c) { return c.id == id; });

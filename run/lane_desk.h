@@ -30,9 +30,9 @@ struct ForgetsReader {
   Responder responder;
 };
 
-/// Hands the messages of one lane to scripts, one for each fetch; with `replay.reader`, those that the lane retains, from
-/// where that reader has come to. It is the lane's consumer in the runtime's sense; a
-/// message that is fetched and not settled before its lease ends is tried again, which counts as an attempt.
+/// Hands the messages of one lane to scripts, one for each fetch; with `replay.reader`, those that the lane retains,
+/// from where that reader has come to. It is the lane's consumer in the runtime's sense; a message that is fetched and
+/// not settled before its lease ends is tried again, which counts as an attempt.
 class LaneDesk : public Actor<LaneDesk, WantsMessage, SettlesMessage, ForgetsReader, AnyTable> {
  public:
   LaneDesk(std::string lane, ConsumeOptions options, ReplayOptions replay)
@@ -63,7 +63,9 @@ class LaneDesk : public Actor<LaneDesk, WantsMessage, SettlesMessage, ForgetsRea
     TimerId lease;
   };
   void serve();
+  void look();
 
+  MonoTime fetched_{};
   std::string lane_;
   ConsumeOptions options_;
   ReplayOptions replay_;

@@ -52,8 +52,9 @@ Result<void> check_options(const RunOptions& options) {
   const auto wrong = [](std::string text) { return Error{ErrorCode::invalid_argument, std::move(text)}; };
   if (options.name.empty()) return wrong("the node has no name: say --config FILE, or RunOptions::name");
   if (has_links(options) && options.key_file.empty() && !options.insecure_plaintext) {
-    return wrong("a node with links needs a key: make one with `pannier keygen FILE` and name the file (key), or say "
-                 "insecure_plaintext");
+    return wrong(
+        "a node with links needs a key: make one with `pannier keygen FILE` and name the file (key), or say "
+        "insecure_plaintext");
   }
   if (!options.tools.empty() && options.tools != "off" && !options.tools.starts_with(kIpc)) {
     return wrong("tools: '" + options.tools + "' is neither ipc:///PATH nor off");
@@ -173,7 +174,9 @@ Result<void> Owner::make_node() {
 
 int Owner::run() {
   if (!file_.empty()) process_.on_hangup([this] { reload(); });
-  process_.set_status(options_.name + " is up");
+  std::string status = options_.name + " is up";
+  for (const std::string& each : node_->listening()) status += (status.ends_with("up") ? ", listens at " : " ") + each;
+  process_.set_status(std::move(status));
   return process_.run(*node_);
 }
 
@@ -185,14 +188,15 @@ void Owner::reload() {
     return;
   }
   RunOptions& now = *read;
-  const bool other_links = !std::equal(now.links.begin(), now.links.end(), options_.links.begin(), options_.links.end(),
-                                       [](const LinkOptions& left, const LinkOptions& right) {
-                                         return left.node == right.node && left.address == right.address &&
-                                                left.key == right.key;
-                                       });
+  const bool other_links =
+      !std::equal(now.links.begin(), now.links.end(), options_.links.begin(), options_.links.end(),
+                  [](const LinkOptions& left, const LinkOptions& right) {
+                    return left.node == right.node && left.address == right.address && left.key == right.key;
+                  });
   if (now.name != options_.name || now.store != options_.store || now.listen != options_.listen || other_links ||
       now.key_file != options_.key_file || now.insecure_plaintext != options_.insecure_plaintext) {
-    log.write(LogLevel::warning, file_ + ": only peers and lanes change while the node runs; the rest is for its next start");
+    log.write(LogLevel::warning,
+              file_ + ": only peers and lanes change while the node runs; the rest is for its next start");
   }
   const auto has = [](const std::vector<RunOptions::Peer>& peers, const PublicKey& key) {
     return std::any_of(peers.begin(), peers.end(), [&](const RunOptions::Peer& peer) { return peer.key == key; });

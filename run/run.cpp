@@ -71,7 +71,8 @@ Arguments read(std::string_view program, std::span<const char* const> words, con
     if ((!joined && word != "--config") || !read.config.empty()) {
       return end(fail(program, kExitUsage, "'" + std::string{word} + "' is one word too many; see --help"));
     }
-    if (!joined && i + 1 == words.size()) return end(fail(program, kExitUsage, "--config: the name of the file is missing"));
+    if (!joined && i + 1 == words.size())
+      return end(fail(program, kExitUsage, "--config: the name of the file is missing"));
     read.config = joined ? word.substr(9) : std::string_view{words[++i]};
     if (read.config.empty()) return end(fail(program, kExitUsage, "--config: the name of the file is missing"));
   }

@@ -160,9 +160,7 @@ void ToolService::on(const NewSettings& settings) {
   }
 }
 
-void ToolService::on(const Ping&, Responder responder) {
-  responder.reply(make<Pong>(std::string_view{options_.node}));
-}
+void ToolService::on(const Ping&, Responder responder) { responder.reply(make<Pong>(std::string_view{options_.node})); }
 
 void ToolService::on(const Inspect& question, Responder responder) {
   if (!may(responder)) return;
@@ -250,10 +248,11 @@ void ToolService::on(const Enqueue& request, Responder responder) {
   enqueue(text_of(request.address()), text_of(request.key()), table_of(request.type_id(), request.payload()),
           options_of(request))
       .then([this, responder, no_way = no_way_to(text_of(request.address()))](Result<Receipt> receipt) {
-        if (!receipt && receipt.error().code == ErrorCode::storage_full) return refuse(responder, receipt.error().text());
+        if (!receipt && receipt.error().code == ErrorCode::storage_full)
+          return refuse(responder, receipt.error().text());
         if (!receipt) return responder.refuse(receipt.error().code);
-        responder.reply(make<Enqueued>(std::string_view{options_.node}, to_table(receipt->durability), receipt->sequence,
-                                       receipt->duplicate, no_way));
+        responder.reply(make<Enqueued>(std::string_view{options_.node}, to_table(receipt->durability),
+                                       receipt->sequence, receipt->duplicate, no_way));
       });
 }
 
@@ -304,7 +303,8 @@ void ToolService::on(const Ask& request, Responder responder) {
   const std::string address = text_of(request.address());
   const Ref actor = ref(address);
   if (actor.id() == ActorId{}) {
-    return refuse(responder, "'" + address + "' is no ACTOR or NODE/ACTOR: names are 1 to 64 characters of a-z 0-9 . _ -");
+    return refuse(responder,
+                  "'" + address + "' is no ACTOR or NODE/ACTOR: names are 1 to 64 characters of a-z 0-9 . _ -");
   }
   ask<AnyTable>(actor, table_of(request.type_id(), request.payload()), bounded(request.timeout_ms()))
       .then([this, responder, address](Result<AnyTable> answer) {
@@ -334,9 +334,11 @@ Result<LocalRef> ToolService::desk_of(const std::string& lane, const ReplayOptio
   std::string name = std::string{kServiceName} + "." + lane;  // what `pannier queue` says who has a message
   if (!replay.reader.empty()) name += "." + replay.reader;
   if (is_name(name, limits::kActorNameBytes)) options.name = name;
+  options.restart = Restart::temporary;  // the next fetch makes another
   auto desk = spawn<LaneDesk>(options, lane, consume, replay);
   if (!desk) return desk.error();
   desks_.emplace(std::pair{lane, replay.reader}, *desk);
+  watch(*desk);
   return LocalRef{*desk};
 }
 
@@ -378,6 +380,10 @@ void ToolService::on(const ForgetReader& request, Responder responder) {
   const auto told = tell(desk->second, ForgetsReader{responder});
   desks_.erase(desk);
   if (!told) responder.refuse(told.error().code);
+}
+
+void ToolService::on(const Down& down) {
+  std::erase_if(desks_, [&](const auto& desk) { return desk.second.id() == down.actor.id(); });
 }
 
 }  // namespace pannier::tools

@@ -48,7 +48,7 @@ struct NewSettings {
 /// and publishes in the node's name, passes questions on, and hands the rows of lanes out. It does so for nodes that
 /// the configuration names as callers only, since every linked node can ask it; the link layer has proven their names.
 class ToolService : public Actor<ToolService, NewSettings, Ping, Inspect, Enqueue, EnqueueMany, Decide, Publish, Ask,
-                                  Fetch, Settle, ForgetReader> {
+                                 Fetch, Settle, ForgetReader, Down> {
  public:
   explicit ToolService(ServiceOptions options) : options_(std::move(options)) {}
 
@@ -63,6 +63,8 @@ class ToolService : public Actor<ToolService, NewSettings, Ping, Inspect, Enqueu
   void on(const Fetch& request, Responder responder);
   void on(const Settle& request, Responder responder);
   void on(const ForgetReader& request, Responder responder);
+  /// A desk has ended: its reader was forgotten, or it failed.
+  void on(const Down& down);
 
  private:
   /// Whether the node that asks may; answers it where it may not.

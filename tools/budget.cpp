@@ -167,14 +167,16 @@ std::string a_month(double share) {
 }  // namespace
 
 Result<Flow> parse_flow(const std::string& text, const std::string& path) {
-  const toml::parse_result parsed = toml::parse(text, path);
-  if (!parsed) {
+  toml::table parsed;
+  try {
+    parsed = toml::parse(text, path);
+  } catch (const toml::parse_error& error) {
     return Error{ErrorCode::invalid_argument,
-                 format("%s:%u: %s", path.c_str(), static_cast<unsigned>(parsed.error().source().begin.line),
-                        std::string{parsed.error().description()}.c_str())};
+                 format("%s:%u: %s", path.c_str(), static_cast<unsigned>(error.source().begin.line),
+                        std::string{error.description()}.c_str())};
   }
   Problem problem{path, {}};
-  ConfigReader root{parsed.table(), "the file", problem};
+  ConfigReader root{parsed, "the file", problem};
   Flow flow;
   flow.name = root.text("name", false);
   flow.deadline = seconds(root, "deadline", 0);

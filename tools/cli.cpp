@@ -35,7 +35,8 @@ void add_target(Arguments& arguments, ClientOptions& options) {
   Target& target = options.target;
   add_json(arguments, options.json);
   arguments.add({"--config", &target.config, "The node's own configuration file, where it runs on this machine"});
-  arguments.add({"--connect", &target.connect, "A node's own socket, NAME.tools beside its store; or its tcp://HOST:PORT"});
+  arguments.add(
+      {"--connect", &target.connect, "A node's own socket, NAME.tools beside its store; or its tcp://HOST:PORT"});
   arguments.add({"--node", &target.node, "Name of the node at --connect"});
   arguments.add({"--server-key", &target.server_key, "Public key of the node at --connect"});
   arguments.add({"--key-file", &target.key, "Key file to connect with"});
@@ -87,6 +88,26 @@ int ask(Arguments& arguments) {
   add_sent_payload(arguments, command);
   add_target(arguments, command);
   return arguments.read() ? run_ask(command) : arguments.status();
+}
+
+int call(Arguments& arguments) {
+  CallCommand command;
+  arguments.add({"actor", &command.actor, "ACTOR of the node that serves it, or NODE/ACTOR", true});
+  arguments.add({"method", &command.method, "SERVICE.METHOD", true});
+  arguments.add({"json", &command.request, "The request as JSON; - reads it from stdin; {} when not given"});
+  arguments.add({"--reflection", &command.reflection,
+                 "Actor that knows the service's schema; `reflection` of the same node when not given"});
+  add_target(arguments, command);
+  return arguments.read() ? run_call(command) : arguments.status();
+}
+
+int schema(Arguments& arguments) {
+  SchemaCommand command;
+  arguments.add({.name = "what", .place = &command.what, .about = "What to do", .required = true, .choices = "check"});
+  arguments.add({"old", &command.before, "Schema (.fbs) of what is in use", true});
+  arguments.add({"new", &command.after, "Schema that is to take its place", true});
+  add_json(arguments, command.json);
+  return arguments.read() ? run_schema(command) : arguments.status();
 }
 
 int enqueue(Arguments& arguments) {
@@ -241,6 +262,10 @@ constexpr Command kCommands[] = {
      "pannier publish --config gateway.toml --raw 'on the way' fleet/7/status", &publish},
     {"ask", "Ask an actor and print its answer",
      "pannier ask --config gateway.toml --schema shop.fbs --type shop.StatusRequest hub/planner '{}'", &ask},
+    {"call", "Call a method of a service and print its answer; a stream is printed line by line",
+     "pannier call --config gateway.toml hub/orders OrderService.GetOrder '{\"order_id\":\"17\"}'", &call},
+    {"schema", "Check whether a changed schema still reads and is read by what the old one wrote",
+     "pannier schema check released/orders.fbs orders.fbs", &schema},
     {"enqueue", "Put a message into the node's queue; returns once it is stored there",
      "pannier enqueue --config gateway.toml --raw 'two pizzas' orders order-17", &enqueue},
     {"subscribe", "Print what is published, as TOPIC<tab>PAYLOAD",
@@ -267,7 +292,8 @@ constexpr Command kCommands[] = {
 };
 
 std::string help() {
-  std::string text = format("%s\n\nUsage: pannier COMMAND [ARGUMENT...]; pannier COMMAND --help; pannier --version\n\n", kAbout);
+  std::string text =
+      format("%s\n\nUsage: pannier COMMAND [ARGUMENT...]; pannier COMMAND --help; pannier --version\n\n", kAbout);
   for (const Command& command : kCommands) text += format("  %-10s %s\n", command.name, command.about);
   return text + "\nExample:\n  pannier keygen gateway.key && pannier node --config gateway.toml";
 }

@@ -115,7 +115,8 @@ Result<void> look_at(const LinkOptions& link) {
   struct stat status {};
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof address.sun_path) return usage(path + " is no path of a socket: at most 107 bytes");
+  if (path.empty() || path.size() >= sizeof address.sun_path)
+    return usage(path + " is no path of a socket: at most 107 bytes");
   if (::lstat(path.c_str(), &status) != 0) {
     if (errno == EACCES) {
       return Error{ErrorCode::permission, path + ": not for this user; run the command as the node's user or as root"};

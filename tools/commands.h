@@ -59,6 +59,23 @@ struct AskCommand : ClientOptions {
 };
 [[nodiscard]] int run_ask(const AskCommand& command);
 
+struct CallCommand : ClientOptions {
+  std::string actor;
+  std::string method;
+  std::string request;  ///< JSON; "-": from stdin.
+  std::string reflection;
+};
+[[nodiscard]] int run_call(const CallCommand& command);
+
+struct SchemaCommand {
+  std::string what;  ///< check
+  std::string before;
+  std::string after;
+  bool json = false;
+};
+/// 0: NEW can take OLD's place; kExitRefused: it cannot, with a line for each reason; kExitUsage: one is no schema.
+[[nodiscard]] int run_schema(const SchemaCommand& command);
+
 struct EnqueueCommand : ClientOptions {
   std::string lane;
   std::string key;

@@ -148,9 +148,9 @@ void print_rows(const QueueStatus& status) {
     print("#" + std::to_string(each->id()) + " key '" + shown_key(text_of(each->key())) + "' " +
           (each->box() == Box::Outbox ? "outbox " : "inbox ") +
           way(each->box(), text_of(each->node()), text_of(each->lane())) + ", " + std::to_string(each->bytes()) +
-          " bytes, " + age(each->age_ms()) + " old, " + (each->position_is_least() ? "at least " : "") + std::to_string(each->position()) + " before it" +
-          attempts +
-          in(", due in ", each->due_in_ms()) + in(", expires in ", each->expires_in_ms()) +
+          " bytes, " + age(each->age_ms()) + " old, " + (each->position_is_least() ? "at least " : "") +
+          std::to_string(each->position()) + " before it" + attempts + in(", due in ", each->due_in_ms()) +
+          in(", expires in ", each->expires_in_ms()) +
           (text_of(each->cause()).empty() ? "" : ", last error '" + shown_key(text_of(each->cause())) + "'") + ": " +
           text_of(each->waits_for()));
   }

@@ -122,7 +122,7 @@ int run_subscribe(const SubscribeCommand& command) {
             payloads->add_to(object, payload);
             open = print(object.str());
           } else {
-            open = print(std::string{topic} + "\t" + payloads->line(payload));
+            open = print(shown_key(topic) + "\t" + payloads->line(payload));
           }
         },
         wait);

@@ -109,7 +109,8 @@ int clear_topic(const PublishCommand& command) {
   if (command.json) {
     print(JsonObject{}.text("node", text_of((*cleared)->node())).text("topic", command.topic).str());
   } else {
-    print(command.topic + " keeps no last value any more, at " + text_of((*cleared)->node()) + " and the nodes linked with it");
+    print(command.topic + " keeps no last value any more, at " + text_of((*cleared)->node()) +
+          " and the nodes linked with it");
   }
   return 0;
 }
@@ -273,7 +274,8 @@ int enqueue_lines(const EnqueueCommand& command) {
       if (many.failed() != 0) {
         stored += many.first_failed();
         return fail(kExitRefused, "line " + std::to_string(first + many.first_failed()) + ": " + text_of(many.error()) +
-                                      so_far() + ", and " + std::to_string(many.stored() - std::min(many.stored(), many.first_failed())) +
+                                      so_far() + ", and " +
+                                      std::to_string(many.stored() - std::min(many.stored(), many.first_failed())) +
                                       " after it");
       }
       stored += many.stored();
@@ -310,8 +312,7 @@ int run_enqueue(const EnqueueCommand& command) {
     const auto key = builder.CreateString(command.key);
     const auto token = builder.CreateString(command.token);
     return CreateEnqueue(builder, address, key, type, data, static_cast<std::uint64_t>(command.delay.count()),
-                         static_cast<std::uint64_t>(command.expires_in.count()), token,
-                         durability_of(command));
+                         static_cast<std::uint64_t>(command.expires_in.count()), token, durability_of(command));
   });
   const auto receipt = ready.client->ask<Enqueued>(request, command.target.timeout);
   if (!receipt) {
@@ -348,7 +349,8 @@ int run_enqueue(const EnqueueCommand& command) {
   }
   if ((*receipt)->no_way()) {
     const std::string to = command.lane.substr(0, command.lane.find('/'));
-    return fail(0, "it waits: no link leads from " + node + " to '" + to + "', and no peer has that name; is it right?");
+    return fail(0,
+                "it waits: no link leads from " + node + " to '" + to + "', and no peer has that name; is it right?");
   }
   return 0;
 }

@@ -11,8 +11,8 @@
 
 #include "examples/bff/schema/bff.fbs.h"
 
-/// A backend for two frontends: one order, known in parts by five services, in the shape that each device wants. It asks
-/// the services at the same time, each for the fields it needs, and answers in time with what there is.
+/// A backend for two frontends: one order, known in parts by five services, in the shape that each device wants. It
+/// asks the services at the same time, each for the fields it needs, and answers in time with what there is.
 namespace bff {
 
 using namespace std::chrono_literals;
@@ -84,8 +84,8 @@ class Frontend : public pannier::Actor<Frontend, HandheldQuestion, TabletQuestio
     return names;
   }
   template <class T>
-  static std::string text(const pannier::Result<pannier::Table<T>>& part, const flatbuffers::String* (T::*field)()
-                                                                              const) {
+  static std::string text(const pannier::Result<pannier::Table<T>>& part,
+                          const flatbuffers::String* (T::*field)() const) {
     if (!part) return {};
     const auto* value = ((**part).*field)();
     return value == nullptr ? std::string{} : value->str();

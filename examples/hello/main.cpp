@@ -11,7 +11,7 @@ struct Driver : pannier::Actor<Driver> {
   void on_start() {
     const auto kitchen = *spawn<Kitchen>({.name = "kitchen"});
     ask<std::string>(kitchen, std::string{"order 7"}, std::chrono::seconds{1}).then([this](auto answer) {
-      log(answer ? *answer : answer.error().text());  // exactly one outcome: an answer, or why there is none
+      log(answer ? *answer : answer.error().text());  // exactly one outcome: an answer or an error
       stop_node();
     });
   }

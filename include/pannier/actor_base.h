@@ -282,8 +282,8 @@ class ActorBase {
   /// The topic of the publication being handled, the key of the delivery, or the node that sent the question (empty:
   /// this node). Borrowed for the turn.
   [[nodiscard]] std::string_view label() const noexcept;
-  /// When the question that is being answered expires, here or in the turn of an outcome that was asked for on its
-  /// behalf: what is asked in this turn expires no later. kNever: no question is being answered.
+  /// The deadline of the question being answered, also in the turn of an outcome asked for on its behalf. Questions
+  /// asked in this turn expire no later. kNever: no question is being answered.
   [[nodiscard]] MonoTime deadline() const noexcept;
   /// Stands still within a turn.
   [[nodiscard]] MonoTime now() const noexcept;

@@ -110,9 +110,9 @@ template <FlatTable T, class... Names>
   return (std::uint64_t{0} | ... | detail::bit_of<T>(names));
 }
 
-/// A copy of `from` with the fields of `mask` only; the others have their defaults and cost no bytes. A mask of 0 stands
-/// for all fields: what a caller sends that knows nothing of masks. Of a field that is a table, all is copied. Tables
-/// with unions do not compile.
+/// A copy of `from` with the fields of `mask` only; the others have their defaults and cost no bytes. A mask of 0
+/// stands for all fields: what a caller sends that knows nothing of masks. Of a field that is a table, all is copied.
+/// Tables with unions do not compile.
 template <FlatTable T>
 [[nodiscard]] Table<T> project(const T& from, std::uint64_t mask) {
   return build<T>([&](flatbuffers::FlatBufferBuilder& builder) {

@@ -13,8 +13,8 @@
 #include <pannier/actor.h>
 #include <pannier/resilience.h>
 
-/// One question to many: the parts of an answer come from several services, each in its own time, and the answer says of
-/// each part what became of it. Link pannier::gather.
+/// One question to many: the parts of an answer come from several services, each in its own time, and the answer says
+/// of each part what became of it. Link pannier::gather.
 namespace pannier {
 
 struct PartOptions {
@@ -99,8 +99,8 @@ class Gatherer {
   Gatherer(const Gatherer&) = delete;
   Gatherer& operator=(const Gatherer&) = delete;
 
-  /// `deadline` from now. Where this actor answers a question (ActorBase::deadline()), at the latest when nine tenths of
-  /// the time that it has left are over, so that the answer comes in time.
+  /// `deadline` from now. Where this actor answers a question (ActorBase::deadline()), at the latest when nine tenths
+  /// of the time that it has left are over, so that the answer comes in time.
   [[nodiscard]] GatherCall ask(Duration deadline);
 
   struct Counters {

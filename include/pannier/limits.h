@@ -57,8 +57,8 @@ inline constexpr std::size_t kWorkers = 64;
 
 // --- Links -------------------------------------------------------------------------------------------------------
 inline constexpr std::size_t kLinks = 4096;
-/// Connections of one listening address that have been accepted and have sent no frame yet. One more, and one of the
-/// address that has most of them is cut.
+/// Accepted connections of one listening address that have sent no frame yet. Beyond it, one of the source with the
+/// most of them is cut.
 inline constexpr std::size_t kUnprovenConnections = 64;
 inline constexpr Duration kHeartbeatInterval = std::chrono::seconds{2};
 /// After this long without a sign the peer is gone, whatever TCP says.

@@ -511,9 +511,9 @@ struct Created {
 
 }  // namespace detail
 
-/// A table from all its fields in the schema's order. Text is passed as text, a vector as any contiguous range of scalars,
-/// structs, texts or object structs, a nested table as its object struct:
-/// `make<Status>(done, eta_s, "on the way", std::vector<std::string>{"bread", "soup"})`.
+/// A table from all its fields in the schema's order. Text is passed as text, a vector as any contiguous range of
+/// scalars, structs, texts or object structs, a nested table as its object struct: `make<Status>(done, eta_s, "on the
+/// way", std::vector<std::string>{"bread", "soup"})`.
 template <FlatTable T, class... Fields>
 [[nodiscard]] Table<T> make(Fields&&... fields) {
   static_assert(

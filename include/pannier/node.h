@@ -81,8 +81,8 @@ class Node {
   /// invalid name is logged and gives a null reference; sending to it is not_found.
   [[nodiscard]] Ref ref(std::string_view name);
 
-  /// Replaces NodeOptions::peers while the node runs. Links whose peer may no longer bear its name end. Who is admitted at
-  /// all is the transport's decision (zmq::ZmqTransport::allow and revoke).
+  /// Replaces NodeOptions::peers while the node runs. Links whose peer may no longer use its name end. The transport
+  /// decides who is admitted at all (zmq::ZmqTransport::allow and revoke).
   Result<void> set_peers(std::vector<PeerOptions> peers);
 
   /// Begins to stop: the program's actors in reverse order of start, then the queue and the links. Every phase is

@@ -15,86 +15,85 @@
 #include <pannier/platform.h>
 #include <pannier/result.h>
 
-/// What a policy consists of, as step machines: time and random numbers come in as arguments, nothing has a timer or a
-/// thread, and what depends on time is worked out when somebody asks. Destination (resilience.h) puts them together
-/// for actors. Each object belongs to one thread.
+/// The parts of a policy, as step machines: time and random numbers are arguments, and there are no timers or threads.
+/// Destination (resilience.h) combines them for actors. Each object belongs to one thread.
 namespace pannier {
 
-/// When a failed call is tried again.
+/// When a failed call is retried.
 struct RetryPolicy {
-  std::uint8_t attempts = 3;  ///< At most, the first one included. 1: no retry.
-  /// Failures that the budget absorbs: each failed attempt takes one token, and nothing is retried while half of the
-  /// tokens or fewer are left (gRPC A6). 0: no budget.
+  std::uint8_t attempts = 3;  ///< At most, including the first. 1: no retries.
+  /// Retry budget: each failed attempt takes one token, and nothing is retried while half of the tokens or fewer are
+  /// left (gRPC A6). 0: no budget.
   std::uint8_t budget = 10;
-  std::uint8_t return_percent = 10;  ///< Of a token, that each success returns.
+  std::uint8_t return_percent = 10;  ///< Percentage of a token that each success returns.
   Backoff backoff = {.base = std::chrono::milliseconds{200}, .cap = std::chrono::seconds{10}};
 };
 
-/// When an idempotent call that takes long is asked a second time, with the first one still under way.
+/// When a slow idempotent call is sent a second time while the first is still outstanding.
 struct HedgePolicy {
-  std::uint8_t extra = 0;    ///< Attempts at most, besides the first. 0: no hedging.
-  std::uint8_t percent = 5;  ///< Hedges at most, of all calls.
-  Duration after{};          ///< Zero: what 95% of the calls stayed below so far.
+  std::uint8_t extra = 0;    ///< Attempts besides the first. 0: no hedging.
+  std::uint8_t percent = 5;  ///< Hedges as a percentage of all calls, at most.
+  Duration after{};          ///< Zero: the 95th percentile so far.
 };
 
-/// When calls are no longer tried for a while, since they would fail.
+/// When calls are refused for a while because they would probably fail.
 struct BreakerPolicy {
-  std::uint8_t calls = 10;           ///< The count window: so many of the latest calls, at most 64.
-  std::uint8_t least = 5;            ///< Calls in the window before a percentage means anything.
-  std::uint8_t failure_percent = 50;  ///< Opens at so many failures of the window's calls. 0: never.
-  std::uint8_t slow_percent = 0;     ///< Opens at so many calls slower than `slow`. 0: never.
-  /// Calls at once when half-open. So many successes close it, or fewer if there were no more calls in `probe_for`.
+  std::uint8_t calls = 10;            ///< The count window: the latest calls, at most 64.
+  std::uint8_t least = 5;             ///< Calls in the window before percentages count.
+  std::uint8_t failure_percent = 50;  ///< Opens at this percentage of failures. 0: never.
+  std::uint8_t slow_percent = 0;      ///< Opens at this percentage of calls slower than `slow`. 0: never.
+  /// Concurrent calls when half-open. As many successes close it, or fewer if there were no more calls in `probe_for`.
   std::uint8_t probes = 2;
-  std::uint16_t failures = 0;        ///< Opens at so many failures within `period`. 0: never.
+  std::uint16_t failures = 0;  ///< Opens at this many failures within `period`. 0: never.
   Duration slow{};
-  /// Not zero: percentages count the calls of this time instead of the latest `calls`. Counted in eighths of it.
+  /// Not zero: percentages cover the calls of this time, in eighths, instead of the latest `calls`.
   Duration period{};
-  Duration open_for = std::chrono::seconds{15};  ///< To 1.5 times this, drawn anew each time, so that callers spread.
-  /// How long it may be half-open. A probe that is still out then is a failure.
+  Duration open_for = std::chrono::seconds{15};  ///< Up to 1.5 times this, drawn each time.
+  /// The longest time half-open. A probe still out then counts as a failure.
   Duration probe_for = std::chrono::seconds{30};
 
   [[nodiscard]] bool on() const noexcept { return failure_percent > 0 || slow_percent > 0 || failures > 0; }
 };
 
-/// How many calls are under way at once.
+/// How many calls may be outstanding.
 struct BulkheadPolicy {
   std::uint16_t concurrent = 16;  ///< 0: no limit.
-  std::uint16_t waiting = 16;     ///< Calls that wait for their turn, first come first served. The rest is refused.
+  std::uint16_t waiting = 16;     ///< Calls that wait for a slot, in order. More are refused.
   std::uint16_t least = 1;        ///< Of `adaptive`.
-  /// The limit follows the latency between `least` and `concurrent` (a gradient, as Netflix concurrency-limits).
+  /// The limit follows the latency between `least` and `concurrent` (a gradient, as in Netflix concurrency-limits).
   bool adaptive = false;
 };
 
-/// How many calls start in a second.
+/// How many calls may start per second.
 struct RatePolicy {
   float per_second = 0;     ///< 0: no limit.
-  std::uint16_t burst = 1;  ///< At once, after a pause.
-  Duration wait{};          ///< How long a call waits for its turn at most; zero: it is refused.
+  std::uint16_t burst = 1;  ///< Calls at once after a pause.
+  Duration wait{};          ///< How long a call may wait for its turn. Zero: not at all.
 };
 
-/// What holds for the calls to one destination. The parts wrap each other in this order, whatever the order in which
-/// they are set: deadline > retry > hedge > breaker > bulkhead > rate > attempt timeout. A value.
+/// The policy for calls to one destination. The parts nest in this order, however they are set: deadline > retry >
+/// hedge > breaker > bulkhead > rate > attempt timeout. A value.
 struct Policy {
-  Duration deadline = std::chrono::seconds{10};  ///< Of a call with everything in it.
+  Duration deadline = std::chrono::seconds{10};  ///< Of a call as a whole.
   RetryPolicy retry;
   HedgePolicy hedge;
   BreakerPolicy breaker;
   BulkheadPolicy bulkhead;
   RatePolicy rate;
-  Duration attempt_timeout{};  ///< Of one attempt. Zero: what is left until the deadline.
+  Duration attempt_timeout{};  ///< Of one attempt. Zero: the time left until the deadline.
 };
 
-/// invalid_argument, with one line that says which parts contradict each other and what to change. Any thread.
+/// invalid_argument, with one line that says which parts conflict and what to change. Any thread.
 [[nodiscard]] Result<void> check(const Policy& policy);
 
 /// The policy `name` of a program's settings, which come from the table [app.NAME] of its file (RunOptions::app):
-/// "NAME.deadline", "NAME.retry.attempts" and so on, spans in seconds, by the names of the fields; a backoff's are "kind",
-/// "base" and "cap" of retry. What is not set is as in `Policy{}`. invalid_argument, with one line: a setting that there is
-/// not, a value that cannot be, or what check() says. Any thread.
+/// "NAME.deadline", "NAME.retry.attempts" and so on, spans in seconds, by the names of the fields; the backoff's fields
+/// are "kind", "base" and "cap" of retry. What is not set is as in `Policy{}`. invalid_argument, with one line: an
+/// unknown setting, an impossible value, or what check() says. Any thread.
 [[nodiscard]] Result<Policy> read_policy(const std::map<std::string, std::string>& settings, std::string_view name);
 
-/// Whether an error says that the service is not available, as opposed to a service that answers no. What counts
-/// against a destination, and what a fallback is for.
+/// True if an error means that the service is unavailable, rather than that it answered no. Such errors count against a
+/// destination and call for a fallback.
 [[nodiscard]] constexpr bool is_unavailable(ErrorCode code) noexcept {
   switch (code) {
     case ErrorCode::full:
@@ -106,7 +105,7 @@ struct Policy {
     default: return false;
   }
 }
-/// Whether an error proves that the other side has not begun: such a call may be repeated even if it is not idempotent.
+/// True if an error proves that the other side has not begun. Such a call may be repeated even if it is not idempotent.
 [[nodiscard]] constexpr bool was_not_started(ErrorCode code) noexcept {
   return code == ErrorCode::full || code == ErrorCode::not_found || code == ErrorCode::closed;
 }
@@ -129,19 +128,18 @@ class RetryBudget {
   std::uint8_t returned_;
 };
 
-/// Closed: calls pass, and their failures are counted. Open: calls are refused. Half-open, once the time it is open for
-/// has passed: a few probes decide.
+/// Closed: calls pass and failures are counted. Open: calls are refused. Half-open, after a time: a few probes decide.
 class CircuitBreaker {
  public:
   enum class State : std::uint8_t { closed, open, half_open };
   enum class Verdict : std::uint8_t {
     success,
     failure,
-    down,  ///< Nothing leads there, as the link layer knows: opens at once.
+    down,  ///< The link layer knows no route: opens at once.
   };
 
-  /// The right to make one attempt. Reports what became of it, once; dropped without a report it is given back as if
-  /// there had been no attempt. Must not outlive its breaker.
+  /// The right to make one attempt. Report its outcome once; dropped without a report, it counts as no attempt. Must
+  /// not outlive its breaker.
   class Permit {
    public:
     Permit() noexcept = default;
@@ -158,7 +156,7 @@ class CircuitBreaker {
     }
     ~Permit() { drop(); }
     explicit operator bool() const noexcept { return breaker_ != nullptr; }
-    /// False once the breaker has changed its state: what has not begun yet must ask anew.
+    /// False once the breaker has changed state: an attempt that has not begun must ask again.
     [[nodiscard]] bool current(MonoTime now) noexcept;
     void report(Verdict verdict, Duration took, MonoTime now, std::uint64_t random) noexcept;
     void drop() noexcept;
@@ -176,12 +174,12 @@ class CircuitBreaker {
   CircuitBreaker(const CircuitBreaker&) = delete;
   CircuitBreaker& operator=(const CircuitBreaker&) = delete;
 
-  /// Nothing: it is open, or all probes are out.
+  /// Empty if open or all probes are out.
   [[nodiscard]] std::optional<Permit> acquire(MonoTime now) noexcept;
   [[nodiscard]] State state(MonoTime now) noexcept;
-  /// When it next lets a probe through, if it is open; otherwise now.
+  /// When it lets the next probe through, if open; otherwise now.
   [[nodiscard]] MonoTime opens_until(MonoTime now) noexcept;
-  /// Opens it, as Verdict::down does.
+  /// Opens it, like Verdict::down.
   void open(MonoTime now, std::uint64_t random) noexcept;
   [[nodiscard]] unsigned probes_out() const noexcept { return probes_out_; }
   [[nodiscard]] std::uint32_t openings() const noexcept { return openings_; }
@@ -206,7 +204,7 @@ class CircuitBreaker {
   std::uint8_t probes_succeeded_ = 0;
   std::uint8_t counted_ = 0;  // calls in the count window
   std::uint8_t slice_ = 0;    // the current one
-  std::uint32_t epoch_ = 0;   // one more with each change of state
+  std::uint32_t epoch_ = 0;   // incremented with each change of state
   std::uint32_t openings_ = 0;
   std::uint64_t failed_ = 0;  // the count window, the latest call in bit 0
   std::uint64_t slow_ = 0;
@@ -217,33 +215,33 @@ class CircuitBreaker {
 };
 [[nodiscard]] std::string_view to_string(CircuitBreaker::State state) noexcept;
 
-/// Tokens that come at a constant rate, and of which a pause saves up some.
+/// Tokens that arrive at a constant rate, with some saved up during a pause.
 class TokenBucket {
  public:
   /// `per_second` 0: no limit.
   explicit TokenBucket(float per_second, std::uint16_t burst) noexcept
       : per_second_(per_second), burst_(burst), tokens_(burst) {}
-  /// Takes a token and says how long to wait before it is used: zero where one is there. Nothing: it would be longer
-  /// than `wait`, and none was taken.
+  /// Takes a token and returns how long to wait before using it; zero if one is available. Empty, taking none, if the
+  /// wait would exceed `wait`.
   [[nodiscard]] std::optional<Duration> take(MonoTime now, Duration wait) noexcept;
   void give_back() noexcept;
-  /// How long until a token is there.
+  /// How long until a token is available.
   [[nodiscard]] Duration next(MonoTime now) noexcept;
-  /// Nothing was taken for so long that it is as new.
+  /// True if nothing was taken for so long that it is as new.
   [[nodiscard]] bool full(MonoTime now) noexcept;
 
  private:
   void refill(MonoTime now) noexcept;
   float per_second_;
   float burst_;
-  float tokens_;  // below zero: promised to those who wait
+  float tokens_;  // below zero: promised to waiters
   MonoTime at_{};
 };
 
-/// Calls under way, and those that wait for their turn.
+/// Calls outstanding, and calls waiting for a slot.
 class Bulkhead {
  public:
-  /// One who waits. Its owner keeps it alive while it waits; destroying it leaves the line.
+  /// A waiting call. The owner keeps it alive while it waits; destroying it leaves the queue.
   class Waiter {
    public:
     Waiter() noexcept = default;
@@ -256,13 +254,13 @@ class Bulkhead {
 
    private:
     friend class Bulkhead;
-    /// It has a place now, by `slot()`. Called from within the return of somebody else's.
+    /// A slot is free: take it with `slot()`. Called while another call returns its slot.
     virtual void on_slot() noexcept = 0;
     Bulkhead* line_ = nullptr;
     Waiter* next_ = nullptr;
   };
 
-  /// A place. Given back when it is dropped. Must not outlive its bulkhead.
+  /// A slot, returned when dropped. Must not outlive its bulkhead.
   class Slot {
    public:
     Slot() noexcept = default;
@@ -285,18 +283,17 @@ class Bulkhead {
     Bulkhead* of_ = nullptr;
   };
 
-  explicit Bulkhead(const BulkheadPolicy& policy) noexcept
-      : policy_(policy), limit_(policy.concurrent) {}
+  explicit Bulkhead(const BulkheadPolicy& policy) noexcept : policy_(policy), limit_(policy.concurrent) {}
   Bulkhead(const Bulkhead&) = delete;
   Bulkhead& operator=(const Bulkhead&) = delete;
 
-  /// A place if there is one.
+  /// Takes a slot if one is free.
   [[nodiscard]] std::optional<Slot> enter() noexcept;
-  /// Gets in line; on_slot comes with a place, which the waiter then takes as Slot{bulkhead}. False: the line is full.
+  /// Queues for a slot; on_slot announces it, and the waiter takes it as Slot{bulkhead}. False: the queue is full.
   [[nodiscard]] bool wait(Waiter& waiter) noexcept;
-  /// Leaves the line without a place. No effect on one that does not wait.
+  /// Leaves the queue. No effect on a waiter not in it.
   void quit(Waiter& waiter) noexcept;
-  /// For `adaptive`: how long a call took, or that it failed, while `busy` were under way.
+  /// For `adaptive`: the latency of a call, or its failure, while `busy` were outstanding.
   void sample(Duration took, bool failed, unsigned busy) noexcept;
   void sample(Duration took, bool failed) noexcept { sample(took, failed, running_); }
 
@@ -312,13 +309,13 @@ class Bulkhead {
   std::uint16_t running_ = 0;
   std::uint16_t waiting_ = 0;
   float limit_;
-  float long_ms_ = 0;  // latency without load, as far as it can be seen
+  float long_ms_ = 0;  // estimated latency without load
   float short_ms_ = 0;
   Waiter* first_ = nullptr;
   Waiter* last_ = nullptr;
 };
 
-/// How long calls took: each bucket is twice as wide as the one before. A value.
+/// Latencies of calls. Each bucket is twice as wide as the one before. A value.
 struct LatencyHistogram {
   static constexpr std::size_t kBuckets = 22;  // from 0.1 ms to 3.5 minutes
   std::array<std::uint32_t, kBuckets> counts{};
@@ -336,32 +333,32 @@ struct LatencyHistogram {
     for (const std::uint32_t count : counts) sum += count;
     return sum;
   }
-  /// What that share (0 to 1) of the calls stayed below, interpolated within its bucket. Zero: nothing counted.
+  /// The latency below which `share` (0 to 1) of the calls stayed, interpolated within its bucket. Zero if empty.
   [[nodiscard]] Duration percentile(double share) const noexcept;
 };
 
-/// What became of the calls to one destination, since its state was made. Every call is in exactly one of the first
-/// three once it has ended; every attempt has a cause: attempts = calls that got as far + retries + hedges.
+/// Counters of calls to one destination since its state was made. A finished call is in exactly one of the first three.
+/// Attempts = calls that got as far + retries + hedges.
 struct CallCounters {
   std::uint32_t succeeded = 0;
-  std::uint32_t failed = 0;     ///< With an error, local refusals included.
-  std::uint32_t cancelled = 0;  ///< Taken back, or the caller stopped.
+  std::uint32_t failed = 0;     ///< With an error, including local refusals.
+  std::uint32_t cancelled = 0;  ///< Cancelled, or the caller stopped.
   std::uint32_t attempts = 0;
   std::uint32_t retries = 0;
   std::uint32_t hedges = 0;
-  std::uint32_t not_permitted = 0;   ///< Refused since the breaker was open.
-  std::uint32_t no_room = 0;         ///< Refused by the bulkhead.
-  std::uint32_t over_rate = 0;       ///< Refused by the rate limit.
-  std::uint32_t budget_spent = 0;    ///< Not retried, since the budget was used up.
-  std::uint32_t timed_out = 0;       ///< Of `failed`: the deadline passed.
-  std::uint32_t fell_back = 0;       ///< Answered by a fallback in the end.
+  std::uint32_t not_permitted = 0;  ///< Refused by the open breaker.
+  std::uint32_t no_room = 0;        ///< Refused by the bulkhead.
+  std::uint32_t over_rate = 0;      ///< Refused by the rate limit.
+  std::uint32_t budget_spent = 0;   ///< Not retried for lack of budget.
+  std::uint32_t timed_out = 0;      ///< Of `failed`: the deadline passed.
+  std::uint32_t fell_back = 0;      ///< Finally answered by a fallback.
 };
 
-/// One destination as it stands. A value.
+/// The state of one destination. A value.
 struct DestinationStatus {
   std::string name;
   CircuitBreaker::State breaker = CircuitBreaker::State::closed;
-  Duration open_for{};  ///< How much longer.
+  Duration open_for{};  ///< Time left.
   std::uint32_t openings = 0;
   unsigned running = 0;
   unsigned limit = 0;

@@ -148,9 +148,9 @@ class Received {
  private:
   /// Claims the only chance to answer or settle.
   Result<void> take_turn(MessageKind kind) {
-    if (message_->kind != kind) return Error{ErrorCode::rejected, "It is no " + std::string{name_of(kind)} + "."};
-    if (mail_->system == nullptr) return Error{ErrorCode::closed, "The probe that it came to has ended."};
-    if (std::exchange(settled_, true)) return Error{ErrorCode::rejected, "It had its answer before."};
+    if (message_->kind != kind) return Error{ErrorCode::rejected, "Not a " + std::string{name_of(kind)} + "."};
+    if (mail_->system == nullptr) return Error{ErrorCode::closed, "The probe has ended."};
+    if (std::exchange(settled_, true)) return Error{ErrorCode::rejected, "Already answered or settled."};
     return {};
   }
   template <class Say>
@@ -287,7 +287,7 @@ class Probe : public LocalRef {
     });
     if (!begun) return Result<Value>{begun.error()};
     if (!mail_->simulator.run_until([&] { return kept->has_value(); }, within)) {
-      return Result<Value>{Error{ErrorCode::timeout, "There is no outcome" + mail_->at() + "."}};
+      return Result<Value>{Error{ErrorCode::timeout, "No outcome" + mail_->at() + "."}};
     }
     return Result<Value>{std::move(**kept)};
   }

@@ -27,8 +27,8 @@ struct StateRow {
   std::string key;
   BlockRef value;
 
-  /// The value as the table that was put there. malformed: its bytes are no T. A T with the same fields fits as well: who
-  /// keeps several types under one prefix tells them apart by their keys.
+  /// Reads the value as a T. malformed: the bytes do not verify as one. A T with the same fields passes too, so tell
+  /// types under one prefix apart by their keys.
   template <FlatTable T>
   [[nodiscard]] Result<Table<T>> as() const {
     if (!value || !verify_table<T>(value.bytes())) return ErrorCode::malformed;

@@ -14,60 +14,61 @@
 #include <pannier/actor.h>
 #include <pannier/policy.h>
 
-/// Calls under a policy: deadline, retries, hedging, circuit breaker, bulkhead, rate limit, fallbacks. For actors; link
-/// pannier::resilience. docs/services.md explains it from the first call on.
+/// Calls under a policy: deadline, retries, hedging, circuit breaker, bulkhead, rate limit, fallbacks. For actors. Link
+/// pannier::resilience. Introduction: docs/services.md.
 namespace pannier {
 
 class Destination;
 
-/// What a call asks for that its destination's policy does not say.
+/// Options of one call beyond its destination's policy.
 struct CallOptions {
-  /// It may be made twice without harm: then it is retried and hedged. Otherwise it is repeated only where the other
-  /// side has certainly not begun.
+  /// Calling twice does no harm, so the call may be retried and hedged. Otherwise it is repeated only if the other side
+  /// has certainly not begun.
   bool idempotent = false;
-  Duration deadline{};  ///< Zero: the policy's. A longer one has no effect, nor one past ActorBase::deadline().
+  Duration deadline{};  ///< Zero: the policy's, which it can only shorten, as does ActorBase::deadline().
 };
 
-/// One attempt of a call, for who starts it.
+/// One attempt of a call.
 struct Attempt {
-  Ref to;  ///< The instance whose turn it is. Nobody where the destination names none.
+  Ref to;  ///< The chosen instance. Null if the destination names none.
   Duration timeout{};
-  std::uint32_t number = 1;  ///< From 1 within the call.
+  std::uint32_t number = 1;  ///< Counted from 1 within the call.
 };
 
 /// What an attempt reports besides its outcome.
 struct AttemptNote {
-  Duration retry_after{};    ///< The service asks not to be called again before. Zero: it does not say.
-  bool not_started = false;  ///< It has certainly not begun, whatever the error: was_not_started() says so of some.
+  Duration retry_after{};    ///< The service asks for a pause of this length. Zero: none.
+  bool not_started = false;  ///< It has certainly not begun, whatever the error. Some errors imply it:
+                             ///< was_not_started().
 };
 
-/// Where an answer comes from.
+/// The source of an answer.
 enum class AnswerSource : std::uint8_t {
   service,   ///< The destination itself.
   other,     ///< The other destination.
-  cached,    ///< An earlier answer, of a certain age.
-  fallback,  ///< The value that the caller gave.
-  durable,   ///< No answer yet: the call is in a lane now and takes effect once, later.
+  cached,    ///< An earlier answer.
+  fallback,  ///< The value given by the caller.
+  durable,   ///< No answer yet: the call is in a lane and takes effect once, later.
 };
 
-/// What a call came to.
+/// The outcome of a call.
 template <class R>
 struct Answer {
-  std::optional<R> value;  ///< Nothing only if durable.
+  std::optional<R> value;  ///< Empty only if durable.
   AnswerSource source = AnswerSource::service;
-  Duration age{};        ///< Of a cached one.
-  Receipt receipt = {};  ///< Of a durable one.
+  Duration age{};        ///< Of a cached answer.
+  Receipt receipt = {};  ///< Of a durable call.
 
   [[nodiscard]] const R& operator*() const { return *value; }
   [[nodiscard]] const R* operator->() const { return &*value; }
 };
 
-/// Takes a call back. A value that may outlive the call, and then does nothing.
+/// Cancels a call. A value that may outlive the call and then does nothing.
 class CallHandle {
  public:
   CallHandle() noexcept = default;
   explicit CallHandle(std::function<void()> cancel) : cancel_(std::move(cancel)) {}
-  /// It ends as `cancelled`, in a turn of its own, unless it has ended. Permits and places are given back at once.
+  /// Ends the call as `cancelled`, in a turn of its own, unless it has ended. Permits and slots are returned at once.
   void cancel() const {
     if (cancel_) cancel_();
   }
@@ -82,13 +83,13 @@ struct AttemptEnd;
 class CallBox;
 struct DestinationState;
 
-/// The right of one attempt to report, once. Dropped without a report: the call's deadline ends it.
+/// One attempt's right to report, once. If dropped without a report, the call ends at its deadline.
 class Reporter {
  public:
   Reporter(std::shared_ptr<CallBox> box, std::uint32_t serial) noexcept : box_(std::move(box)), serial_(serial) {}
-  /// False: the call has ended, or goes on without this attempt. Then the outcome is not looked at.
+  /// False: the call has ended or goes on without this attempt, and ignores its outcome.
   [[nodiscard]] bool wanted() const noexcept;
-  /// `error` nothing: it succeeded.
+  /// `error` null: success.
   void report(const Error* error, const AttemptNote& note);
 
  private:
@@ -97,20 +98,20 @@ class Reporter {
 };
 
 using StartAttempt = Callback<Callback<void()>(const Attempt&, Reporter)>;
-/// Null: the outcome is what the last attempt reported.
+/// Null: the outcome is that of the last attempt.
 using CallDone = Callback<void(const Error*)>;
 
-/// `retry_after` of an answer that stands for "not now"; nothing if it is an ordinary one.
+/// `retry_after` of an answer that means "not now"; empty for an ordinary one.
 [[nodiscard]] std::optional<Duration> overloaded(const AnyTable& answer) noexcept;
 
-/// What there is to do if the service is not available. Shared by the copies of a call's outcome.
+/// What to do if the service is unavailable. Shared by the copies of a call's outcome.
 template <class R>
 struct CallPlan {
   Callback<Callback<void()>(const Attempt&, Callback<void(Result<R>, AttemptNote)>)> start;
   CallOptions options;
   Callback<void(Result<Answer<R>>)> then;
   std::optional<Result<R>> last;
-  // Fallbacks, in the order in which they are tried.
+  // Fallbacks, in the order they are tried.
   Destination* other = nullptr;
   std::string cache_key;
   Duration cache_age{};
@@ -135,7 +136,7 @@ concept TypedCall = requires(const C& call, C& copy) {
 template <class R>
 class PolicyCall;
 
-/// How a destination stands, on its way to a StatusDesk.
+/// A destination's report to a StatusDesk.
 struct DestinationReport {
   DestinationStatus status;
   MonoTime at{};
@@ -143,32 +144,30 @@ struct DestinationReport {
 
 struct DestinationOptions {
   std::string name;          ///< For people and counters.
-  std::vector<Ref> to = {};  ///< Instances of the service; attempts go to them in turn. None: the starter knows whom.
+  std::vector<Ref> to = {};  ///< Instances of the service, used in turn. Empty: the caller's `start` chooses.
   Policy policy = {};
-  LocalRef report_to = {};  ///< A StatusDesk that is told how it stands, at most once a second and only while called.
+  LocalRef report_to = {};  ///< A StatusDesk to report to, at most once a second and only while called.
 };
 
-/// A service, a node or one method, as one actor calls it, with the state that its policy needs: 512 bytes besides names
-/// and calls under way. A member of the actor: it ends, or starts anew, with the actor's state. To share one among
-/// actors, let one of them own it and ask that one, as Proxy does. Used in the actor's turns only; no timer runs while
-/// no call is under way.
+/// A service, node or method as called by one actor, with the state of its policy: 512 bytes besides names and
+/// outstanding calls. A member of the actor; its state is lost with the actor's. To share one, let one actor own it and
+/// ask that actor, as Proxy does. Use it in the actor's turns only. No timer runs without outstanding calls.
 class Destination {
  public:
-  /// `actor` is the one whose member this is. A policy that contradicts itself (check) refuses every call with
-  /// check's error.
+  /// `actor` is the owner of this member. A policy that fails check() refuses every call with check's error.
   Destination(NodeActor& actor, DestinationOptions options);
   ~Destination();
   Destination(const Destination&) = delete;
   Destination& operator=(const Destination&) = delete;
 
-  /// A call by `ask`. T is a table type or AnyTable. Nothing happens before `then`.
+  /// A call by `ask`. T is a table type or AnyTable. Sent by `then`.
   template <class T>
   [[nodiscard]] auto call(const AnyTable& question, CallOptions options = {}) {
     using R = typename detail::OutcomeOf<T>::type;
     return PolicyCall<R>{*this, options, ask_starter<T, R>(question)};
   }
-  /// The same under an idempotency token, so that it takes effect once: the receiver handles it by a OnceDesk
-  /// (admission.h). That makes it idempotent, and lets it go durable. Empty: a random token.
+  /// As call, under an idempotency token, so that it takes effect once: the receiver uses a OnceDesk (admission.h).
+  /// Such a call is idempotent and can become durable. Empty: a random token.
   template <class T>
   [[nodiscard]] auto call_once(const AnyTable& command, std::string token = {}, CallOptions options = {}) {
     using R = typename detail::OutcomeOf<T>::type;
@@ -200,8 +199,8 @@ class Destination {
         },
         options);
   }
-  /// A call by any means. `start(attempt, report)` begins an attempt, which calls `report(Result<R>, AttemptNote)` once,
-  /// later, at the latest after attempt.timeout, and returns a function that takes the attempt back.
+  /// A call by any means. `start(attempt, report)` begins an attempt, which calls `report(Result<R>, AttemptNote)`
+  /// once, later, at the latest after attempt.timeout, and returns a function that takes the attempt back.
   template <class R, class Start>
   [[nodiscard]] PolicyCall<R> call_by(Start start, CallOptions options = {}) {
     return PolicyCall<R>{*this, options, std::move(start)};
@@ -209,7 +208,7 @@ class Destination {
 
   [[nodiscard]] DestinationStatus status() const;
   [[nodiscard]] const std::string& name() const noexcept;
-  /// Opens the breaker: for who knows that nothing leads there. The first call that finds no link does so by itself.
+  /// Opens the breaker, if you know that nothing leads there. The first call that finds no link does so by itself.
   void mark_down();
 
   /// Internal.
@@ -228,7 +227,8 @@ class Destination {
       return ask(attempt, question, [report = std::move(report)](Result<AnyTable> answer) mutable {
         if (!answer) return report(answer.error(), {});
         if (const auto wait = detail::overloaded(*answer)) {
-          return report(Error{ErrorCode::full, "the service is overloaded"}, {.retry_after = *wait, .not_started = true});
+          return report(Error{ErrorCode::full, "the service is overloaded"},
+                        {.retry_after = *wait, .not_started = true});
         }
         if constexpr (std::same_as<T, AnyTable>) {
           report(std::move(*answer), {});
@@ -246,8 +246,8 @@ class Destination {
   std::shared_ptr<detail::DestinationState> state_;
 };
 
-/// A call about to be made. Says what to do if the service is not available (is_unavailable), which is tried in the order
-/// of the functions below, whatever the order in which they are called. `then` makes the call.
+/// A call not yet made. The fallbacks below are tried if the service is unavailable (is_unavailable), in the order of
+/// the functions, not of the calls. `then` makes the call.
 template <class R>
 class [[nodiscard]] PolicyCall {
  public:
@@ -258,13 +258,13 @@ class [[nodiscard]] PolicyCall {
     plan_->start = std::move(start);
   }
 
-  /// Makes the call there, under that destination's policy. `other` belongs to the same actor.
+  /// Calls there, under that destination's policy. `other` belongs to the same actor.
   PolicyCall&& or_from(Destination& other) && {
     plan_->other = &other;
     return std::move(*this);
   }
-  /// The latest answer that a call under the same `key` got from this destination, if it is not older than `age`. A
-  /// destination keeps the answers of its latest 32 keys.
+  /// Uses the latest answer of this destination under the same `key`, if it is not older than `age`. A destination
+  /// keeps the answers of its latest 32 keys.
   PolicyCall&& or_cached(std::string key, Duration age) && requires std::convertible_to<R, AnyTable> {
     plan_->cache_key = std::move(key);
     plan_->cache_age = age;
@@ -274,23 +274,23 @@ class [[nodiscard]] PolicyCall {
     plan_->value = std::move(value);
     return std::move(*this);
   }
-  /// Goes durable: the same call, with the same token, is enqueued at `address` under `key`. Whether or not an attempt
-  /// has arrived, it takes effect once. Of call_once only. Until the receipt is there a crash of this node loses it:
-  /// what must survive that is enqueued in the first place.
+  /// Enqueues the call, with its token, at `address` under `key`. It takes effect once, whether or not an attempt
+  /// arrived. For call_once only. A crash of this node before the receipt loses it; enqueue directly what must survive
+  /// that.
   PolicyCall&& or_enqueue(std::string address, std::string key) && {
     plan_->lane = std::move(address);
     plan_->lane_key = std::move(key);
     return std::move(*this);
   }
 
-  /// Makes the call. `function` takes a Result<Answer<R>>, exactly once, as a turn of its own; it is dropped if the
-  /// actor stops or restarts.
+  /// Makes the call. `function` takes a Result<Answer<R>>, exactly once, in a turn of its own. Dropped if the actor
+  /// stops or restarts.
   template <class F>
   requires std::invocable<F&, Result<Answer<R>>> CallHandle then(F function) && {
     plan_->then = std::move(function);
     return begin(*destination_, plan_);
   }
-  /// Makes it and lets the outcome go.
+  /// Makes the call and discards the outcome.
   void forget() && {
     std::move(*this).then([](const Result<Answer<R>>&) {});
   }
@@ -303,12 +303,12 @@ class [[nodiscard]] PolicyCall {
     return destination.begin(
         plan->options,
         [plan](const Attempt& attempt, detail::Reporter reporter) mutable {
-          return plan->start(attempt, [plan, reporter = std::move(reporter)](Result<R> result,
-                                                                            AttemptNote note) mutable {
-            if (!reporter.wanted()) return;
-            plan->last = std::move(result);
-            reporter.report(plan->last->ok() ? nullptr : &plan->last->error(), note);
-          });
+          return plan->start(attempt,
+                             [plan, reporter = std::move(reporter)](Result<R> result, AttemptNote note) mutable {
+                               if (!reporter.wanted()) return;
+                               plan->last = std::move(result);
+                               reporter.report(plan->last->ok() ? nullptr : &plan->last->error(), note);
+                             });
         },
         [plan, &destination](const Error* refusal) mutable { finish(destination, plan, refusal); });
   }
@@ -333,8 +333,9 @@ class [[nodiscard]] PolicyCall {
       };
       there->options = plan->options;
       there->then = [plan, &destination](Result<Answer<R>> answer) {
-        if (!answer) return is_unavailable(answer.error().code) ? fall_back(destination, plan, answer.error())
-                                                                : plan->then(answer.error());
+        if (!answer)
+          return is_unavailable(answer.error().code) ? fall_back(destination, plan, answer.error())
+                                                     : plan->then(answer.error());
         answer->source = AnswerSource::other;
         plan->then(std::move(answer));
       };
@@ -359,12 +360,11 @@ class [[nodiscard]] PolicyCall {
     }
     if (!plan->lane.empty() && plan->command) {
       destination.fell_back();
-      return destination.enqueue(plan->lane, plan->lane_key, *plan->command, plan->token,
-                                 [plan](Result<Receipt> receipt) {
-                                   if (!receipt) return plan->then(receipt.error());
-                                   plan->then(Answer<R>{
-                                       .value = {}, .source = AnswerSource::durable, .receipt = *receipt});
-                                 });
+      return destination.enqueue(
+          plan->lane, plan->lane_key, *plan->command, plan->token, [plan](Result<Receipt> receipt) {
+            if (!receipt) return plan->then(receipt.error());
+            plan->then(Answer<R>{.value = {}, .source = AnswerSource::durable, .receipt = *receipt});
+          });
     }
     plan->then(error);
   }
@@ -380,9 +380,8 @@ class [[nodiscard]] PolicyCall {
   Plan plan_;
 };
 
-/// Collects how the destinations of a node stand (DestinationOptions::report_to), and answers the question of
-/// `pannier services`. `main` starts one, by convention under the name "services". Bounded: the 1,024 destinations
-/// that were heard of last.
+/// Collects the reports of a node's destinations (DestinationOptions::report_to) and answers `pannier services`. By
+/// convention, main spawns one as "services". Keeps the latest 1,024 destinations.
 class StatusDesk : public Actor<StatusDesk, DestinationReport, AnyTable> {
  public:
   void on(const DestinationReport& report);
@@ -393,17 +392,17 @@ class StatusDesk : public Actor<StatusDesk, DestinationReport, AnyTable> {
     std::uint64_t caller;
     DestinationReport report;
   };
-  std::vector<Known> known_;  // the one heard of last at the end
+  std::vector<Known> known_;  // the latest report last
 };
 
-/// A destination that a whole node shares, as an actor: what any actor asks it, it asks the destination under the policy
-/// and answers as that does. So bulkhead, breaker and rate limit hold for all that ask by it. A question's own deadline
-/// holds if it is shorter than the policy's. Tables only.
+/// A destination shared by a node, as an actor: it forwards every question under the policy and returns the answer. So
+/// bulkhead, breaker and rate limit hold for all its askers. A question's deadline can only shorten the policy's.
+/// Tables only.
 ///
 ///     node.spawn<pannier::Proxy>({.name = "orders"}, "hub/orders", policy);
 class Proxy : public Actor<Proxy, AnyTable> {
  public:
-  /// `idempotent`: all that is asked through it may be made twice.
+  /// `idempotent`: everything asked through it may be repeated without harm.
   Proxy(std::string to, Policy policy, bool idempotent = false, LocalRef report_to = {});
   void on(const AnyTable& question, Responder responder);
 

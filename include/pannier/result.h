@@ -96,6 +96,9 @@ class [[nodiscard]] Result {
   void ignore() const noexcept {}
 
   /// The value, or `fallback` on error.
+  [[nodiscard]] T value_or(T fallback) const& requires std::is_copy_constructible_v<T> {
+    return ok() ? value() : std::move(fallback);
+  }
   [[nodiscard]] T value_or(T fallback) && { return ok() ? std::move(*checked()) : std::move(fallback); }
 
  private:

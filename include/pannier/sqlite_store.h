@@ -69,10 +69,9 @@ struct CompactedStore {
   std::vector<std::string> findings = {};  ///< As Store::findings.
 };
 
-/// Writes the file of a store that nobody has open anew without the room that is free in it, and gives that back to the
-/// disk: a drained flood leaves the file as large as it was. One transaction: cut short, the file is as before. Needs
-/// memory, and meanwhile room on the disk, for what the file holds. Errors as open_sqlite_store; not_found also where
-/// there is no file.
+/// Rewrites the file of a store that is not open without its free space, and returns that to the disk: a drained flood
+/// leaves the file at its largest size. One transaction: if cut short, the file is unchanged. Temporarily needs memory
+/// and disk space for the file's content. Errors as open_sqlite_store; not_found also if the file is missing.
 [[nodiscard]] Result<CompactedStore> compact_sqlite_store(const SqliteOptions& options);
 
 }  // namespace pannier

@@ -97,11 +97,14 @@ struct SqlStatement {
 };
 
 namespace detail {
-/// Takes a value of SQL as a T: whole numbers and bool from INTEGER within their range, floating point from REAL or
-/// INTEGER, text, bytes, and std::optional of one of them, which is empty for NULL. False where it is none.
+/// Converts an SQL value: integers and bool from INTEGER within range, floating point from REAL or INTEGER, text,
+/// bytes, and std::optional of these, empty for NULL. False if it does not fit.
 template <class T>
 [[nodiscard]] bool read_column(const SqlValue& value, T& out) {
-  if constexpr (requires { typename T::value_type; out.reset(); }) {
+  if constexpr (requires {
+                  typename T::value_type;
+                  out.reset();
+                }) {
     if (std::holds_alternative<SqlNull>(value)) return true;
     return read_column(value, out.emplace());
   } else if constexpr (std::is_integral_v<T>) {
@@ -127,8 +130,8 @@ template <class T>
 struct SqlRow : std::vector<SqlValue> {
   using std::vector<SqlValue>::vector;
 
-  /// Its columns as these types, all of them: `const auto [dish, count] = *row.as<std::string, int>();`
-  /// malformed, naming the column: NULL, another type, or a number that does not fit.
+  /// All columns as these types: `const auto [dish, count] = *row.as<std::string, int>();` malformed, naming the
+  /// column, for NULL, another type, or a number out of range.
   template <class... Columns>
   [[nodiscard]] Result<std::tuple<Columns...>> as() const {
     if (size() != sizeof...(Columns)) {

@@ -76,8 +76,8 @@ struct ZmqOptions {
   std::vector<PublicKey> allowed_keys{};
   /// No encryption and no authentication. For trusted wires and measurements only.
   bool insecure_plaintext = false;
-  /// One "ipc:///PATH" of the listening addresses where processes of this user, and of root, are admitted without a key:
-  /// the kernel says whose they are. There each of them counts as the owner of `own_key`.
+  /// One "ipc:///PATH" of the listening addresses that admits processes of this user and root without a key; the kernel
+  /// proves the user. They count as the owner of `own_key`.
   std::string own_users_address{};
   /// The time for a peer to finish ZeroMQ's handshake, dialling or dialled.
   Duration handshake_timeout = limits::kHandshakeTimeout;

@@ -5,20 +5,20 @@
 
 namespace pannier::posix {
 
-// A stream connection that a library has accepted and goes on to own: what we may know of it, and how we end it. Each
-// call is harmless where `fd` is closed by now or is no socket.
+// Inspects and ends a stream connection that a library has accepted and owns. Each call is harmless if `fd` is closed
+// or not a socket.
 
-/// Of a listening TCP socket: its owner is not told of a connection before something has come in on it, or some seconds
-/// have passed. Until then the system holds it, and it costs no descriptor. No effect on a local socket.
+/// For a listening TCP socket: accepts a connection only once data has arrived on it, or after some seconds. Until then
+/// the system holds it without a descriptor. No effect on a local socket.
 void accept_with_data(int listening_fd) noexcept;
 
-/// The address that it comes from, without the port; empty for a local socket.
+/// The source address without the port; empty for a local socket.
 [[nodiscard]] std::string source_of(int fd);
 
-/// Bytes that have come in on it so far; 0 where the system does not say.
+/// Bytes received on it; 0 if unknown.
 [[nodiscard]] std::uint64_t bytes_received(int fd) noexcept;
 
-/// Ends it in both directions: its owner reads its end, and closes it.
+/// Ends it in both directions. Its owner reads the end and closes it.
 void cut(int fd) noexcept;
 
 }  // namespace pannier::posix

@@ -18,7 +18,7 @@ bool local_socket_is_served(const std::string& path) noexcept {
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return false;
   const int rc = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
-  // EAGAIN: a full backlog, so somebody listens.
+  // EAGAIN: the backlog is full, so a process listens.
   const bool served = rc == 0 || errno == EAGAIN || errno == EACCES;
   ::close(fd);
   return served;

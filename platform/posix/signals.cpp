@@ -30,7 +30,7 @@ StopSignals::StopSignals() noexcept {
 }
 
 StopSignals::~StopSignals() {
-  // One more may wait: a second request, or the program's own word that it has ended. Unblocked, it would kill.
+  // Another signal may be pending: a second request, or the program's own notice of its end. Unblocked, it would kill.
   while (wait_for(Duration::zero())) {
   }
   const sigset_t set = stop_set(hangups_);

@@ -54,11 +54,11 @@ std::string_view format(Line& out, LogLevel level, std::string_view text) noexce
 }  // namespace
 
 bool StderrLog::put(std::string_view line) noexcept {
-  // A service manager hands out a socket, which can be told not to block.
+  // Under a service manager stderr is a socket, which can be told not to block.
   if (::send(STDERR_FILENO, line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return true;
   if (errno != ENOTSOCK) return errno != EAGAIN && errno != EWOULDBLOCK;
-  // A pipe that can be written to has room for PIPE_BUF bytes, more than a line; a file always has. A log that cannot
-  // be written for another reason has nowhere to say so.
+  // A writable pipe has room for PIPE_BUF bytes, more than a line; a file always has. A log that cannot
+  // be written for another reason has nowhere to report it.
   pollfd room{STDERR_FILENO, POLLOUT, 0};
   if (::poll(&room, 1, 0) == 0) return false;
   while (::write(STDERR_FILENO, line.data(), line.size()) < 0 && errno == EINTR) {
@@ -75,7 +75,7 @@ void StderrLog::write(LogLevel level, std::string_view line) noexcept {
   bool put_out = true;
   if (dropped > 0) {
     std::array<char, 80> note{};
-    std::snprintf(note.data(), note.size(), "%llu lines of this log were dropped: nobody read it",
+    std::snprintf(note.data(), note.size(), "%llu lines of this log were dropped because its reader was stuck",
                   static_cast<unsigned long long>(dropped));
     Line before;
     put_out = put(format(before, LogLevel::warning, note.data()));

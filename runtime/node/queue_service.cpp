@@ -9,7 +9,7 @@ namespace pannier {
 
 namespace {
 
-/// Destinations whose way is remembered; of more of them a warning may come again.
+/// Destinations remembered as checked; beyond it a warning may repeat.
 constexpr std::size_t kKnownWays = 256;
 
 std::vector<std::string> destinations_of(const std::vector<LaneOptions>& lanes) {
@@ -41,7 +41,8 @@ void QueueService::look_for_way(const std::string& node) {
   if (known_.size() >= kKnownWays) known_.clear();
   known_.insert(node);
   if (ways_.lead_to(node)) return;
-  port_->log(LogLevel::warning, concat({"no link leads to '", printable(node), "', and no peer has that name: what is "
+  port_->log(LogLevel::warning, concat({"no link leads to '", printable(node),
+                                        "', and no peer has that name: what is "
                                         "enqueued for it waits; is the name right?"}));
 }
 

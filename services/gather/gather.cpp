@@ -53,8 +53,7 @@ bool Gathered::complete() const noexcept {
 }
 
 const Part* Gathered::find(std::string_view name) const noexcept {
-  const auto found =
-      std::find_if(parts_.begin(), parts_.end(), [name](const Part& part) { return part.name == name; });
+  const auto found = std::find_if(parts_.begin(), parts_.end(), [name](const Part& part) { return part.name == name; });
   return found == parts_.end() ? nullptr : &*found;
 }
 
@@ -152,10 +151,11 @@ struct Gatherer::State : std::enable_shared_from_this<Gatherer::State> {
     for (const Waiter& waiter : question.waiters) {
       latest = std::max(latest, gathers.at(waiter.gather)->deadlines[waiter.part]);
     }
-    question.call = question.service
-                        ->call<AnyTable>(question.question, {.idempotent = true, .deadline = latest - now()})
-                        .then([self = shared_from_this(), key, id = question.id](
-                                  const Result<Answer<AnyTable>>& answer) { self->answered(key, id, answer); });
+    question.call =
+        question.service->call<AnyTable>(question.question, {.idempotent = true, .deadline = latest - now()})
+            .then([self = shared_from_this(), key, id = question.id](const Result<Answer<AnyTable>>& answer) {
+              self->answered(key, id, answer);
+            });
   }
 
   void answered(const std::string& key, std::uint64_t id, const Result<Answer<AnyTable>>& answer) {
@@ -222,7 +222,8 @@ struct Gatherer::State : std::enable_shared_from_this<Gatherer::State> {
     }
     // Without parts it ends at once, in a turn of its own as ever.
     const Duration delay = due == kNever ? Duration::zero() : std::max(Duration::zero(), due - now());
-    gather.timer = (actor->*ActorAccess::kAfter)(delay, [self = shared_from_this(), id = gather.id] { self->late(id); });
+    gather.timer =
+        (actor->*ActorAccess::kAfter)(delay, [self = shared_from_this(), id = gather.id] { self->late(id); });
   }
 
   void late(std::uint64_t id) {
@@ -244,7 +245,8 @@ struct Gatherer::State : std::enable_shared_from_this<Gatherer::State> {
     const auto found = questions.find(key);
     if (found == questions.end()) return;
     auto& waiters = found->second.waiters;
-    std::erase_if(waiters, [&](const Waiter& each) { return each.gather == waiter.gather && each.part == waiter.part; });
+    std::erase_if(waiters,
+                  [&](const Waiter& each) { return each.gather == waiter.gather && each.part == waiter.part; });
     if (!waiters.empty()) return;
     const CallHandle call = std::move(found->second.call);
     questions.erase(found);

@@ -50,8 +50,8 @@ Admission::Decision Admission::admit(std::string_view peer, Priority priority, M
           return left.second.at < right.second.at;
         }));
       }
-      known = peers_.emplace(std::string{peer}, Peer{TokenBucket{policy_.rate.per_second, policy_.rate.burst}, now})
-                  .first;
+      known =
+          peers_.emplace(std::string{peer}, Peer{TokenBucket{policy_.rate.per_second, policy_.rate.burst}, now}).first;
     }
     known->second.at = now;
     if (!known->second.bucket.take(now, Duration::zero())) {

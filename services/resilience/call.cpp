@@ -84,8 +84,7 @@ void Call::let_go() noexcept {
 
 void Call::begin(MonoTime now, std::uint64_t random) {
   began_ = now;
-  guard_.hedge_tokens =
-      std::min(kHedgesSaved, guard_.hedge_tokens + static_cast<float>(guard_.hedge.percent) / 100.0F);
+  guard_.hedge_tokens = std::min(kHedgesSaved, guard_.hedge_tokens + static_cast<float>(guard_.hedge.percent) / 100.0F);
   begin_try(now, random);
 }
 
@@ -130,8 +129,8 @@ void Call::launch(Attempt& attempt, MonoTime now, std::uint64_t random) {
     const auto wait = guard_.bucket.take(now, std::min(guard_.rate_wait, deadline_ - now));
     if (!wait) {
       ++guard_.counters.over_rate;
-      return refuse(attempt, {ErrorCode::full, guard_.name + ": over its rate limit for " +
-                                                   in_seconds(guard_.bucket.next(now))});
+      return refuse(
+          attempt, {ErrorCode::full, guard_.name + ": over its rate limit for " + in_seconds(guard_.bucket.next(now))});
     }
     attempt.paid = true;
     if (*wait > Duration::zero()) {
@@ -191,7 +190,7 @@ void Call::report(std::uint32_t serial, const AttemptEnd& end_of, MonoTime now, 
   const Duration took = now - attempt.at;
   const bool unavailable = end_of.error && is_unavailable(*end_of.error);
   if (end_of.error != ErrorCode::cancelled) {
-    attempt.permit.report(!unavailable                                   ? CircuitBreaker::Verdict::success
+    attempt.permit.report(!unavailable                             ? CircuitBreaker::Verdict::success
                           : end_of.error == ErrorCode::unreachable ? CircuitBreaker::Verdict::down
                                                                    : CircuitBreaker::Verdict::failure,
                           took, now, random);
@@ -262,9 +261,7 @@ void Call::end(std::optional<Error> verdict) noexcept {
   due_ = hedge_due_ = kNever;
   verdict_ = std::move(verdict);
   const bool cancelled = verdict_ && verdict_->code == ErrorCode::cancelled;
-  ++(cancelled    ? guard_.counters.cancelled
-     : succeeded_ ? guard_.counters.succeeded
-                  : guard_.counters.failed);
+  ++(cancelled ? guard_.counters.cancelled : succeeded_ ? guard_.counters.succeeded : guard_.counters.failed);
   for (Attempt& attempt : attempts_) {
     if (attempt.state == Attempt::State::running) shell_.cancel(attempt.serial);
   }

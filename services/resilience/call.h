@@ -39,9 +39,9 @@ struct AttemptEnd {
   bool not_started = false;             ///< Certainly, whatever the error.
 };
 
-/// One call under its destination's policy, as a step machine: what happens comes in, with the time and a random number;
-/// what is to be done goes out through the shell. It never calls the shell's `start` from report(), so that an attempt
-/// is begun by the caller or by a timer only.
+/// One call under its destination's policy, as a step machine: what happens comes in, with the time and a random
+/// number; what is to be done goes out through the shell. It never calls the shell's `start` from report(), so that an
+/// attempt is begun by the caller or by a timer only.
 class Call {
  public:
   /// Does what a call decides. `serial` numbers the attempts of one call from 1.

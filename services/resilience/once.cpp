@@ -50,9 +50,9 @@ struct OnceDesk::State : std::enable_shared_from_this<OnceDesk::State> {
   const std::string name;
   const std::uint32_t remember;
   enum class Loading : std::uint8_t { not_yet, reading, done } loading = Loading::not_yet;
-  std::vector<Waiting> before;                                   // came before the tokens were read
-  std::map<std::string, std::uint64_t, std::less<>> known;       // token: number
-  std::map<std::uint64_t, std::string> ring;                     // place: token
+  std::vector<Waiting> before;                                    // came before the tokens were read
+  std::map<std::string, std::uint64_t, std::less<>> known;        // token: number
+  std::map<std::uint64_t, std::string> ring;                      // place: token
   std::map<std::string, std::vector<Arrival>, std::less<>> busy;  // being committed
   std::uint64_t next = 0;
   std::uint64_t took_effect = 0;
@@ -149,8 +149,7 @@ struct OnceDesk::State : std::enable_shared_from_this<OnceDesk::State> {
     }
   }
 
-  void committed(const std::string& token, const AnyTable& with, std::uint64_t number,
-                 const Result<Receipt>& receipt) {
+  void committed(const std::string& token, const AnyTable& with, std::uint64_t number, const Result<Receipt>& receipt) {
     const auto waiting = busy.extract(token);
     if (receipt) {
       ++took_effect;
@@ -173,8 +172,8 @@ struct OnceDesk::State : std::enable_shared_from_this<OnceDesk::State> {
     (actor->*ActorAccess::kReadState)(answer_key(token), 1)
         .then([arrival = std::move(arrival)](const Result<std::vector<StateRow>>& rows) {
           if (!rows) return refuse(arrival, rows.error(), false);
-          const auto row = rows->empty() ? Result<Table<services::OnceAnswer>>{ErrorCode::not_found}
-                                         : read_row(rows->front().value);
+          const auto row =
+              rows->empty() ? Result<Table<services::OnceAnswer>>{ErrorCode::not_found} : read_row(rows->front().value);
           if (!row) return refuse(arrival, row.error(), false);
           answer(arrival, AnyTable{TypeId{(*row)->type()}, nullptr, BlockRef::copy_of(bytes_of((*row)->payload()))});
         });

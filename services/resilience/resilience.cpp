@@ -186,7 +186,7 @@ void Reporter::report(const Error* error, const AttemptNote& note) {
   if (const auto box = std::exchange(box_, nullptr); box != nullptr && box->wants(serial_)) {
     box->report(serial_, {.error = error == nullptr ? std::nullopt : std::optional{error->code},
                           .retry_after = note.retry_after,
-                           .not_started = note.not_started});
+                          .not_started = note.not_started});
   }
 }
 
@@ -210,8 +210,8 @@ CallHandle Destination::begin(CallOptions options, detail::StartAttempt start, d
   const Duration most = state_->guard.deadline;
   const Duration span = options.deadline > Duration::zero() ? std::min(options.deadline, most) : most;
   const MonoTime deadline = std::min(later(now, span), (actor_.*ActorAccess::kDeadline)());
-  const auto box = std::make_shared<detail::CallBox>(state_, deadline, options.idempotent, std::move(start),
-                                                     std::move(done));
+  const auto box =
+      std::make_shared<detail::CallBox>(state_, deadline, options.idempotent, std::move(start), std::move(done));
   if (state_->sound) {
     box->begin();
   } else {
@@ -313,7 +313,8 @@ Result<AnyTable> StatusDesk::on(const AnyTable& question) {
     };
     state->name = status.name;
     // Without a call nobody says that the time of an open breaker is over.
-    state->breaker = to_string(was_open && open == Duration::zero() ? CircuitBreaker::State::half_open : status.breaker);
+    state->breaker =
+        to_string(was_open && open == Duration::zero() ? CircuitBreaker::State::half_open : status.breaker);
     state->open_for_ms = was_open ? ms(open) : 0;
     state->openings = status.openings;
     state->running = status.running;

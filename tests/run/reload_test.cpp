@@ -12,10 +12,9 @@ struct ReloadFolder : TempFolder {
     for (const std::string van : {"van-1", "van-2"}) {
       const std::string key = trimmed(run(path(), {"keygen", van + ".key"}).out);
       peers[van == "van-1" ? 0 : 1] = "[[peer]]\nname = \"" + van + "\"\nkey = '" + key + "'\n";
-      write_file(*this / (van + ".toml"),
-                 "[node]\nname = \"" + van + "\"\nkey = \"" + van + ".key\"\nstore = \"" + van +
-                     ".db\"\n[[link]]\nnode = \"hub\"\naddress = \"ipc://" + *this / "hub.sock" + "\"\nkey = '" +
-                     hub_key + "'\n");
+      write_file(*this / (van + ".toml"), "[node]\nname = \"" + van + "\"\nkey = \"" + van + ".key\"\nstore = \"" +
+                                              van + ".db\"\n[[link]]\nnode = \"hub\"\naddress = \"ipc://" +
+                                              *this / "hub.sock" + "\"\nkey = '" + hub_key + "'\n");
     }
   }
   void write_hub(const std::string& rest) const {

@@ -9,11 +9,14 @@ namespace {
 
 /// Where an application's program runs, and the command with it.
 struct ShopFolder : TempFolder {
-  [[nodiscard]] Ran shop(const std::vector<std::string>& arguments) const { return run(path(), arguments, PANNIER_SHOP); }
+  [[nodiscard]] Ran shop(const std::vector<std::string>& arguments) const {
+    return run(path(), arguments, PANNIER_SHOP);
+  }
   /// Returns once it answers.
   [[nodiscard]] RunningCommand open(const std::vector<std::string>& arguments = {}) const {
     RunningCommand program{path(), arguments, "shop.log", PANNIER_SHOP};
-    while (command("ask", {"tools", "--schema", PANNIER_TOOLS_SCHEMA, "--type", "pannier.tools.Ping", "{}"}).status != 0) {
+    while (command("ask", {"tools", "--schema", PANNIER_TOOLS_SCHEMA, "--type", "pannier.tools.Ping", "{}"}).status !=
+           0) {
     }
     return program;
   }
@@ -22,14 +25,16 @@ struct ShopFolder : TempFolder {
     return run(path(), arguments);
   }
   void config(const std::string& mode) const {
-    write_file(*this / "shop.toml",
-               "[node]\nname = \"shop\"\ninsecure_plaintext = true\nstore = \"shop.db\"\n[app]\nmode = \"" + mode + "\"\n");
+    write_file(
+        *this / "shop.toml",
+        "[node]\nname = \"shop\"\ninsecure_plaintext = true\nstore = \"shop.db\"\n[app]\nmode = \"" + mode + "\"\n");
   }
 };
 
 bool is_one_line(const std::string& text) { return std::count(text.begin(), text.end(), '\n') == 1; }
 
-TEST_CASE("a program of one line of main says its version, its usage, and in one line what is wrong with its arguments") {
+TEST_CASE(
+    "a program of one line of main says its version, its usage, and in one line what is wrong with its arguments") {
   const ShopFolder folder;
   CHECK(folder.shop({"--version"}).out.find(" 1.2 (pannier ") != std::string::npos);
   const Ran help = folder.shop({"--help"});

@@ -22,8 +22,8 @@ namespace pannier::testing {
 /// One running process of the command. Killed with its owner.
 class RunningCommand {
  public:
-  /// Starts `pannier`, or another program, with these arguments in `folder`. Its stdout comes to us by a pipe, its stderr
-  /// goes to a file, its stdin comes from one where that is named.
+  /// Starts `pannier`, or another program, with these arguments in `folder`. Its stdout comes to us by a pipe, its
+  /// stderr goes to a file, its stdin comes from one where that is named.
   RunningCommand(const std::string& folder, const std::vector<std::string>& arguments, const std::string& errors,
                  const std::string& program = PANNIER_COMMAND, const std::string& input = "/dev/null")
       : errors_(folder + "/" + errors) {

@@ -14,9 +14,9 @@ namespace pannier::zmq {
 namespace {
 
 constexpr long kUnbindMilliseconds = 1000;
-/// Of ZMTP 3.1: whoever has sent it means to shake hands.
+/// Of ZMTP 3.1. A peer that has sent it intends to complete the handshake.
 constexpr std::uint64_t kGreetingBytes = 64;
-/// How long a peer has to read its goodbye and go.
+/// The time for a peer to read its goodbye and close.
 constexpr Duration kGoodbyeTime = std::chrono::seconds{1};
 
 std::string_view property(const ::zmq::message_t& message, const char* name) {
@@ -24,7 +24,7 @@ std::string_view property(const ::zmq::message_t& message, const char* name) {
   return value == nullptr ? std::string_view{} : std::string_view{value};
 }
 
-/// The connection that a message came in on. libzmq puts it under this name for its own ZMQ_SRCFD.
+/// The connection that a message arrived on. libzmq stores it under this name for its own ZMQ_SRCFD.
 int connection_of(const ::zmq::message_t& message) {
   const std::string_view text = property(message, "__fd");
   int fd = -1;
@@ -66,10 +66,10 @@ void Listener::read_monitor() {
   }
 }
 
-/// Whoever holds connections open without a use holds our descriptors. libzmq bounds the handshake alone, so each has a
-/// time within which its first frame must come, and there are few of them at once. Which one makes room: of the address
-/// that has most of them, so that one crowd does not keep others out; of those one that has sent nothing at all, or
-/// else the oldest, so that who is in the middle of a handshake stays.
+/// Idle connections use up descriptors, and libzmq bounds only the handshake. So a connection must send its first frame
+/// in time, and few may be unproven at once. To make room, cut one of the source with the most of them, so that one
+/// crowd does not keep others out: one that has sent nothing, or else the oldest, so that a handshake in progress
+/// survives.
 void Listener::accepted(int fd) {
   connections_[fd] = true;
   unproven_[fd] = {posix::source_of(fd), posix::mono_now() + 2 * shared_.options.handshake_timeout};
@@ -125,7 +125,7 @@ bool Listener::poll(TransportEvents& events, std::size_t budget) {
   read_monitor();
   cut_overdue();
   drop_revoked(events);
-  // What is gone by now has nothing to say beyond what is read below; who goes later is for the next time.
+  // Only connections gone by now are complete after the reads below; later ones wait for the next call.
   const std::size_t gone = ending_.size();
   ::zmq::message_t id_part;
   ::zmq::message_t payload;
@@ -139,7 +139,7 @@ bool Listener::poll(TransportEvents& events, std::size_t budget) {
       return false;
     }
     if (!id_part.more() || !socket_.receive(payload)) continue;
-    if (payload.more()) {  // No Pannier sends that to a ROUTER.
+    if (payload.more()) {  // No Pannier node sends that to a ROUTER.
       while (payload.more() && socket_.receive(payload)) {
       }
       ++shared_.counters.dropped_frames;
@@ -163,7 +163,7 @@ Listener::Peer& Listener::admit(TransportEvents& events, const std::string& rout
   }
   if (const auto found = peers_.find(routing_id); found != peers_.end()) {
     if (found->second.fd == fd && found->second.key == key) return found->second;
-    // A peer may choose its routing id: never take the word of one connection for that of another.
+    // Peers choose their routing id: never accept one connection's messages as another's.
     finish(events, routing_id, found->second.fd);
   }
   read_monitor();
@@ -173,9 +173,9 @@ Listener::Peer& Listener::admit(TransportEvents& events, const std::string& rout
   if (connections_.contains(fd)) {
     by_fd_[fd] = routing_id;
   } else {
-    ending_.emplace_back(routing_id, fd);  // Sent this and went.
+    ending_.emplace_back(routing_id, fd);  // It sent this and disconnected.
   }
-  // Checked again though ZAP did: a key may be revoked since, and libzmq lets every key in when its handler is away.
+  // Checked again after ZAP: a key may have been revoked since, and libzmq admits every key when its handler is away.
   const bool proven = !shared_.encrypted() || own_user_ || (key && shared_.access.allows(*key));
   if (!proven || shared_.open_channels >= limits::kLinks) {
     ++shared_.counters.refused_peers;
@@ -202,7 +202,7 @@ void Listener::on_message(TransportEvents& events, const std::string& routing_id
   events.on_frame(peer.id, {static_cast<const std::byte*>(payload.data()), payload.size()});
 }
 
-/// Ends our use of a channel; its connection goes when the far end has read the goodbye.
+/// Ends our use of a channel. Its connection ends once the far end has read the goodbye.
 void Listener::shut(Peer& peer) {
   if (!peer.open) return;
   peer.open = false;
@@ -210,8 +210,8 @@ void Listener::shut(Peer& peer) {
   --shared_.open_channels;
 }
 
-/// Two parts, as no frame has: an empty one and a letter. Lost when the peer's queue is full; then its heartbeats end
-/// it.
+/// Two parts, unlike any frame: an empty one and a letter. Lost if the peer's queue is full; missing heartbeats then
+/// end the link.
 void Listener::say_goodbye(const std::string& routing_id) {
   constexpr std::byte kGoodbye{'B'};
   if (socket_.send(std::as_bytes(std::span{routing_id}), true) != 0) return;
@@ -257,7 +257,7 @@ std::optional<Result<void>> Listener::send(ChannelId channel, std::span<const st
     shared_.count_sent(frame.size());
     return Result<void>{};
   }
-  // The connection is gone: the next poll says so.
+  // The connection is gone; the next poll reports it.
   ending_.emplace_back(found->second, peers_[found->second].fd);
   return Result<void>{ErrorCode::closed};
 }

@@ -136,7 +136,8 @@ TEST_CASE("a slow estimate is replaced by one of a known age, a missing payment 
   CHECK(missing_of((**view)->missing()) == "payment: timeout; ");
 }
 
-TEST_CASE("what a device has asked for is taken back when it leaves: a late answer finds nobody, a slow service no retry") {
+TEST_CASE(
+    "what a device has asked for is taken back when it leaves: a late answer finds nobody, a slow service no retry") {
   World world;
   const auto view = world.ask<TabletView, TabletQuestion>(world.tablet, "7");
   REQUIRE(world.orders.expect<Ask>());

@@ -35,17 +35,16 @@ struct Collector : Actor<Collector, Collect, GiveUp> {
   explicit Collector(LocalRef out) : out_(out) {}
 
   void on(const Collect& collect) {
-    handles_[collect.number] = gather_.ask(collect.deadline)
-                                   .part("left", left_, AnyTable{make<Number>(1)}, collect.left)
-                                   .part("right", right_, AnyTable{make<Number>(2)}, collect.right)
-                                   .each([this](const Part& part) {
-                                     static_cast<void>(tell(out_, "part " + one(part)));
-                                   })
-                                   .then([this](const Gathered& all) {
-                                     std::string text = all.complete() ? "complete:" : "incomplete:";
-                                     for (const Part& part : all.parts()) text += " " + one(part);
-                                     static_cast<void>(tell(out_, std::move(text)));
-                                   });
+    handles_[collect.number] =
+        gather_.ask(collect.deadline)
+            .part("left", left_, AnyTable{make<Number>(1)}, collect.left)
+            .part("right", right_, AnyTable{make<Number>(2)}, collect.right)
+            .each([this](const Part& part) { static_cast<void>(tell(out_, "part " + one(part))); })
+            .then([this](const Gathered& all) {
+              std::string text = all.complete() ? "complete:" : "incomplete:";
+              for (const Part& part : all.parts()) text += " " + one(part);
+              static_cast<void>(tell(out_, std::move(text)));
+            });
   }
   void on(const GiveUp& which) { handles_[which.number].cancel(); }
 
@@ -204,10 +203,10 @@ TEST_CASE("a projected table has the fields of its mask, at the price of those; 
   CHECK(verify_table<bff::Order>(some.bytes()));
   CHECK(project(*all, 0)->notes()->size() == 500);
 
-  const auto minutes = project(*make<bff::HandheldView>("late", "", std::int16_t{12}, 0U, std::int64_t{0},
-                                                         flatbuffers::Offset<flatbuffers::Vector<
-                                                             flatbuffers::Offset<flatbuffers::String>>>{}),
-                               field_mask<bff::HandheldView>("status"));
+  const auto minutes = project(
+      *make<bff::HandheldView>("late", "", std::int16_t{12}, 0U, std::int64_t{0},
+                               flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>>>{}),
+      field_mask<bff::HandheldView>("status"));
   CHECK(minutes->minutes() == -1);  // not asked for: its default, not 0
 }
 

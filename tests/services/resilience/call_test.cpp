@@ -60,9 +60,12 @@ TEST_CASE("an idempotent call that fails is tried again after its backoff, until
 }
 
 TEST_CASE("a call that is not idempotent is repeated only where the other side has certainly not begun") {
-  for (const auto& [code, again] : {std::pair{ErrorCode::timeout, false}, {ErrorCode::failed, false},
-                                    {ErrorCode::unreachable, false}, {ErrorCode::full, true},
-                                    {ErrorCode::not_found, true}, {ErrorCode::closed, true}}) {
+  for (const auto& [code, again] : {std::pair{ErrorCode::timeout, false},
+                                    {ErrorCode::failed, false},
+                                    {ErrorCode::unreachable, false},
+                                    {ErrorCode::full, true},
+                                    {ErrorCode::not_found, true},
+                                    {ErrorCode::closed, true}}) {
     Guard guard{"hub", plain()};
     Script shell;
     Call call{guard, shell, kStart + 10s, false};
@@ -87,7 +90,8 @@ TEST_CASE("a service that answers no is there: the call ends, and the breaker co
   CHECK(guard.counters.retries == 0);
 }
 
-TEST_CASE("what the server asks for is waited for before the next attempt, or the call ends if that is past its deadline") {
+TEST_CASE(
+    "what the server asks for is waited for before the next attempt, or the call ends if that is past its deadline") {
   Guard guard{"hub", plain()};
   Script shell;
   Call call{guard, shell, kStart + 10s, false};
@@ -165,7 +169,8 @@ TEST_CASE("a hedge goes out while the first attempt is slow; whoever answers fir
   CHECK(guard.counters.hedges == 1);
 }
 
-TEST_CASE("one attempt that fails is no reason to end while its hedge is still out; a call that is not idempotent has none") {
+TEST_CASE(
+    "one attempt that fails is no reason to end while its hedge is still out; a call that is not idempotent has none") {
   Policy policy = plain();
   policy.hedge = {.extra = 1, .percent = 100, .after = 100ms};
   Guard guard{"hub", policy};

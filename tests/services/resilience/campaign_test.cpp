@@ -59,16 +59,17 @@ std::string one_seed(std::uint64_t seed) {
   if (const auto sound = check(policy); !sound) return "the policy is none: " + sound.error().detail;
   Guard guard{"service", policy};
   bool up = true;
-  Driver driver{time, dice, guard, [&](std::uint32_t) -> Served {
-                  if (!up && dice.chance(30)) return {0s, {.error = ErrorCode::unreachable}};
-                  if (dice.chance(up ? 5 : 40)) return {24h, {}};  // lost: nothing is ever heard
-                  if (dice.chance(up ? 5 : 90)) {
-                    static constexpr ErrorCode kErrors[] = {ErrorCode::failed, ErrorCode::full, ErrorCode::timeout,
-                                                            ErrorCode::rejected, ErrorCode::cancelled};
-                    return {dice.between(0s, 2s), {.error = kErrors[dice.below(5)], .retry_after = dice.between(0s, 1s)}};
-                  }
-                  return {dice.between(1ms, 1s), {}};
-                }};
+  Driver driver{
+      time, dice, guard, [&](std::uint32_t) -> Served {
+        if (!up && dice.chance(30)) return {0s, {.error = ErrorCode::unreachable}};
+        if (dice.chance(up ? 5 : 40)) return {24h, {}};  // lost: nothing is ever heard
+        if (dice.chance(up ? 5 : 90)) {
+          static constexpr ErrorCode kErrors[] = {ErrorCode::failed, ErrorCode::full, ErrorCode::timeout,
+                                                  ErrorCode::rejected, ErrorCode::cancelled};
+          return {dice.between(0s, 2s), {.error = kErrors[dice.below(5)], .retry_after = dice.between(0s, 1s)}};
+        }
+        return {dice.between(1ms, 1s), {}};
+      }};
   std::string wrong;
   const auto expect = [&](bool holds, const char* what) {
     if (!holds && wrong.empty()) wrong = what;
@@ -134,8 +135,9 @@ std::uint64_t attempts_of(Policy policy, double per_second, Duration fails_after
   Dice dice{1};
   Timeline time;
   Guard guard{"service", policy};
-  Driver driver{time, dice, guard,
-                [&](std::uint32_t) -> Served { return {fails_after, {.error = ErrorCode::timeout}}; }};
+  Driver driver{time, dice, guard, [&](std::uint32_t) -> Served {
+                  return {fails_after, {.error = ErrorCode::timeout}};
+                }};
   const auto total = static_cast<unsigned>(60 * per_second);
   for (unsigned i = 0; i < total; ++i) {
     time.after(Duration{static_cast<Duration::rep>(i * 1e9 / per_second)},
@@ -163,7 +165,8 @@ TEST_CASE("while every call fails for a minute, retries add at most a tenth and 
   }
 }
 
-TEST_CASE("a hub that comes back meets a thousand callers spread out: its busiest second is at most three times the mean") {
+TEST_CASE(
+    "a hub that comes back meets a thousand callers spread out: its busiest second is at most three times the mean") {
   Dice dice{3};
   Timeline time;
   bool up = false;
@@ -214,9 +217,8 @@ std::vector<Duration> latencies(bool hedging, std::uint64_t seed, std::uint64_t 
                   return {slow ? dice.between(500ms, 1500ms) : dice.between(10ms, 60ms), {}};
                 }};
   for (std::uint64_t i = 0; i < calls; ++i) {
-    time.after(static_cast<Duration::rep>(i) * 20ms, [&] {
-      driver.begin(true, 10s, [&](const auto&, Duration span, bool) { took.push_back(span); });
-    });
+    time.after(static_cast<Duration::rep>(i) * 20ms,
+               [&] { driver.begin(true, 10s, [&](const auto&, Duration span, bool) { took.push_back(span); }); });
   }
   time.run();
   attempts = driver.started;
@@ -224,7 +226,8 @@ std::vector<Duration> latencies(bool hedging, std::uint64_t seed, std::uint64_t 
   return took;
 }
 
-TEST_CASE("with one server in twenty slow, hedging takes two fifths off the 99th percentile for a twentieth more calls") {
+TEST_CASE(
+    "with one server in twenty slow, hedging takes two fifths off the 99th percentile for a twentieth more calls") {
   for (const std::uint64_t seed : {1U, 2U, 3U}) {
     const std::uint64_t calls = 20000;
     std::uint64_t plain_attempts = 0;

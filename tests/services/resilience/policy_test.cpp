@@ -21,7 +21,8 @@ void call(CircuitBreaker& breaker, Verdict verdict, MonoTime now, Duration took 
   permit->report(verdict, took, now, 0);
 }
 
-TEST_CASE("a breaker opens at half of ten calls, lets two probes through after its time, and closes when both succeed") {
+TEST_CASE(
+    "a breaker opens at half of ten calls, lets two probes through after its time, and closes when both succeed") {
   CircuitBreaker breaker{BreakerPolicy{.calls = 10, .least = 4, .failure_percent = 50, .open_for = 10s}};
   call(breaker, Verdict::success, at(0s));
   call(breaker, Verdict::success, at(1s));
@@ -169,7 +170,8 @@ struct InLine final : Bulkhead::Waiter {
   Bulkhead::Slot slot;
 };
 
-TEST_CASE("a bulkhead serves those who wait in their order; who gives up leaves the line, who finds it full is refused") {
+TEST_CASE(
+    "a bulkhead serves those who wait in their order; who gives up leaves the line, who finds it full is refused") {
   Bulkhead bulkhead{{.concurrent = 1, .waiting = 3}};
   std::vector<int> order;
   auto inside = bulkhead.enter();
@@ -232,11 +234,17 @@ TEST_CASE("a policy that contradicts itself is refused with one line that names 
   CHECK(refused([](Policy& p) { p.attempt_timeout = 11s; }).starts_with("attempt_timeout is longer than deadline"));
   CHECK(refused([](Policy& p) { p.retry.attempts = 0; }).starts_with("retry: attempts"));
   CHECK(refused([](Policy& p) { p.hedge = {.extra = 1, .after = 20s}; }).starts_with("hedge: after"));
-  CHECK(refused([](Policy& p) { p.hedge.extra = 1; p.bulkhead.concurrent = 1; }).starts_with("hedge: bulkhead"));
+  CHECK(refused([](Policy& p) {
+          p.hedge.extra = 1;
+          p.bulkhead.concurrent = 1;
+        }).starts_with("hedge: bulkhead"));
   CHECK(refused([](Policy& p) { p.breaker.least = 11; }).starts_with("breaker: least"));
   CHECK(refused([](Policy& p) { p.breaker.failures = 3; }).starts_with("breaker: failures"));
   CHECK(refused([](Policy& p) { p.breaker.probes = 0; }).starts_with("breaker: probes"));
-  CHECK(refused([](Policy& p) { p.rate.per_second = 1; p.rate.wait = 10s; }).starts_with("rate: wait"));
+  CHECK(refused([](Policy& p) {
+          p.rate.per_second = 1;
+          p.rate.wait = 10s;
+        }).starts_with("rate: wait"));
   CHECK(refused([](Policy& p) { p.bulkhead = {.concurrent = 0, .adaptive = true}; }).starts_with("bulkhead:"));
 }
 

@@ -397,7 +397,8 @@ int booked(testkit::SimNode& hub, std::int64_t value) {
   return count;
 }
 
-TEST_CASE("a command that gets no answer goes durable under the same token, and takes effect once whichever way it came") {
+TEST_CASE(
+    "a command that gets no answer goes durable under the same token, and takes effect once whichever way it came") {
   for (const auto seed : testkit::seeds(10)) {
     CAPTURE(seed);
     Simulation sim{seed};
@@ -440,10 +441,10 @@ TEST_CASE("a command that gets no answer goes durable under the same token, and 
   }
 }
 
-TEST_CASE("a command under a token that is known is answered as the first time, also after a restart, and not done again") {
+TEST_CASE(
+    "a command under a token that is known is answered as the first time, also after a restart, and not done again") {
   Simulation sim{11};
-  auto& hub =
-      sim.add({.name = "hub"}, {.boot = [](Node& node) { CHECK(node.spawn<Booking>({.name = "booking"})); }});
+  auto& hub = sim.add({.name = "hub"}, {.boot = [](Node& node) { CHECK(node.spawn<Booking>({.name = "booking"})); }});
   for (int life = 0; life < 2; ++life) {
     Probe boss = hub.probe("boss");
     const auto caller = hub.spawn<Caller>({}, static_cast<LocalRef>(boss), std::string{"booking"}, patient(),

@@ -263,7 +263,7 @@ TEST_CASE("listening at the path of a file is refused, and the file stays") {
   const auto listening = site.hub.transport->listen("ipc://" + path);
   REQUIRE_FALSE(listening.ok());
   CHECK(listening.error().code == ErrorCode::in_use);
-  CHECK(listening.error().detail.find("no socket") != std::string::npos);
+  CHECK(listening.error().detail.find("not a socket") != std::string::npos);
   CHECK(std::filesystem::file_size(path) == 7);
 }
 

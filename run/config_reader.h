@@ -75,6 +75,16 @@ class ConfigReader {
     }
     return Duration{static_cast<Duration::rep>(*value * 1e9)};
   }
+  /// From 0 to 1.
+  [[nodiscard]] double share(std::string_view key, double otherwise) {
+    asked_.emplace_back(key);
+    const toml::node* node = table_.get(key);
+    if (node == nullptr) return otherwise;
+    const auto value = node->value<double>();
+    if (value && *value >= 0 && *value <= 1) return *value;
+    wrong(key, "must be a number from 0 to 1");
+    return otherwise;
+  }
   [[nodiscard]] std::vector<std::string> texts(std::string_view key) {
     asked_.emplace_back(key);
     std::vector<std::string> all;
@@ -134,22 +144,7 @@ class ConfigReader {
       wrong(key, "must be a table: [" + std::string{key} + "]");
       return all;
     }
-    for (const auto& [name, value] : *node->as_table()) {
-      std::string& text = all[std::string{name.str()}];
-      if (const auto number = value.value_exact<std::int64_t>()) {
-        text = std::to_string(*number);
-      } else if (const auto real = value.value_exact<double>()) {
-        std::array<char, 32> digits{};
-        std::snprintf(digits.data(), digits.size(), "%.17g", *real);
-        text = digits.data();
-      } else if (const auto flag = value.value_exact<bool>()) {
-        text = *flag ? "true" : "false";
-      } else if (const auto given = value.value_exact<std::string>()) {
-        text = *given;
-      } else {
-        problem_.report(value.source().begin.line, std::string{name.str()} + ": must be text, a number, true or false");
-      }
-    }
+    add_values(*node->as_table(), "", all);
     return all;
   }
 
@@ -171,6 +166,30 @@ class ConfigReader {
   }
 
  private:
+  void add_values(const toml::table& table, const std::string& before, std::map<std::string, std::string>& all) {
+    for (const auto& [name, value] : table) {
+      const std::string full = before + std::string{name.str()};
+      if (const toml::table* inner = value.as_table()) {
+        add_values(*inner, full + ".", all);
+        continue;
+      }
+      std::string& text = all[full];
+      if (const auto number = value.value_exact<std::int64_t>()) {
+        text = std::to_string(*number);
+      } else if (const auto real = value.value_exact<double>()) {
+        std::array<char, 32> digits{};
+        std::snprintf(digits.data(), digits.size(), "%.17g", *real);
+        text = digits.data();
+      } else if (const auto flag = value.value_exact<bool>()) {
+        text = *flag ? "true" : "false";
+      } else if (const auto given = value.value_exact<std::string>()) {
+        text = *given;
+      } else {
+        problem_.report(value.source().begin.line, full + ": must be text, a number, true or false");
+      }
+    }
+  }
+
   template <class T>
   std::optional<T> get(std::string_view key, std::string_view form) {
     asked_.emplace_back(key);

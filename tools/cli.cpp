@@ -237,6 +237,20 @@ int selftest(Arguments& arguments) {
   return arguments.read() ? run_selftest(options) : arguments.status();
 }
 
+int services(Arguments& arguments) {
+  ServicesCommand command;
+  arguments.add({"actor", &command.actor, "The actor that is told (pannier::StatusDesk); 'services' when not given"});
+  add_target(arguments, command);
+  return arguments.read() ? run_services(command) : arguments.status();
+}
+
+int budget(Arguments& arguments) {
+  BudgetCommand command;
+  arguments.add({"file", &command.file, "The flow (docs/resilience.md)", true});
+  add_json(arguments, command.json);
+  return arguments.read() ? run_budget(command) : arguments.status();
+}
+
 constexpr Command kCommands[] = {
     {"keygen", "Make a key pair in a new file (mode 0600) and print its public half", "pannier keygen gateway.key",
      &keygen},
@@ -271,6 +285,10 @@ constexpr Command kCommands[] = {
      "pannier cancel --config gateway.toml 4711", &cancel},
     {"compact", "Give the room that a drained flood has left in a store's file back to the disk",
      "pannier compact --config hub.toml", &compact},
+    {"services", "List the services that a node's actors call under a policy, and how they stand",
+     "pannier services --config gateway.toml", &services},
+    {"budget", "Say what availability and latency a described flow of calls can have",
+     "pannier budget order.toml", &budget},
 };
 
 std::string help() {

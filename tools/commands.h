@@ -128,4 +128,15 @@ struct DecideCommand : ClientOptions {
 [[nodiscard]] int run_purge(const DecideCommand& command);
 [[nodiscard]] int run_cancel(const DecideCommand& command);
 
+struct ServicesCommand : ClientOptions {
+  std::string actor = "services";  ///< The StatusDesk, on the node or as NODE/ACTOR on one that it has a link to.
+};
+[[nodiscard]] int run_services(const ServicesCommand& command);
+
+struct BudgetCommand {
+  std::string file;
+  bool json = false;
+};
+[[nodiscard]] int run_budget(const BudgetCommand& command);
+
 }  // namespace pannier::tools

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -84,6 +85,12 @@ struct Policy {
 
 /// invalid_argument, with one line that says which parts conflict and what to change. Any thread.
 [[nodiscard]] Result<void> check(const Policy& policy);
+
+/// The policy `name` of a program's settings, which come from the table [app.NAME] of its file (RunOptions::app):
+/// "NAME.deadline", "NAME.retry.attempts" and so on, spans in seconds, by the names of the fields; the backoff's fields
+/// are "kind", "base" and "cap" of retry. What is not set is as in `Policy{}`. invalid_argument, with one line: an
+/// unknown setting, an impossible value, or what check() says. Any thread.
+[[nodiscard]] Result<Policy> read_policy(const std::map<std::string, std::string>& settings, std::string_view name);
 
 /// True if an error means that the service is unavailable, rather than that it answered no. Such errors count against a
 /// destination and call for a fallback.

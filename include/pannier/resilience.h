@@ -124,6 +124,15 @@ struct CallPlan {
 
 }  // namespace detail
 
+/// A call of a generated client: rpc::Call.
+template <class C>
+concept TypedCall = requires(const C& call, C& copy) {
+  typename C::response_type;
+  { call.method().idempotent } -> std::convertible_to<bool>;
+  call.destination();
+  copy.options().deadline;
+};
+
 template <class R>
 class PolicyCall;
 
@@ -169,6 +178,26 @@ class Destination {
     call.plan_->token = std::move(token);
     call.plan_->command = wrapped;
     return call;
+  }
+  /// A call of a generated client (<pannier/rpc.h>), sent to this destination's instances where it names some, else to
+  /// the client's own. Methods that are `idempotent` in the schema are so here.
+  ///     orders_.call(client_.get_order(request)).then(...)
+  template <TypedCall C>
+  [[nodiscard]] auto call(const C& call, CallOptions options = {}) {
+    using R = Table<typename C::response_type>;
+    options.idempotent = options.idempotent || call.method().idempotent;
+    return call_by<R>(
+        [call](const Attempt& attempt, Callback<void(Result<R>, AttemptNote)> report) {
+          auto one = call.to(attempt.to ? attempt.to : call.destination());
+          one.options().deadline = attempt.timeout;
+          const auto sent = one.then([report = std::move(report)](auto response) mutable {
+            const AttemptNote note{.retry_after = response.failure().retry_after,
+                                   .not_started = response.failure().not_started};
+            report(response, note);
+          });
+          return [sent] { sent.cancel(); };
+        },
+        options);
   }
   /// A call by any means. `start(attempt, report)` begins an attempt, which calls `report(Result<R>, AttemptNote)`
   /// once, later, at the latest after attempt.timeout, and returns a function that takes the attempt back.

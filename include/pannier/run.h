@@ -51,7 +51,8 @@ struct RunOptions {
   /// Where the `pannier` command reaches this node on its machine, as this user or root: "ipc:///PATH", or "off".
   /// Empty: tools_address().
   std::string tools = {};
-  /// The application's settings: the table [app] of the file, values as text.
+  /// The application's settings: the table [app] of the file, values as text. Those of a table within it, such as
+  /// [app.route], have names with a dot: "route.deadline".
   std::map<std::string, std::string> app = {};
 };
 

@@ -16,6 +16,8 @@
 
 #include "services/events/events.fbs.h"
 #include "tests/services/events/schema/bank.fbs.h"
+#include "runtime/store/store.h"
+#include "testkit/faulty_store.h"
 #include "tests/support/temp_folder.h"
 
 namespace pannier::testing::bank {
@@ -152,7 +154,7 @@ struct BankBench {
   }
 
   // --- Accounts, where boot has started them as "accounts"
-  Ref accounts() { return *node->ref("accounts"); }
+  Ref accounts() { return node->ref("accounts"); }
   /// "balance 5", "accepted 3", "accepted 3 again", or the error.
   template <class Command>
   std::string ask(const Table<Command>& command) {

@@ -48,7 +48,7 @@ auto totals(ProjectionOptions options = {}) {
 
 struct Desk : BankBench {
   using BankBench::BankBench;
-  Ref host() { return *node->ref("totals"); }
+  Ref host() { return node->ref("totals"); }
   std::string total(std::string_view account) {
     const auto answer = node.probe().ask<Total>(host(), make<TotalQuestion>(account), 10s);
     if (!answer) return answer.error().text();

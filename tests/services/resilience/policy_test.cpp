@@ -248,5 +248,34 @@ TEST_CASE("a policy that contradicts itself is refused with one line that names 
   CHECK(refused([](Policy& p) { p.bulkhead = {.concurrent = 0, .adaptive = true}; }).starts_with("bulkhead:"));
 }
 
+TEST_CASE("a policy is read from a program's settings; what is wrong there is one line that names the setting") {
+  const auto policy = read_policy({{"route.deadline", "5"},
+                                   {"route.retry.attempts", "2"},
+                                   {"route.retry.kind", "decorrelated_jitter"},
+                                   {"route.retry.base", "0.5"},
+                                   {"route.bulkhead.adaptive", "true"},
+                                   {"route.rate.per_second", "2.5"},
+                                   {"router.deadline", "none of its business"}},
+                                  "route");
+  REQUIRE_MESSAGE(policy, policy.error().text());
+  CHECK(policy->deadline == 5s);
+  CHECK(policy->retry.attempts == 2);
+  CHECK(policy->retry.backoff.kind == Backoff::Kind::decorrelated_jitter);
+  CHECK(policy->retry.backoff.base == 500ms);
+  CHECK(policy->bulkhead.adaptive);
+  CHECK(policy->rate.per_second == 2.5F);
+  CHECK(read_policy({}, "route")->deadline == Policy{}.deadline);
+
+  const auto refused = [](std::string key, std::string value) {
+    const auto read = read_policy({{std::move(key), std::move(value)}}, "route");
+    return read ? std::string{"accepted"} : read.error().detail;
+  };
+  CHECK(refused("route.retry.tries", "3").starts_with("unknown setting route.retry.tries; there are deadline, "));
+  CHECK(refused("route.retry.attempts", "1000") == "route.retry.attempts: must be a whole number from 0 to 255");
+  CHECK(refused("route.deadline", "soon") == "route.deadline: must be seconds, from 0 to 1,000,000,000");
+  CHECK(refused("route.retry.kind", "jitter").starts_with("route.retry.kind: 'jitter' is none of constant"));
+  CHECK(refused("route.breaker.probes", "0") == "route: breaker: probes is 0, so it would never close.");
+}
+
 }  // namespace
 }  // namespace pannier

@@ -201,7 +201,7 @@ TEST_CASE("a step asks, again after an error or a crash; one sleeps; one chooses
   asked.type = static_cast<std::uint64_t>(question.type());
   const auto* first = reinterpret_cast<const std::uint8_t*>(question.bytes().data());
   asked.data.assign(first, first + question.bytes().size());
-  const auto price = shop.node.probe().ask<Price>(*shop.node->ref("sagas"), pack(asked), 1s);
+  const auto price = shop.node.probe().ask<Price>(shop.node->ref("sagas"), pack(asked), 1s);
   REQUIRE(price);
   CHECK((*price)->cents() == 12);
   const auto steps = shop.sim.simulator().steps();

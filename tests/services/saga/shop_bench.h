@@ -15,6 +15,7 @@
 
 #include "services/saga/saga.fbs.h"
 #include "tests/services/saga/schema/shop.fbs.h"
+#include "runtime/store/store.h"
 #include "tests/support/temp_folder.h"
 
 namespace pannier::testing::shop {
@@ -200,7 +201,7 @@ struct Shop {
   }
   std::string status(const std::string& id) {
     const auto host = node->ref("sagas");
-    const auto answer = node.probe().ask<sagas::Status>(*host, make<sagas::StatusQuestion>(id), 10s);
+    const auto answer = node.probe().ask<sagas::Status>(host, make<sagas::StatusQuestion>(id), 10s);
     if (!answer) return answer.error().text();
     std::string text = (*answer)->status()->str();
     if (!text_of_field((*answer)->cause()).empty()) text += " (" + (*answer)->cause()->str() + ")";

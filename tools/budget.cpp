@@ -272,9 +272,8 @@ int run_budget(const BudgetCommand& command) {
     text += "in time       " + percent(budget.in_time) + " within " + milliseconds_of(flow->deadline) + "\n";
   }
   text += "latency       p50 " + milliseconds_of(budget.p50) + ", p95 " + milliseconds_of(budget.p95) + ", p99 " +
-          milliseconds_of(budget.p99) + " (the sum of medians is " + milliseconds_of(budget.sum_p50) +
-          ", of p99 " + milliseconds_of(budget.sum_p99) + ")\n" +
-          "if services fail independently: what they share makes it worse";
+          milliseconds_of(budget.p99) + " (the sum of medians is " + milliseconds_of(budget.sum_p50) + ", of p99 " +
+          milliseconds_of(budget.sum_p99) + ")\n" + "if services fail independently: what they share makes it worse";
   return print(text) ? 0 : kExitRefused;
 }
 

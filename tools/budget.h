@@ -21,10 +21,10 @@ struct Flow {
   /// One after the other; the services of one step at the same time.
   struct Step {
     std::vector<std::size_t> services;
-    std::size_t need = 0;        ///< Of its services, so many must answer. 0: the step is optional.
-    std::uint32_t attempts = 1;  ///< At each service.
-    double timeout = 0;          ///< Of an attempt; 0: none.
-    double backoff = 0;          ///< Between attempts.
+    std::size_t need = 0;                 ///< Of its services, so many must answer. 0: the step is optional.
+    std::uint32_t attempts = 1;           ///< At each service.
+    double timeout = 0;                   ///< Of an attempt; 0: none.
+    double backoff = 0;                   ///< Between attempts.
     std::optional<std::size_t> fallback;  ///< Asked where a service gave no answer, once.
   };
   std::string name;

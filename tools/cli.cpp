@@ -287,8 +287,8 @@ constexpr Command kCommands[] = {
      "pannier compact --config hub.toml", &compact},
     {"services", "List the services that a node's actors call under a policy, and how they stand",
      "pannier services --config gateway.toml", &services},
-    {"budget", "Say what availability and latency a described flow of calls can have",
-     "pannier budget order.toml", &budget},
+    {"budget", "Say what availability and latency a described flow of calls can have", "pannier budget order.toml",
+     &budget},
 };
 
 std::string help() {

@@ -2,11 +2,11 @@
 #include <array>
 #include <vector>
 
+#include "run/schema/inspect.fbs.h"
 #include "services/resilience/schema/resilience.fbs.h"
 #include "tools/client.h"
 #include "tools/commands.h"
 #include "tools/output.h"
-#include "run/schema/inspect.fbs.h"
 
 namespace pannier::tools {
 

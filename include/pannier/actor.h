@@ -106,8 +106,8 @@ class QueueControl {
     return query(SqlStatement{std::move(sql), {sql_value(std::forward<Values>(values))...}});
   }
   [[nodiscard]] Pending<std::vector<SqlRow>> query(SqlStatement statement);
-  /// Answers once the application's tables have changed since the answer `seen`, at once for SqlVersion{}: for following
-  /// a table without polling. Any batch with SQL counts as a change. full: too many wait.
+  /// Answers once the application's tables have changed since the answer `seen`, at once for SqlVersion{}: for
+  /// following a table without polling. Any batch with SQL counts as a change. full: too many wait.
   [[nodiscard]] Pending<SqlVersion> sql_changed(SqlVersion seen);
   /// Makes dead letters ready again, in order, behind the other messages of their lane, with their attempts reset.
   /// Bounded per call. not_found: no dead letter has that number.

@@ -18,7 +18,7 @@ namespace pannier {
 /// The answer to enqueue: how durable the message is, and the number to find it by.
 struct Receipt {
   Durability durability = Durability::memory;
-  Sequence sequence = 0;   ///< Of the first message of a batch.
+  Sequence sequence = 0;  ///< Of the first message of a batch.
   /// The token of the first message was known; `sequence` is that of the earlier enqueue. Or Batch::skip_if left the
   /// batch out.
   bool duplicate = false;

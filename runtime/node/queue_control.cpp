@@ -24,9 +24,7 @@ Pending<void> QueueControl::set_lane(LaneOptions options) {
 Pending<std::vector<SqlRow>> QueueControl::query(SqlStatement statement) {
   return ask_queue<std::vector<SqlRow>>(actor_, Query{std::move(statement)});
 }
-Pending<SqlVersion> QueueControl::sql_changed(SqlVersion seen) {
-  return ask_queue<SqlVersion>(actor_, WatchSql{seen});
-}
+Pending<SqlVersion> QueueControl::sql_changed(SqlVersion seen) { return ask_queue<SqlVersion>(actor_, WatchSql{seen}); }
 Pending<DeadLetterCount> QueueControl::redrive(DeadLetterSelection selection) {
   return ask_queue<DeadLetterCount>(actor_, Redrive{std::move(selection)});
 }

@@ -18,7 +18,8 @@ constexpr const char* kTwoServices =
     "[[service]]\nname = 'b'\navailability = 0.9\np50 = 0.1\np95 = 0.2\np99 = 0.3\n";
 
 TEST_CASE("the availability of steps one after the other, and of services at the same time, is their product") {
-  const Budget one_by_one = budget_of(flow_of(std::string{kTwoServices} + "[[step]]\ncall = ['a']\n[[step]]\ncall = ['b']\n"));
+  const Budget one_by_one =
+      budget_of(flow_of(std::string{kTwoServices} + "[[step]]\ncall = ['a']\n[[step]]\ncall = ['b']\n"));
   CHECK(one_by_one.availability == doctest::Approx(0.891));
   CHECK(one_by_one.plain == doctest::Approx(0.891));
   CHECK(one_by_one.sum_p50 == doctest::Approx(0.2));
@@ -45,8 +46,7 @@ TEST_CASE("attempts, a fallback and parts that may be missing make it better, an
 }
 
 TEST_CASE("what is not there before the deadline does not count as in time") {
-  const Budget budget =
-      budget_of(flow_of("deadline = 0.2\n" + std::string{kTwoServices} + "[[step]]\ncall = ['a']\n"));
+  const Budget budget = budget_of(flow_of("deadline = 0.2\n" + std::string{kTwoServices} + "[[step]]\ncall = ['a']\n"));
   CHECK(budget.in_time == doctest::Approx(0.99 * 0.95).epsilon(0.003));
   CHECK(budget.p50 == doctest::Approx(0.1).epsilon(0.02));
   CHECK(budget.p95 == doctest::Approx(0.2).epsilon(0.02));

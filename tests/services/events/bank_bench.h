@@ -14,10 +14,10 @@
 #include <pannier/events.h>
 #include <pannier/simulation.h>
 
-#include "services/events/events.fbs.h"
-#include "tests/services/events/schema/bank.fbs.h"
 #include "runtime/store/store.h"
+#include "services/events/events.fbs.h"
 #include "testkit/faulty_store.h"
+#include "tests/services/events/schema/bank.fbs.h"
 #include "tests/support/temp_folder.h"
 
 namespace pannier::testing::bank {

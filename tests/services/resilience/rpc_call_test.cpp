@@ -33,17 +33,17 @@ struct Bought {
 struct Buyer : Actor<Buyer, Buy> {
   explicit Buyer(LocalRef out) : out_(out) {}
   void on(const Buy&) {
-    till_.call(client_.total(make<till::Question>("7")))
-        .then([this](const Result<Answer<Table<till::Sum>>>& sum) {
-          static_cast<void>(tell(out_, Bought{sum ? (**sum)->minor() : 0, sum.ok()}));
-        });
+    till_.call(client_.total(make<till::Question>("7"))).then([this](const Result<Answer<Table<till::Sum>>>& sum) {
+      static_cast<void>(tell(out_, Bought{sum ? (**sum)->minor() : 0, sum.ok()}));
+    });
   }
   LocalRef out_;
   till::TillClient client_{*this, "till"};
   Destination till_{*this, {.name = "till"}};
 };
 
-TEST_CASE("a call of a generated client is retried under a policy, since its method is idempotent, when the server says") {
+TEST_CASE(
+    "a call of a generated client is retried under a policy, since its method is idempotent, when the server says") {
   testkit::Simulation sim{21};
   sim.spawn<Till>(SpawnOptions{.name = "till"});
   auto boss = sim.probe("boss");

@@ -13,9 +13,9 @@
 #include <pannier/saga.h>
 #include <pannier/simulation.h>
 
+#include "runtime/store/store.h"
 #include "services/saga/saga.fbs.h"
 #include "tests/services/saga/schema/shop.fbs.h"
-#include "runtime/store/store.h"
 #include "tests/support/temp_folder.h"
 
 namespace pannier::testing::shop {

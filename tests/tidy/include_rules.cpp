@@ -166,7 +166,7 @@ Findings check_include_direction(const SourceFile& file) {
     if (own->name != "platform" && own->rank < 7 && include.header.starts_with("platform/posix/")) {
       findings.push_back(at(file, include.line) + "runtime takes clocks, threads and files as platform's interfaces");
     }
-    if (file.path.starts_with("include/") && include.quoted) {
+    if (file.path.starts_with("include/") && include.quoted && !generated) {
       findings.push_back(at(file, include.line) + "a public header includes public headers only");
     }
     if (include.quoted && !generated && outsider != outsiders().end() && !is_under(include.header, outsider->second)) {

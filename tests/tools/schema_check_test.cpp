@@ -67,7 +67,7 @@ TEST_CASE("what flatc --conform lets pass is found, with the element's name") {
   CHECK(only(found("y:int; }", "y:int; z:int; }")) ==
         "shop.Point is a struct and had 8 bytes, now 12: a struct never changes, add a new one");
   CHECK(only(found("  payment:Payment (id: 6);\n", "")) ==
-        "shop.Order.payment_type was removed: mark it (deprecated) and keep its id");
+        "shop.Order.payment was removed: mark it (deprecated) and keep its id");
   CHECK(only(found("note:string (id: 2)", "note:string (id: 2, required)")) ==
         "shop.Order.note became required: old messages may lack it");
   CHECK(only(found("id:string (id: 0, required)", "id:string (id: 0)")) ==

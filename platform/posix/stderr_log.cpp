@@ -74,7 +74,7 @@ void StderrLog::write(LogLevel level, std::string_view line) noexcept {
   const std::uint64_t dropped = dropped_.load(std::memory_order_relaxed);
   bool put_out = true;
   if (dropped > 0) {
-    std::array<char, 80> note{};
+    std::array<char, 96> note{};
     std::snprintf(note.data(), note.size(), "%llu lines of this log were dropped because its reader was stuck",
                   static_cast<unsigned long long>(dropped));
     Line before;

@@ -2,6 +2,7 @@
 
 #include "platform/concat.h"
 #include "runtime/message/names.h"
+#include "runtime/queue/lanes.h"
 
 namespace pannier {
 

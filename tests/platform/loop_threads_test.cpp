@@ -165,7 +165,8 @@ class Passer final : public Loop {
   MonoTime step(MonoTime) override {
     if (inside_.exchange(true)) on_two_threads = true;
     const int tokens = here.exchange(0);
-    driver = std::this_thread::get_id();
+    // Not in a step that was woken for nothing: nobody has been told of that one.
+    if (tokens > 0) driver = std::this_thread::get_id();
     MonoTime due = kNever;
     if (tokens > 0 && on_tokens) due = on_tokens(tokens);
     inside_.store(false);
@@ -182,7 +183,7 @@ class Passer final : public Loop {
   std::function<MonoTime(int)> on_tokens;  ///< Set before the loop runs.
   std::atomic<int> here{0};
   std::atomic<bool> on_two_threads{false};
-  std::thread::id driver;  ///< Within a step, and by whoever a step has told since.
+  std::thread::id driver;  ///< Of the last step that had tokens; read by whoever that step has told.
 
  private:
   Wakeup& place_;

@@ -10,7 +10,7 @@
 
 #include "platform/posix/local_socket.h"
 #include "run/config_reader.h"
-#include "run/name.h"
+#include "runtime/message/names.h"
 
 namespace pannier {
 
@@ -27,7 +27,7 @@ std::string beside(const std::string& config, const std::string& path) {
 
 void read_name(ConfigReader& reader, std::string_view what, std::string& place, std::size_t max_bytes) {
   place = reader.text(what, true);
-  if (!place.empty() && !is_name(place, max_bytes)) {
+  if (!place.empty() && !valid_name(place, max_bytes)) {
     reader.wrong(what, "'" + place + "' is no name: 1 to 64 characters of a-z 0-9 . _ -");
   }
 }
@@ -85,7 +85,7 @@ void read_lane(ConfigReader& reader, RunOptions& config) {
   LaneOptions lane;
   read_name(reader, "name", lane.name, limits::kLaneNameBytes);
   lane.forward_to = reader.text("forward_to", false);
-  if (!lane.forward_to.empty() && !is_name(lane.forward_to, limits::kNodeNameBytes)) {
+  if (!lane.forward_to.empty() && !valid_name(lane.forward_to, limits::kNodeNameBytes)) {
     reader.wrong("forward_to", "'" + lane.forward_to + "' is no node name: a-z 0-9 . _ - only");
   }
   if (lane.forward_to == config.name) reader.wrong("forward_to", "a lane cannot lead to its own node");

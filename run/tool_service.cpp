@@ -5,7 +5,7 @@
 
 #include <pannier/queue.h>
 
-#include "run/name.h"
+#include "runtime/message/names.h"
 
 namespace pannier::tools {
 
@@ -321,10 +321,10 @@ void ToolService::on(const Ask& request, Responder responder) {
 
 Result<LocalRef> ToolService::desk_of(const std::string& lane, const ReplayOptions& replay) {
   if (const auto found = desks_.find({lane, replay.reader}); found != desks_.end()) return found->second;
-  if (!is_name(lane, limits::kLaneNameBytes)) {
+  if (!valid_name(lane, limits::kLaneNameBytes)) {
     return Error{ErrorCode::invalid_argument, "'" + lane + "' is no lane: names are of a-z 0-9 . _ - only"};
   }
-  if (!replay.reader.empty() && !is_name(replay.reader, limits::kLaneNameBytes)) {
+  if (!replay.reader.empty() && !valid_name(replay.reader, limits::kLaneNameBytes)) {
     return Error{ErrorCode::invalid_argument, "'" + replay.reader + "' is no reader: names are of a-z 0-9 . _ - only"};
   }
   if (desks_.size() >= kDesks) return Error{ErrorCode::full, "too many lanes are consumed by the command already"};
@@ -333,7 +333,7 @@ Result<LocalRef> ToolService::desk_of(const std::string& lane, const ReplayOptio
   SpawnOptions options;
   std::string name = std::string{kServiceName} + "." + lane;  // what `pannier queue` says who has a message
   if (!replay.reader.empty()) name += "." + replay.reader;
-  if (is_name(name, limits::kActorNameBytes)) options.name = name;
+  if (valid_name(name, limits::kActorNameBytes)) options.name = name;
   options.restart = Restart::temporary;  // the next fetch makes another
   auto desk = spawn<LaneDesk>(options, lane, consume, replay);
   if (!desk) return desk.error();

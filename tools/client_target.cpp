@@ -13,8 +13,8 @@
 #include <pannier/limits.h>
 #include <pannier/run.h>
 
-#include "run/name.h"
 #include "run/owner.h"
+#include "runtime/message/names.h"
 
 namespace pannier::tools {
 
@@ -103,7 +103,7 @@ Result<ResolvedTarget> resolve(const Target& target, Entropy& entropy) {
   std::array<char, 17> random{};
   std::snprintf(random.data(), random.size(), "%012llx", static_cast<unsigned long long>(entropy.next_u64() >> 16));
   resolved->own_name = target.as.empty() ? client_prefix(resolved->link.node) + random.data() : target.as;
-  if (!is_name(resolved->own_name, limits::kNodeNameBytes)) {
+  if (!valid_name(resolved->own_name, limits::kNodeNameBytes)) {
     return usage("'" + resolved->own_name + "' is no node name: 1 to 64 characters of a-z 0-9 . _ -");
   }
   return resolved;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -57,11 +58,13 @@ class RunningCommand {
     if (out_ >= 0) ::close(out_);
   }
 
-  /// The next line of its stdout; waits for it. Empty: it has ended.
+  /// The next line of its stdout, or what has come of it within a minute, so that a test which waits for a line that
+  /// never comes fails and says so. Empty: it has ended, or said nothing.
   std::string line() {
     std::string text;
     char c = 0;
-    while (::read(out_, &c, 1) == 1 && c != '\n') text += c;
+    pollfd ready{out_, POLLIN, 0};
+    while (::poll(&ready, 1, 60'000) == 1 && ::read(out_, &c, 1) == 1 && c != '\n') text += c;
     return text;
   }
   std::string rest() {

@@ -20,7 +20,7 @@ struct Hub {
     hub.emplace(folder.path(), std::vector<std::string>{"--config", "hub.toml"}, "hub.log", PANNIER_CALL_HUB);
     const std::string line = hub->line();
     INFO(hub->errors());
-    REQUIRE(line.starts_with("hub is up"));
+    REQUIRE(line == "hub is up");
   }
   [[nodiscard]] Ran call(std::vector<std::string> arguments) const {
     arguments.insert(arguments.begin(), {"call", "--config", "hub.toml", "--timeout", "20"});

@@ -2,6 +2,8 @@
 
 #include <pannier/run.h>
 
+#include <cstdio>
+
 #include "tests/services/rpc/schema/shop.fbs.rpc.h"
 
 namespace {
@@ -36,6 +38,8 @@ int main(int argc, char** argv) {
     if (auto orders = node.spawn<Orders>({.name = "orders"}); !orders) return orders.error();
     if (auto told = pannier::rpc::spawn_reflection(node, {&shop::OrderService::reflected()}); !told)
       return told.error();
+    std::puts("hub is up");
+    std::fflush(stdout);
     return {};
   });
 }

@@ -32,6 +32,8 @@ enum class Mutant {
   found_log_not_emptied,      ///< What an earlier process left in the log is taken for synced.
   reserve_not_synced,         ///< The room that is held for a full disk may be gone after a power cut.
   frame_dropped_when_full,    ///< A frame that the transport has no room for is forgotten.
+  full_mailbox_drops,         ///< What comes over a link and finds a full mailbox is forgotten.
+  credit_not_taken,           ///< A sender is never told that it outruns the path.
   ack_dropped_when_full,      ///< An acknowledgement that finds no room is forgotten, and the link goes on.
 };
 

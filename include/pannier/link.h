@@ -31,6 +31,9 @@ struct TopicCounters {
   std::uint64_t mailbox_full = 0;     ///< Copies that were dropped: the subscriber's mailbox had no room.
   std::uint64_t subscriber_gone = 0;  ///< The subscriber had just ended.
   std::uint64_t link_full = 0;        ///< The link had no room, or had just gone.
+  /// Copies of what this node published that others dropped, and have said so: no room in the subscriber's mailbox,
+  std::uint64_t mailbox_full_there = 0;
+  std::uint64_t link_full_there = 0;  ///< or on a link further on.
   std::uint64_t not_retained = 0;     ///< Values that were passed on and not retained: no room for one more topic.
   std::uint64_t cleared = 0;          ///< Retained values that were cleared.
   std::uint64_t filters_refused = 0;  ///< Of linked nodes, by this one. They were told.

@@ -530,6 +530,7 @@ enum class MessageKind : std::uint8_t {
   delayed,   ///< System, child to supervisor: its end waits for a child of its own. Payload: Duration, at most.
   failed,    ///< System, child to supervisor: decide. Payload: ChildFailure.
   down,      ///< System: a child or a watched actor has ended. Payload: Down.
+  room,      ///< System, a question: answered once the mailbox of the receiver has room.
 };
 
 enum class Urgency : std::uint8_t { normal, urgent };
@@ -585,6 +586,17 @@ template <class T>
   return detail::kTypeInfo<T>;
 }
 
+/// To whom a message belongs, as in W3C Trace Context: the trace, and the span in it that caused the message.
+struct Trace {
+  std::uint64_t high = 0;  ///< The trace's id, its first eight bytes,
+  std::uint64_t low = 0;   ///< and its last.
+  std::uint64_t span = 0;
+  std::uint8_t flags = 0;  ///< Bit 0: sampled.
+  /// False: it belongs to none.
+  explicit operator bool() const noexcept { return (high | low) != 0; }
+  friend bool operator==(const Trace&, const Trace&) = default;
+};
+
 /// One message on its way inside a process: envelope and payload in one piece of pool memory. A native value stands
 /// inline; a table (or a native value shared by a fan-out) is a share of a block. Owned through MessagePtr.
 struct Message {
@@ -594,7 +606,7 @@ struct Message {
   ActorId receiver;
   ActorId sender;
   std::uint64_t correlation = 0;
-  std::uint64_t trace = 0;     ///< Carried from the message being handled to those it causes.
+  BlockRef trace;              ///< A Trace, carried from the message being handled to those it causes; mostly none.
   MonoTime deadline = kNever;  ///< Of an ask.
   BlockRef block;
   /// Text of a publication (its topic), a delivery (its key), a refusal (why), a question from afar (the asking node).
@@ -616,6 +628,10 @@ struct Message {
   }
 
   [[nodiscard]] void* inline_value() noexcept;
+  [[nodiscard]] Trace trace_context() const noexcept {
+    return trace ? *reinterpret_cast<const Trace*>(trace.bytes().data()) : Trace{};
+  }
+  void set_trace(const Trace& context) { trace = context ? BlockRef::holding(context) : BlockRef{}; }
   /// What counts against a mailbox's bytes.
   [[nodiscard]] std::size_t payload_bytes() const noexcept { return inline_bytes + block.bytes().size(); }
   [[nodiscard]] std::string_view type_name() const noexcept { return info != nullptr ? info->name : "unknown type"; }

@@ -67,6 +67,7 @@ struct DeadLetter {
   std::string_view type;
   ActorId sender;
   ActorId receiver;
+  std::uint64_t count = 1;  ///< So many alike: another node dropped them, and has said so.
 };
 
 /// One message that was handled; a reply, too, by the function that waited for it.
@@ -75,7 +76,9 @@ struct Handled {
   ActorId sender;
   ActorId receiver;
   std::uint64_t correlation = 0;  ///< Of a question or a delivery; 0 otherwise.
-  std::uint64_t trace = 0;        ///< The same for a message and everything that it caused, here and on linked nodes.
+  /// Its id is that of everything that one message has caused, here and on other nodes; `span` is this turn.
+  Trace trace;
+  std::uint64_t parent = 0;  ///< The span that caused the message; 0: here begins the trace.
   Duration took{};
   bool ok = true;
 };

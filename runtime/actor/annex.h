@@ -57,6 +57,11 @@ struct Spill {
 struct Annex {
   std::deque<Child> children;  // in the order of their start
   std::vector<ActorId> watchers;
+  struct RoomWaiter {
+    ActorId asker;
+    std::uint64_t correlation;
+  };
+  std::vector<RoomWaiter> room_waiters;  // bounded by the questions of their workers
   std::vector<MonoTime> restarts;  // those within the period
   Regroup regroup;
   TimerId stop_timer{};

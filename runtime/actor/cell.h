@@ -66,6 +66,7 @@ struct Cell {
   std::atomic<std::uint32_t> failures{0};
   bool keyed = false;        // messages wait in annex->latest
   bool holds_names = false;  // the directory keeps names for this actor
+  bool room_wanted = false;  // somebody waits in annex->room_waiters
 
   [[nodiscard]] bool has_message() const noexcept {
     // A suspended or ending actor looks at system messages only.

@@ -52,8 +52,6 @@ struct System {
   std::atomic<std::uint32_t> next_worker{0};    ///< Round-robin of placement.
   std::uint32_t first_actor_worker = 0;         ///< Workers from here on carry the program's actors.
   std::size_t step_batch = limits::kStepBatch;  ///< Messages, and timers, of one step; a test takes them one by one.
-  /// False for a node that no link can ever lead to. Set before the node runs; any thread.
-  std::function<bool(std::string_view node)> may_reach;
   std::function<void()> on_stopped;  ///< Called by the worker whose actor was the last to stop.
   std::atomic<bool> stopping{false};
   std::atomic<bool> stopped{false};
@@ -70,6 +68,9 @@ struct System {
     ActorId receiver;  ///< Who is meant.
   };
   [[nodiscard]] Result<Target> resolve(ActorId receiver) noexcept;
+  /// The same for a message that is about to be sent. A tell to a name elsewhere takes its credit; give it back where
+  /// the message is not sent after all (Directory::give_back).
+  [[nodiscard]] Result<Target> resolve(const Message& message) noexcept;
   /// Whether a sender that can wait should send `bytes` of payload to an actor of this node: `later` where the mailbox
   /// is half full, so that there is room for those that cannot wait; `never` where it is too small. An actor that is
   /// gone, or whose bound only its own worker knows, may be sent to now. Any thread.

@@ -12,7 +12,12 @@ constexpr std::size_t kPieceOverhead = wire::kFrameHeaderBytes + wire::kRecordHe
 /// What a peer must not miss while the link is up: its loss would cost the link.
 bool is_reserved(wire::Kind kind) noexcept {
   return kind == wire::Kind::reply || kind == wire::Kind::subscribe || kind == wire::Kind::unsubscribe ||
-         kind == wire::Kind::lives;
+         kind == wire::Kind::lives || kind == wire::Kind::reach;
+}
+
+/// Its sender was told that the link takes it, before it was seen to be full; what a worker's mailbox holds bounds that.
+bool is_admitted(const wire::Record& record) noexcept {
+  return record.kind == wire::Kind::tell && record.origin.empty();
 }
 
 }  // namespace
@@ -35,7 +40,9 @@ SendQueue::Flow& SendQueue::flow_of(const wire::Record& record) {
 Result<void> SendQueue::add(const wire::Record& record, std::uint32_t priority) {
   const std::size_t size = wire::size_of(record);
   if (size > wire::kRecordBytes) return ErrorCode::invalid_argument;
-  const std::size_t bound = limits::kLinkQueueBytes + (is_reserved(record.kind) ? limits::kLinkReserveBytes : 0);
+  const std::size_t bound = limits::kLinkQueueBytes + (is_reserved(record.kind) ? limits::kLinkReserveBytes
+                                                       : is_admitted(record)    ? limits::kLinkAdmittedBytes
+                                                                                : 0);
   if (bytes_ + size > bound) return ErrorCode::full;
   Flow& flow = flow_of(record);
   // The sender of rows may raise a lane's later rows; they cannot pass the earlier ones, so all of them are raised.
@@ -93,7 +100,7 @@ SendQueue::Step SendQueue::move_into(wire::FrameWriter& frame, const Room& room)
     part.payload = {record + flow->left, now};
     step.bytes = wire::size_of(part);
     part.type = TypeId{room.position + step.bytes};
-    part.trace = room.clock;
+    part.trace.span = room.clock;
     if (!frame.add(part)) return {};
     in_use_[flow->assembly] = true;
     flow->left += now;

@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "bench/queue_link.h"
+#include "runtime/store/store.h"
 
 namespace pannier::bench {
 namespace {

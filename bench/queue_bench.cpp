@@ -1,4 +1,5 @@
 #include "bench/queue_bench.h"
+#include "runtime/store/store.h"
 
 #include <algorithm>
 #include <array>

@@ -9,6 +9,7 @@
 #include <pannier/sqlite_store.h>
 #include "bench/measure.h"
 #include "bench/schema/parcel.fbs.h"
+#include "runtime/store/store.h"
 
 /// What the rows about the queue share: messages of 256 bytes, stores on disk, and producers that keep a queue busy.
 namespace pannier::bench {

@@ -3,6 +3,7 @@
 #include <csignal>
 
 #include "bench/queue_link.h"
+#include "runtime/store/store.h"
 
 namespace pannier::bench {
 

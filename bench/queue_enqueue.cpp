@@ -1,6 +1,7 @@
 // Enqueue until the receipt that says fsynced: many producers, and one with one message at a time.
 
 #include "bench/queue_bench.h"
+#include "runtime/store/store.h"
 
 namespace pannier::bench {
 namespace {

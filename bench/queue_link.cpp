@@ -1,4 +1,5 @@
 #include "bench/queue_link.h"
+#include "runtime/actor/system.h"
 
 #include <chrono>
 

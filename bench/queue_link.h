@@ -9,6 +9,7 @@
 #include "bench/child.h"
 #include "bench/queue_bench.h"
 #include "runtime/queue/requests.h"
+#include "runtime/store/store.h"
 
 namespace pannier::bench {
 

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "bench/queue_link.h"
+#include "runtime/store/store.h"
 
 namespace pannier::bench {
 namespace {

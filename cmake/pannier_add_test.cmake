@@ -10,7 +10,7 @@ function(pannier_add_test)
     message(FATAL_ERROR "pannier_add_test: say NAME, SOURCES and LABELS")
   endif()
   if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 120)
+    set(arg_TIMEOUT 300)
   endif()
   # An emulated processor is about ten times slower (toolchains/emulated.sh).
   if(CMAKE_CROSSCOMPILING_EMULATOR)

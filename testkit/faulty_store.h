@@ -66,7 +66,7 @@ class FaultyStore final : public Store {
   [[nodiscard]] Result<void> commit(Durability durability) override {
     if (dead_) return ErrorCode::storage_io;
     if (dies()) {
-      if (commit_is_stored_ && !failed_) static_cast<void>(real_->commit(durability).ok());
+      if (commit_is_stored_ && !failed_) real_->commit(durability).ignore();
       return ErrorCode::storage_io;
     }
     if (failed_) return commit_error_;

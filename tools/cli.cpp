@@ -71,7 +71,7 @@ int publish(Arguments& arguments) {
   PublishCommand command;
   arguments.add({"topic", &command.topic, "As order/7/status", true});
   add_sent_payload(arguments, command);
-  arguments.add({"--keep", &command.keep_last, "Nodes keep the value for later subscribers"});
+  arguments.add({"--retain", &command.retain, "Nodes keep the value for later subscribers"});
   arguments.add({"--urgent", &command.urgent, "Goes before what is not urgent"});
   add_target(arguments, command);
   return arguments.read() ? run_publish(command) : arguments.status();

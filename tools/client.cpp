@@ -75,7 +75,7 @@ struct Agent : Actor<Agent, Question, Filter, AnyTable> {
   Agent(Mailbox* mailbox, std::string node) : mailbox_(mailbox), tools_(ref(node + "/" + std::string{kServiceName})) {}
 
   void on(const Question& question) { put(question, now() + question.timeout); }
-  void on(const Filter& filter) { static_cast<void>(subscribe_any(filter.text).ok()); }  // checked by the caller
+  void on(const Filter& filter) { subscribe_any(filter.text).ignore(); }  // checked by the caller
   void on(const AnyTable& payload) {
     const std::lock_guard lock{mailbox_->mutex};
     if (mailbox_->publications.size() >= kKeptPublications) {

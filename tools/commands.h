@@ -41,7 +41,7 @@ struct ClientOptions {
 
 struct PublishCommand : ClientOptions {
   std::string topic;
-  bool keep_last = false;
+  bool retain = false;
   bool urgent = false;
 };
 [[nodiscard]] int run_publish(const PublishCommand& command);

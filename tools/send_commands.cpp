@@ -90,7 +90,7 @@ int run_publish(const PublishCommand& command) {
   if (const int status = prepare(command, ready); status != 0) return status;
   const AnyTable request = carrying<Publish>(*ready.payload, [&](auto& builder, std::uint64_t type, auto data) {
     const auto topic = builder.CreateString(command.topic);
-    return CreatePublish(builder, topic, type, data, command.keep_last, command.urgent);
+    return CreatePublish(builder, topic, type, data, command.retain, command.urgent);
   });
   const auto published = ready.client->ask<Published>(request, command.target.timeout);
   if (!published) return fail_with(published.error());

@@ -201,7 +201,7 @@ void ToolService::on(const Decide& request, Responder responder) {
 void ToolService::on(const Publish& request, Responder responder) {
   if (!may(responder)) return;
   PublishOptions options;
-  options.keep_last = request.keep_last();
+  options.retain = request.retain();
   if (request.urgent()) options.urgency = Urgency::urgent;
   const auto published = publish(text_of(request.topic()), table_of(request.type_id(), request.payload()), options);
   if (!published) return refuse(responder, published.error().text());

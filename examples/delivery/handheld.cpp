@@ -122,7 +122,7 @@ class Driver : public Actor<Driver, OrderOffer, OrderAssigned> {
     here.y_m = position().y_m;
     here.timestamp_ms = now_ms();
     if (!jobs_.empty()) here.order = jobs_.begin()->first;
-    static_cast<void>(publish("fleet/" + courier_.id + "/position", pack(here), {.keep_last = true}).ok());
+    publish("fleet/" + courier_.id + "/position", pack(here), {.retain = true}).ignore();
   }
 
   /// On the straight line, at even speed.

@@ -10,8 +10,6 @@
 #include <pannier/zmq.h>
 #include "examples/delivery/config.h"
 #include "examples/delivery/schema/witness.fbs.h"
-#include "runtime/actor/system.h"
-#include "runtime/queue/requests.h"
 
 namespace pannier::delivery {
 namespace {
@@ -26,7 +24,7 @@ class Reporter : public Actor<Reporter> {
 
  private:
   void look() {
-    ask<QueueStatus>(LocalRef{system().queue}, Inspect{}, 1s).then([this](Result<QueueStatus> status) {
+    queue().inspect().then([this](Result<QueueStatus> status) {
       if (!status) return;
       std::int64_t waiting = 0;
       std::map<std::string, std::int64_t> waiting_for;
@@ -42,33 +40,54 @@ class Reporter : public Actor<Reporter> {
     });
   }
   void note(const std::string& name, std::int64_t value) {
-    static_cast<void>(ledger_.append(Status{name, value, ledger_now_ms()}).ok());
+    ledger_.append(Status{name, value, ledger_now_ms()}).ignore();
   }
 
   LedgerWriter& ledger_;
 };
 
-/// The rows that the witnesses (witness.h) kept in the application's state, as they are on disk when all is over.
-Result<void> export_applied(Store& store, LedgerWriter& ledger) {
-  Result<void> written;
-  std::uint64_t rows = 0;
-  auto read = store.state()->read_state("", [&](std::string_view key, std::span<const std::byte> value) {
-    if (key.find("/applied/") == std::string_view::npos) return true;
-    const auto& info = type_info<::delivery::AppliedEvent>();
-    const auto row = AnyTable{info.id, &info, BlockRef::copy_of(value)}.as<::delivery::AppliedEvent>();
-    if (!row) {
-      written = row.error();
-      return false;
+/// Tells the ledger the rows that the witnesses (witness.h) kept in the application's state, and ends its node.
+class Exporter : public Actor<Exporter> {
+ public:
+  Exporter(LedgerWriter* ledger, Result<void>* written) : ledger_(*ledger), written_(*written) {}
+  void on_start() {
+    read_state("").then([this](Result<std::vector<StateRow>> rows) {
+      written_ = rows ? tell_ledger(*rows) : rows.error();
+      stop_node();
+    });
+  }
+
+ private:
+  Result<void> tell_ledger(const std::vector<StateRow>& rows) {
+    std::uint64_t told = 0;
+    for (const StateRow& state : rows) {
+      if (state.key.find("/applied/") == std::string::npos) continue;
+      const auto& info = type_info<::delivery::AppliedEvent>();
+      const auto row = AnyTable{info.id, &info, state.value}.as<::delivery::AppliedEvent>();
+      if (!row) return row.error();
+      const auto& applied = **row;
+      if (auto written = ledger_.append(Applied{applied.event()->str(), applied.order()->str(), applied.type()->str(),
+                                                applied.times(), applied.position()});
+          !written) {
+        return written;
+      }
+      ++told;
     }
-    const auto& applied = **row;
-    written = ledger.append(Applied{applied.event()->str(), applied.order()->str(), applied.type()->str(),
-                                    applied.times(), applied.position()});
-    ++rows;
-    return written.ok();
-  });
-  if (!read) return read;
-  if (!written) return written;
-  return ledger.append(End{rows});
+    return ledger_.append(End{told});
+  }
+
+  LedgerWriter& ledger_;
+  Result<void>& written_;
+};
+
+/// What is on disk when all is over, read by a node of its own that has no links.
+Result<void> export_applied(posix::Process& process, Store& store, LedgerWriter& ledger) {
+  auto node = Node::create({.name = "audit"}, {process.platform(), process.wakeups(), nullptr, &store});
+  if (!node) return node.error();
+  Result<void> written;
+  if (auto exporter = (*node)->spawn<Exporter>({}, &ledger, &written); !exporter) return exporter.error();
+  process.run(**node);
+  return written;
 }
 
 Result<int> run(int argc, const char* const* argv, const std::function<Result<void>(Setup& setup, Node& node)>& spawn) {
@@ -94,7 +113,8 @@ Result<int> run(int argc, const char* const* argv, const std::function<Result<vo
   if (auto reporter = (*node)->spawn<Reporter>({}, setup->ledger.get()); !reporter) return reporter.error();
 
   const int status = process.run(**node);
-  if (auto told = export_applied(**store, *setup->ledger); !told) return told.error();
+  node->reset();
+  if (auto told = export_applied(process, **store, *setup->ledger); !told) return told.error();
   return status;
 }
 

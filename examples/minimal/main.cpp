@@ -60,5 +60,5 @@ int main(int argc, char** argv) {
       {process.platform(), process.wakeups(&(*transport)->wakeup()), transport->get(), store->get()});
   if (!node) return 5;
   const auto hub = (*node)->ref("hub/desk");
-  return hub && (*node)->spawn<Device>({}, *hub) ? process.run(**node) : 6;
+  return (*node)->spawn<Device>({}, hub) ? process.run(**node) : 6;
 }

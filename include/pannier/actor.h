@@ -14,12 +14,10 @@
 
 namespace pannier {
 
-struct PublishOptions {
-  bool keep_last = false;  ///< Retain the value: a later subscriber gets it, until another one or a clear replaces it.
-  Urgency urgency = Urgency::normal;
-};
-
 class QueueControl;
+
+/// How long an ask waits where its caller does not say.
+inline constexpr Duration kAskTimeout = std::chrono::seconds{5};
 
 /// What a node gives an actor beyond the kernel: topics and lanes. A class derives from Actor<>, below.
 class NodeActor : public ActorBase {
@@ -27,7 +25,7 @@ class NodeActor : public ActorBase {
   // --- publish -----------------------------------------------------------------------------------------------------
   /// At most once to each subscriber there is now, on this node and on linked ones that asked for the topic. ok: the
   /// node has it. What it could not pass on is counted by its cause, see topic_counters. full: nothing was published.
-  /// An empty message with `keep_last` clears the topic's retained value, as in MQTT.
+  /// An empty message with `retain` clears the topic's retained value, as in MQTT.
   Result<void> publish(std::string_view topic, const AnyTable& message, PublishOptions options = {});
   /// Clears the retained value of `topic`, here and on linked nodes. Subscribers are not told.
   Result<void> clear_retained(std::string_view topic);
@@ -44,6 +42,16 @@ class NodeActor : public ActorBase {
   /// Keeps `message` on disk until it has taken effect at `address` ("lane" here, "node/lane" there).
   Pending<Receipt> enqueue(std::string_view address, std::string_view key, const AnyTable& message,
                            EnqueueOptions options = {});
+  template <FlatTable T>
+  Pending<Receipt> enqueue(const Lane<T>& lane, std::string_view key, const Table<T>& message,
+                           EnqueueOptions options = {}) {
+    return enqueue(lane.name(), key, AnyTable{message}, std::move(options));
+  }
+  template <FlatTable T>
+  Pending<Receipt> enqueue(const RemoteLane<T>& lane, std::string_view key, const Table<T>& message,
+                           EnqueueOptions options = {}) {
+    return enqueue(lane.address, key, AnyTable{message}, std::move(options));
+  }
   /// Stores all of `batch` in one transaction.
   Pending<Receipt> commit(Batch batch);
   /// As `delivery.ack(batch)`, and tells the outcome. After an error nothing of it is stored and the delivery is
@@ -58,6 +66,10 @@ class NodeActor : public ActorBase {
   template <class T>
   [[nodiscard]] Pending<std::vector<Fetched<T>>> fetch(std::string_view lane, const FetchOptions& options = {}) {
     return Pending<std::vector<Fetched<T>>>{fetch_question(lane, options)};
+  }
+  template <FlatTable T>
+  [[nodiscard]] Pending<std::vector<Fetched<T>>> fetch(const Lane<T>& lane, const FetchOptions& options = {}) {
+    return fetch<T>(lane.name(), options);
   }
   /// Reads again what the lane retains (LaneOptions::retention), as deliveries in order, from where this reader has
   /// come to. ack moves it on; retry delivers again, without end; dead_letter passes the message over. What is
@@ -259,6 +271,43 @@ constexpr auto handler_of() {
   }
 }
 
+/// What a question is to its handler: of a Table<T> the T.
+template <class T>
+struct QuestionOf {
+  using type = T;
+};
+template <FlatTable T>
+struct QuestionOf<Table<T>> {
+  using type = T;
+};
+
+/// What A's handler for T answers, without the Result around it.
+template <class A, class T>
+struct ReplyOf {
+  template <class R>
+  struct Unwrapped {
+    using type = R;
+  };
+  template <class R>
+  struct Unwrapped<Result<R>> {
+    using type = R;
+  };
+  static auto returned() {
+    if constexpr (Handles<A, void, const T&>) {
+      return std::type_identity<decltype(std::declval<A&>().on(std::declval<const T&>()))>{};
+    } else if constexpr (Handles<A, void, T>) {
+      return std::type_identity<decltype(std::declval<A&>().on(std::declval<T>()))>{};
+    } else if constexpr (FlatTable<T> && Handles<A, void, const Table<T>&>) {
+      return std::type_identity<decltype(std::declval<A&>().on(std::declval<const Table<T>&>()))>{};
+    } else {
+      return std::type_identity<void>{};
+    }
+  }
+  using type = typename Unwrapped<std::remove_cvref_t<typename decltype(returned())::type>>::type;
+  static_assert(!std::is_void_v<type>,
+                "that handler does not return its answer: name the type, as in ask<R>(to, question)");
+};
+
 template <class Self, class Behaviour, class T, class... Types>
 constexpr Result<void> (*any_handler())(ActorBase&, Message&) {
   if constexpr (std::same_as<T, AnyTable>) {
@@ -346,6 +395,19 @@ class Actor : public NodeActor {
     return Pending<Value>{{this, native_message(MessageKind::ask, to.id(), std::forward<T>(question)), timeout}};
   }
 
+  /// Asks an actor of known class: the reply's type is what its handler returns.
+  template <class A, class T>
+  [[nodiscard]] auto ask(ActorRef<A> to, T&& question, Duration timeout = kAskTimeout) {
+    using Question = typename detail::QuestionOf<std::remove_cvref_t<T>>::type;
+    static_assert(A::template kHandles<Question>, "that actor does not handle this type");
+    using Value = typename detail::ReplyOf<A, Question>::type;
+    if constexpr (std::convertible_to<T, AnyTable>) {
+      return Pending<Value>{{this, any_message(MessageKind::ask, to.id(), question), timeout}};
+    } else {
+      return Pending<Value>{{this, native_message(MessageKind::ask, to.id(), std::forward<T>(question)), timeout}};
+    }
+  }
+
   using NodeActor::publish;
   /// Publishes a native value to this process's subscribers, who share the one value. Links do not carry it.
   template <class T>
@@ -366,6 +428,11 @@ class Actor : public NodeActor {
   Result<void> consume(std::string_view lane, ConsumeOptions options = {}) {
     static_assert((kHandles<Messages> && ...), "list the type in Actor<Self, Types...> and write its handler");
     return consume_lane(lane, options);
+  }
+
+  template <FlatTable T>
+  Result<void> consume(const Lane<T>& lane, ConsumeOptions options = {}) {
+    return consume<T>(lane.name(), options);
   }
 
   /// What the lane has kept comes again as deliveries, to the same handlers. See replay_lane.
@@ -393,6 +460,11 @@ class Actor : public NodeActor {
   /// Starts a child of this actor, built from copies of `args`, which serve for its restarts too.
   template <class A, class... Args>
   Result<ActorRef<A>> spawn(SpawnOptions options, Args... args);
+  template <class A, class... Args>
+  requires(!std::same_as<std::tuple_element_t<0, std::tuple<Args..., void>>, SpawnOptions>) Result<ActorRef<A>> spawn(
+      Args... args) {
+    return spawn<A>(SpawnOptions{}, std::move(args)...);
+  }
 };
 
 namespace detail {

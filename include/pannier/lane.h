@@ -3,8 +3,10 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include <pannier/limits.h>
+#include <pannier/message.h>
 #include <pannier/platform.h>
 #include <pannier/result.h>
 #include <pannier/store.h>
@@ -67,6 +69,30 @@ struct RetentionOptions {
   [[nodiscard]] Load most() const noexcept {
     return {messages > 0 ? messages : ~std::uint64_t{0}, bytes > 0 ? bytes : ~std::uint64_t{0}};
   }
+};
+
+/// A lane of another node whose messages are all of table type T; see Lane::at.
+template <FlatTable T>
+struct RemoteLane {
+  std::string address;
+};
+
+/// A lane whose messages are all of table type T, named once for both ends. A value.
+///
+///     inline constexpr pannier::Lane<Job> kJobs{"jobs"};
+///     enqueue(kJobs.at("handheld-7"), order, job);  // another type does not compile
+///     consume(kJobs);
+template <FlatTable T>
+class Lane {
+ public:
+  /// `name` is borrowed: a literal.
+  explicit constexpr Lane(std::string_view name) noexcept : name_(name) {}
+  [[nodiscard]] constexpr std::string_view name() const noexcept { return name_; }
+  /// The lane of this name at another node.
+  [[nodiscard]] RemoteLane<T> at(std::string_view node) const { return {std::string{node}.append("/").append(name_)}; }
+
+ private:
+  std::string_view name_;
 };
 
 /// Options of a lane that differs from the default. Other lanes are made when first used. If a lane crosses nodes, each

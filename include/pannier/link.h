@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include <pannier/message.h>
 #include <pannier/transport.h>
 
 namespace pannier {
@@ -45,6 +46,11 @@ struct TopicCounters {
   // What it cost:
   std::uint64_t tried = 0;           ///< Retained values that were compared with a filter.
   std::uint64_t most_in_a_step = 0;  ///< Units of sliced work in one step at most: see limits::kTopicWork.
+};
+
+struct PublishOptions {
+  bool retain = false;  ///< Retain the value: a later subscriber gets it, until another one or a clear replaces it.
+  Urgency urgency = Urgency::normal;
 };
 
 }  // namespace pannier

@@ -48,7 +48,8 @@ struct NodeParts {
 /// shell drives them (posix::Process with threads, sim::Simulator in virtual time). Building a node starts nothing.
 class Node {
  public:
-  /// invalid_argument for a name or a lane that cannot be; in_use, permission for an address; what the store says.
+  /// invalid_argument for options that cannot be, with the name of the field; in_use, permission for an address; what
+  /// the store says.
   [[nodiscard]] static Result<std::unique_ptr<Node>> create(NodeOptions options, NodeParts parts);
   ~Node();
   Node(const Node&) = delete;
@@ -66,7 +67,8 @@ class Node {
     return ActorRef<A>{*id};
   }
   template <class A, class... Args>
-  Result<ActorRef<A>> spawn(Args... args) {
+  requires(!std::same_as<std::tuple_element_t<0, std::tuple<Args..., void>>, SpawnOptions>) Result<ActorRef<A>> spawn(
+      Args... args) {
     return spawn<A>(SpawnOptions{}, std::move(args)...);
   }
   /// Sends from outside of any actor; as ActorBase::tell.

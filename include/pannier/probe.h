@@ -10,6 +10,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <pannier/actor.h>
 #include <pannier/sim.h>
@@ -237,6 +238,8 @@ class Probe : public LocalRef {
   /// Lets time pass until the receipt is there.
   Result<Receipt> enqueue(std::string_view address, std::string_view key, const AnyTable& message,
                           Duration within = kWithin);
+  /// The application's state under keys that start with `prefix`.
+  Result<std::vector<StateRow>> read_state(std::string_view prefix);
   Result<void> publish(std::string_view topic, const AnyTable& value, PublishOptions options = {}) {
     return act([&](ProbeActor& self) { return self.publish(topic, value, options); });
   }
@@ -291,5 +294,9 @@ class Probe : public LocalRef {
 
   std::shared_ptr<Mail> mail_;
 };
+
+inline Result<std::vector<StateRow>> Probe::read_state(std::string_view prefix) {
+  return outcome([&](ProbeActor& self) { return self.read_state(prefix); }, kWithin);
+}
 
 }  // namespace pannier::testkit

@@ -59,6 +59,15 @@ class Batch {
 
   /// `address` is "lane" of this node or "node/lane". Messages of one key keep their order within their lane.
   Batch& enqueue(std::string_view address, std::string_view key, const AnyTable& payload, EnqueueOptions options = {});
+  template <FlatTable T>
+  Batch& enqueue(const Lane<T>& lane, std::string_view key, const Table<T>& payload, EnqueueOptions options = {}) {
+    return enqueue(lane.name(), key, AnyTable{payload}, std::move(options));
+  }
+  template <FlatTable T>
+  Batch& enqueue(const RemoteLane<T>& lane, std::string_view key, const Table<T>& payload,
+                 EnqueueOptions options = {}) {
+    return enqueue(lane.address, key, AnyTable{payload}, std::move(options));
+  }
   Batch& put_state(std::string_view key, const AnyTable& value);
   Batch& erase_state(std::string_view key);
   /// One SQL statement on the application's own tables in the store's file, with ?1 to ?n for `values` (integers,
@@ -80,6 +89,9 @@ class Batch {
   std::vector<StateChange> state_;
   std::vector<SqlStatement> sql_;
 };
+
+/// How a consumer settles a delivery.
+enum class Outcome : std::uint8_t { ack, retry, dead_letter, extend };
 
 class SettleSink;  // runtime/queue/settle_sink.h
 

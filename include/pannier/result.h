@@ -90,6 +90,9 @@ class [[nodiscard]] Result {
   }
   [[nodiscard]] Error error() && { return std::move(const_cast<Error&>(std::as_const(*this).error())); }
 
+  /// Says that the outcome does not matter here: `publish(topic, position).ignore();`
+  void ignore() const noexcept {}
+
   /// The value, or `fallback` where there is an error.
   [[nodiscard]] T value_or(T fallback) && { return ok() ? std::move(*checked()) : std::move(fallback); }
 
@@ -133,6 +136,8 @@ class [[nodiscard]] Result<void> {
     return *error_;
   }
   [[nodiscard]] Error error() && { return std::as_const(*this).error(); }
+  /// Says that the outcome does not matter here.
+  void ignore() const noexcept {}
 
  private:
   std::optional<Error> error_;

@@ -33,7 +33,7 @@ struct SqliteOptions {
   /// file; fewer have one each (docs/storage.md, Batch). Smaller only in tests.
   std::size_t batch_bytes = 4096;
   /// The most that the place of the file can keep, and a receipt can say: `committed` for a file system in memory
-  /// (lies_in_memory() of platform/files.h), of which a power cut leaves nothing.
+  /// (lies_in_memory() of <pannier/platform.h>), of which a power cut leaves nothing.
   Durability strongest = Durability::fsynced;
   /// Sequences leased at once, at least 2. Smaller only in tests.
   Sequence sequence_block = kSequenceBlock;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <pannier/actor.h>
+#include <pannier/actor_base.h>
 #include "runtime/actor/worker.h"
 
 namespace pannier {

@@ -101,7 +101,7 @@ System::Room System::room_for(ActorId actor, std::size_t bytes) noexcept {
 void System::stop() {
   if (stopping.exchange(true)) return;
   // Refused only where the top has gone already.
-  static_cast<void>(send_from_outside(make_message(MessageKind::stop, root)).ok());
+  send_from_outside(make_message(MessageKind::stop, root)).ignore();
 }
 
 void System::report(const DeadLetter& letter) noexcept {

@@ -139,7 +139,7 @@ void Links::opened(Link& link, const PeerIdentity& peer) {
   const auto interval = std::chrono::duration_cast<std::chrono::milliseconds>(limits::kHeartbeatInterval);
   wire::Record hello{.kind = wire::Kind::hello, .id = incarnation_, .first = own_name_};
   hello.number = static_cast<std::uint64_t>(interval.count());
-  static_cast<void>(link.out.frame.add(hello).ok());  // the first record of an empty frame fits
+  link.out.frame.add(hello).ignore();  // the first record of an empty frame fits
   send_frame(link);
 }
 
@@ -209,7 +209,7 @@ void Links::beat(Link& link) {
   // What is unechoed for so long may have lost its mark.
   if (link.window.in_flight() > 0) add_mark(link);
   if (now - link.sent >= limits::kHeartbeatInterval && link.out.frame.empty()) {
-    static_cast<void>(send_control(link, {.kind = wire::Kind::heartbeat}).ok());  // a full link is not a silent one
+    send_control(link, {.kind = wire::Kind::heartbeat}).ignore();  // a full link is not a silent one
   }
 }
 
@@ -222,7 +222,7 @@ void Links::say_goodbye(Link& link, std::uint16_t code, std::string_view text) {
   wire::Record goodbye{.kind = wire::Kind::goodbye, .code = code};
   goodbye.first = text.substr(0, limits::kGoodbyeBytes);
   // A courtesy: silence says it too.
-  static_cast<void>(link.out.frame.add(goodbye).ok());
+  link.out.frame.add(goodbye).ignore();
   send_frame(link);
 }
 

@@ -345,7 +345,7 @@ Result<void> Router::on_record(Link& link, const wire::Record& record) {
     case wire::Kind::publish: {
       if (!check_topic(record.first)) return ErrorCode::malformed;
       PublishOptions options;
-      options.keep_last = (record.flags & wire::kKeepLast) != 0;
+      options.retain = (record.flags & wire::kRetain) != 0;
       if ((record.flags & wire::kUrgent) != 0) options.urgency = Urgency::urgent;
       const Publication publication{AnyTable{record.type, nullptr, BlockRef::copy_of(record.payload)}, options};
       topics_.publish(record.first, BlockRef::copy_of(std::as_bytes(std::span{record.first})), publication, ActorId{},

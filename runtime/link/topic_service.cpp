@@ -16,7 +16,7 @@ wire::Record publication_record(std::string_view topic, const Publication& publi
   wire::Record record{.kind = wire::Kind::publish, .type = publication.payload.type(), .first = topic};
   record.payload = publication.payload.bytes();
   if (publication.options.urgency == Urgency::urgent) record.flags |= wire::kUrgent;
-  if (publication.options.keep_last) record.flags |= wire::kKeepLast;
+  if (publication.options.retain) record.flags |= wire::kRetain;
   return record;
 }
 
@@ -31,12 +31,12 @@ std::string_view type_name(const Publication& publication) noexcept {
 }
 
 bool is_clear(const Publication& publication) noexcept {
-  return publication.options.keep_last && publication.payload.bytes().empty();
+  return publication.options.retain && publication.payload.bytes().empty();
 }
 
 /// An empty retained publication clears its topic, as in MQTT.
 wire::Record clear_record(std::string_view topic) {
-  return {.kind = wire::Kind::publish, .flags = wire::kKeepLast, .first = topic};
+  return {.kind = wire::Kind::publish, .flags = wire::kRetain, .first = topic};
 }
 
 }  // namespace
@@ -51,7 +51,7 @@ void TopicService::publish(std::string_view topic, const BlockRef& label, const 
     clear(topic, from_link);
     return;
   }
-  const bool retained = publication.options.keep_last && retain(topic, label, publication, publisher, from_link);
+  const bool retained = publication.options.retain && retain(topic, label, publication, publisher, from_link);
   const TypeId type = publication.payload.type();
   const bool can_leave = publication.payload.can_leave();
   bool deferred = false;
@@ -332,7 +332,7 @@ void TopicService::link_subscribes(Link& link, std::string_view filter, TypeId t
   }
   count(counters_.filters_refused);
   const auto code = static_cast<std::uint16_t>(1 + static_cast<unsigned>(refusal));
-  static_cast<void>(links_->send(link, {.kind = wire::Kind::subscribe, .code = code, .first = filter}).ok());
+  links_->send(link, {.kind = wire::Kind::subscribe, .code = code, .first = filter}).ignore();
   if (std::exchange(neighbour.warned_of_theirs, true)) return;
   port_->log(LogLevel::warning,
              concat({"link to ", link.node, ": its subscription to '", printable(filter), "' is refused, ",

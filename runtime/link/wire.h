@@ -43,7 +43,7 @@ enum class Kind : std::uint8_t {
   reach,
 };
 inline constexpr std::uint8_t kUrgent = 1;
-inline constexpr std::uint8_t kKeepLast = 2;
+inline constexpr std::uint8_t kRetain = 2;
 /// Of a row: the second text starts with the eight bytes of the incarnation.
 inline constexpr std::uint8_t kIncarnation = 4;
 /// Of a row: the second text has, before the key, eight bytes with the milliseconds until it expires.

@@ -18,7 +18,7 @@ Result<void> NodeActor::publish(std::string_view topic, const AnyTable& message,
 }
 
 Result<void> NodeActor::clear_retained(std::string_view topic) {
-  return publish(topic, AnyTable{TypeId{}, nullptr, BlockRef{}}, {.keep_last = true});
+  return publish(topic, AnyTable{TypeId{}, nullptr, BlockRef{}}, {.retain = true});
 }
 
 Result<void> NodeActor::subscribe_type(std::string_view filter, TypeId type) {

@@ -25,21 +25,48 @@ SpawnOptions service_options(std::uint32_t worker) {
   return options;
 }
 
+Error bad_option(std::string_view list, std::size_t index, std::string_view field, std::string_view what) {
+  return {ErrorCode::invalid_argument, concat({list, "[", index, "].", field, ": ", what})};
+}
+
+/// What no node can be made of.
+Result<void> check(const NodeOptions& options) {
+  constexpr std::string_view kName = "a node's name has 1 to 64 characters of a-z 0-9 . _ -";
+  if (!valid_name(options.name, limits::kNodeNameBytes)) {
+    return Error{ErrorCode::invalid_argument, concat({"name: '", printable(options.name), "': ", kName})};
+  }
+  for (std::size_t i = 0; i < options.links.size(); ++i) {
+    const LinkOptions& link = options.links[i];
+    if (!valid_name(link.node, limits::kNodeNameBytes)) return bad_option("links", i, "node", kName);
+    if (link.node == options.name) return bad_option("links", i, "node", "a node has no link to itself");
+    if (link.address.empty()) return bad_option("links", i, "address", "say where the node is dialled");
+    for (std::size_t other = 0; other < i; ++other) {
+      if (options.links[other].node == link.node) return bad_option("links", i, "node", "two links lead to one node");
+    }
+  }
+  for (std::size_t i = 0; i < options.listen.size(); ++i) {
+    if (options.listen[i].empty()) {
+      return Error{ErrorCode::invalid_argument, concat({"listen[", i, "]: say an address, or leave it out"})};
+    }
+  }
+  for (std::size_t i = 0; i < options.peers.size(); ++i) {
+    if (!valid_name(options.peers[i].node, limits::kNodeNameBytes)) return bad_option("peers", i, "node", kName);
+  }
+  for (const LaneOptions& lane : options.lanes) {
+    if (auto sane = check(lane); !sane) return sane;
+  }
+  if (options.queue.commit_delay < Duration::zero() || options.queue.commit_delay > limits::kCommitDelay) {
+    return Error{ErrorCode::invalid_argument, "queue.commit_delay: 0 to 100 ms"};
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Node>> Node::create(NodeOptions options, NodeParts parts) {
-  if (!valid_name(options.name, limits::kNodeNameBytes)) {
-    return Error{ErrorCode::invalid_argument,
-                 concat({"'", options.name, "' is no node name: 1 to 64 characters of a-z 0-9 . _ -"})};
-  }
+  if (auto sane = check(options); !sane) return sane.error();
   if (parts.wakeups.empty() || parts.wakeups.size() > limits::kWorkers) {
     return Error{ErrorCode::invalid_argument, "A node needs 1 to 64 places to sleep, one a worker."};
-  }
-  for (const LaneOptions& lane : options.lanes) {
-    if (auto sane = check(lane); !sane) return sane.error();
-  }
-  if (options.queue.commit_delay < Duration::zero() || options.queue.commit_delay > limits::kCommitDelay) {
-    return Error{ErrorCode::invalid_argument, "queue: commit_delay is 0 to 100 ms."};
   }
   std::unique_ptr<Node> node{new Node{std::move(parts), options.name}};
   if (auto started = node->start(std::move(options)); !started) return started.error();

@@ -21,7 +21,7 @@ void QueueService::stopping() {
 void DeliveryDesk::settle(Settle settle) noexcept {
   MessagePtr message = native_message(MessageKind::tell, system_.queue, std::move(settle));
   message->reserved = true;
-  static_cast<void>(system_.send_from_outside(std::move(message)).ok());
+  system_.send_from_outside(std::move(message)).ignore();
 }
 
 void QueueService::send_incarnations(std::string_view node, std::vector<std::uint64_t> incarnations) {

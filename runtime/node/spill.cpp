@@ -27,7 +27,7 @@ struct Spiller : Actor<Spiller, Down, LooksEmpty> {
 
   void on_start() {
     watch(Ref{target_});
-    static_cast<void>(consume_lane(lane_, {.window = kWindow}).ok());
+    consume_lane(lane_, {.window = kWindow}).ignore();
     keep_looking();  // an earlier life of the target may have left something
     look_if_active();
   }
@@ -110,7 +110,7 @@ struct Spiller : Actor<Spiller, Down, LooksEmpty> {
         if (stream.box != Box::inbox || stream.lane != lane_) continue;
         to_come_ = stream.exact ? stream[RowState::ready].messages - stream.in_flight : 1;  // at least
       }
-      if (to_come_ == 0) static_cast<void>(tell(LocalRef{self().id()}, LooksEmpty{}).ok());
+      if (to_come_ == 0) tell(LocalRef{self().id()}, LooksEmpty{}).ignore();
     });
   }
 

@@ -378,7 +378,8 @@ Result<Sequence> Queue::latest_of(StreamId id, RowState state, std::string_view 
 }
 
 /// Erases a row that has not left. False: it is in flight or in someone's hands.
-Result<bool> Queue::erase(const Stream& stream, LaneStatus& lane, Sequence sequence, std::uint64_t LaneCounters::*counter) {
+Result<bool> Queue::erase(const Stream& stream, LaneStatus& lane, Sequence sequence,
+                          std::uint64_t LaneCounters::*counter) {
   const StreamId id = stream.id;
   const Box box = stream.box;
   const bool may_go = box == Box::outbox ? outbox_.may_remove(id, sequence) : inbox_.remove(id, sequence);

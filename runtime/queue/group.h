@@ -10,8 +10,8 @@
 #include <pannier/message.h>
 #include <pannier/queue.h>
 #include "platform/function_ref.h"
-#include "runtime/queue/settle_sink.h"
 #include "runtime/queue/lanes.h"
+#include "runtime/queue/settle_sink.h"
 #include "runtime/store/store.h"
 
 namespace pannier {

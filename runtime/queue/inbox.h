@@ -13,12 +13,12 @@
 
 #include <pannier/queue.h>
 #include "platform/function_ref.h"
-#include "runtime/queue/settle_sink.h"
-#include "runtime/queue/lanes.h"
 #include "runtime/queue/group.h"
 #include "runtime/queue/host.h"
+#include "runtime/queue/lanes.h"
 #include "runtime/queue/replay.h"
 #include "runtime/queue/requests.h"
+#include "runtime/queue/settle_sink.h"
 #include "runtime/queue/store_clock.h"
 
 namespace pannier {

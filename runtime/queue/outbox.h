@@ -9,11 +9,11 @@
 #include <vector>
 
 #include <pannier/queue.h>
-#include "runtime/queue/lanes.h"
 #include "runtime/message/row_records.h"
 #include "runtime/queue/flow_window.h"
 #include "runtime/queue/group.h"
 #include "runtime/queue/host.h"
+#include "runtime/queue/lanes.h"
 #include "runtime/queue/store_clock.h"
 
 namespace pannier {

@@ -13,13 +13,13 @@
 
 #include <pannier/lane.h>
 #include <pannier/queue.h>
-#include "runtime/queue/settle_sink.h"
-#include "runtime/queue/lanes.h"
 #include "runtime/queue/group.h"
 #include "runtime/queue/host.h"
 #include "runtime/queue/inbox.h"
+#include "runtime/queue/lanes.h"
 #include "runtime/queue/outbox.h"
 #include "runtime/queue/requests.h"
+#include "runtime/queue/settle_sink.h"
 #include "runtime/queue/store_clock.h"
 #include "runtime/queue/watermarks.h"
 

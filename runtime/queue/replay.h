@@ -8,9 +8,9 @@
 #include <vector>
 
 #include <pannier/queue.h>
-#include "runtime/queue/settle_sink.h"
 #include "runtime/queue/group.h"
 #include "runtime/queue/host.h"
+#include "runtime/queue/settle_sink.h"
 
 namespace pannier {
 

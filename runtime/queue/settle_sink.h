@@ -8,8 +8,6 @@
 
 namespace pannier {
 
-enum class Outcome : std::uint8_t { ack, retry, dead_letter, extend };
-
 /// How a consumer settles a delivery, on its way to the queue.
 struct Settle {
   std::uint64_t delivery = 0;

@@ -11,6 +11,7 @@
 #include <doctest/doctest.h>
 
 #include <pannier/limits.h>
+#include "runtime/store/store.h"
 #include "tests/contract/store_support.h"
 
 /// What every store promises (runtime/store/store.h): this suite, and those of the other store_*_contract.h. A test

@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include "runtime/store/store.h"
 #include "tests/contract/store_support.h"
 
 /// What every store promises about a part of a transaction: `store_parts_contract`, for the fixtures of

@@ -8,6 +8,7 @@
 
 #include <doctest/doctest.h>
 
+#include "runtime/store/store.h"
 #include "tests/contract/store_support.h"
 
 /// What every store promises of which a file stays behind: `store_persistence_contract`, for fixtures that have store()

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include <pannier/limits.h>
+#include "runtime/store/store.h"
 #include "tests/contract/store_support.h"
 
 /// What every store promises about what it keeps beside its rows: `store_records_contract`, for the fixtures of

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include <pannier/limits.h>
+#include "runtime/store/store.h"
 #include "tests/contract/store_support.h"
 
 /// What every store promises about rows that wait, are retained, or move: `store_states_contract`, for the fixtures

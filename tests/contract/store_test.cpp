@@ -1,4 +1,6 @@
+#include "runtime/store/store.h"
 #include "testkit/faulty_store.h"
+#include "testkit/memory_store.h"
 #include "tests/contract/store_contract.h"
 #include "tests/contract/store_parts_contract.h"
 #include "tests/contract/store_persistence_contract.h"

@@ -11,7 +11,7 @@
 #include <pannier/transport.h>
 #include "tests/support/transport_fixtures.h"
 
-/// What every transport promises (runtime/link/transport.h), as one suite, run on each implementation by
+/// What every transport promises (include/pannier/transport.h), as one suite, run on each implementation by
 /// tests/contract/transport_test.cpp.
 namespace pannier::contract {
 

@@ -5,6 +5,8 @@
 #include <tuple>
 #include <vector>
 
+#include "runtime/actor/system.h"
+#include "runtime/store/store.h"
 #include "tests/sim/world.h"
 #include "tests/support/campaign.h"
 #include "tests/support/store_streams.h"

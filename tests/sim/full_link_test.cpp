@@ -54,7 +54,7 @@ TEST_CASE("a sender that outruns a slow link is told so at once, loses nothing, 
   std::vector<Ref> addresses;
   for (int i = 0; i < 8; ++i) {  // so many that the link is full before the credit of any is used up
     desks.push_back(hub.probe("desk-" + std::to_string(i)));
-    addresses.push_back(*van->ref("hub/desk-" + std::to_string(i)));
+    addresses.push_back(van->ref("hub/desk-" + std::to_string(i)));
   }
   Probe driver = van.probe();
   sim.advance(1s);
@@ -91,7 +91,7 @@ TEST_CASE("what was told and still waited when its link broke is counted") {
   sim.network().set_path("hub", "van", {.bytes_per_second = 2000});
   Probe driver = van.probe();
   sim.advance(1s);
-  for (int i = 0; i < 10; ++i) CHECK(driver.tell(*van->ref("hub/desk"), note(std::string(50 * 1024, 'x'))));
+  for (int i = 0; i < 10; ++i) CHECK(driver.tell(van->ref("hub/desk"), note(std::string(50 * 1024, 'x'))));
   sim.advance(1s);
   CHECK(van->dead_letters() == 0);
   sim.network().cut("hub", "van", sim::Cut::reported);
@@ -106,7 +106,7 @@ TEST_CASE("telling a node that no link leads to is unreachable at once") {
   Probe driver = van.probe();
   Probe hermit = alone.probe();
   const auto tell = [](Probe& who, testkit::SimNode& node, const char* whom) {
-    return who.tell(*node->ref(whom), make<Number>(1));
+    return who.tell(node->ref(whom), make<Number>(1));
   };
   CHECK(tell(driver, van, "ghost/desk").error().code == ErrorCode::unreachable);
   CHECK(tell(hermit, alone, "hub/desk").error().code == ErrorCode::unreachable);

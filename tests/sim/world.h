@@ -14,6 +14,7 @@
 #include <pannier/sqlite_store.h>
 #include "platform/sim/disk.h"
 #include "runtime/store/sim/sqlite_disk.h"
+#include "runtime/store/store.h"
 #include "testkit/faulty_store.h"
 #include "testkit/memory_store.h"
 #include "tests/runtime/schema/messages.fbs.h"
@@ -110,7 +111,7 @@ struct Patron : Actor<Patron> {
   Patron(Ledger* ledger, std::vector<std::string> lanes, std::string answers_to)
       : ledger_(ledger), lanes_(std::move(lanes)), answers_to_(std::move(answers_to)) {}
   void on_start() {
-    for (const std::string& lane : lanes_) static_cast<void>(spawn<Consumer>({}, ledger_, lane, answers_to_).ok());
+    for (const std::string& lane : lanes_) spawn<Consumer>({}, ledger_, lane, answers_to_).ignore();
   }
   [[nodiscard]] static SpawnOptions options() {
     SpawnOptions options;
@@ -145,7 +146,7 @@ class Host {
       disk_ = std::make_unique<sim::Disk>(entropy_.next());
       vfs_ = std::make_unique<sim::SqliteDisk>(*disk_);
     } else {
-      real_ = std::make_unique<testkit::MemoryStore>(entropy_);
+      real_ = StorePtr{new testkit::MemoryStore{entropy_}};
     }
     start();
   }
@@ -208,7 +209,7 @@ class Host {
     if (disk_ != nullptr) disk_->on_operation({});
   }
   void rejoin() { network_.rejoin(name()); }
-  void place(Place place) { static_cast<void>((*node_)->tell(producer_, std::move(place)).ok()); }
+  void place(Place place) { (*node_)->tell(producer_, std::move(place)).ignore(); }
 
   [[nodiscard]] bool up() const noexcept { return node_ != nullptr; }
   [[nodiscard]] bool dying() const noexcept {

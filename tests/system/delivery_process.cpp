@@ -13,6 +13,8 @@
 #include <pannier/process.h>
 #include <pannier/sqlite_store.h>
 #include <pannier/zmq.h>
+#include "runtime/actor/system.h"
+#include "runtime/store/store.h"
 #include "tests/runtime/schema/messages.fbs.h"
 
 namespace {
@@ -47,7 +49,7 @@ struct Sender : pannier::Actor<Sender> {
 
 struct Receiver : pannier::Actor<Receiver, Number> {
   explicit Receiver(std::int64_t life) : life_(life) {}
-  void on_start() { static_cast<void>(consume<Number>("orders", {.window = 8, .max_attempts = 1'000'000}).ok()); }
+  void on_start() { consume<Number>("orders", {.window = 8, .max_attempts = 1'000'000}).ignore(); }
   void on(const Number& number, pannier::Delivery delivery) {
     // A line for each effect: two lines of one number are an effect twice.
     pannier::Batch effects;

@@ -1,5 +1,6 @@
 #include "testkit/faulty_store.h"
 #include <pannier/sim.h>
+#include "runtime/store/store.h"
 #include "testkit/memory_store.h"
 #include "tests/contract/store_contract.h"
 

@@ -33,7 +33,7 @@ struct Pair {
 
 TEST_CASE("linked nodes talk by name; a cut link says unreachable once it is noticed, a healed one works again") {
   Pair pair;
-  const Ref orders = *(*pair.tablet)->ref("hub/orders");
+  const Ref orders = (*pair.tablet)->ref("hub/orders");
   REQUIRE(pair.cook->tell(orders, make<Number>(1)));
   REQUIRE(pair.orders->expect<Number>());
   pair.sim.network().cut("hub", "tablet", sim::Cut::reported);
@@ -108,7 +108,7 @@ TEST_CASE("each life of a node starts what main would start; a stop is in order,
   };
   Pair pair{{.workers = 3, .boot = [](Node& node) { CHECK(node.spawn<Counter>(SpawnOptions{.name = "counter"})); }}};
   const auto count = [&] {
-    const auto answer = pair.orders->ask<Number>(*(*pair.hub)->ref("tablet/counter"), make<Number>(0));
+    const auto answer = pair.orders->ask<Number>((*pair.hub)->ref("tablet/counter"), make<Number>(0));
     return answer ? (*answer)->value() : -1;
   };
   CHECK(count() == 1);

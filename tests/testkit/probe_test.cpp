@@ -146,7 +146,7 @@ TEST_CASE("a probe asks, and gets the outcome as a value: an answer, or why ther
   const auto none = world.boss.ask<Route>(world.planner, RouteRequest{1}, 3s);
   REQUIRE_FALSE(none);
   CHECK(outcome(none) == "timeout");
-  CHECK(outcome(world.boss.ask<Number>(*world.sim.node()->ref("nobody"), make<Number>(1))) == "not_found");
+  CHECK(outcome(world.boss.ask<Number>(world.sim.node()->ref("nobody"), make<Number>(1))) == "not_found");
 }
 
 TEST_CASE("a probe hears topics with their names, and hears of the end of whom it watches") {
@@ -183,7 +183,7 @@ TEST_CASE("a probe consumes a lane, and says what became of each delivery") {
   auto second = world.planner.expect<Number>();
   REQUIRE(second);
   CHECK((*second)->value() == 2);
-  CHECK(second->park("no such street"));
+  CHECK(second->dead_letter("no such street"));
 }
 
 TEST_CASE("a probe that has ended says so; an order that did not get its turn never will") {

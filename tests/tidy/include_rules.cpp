@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cctype>
+#include <functional>
 #include <map>
 
 #include "tests/tidy/rules.h"
@@ -9,19 +10,70 @@ namespace {
 
 bool is_source(const SourceFile& file) { return file.path.ends_with(".h") || file.path.ends_with(".cpp"); }
 
-std::string first_folder(std::string_view path) { return std::string(path.substr(0, path.find('/'))); }
-
 bool is_under(std::string_view path, const std::vector<std::string_view>& prefixes) {
   return std::any_of(prefixes.begin(), prefixes.end(),
                      [&](std::string_view prefix) { return path.starts_with(prefix); });
 }
 
-/// From left to right. Folders of one rank do not see each other.
-const std::map<std::string, int>& ranks() {
-  static const std::map<std::string, int> kRanks = {{"platform", 0},   {"runtime", 1}, {"pannier.h", 2},
-                                                    {"transports", 3}, {"testkit", 4}, {"tools", 4},
-                                                    {"examples", 4},   {"bench", 4},   {"tests", 5}};
-  return kRanks;
+/// A layer may include those before it. Layers of one rank do not see each other.
+struct Layer {
+  std::string_view name;
+  int rank;
+  std::vector<std::string_view> places;  ///< Beginnings of paths, and public headers that belong to the layer.
+};
+
+const std::vector<Layer>& layers() {
+  static const std::vector<Layer> kLayers = {
+      // The simulation of the platform goes with that of the network.
+      {"sim", 8, {"platform/sim/", "transports/sim/", "runtime/store/sim/", "pannier/sim.h"}},
+      {"platform", 0, {"platform/", "pannier/result.h", "pannier/platform.h", "pannier/process.h"}},
+      {"message", 1, {"runtime/message/", "runtime/mutants.h", "pannier/limits.h", "pannier/message.h"}},
+      {"actor", 2, {"runtime/actor/", "pannier/actor_base.h", "pannier/observer.h"}},
+      {"link", 3, {"runtime/link/", "pannier/link.h", "pannier/transport.h"}},
+      {"store", 4, {"runtime/store/", "pannier/store.h", "pannier/sqlite_store.h"}},
+      {"queue", 5, {"runtime/queue/", "pannier/lane.h", "pannier/queue.h"}},
+      {"node", 6, {"runtime/node/", "pannier/actor.h", "pannier/node.h", "pannier/pannier.h"}},
+      {"transports", 7, {"transports/", "pannier/zmq.h", "pannier/inproc.h"}},
+      {"testkit", 9, {"testkit/", "pannier/probe.h", "pannier/simulation.h"}},
+      {"run", 9, {"run/", "pannier/run.h"}},
+      {"services", 10, {"services/", "pannier/"}},  // Their public headers: all that no layer above claims.
+      {"gateways", 11, {"gateways/"}},
+      {"tools", 12, {"tools/"}},
+      {"examples", 12, {"examples/"}},
+      {"bench", 12, {"bench/"}},
+      {"tests", 13, {"tests/"}},
+  };
+  return kLayers;
+}
+
+/// Of a path from the project's root, or of an include; null where the project has no such layer.
+const Layer* layer_of(std::string_view path) {
+  if (path.starts_with("include/")) path.remove_prefix(8);
+  for (const Layer& layer : layers()) {
+    if (is_under(path, layer.places)) return &layer;
+  }
+  return nullptr;
+}
+
+/// Pairs that the ranks allow and the design does not: the queue and the store know neither actors nor links.
+bool must_not_see(std::string_view from, std::string_view to) {
+  const bool durable = from == "queue" || from == "store";
+  return durable && (to == "actor" || to == "link");
+}
+
+/// Who is built on the public headers, as applications are, and what else it may see of the inside.
+const std::map<std::string_view, std::vector<std::string_view>>& outsiders() {
+  static const std::map<std::string_view, std::vector<std::string_view>> kOutsiders = {
+      {"services", {"services/"}},
+      {"gateways", {"gateways/", "services/"}},
+      // The demonstration starts and kills processes.
+      {"examples", {"examples/", "platform/posix/signals.h"}},
+      // The command checks a device and a link from below.
+      {"tools", {"tools/", "services/", "run/", "platform/", "runtime/"}},
+      // A store and a probe stand in the place of the real ones.
+      {"testkit", {"testkit/", "platform/", "runtime/store/", "runtime/actor/"}},
+  };
+  return kOutsiders;
 }
 
 struct OnlyHere {
@@ -53,8 +105,8 @@ const std::vector<OnlyHere>& headers() {
       {{"mutex", "shared_mutex"},
        {PANNIER_OUTSIDE_THE_LIBRARY, "transports/"},
        "the core takes no locks; threads stay in platform/posix"},
-      {{"random"}, {PANNIER_OUTSIDE_THE_LIBRARY}, "randomness comes in through platform/entropy.h"},
-      {{"filesystem", "fstream"}, {PANNIER_OUTSIDE_THE_LIBRARY}, "files come in through platform/files.h"},
+      {{"random"}, {PANNIER_OUTSIDE_THE_LIBRARY}, "randomness comes in through <pannier/platform.h>"},
+      {{"filesystem", "fstream"}, {PANNIER_OUTSIDE_THE_LIBRARY}, "files come in through <pannier/platform.h>"},
   };
   return kHeaders;
 }
@@ -63,13 +115,13 @@ const std::vector<OnlyHere>& calls() {
   static const std::vector<OnlyHere> kCalls = {
       {{"system_clock::now", "steady_clock::now", "high_resolution_clock", "clock_gettime", "gettimeofday"},
        {PANNIER_OUTSIDE_THE_LIBRARY},
-       "time comes in through platform/clock.h"},
+       "time comes in through <pannier/platform.h>"},
       {{"sleep_for", "sleep_until", "usleep", "nanosleep"},
        {"platform/posix/", "examples/", "tools/", "bench/", "tests/tidy/", "tests/system/"},
        "nothing sleeps for time: wait on a Wakeup, and in a test for the event itself"},
       {{"random_device", "rand(", "srand(", "getrandom(", "arc4random"},
        {PANNIER_OUTSIDE_THE_LIBRARY},
-       "randomness comes in through platform/entropy.h"},
+       "randomness comes in through <pannier/platform.h>"},
       {{"getenv("}, {PANNIER_OUTSIDE_THE_LIBRARY, "testkit/"}, "settings come in as options"},
       {{"dynamic_cast", "typeid("}, {}, "there is no type information at run time"},
   };
@@ -95,27 +147,57 @@ bool names_header(std::string_view header, std::string_view what) {
 
 Findings check_include_direction(const SourceFile& file) {
   Findings findings;
-  const std::string own = first_folder(file.path);
-  if (!is_source(file) || !ranks().contains(own)) return findings;
+  const Layer* const own = layer_of(file.path);
+  if (!is_source(file) || own == nullptr) return findings;
+  const auto outsider = outsiders().find(own->name);
   for (const Include& include : includes_of(file.text)) {
-    if (!include.quoted) continue;
-    const std::string other = first_folder(include.header);
-    if (!ranks().contains(other)) {
+    const bool generated = include.header.ends_with(".fbs.h");
+    if (!include.quoted && !include.header.starts_with("pannier/")) continue;
+    const Layer* const other = layer_of(include.header);
+    if (other == nullptr || include.quoted == include.header.starts_with("pannier/")) {
       findings.push_back(at(file, include.line) + "\"" + include.header +
-                         "\": from the project's root, or a library in <>");
+                         "\": from the project's root, a public header as <pannier/...>, or a library in <>");
       continue;
     }
-    if (other != own && ranks().at(other) >= ranks().at(own)) {
-      findings.push_back(at(file, include.line) + own + " must not include from " + other);
+    if ((other != own && other->rank >= own->rank) || must_not_see(own->name, other->name)) {
+      findings.push_back(at(file, include.line) + std::string(own->name) + " must not include from " +
+                         std::string(other->name));
     }
-    const bool into_sim = include.header.find("/sim/") != std::string::npos;
-    const bool library = ranks().at(own) <= ranks().at("transports") && file.path.find("/sim/") == std::string::npos;
-    if (into_sim && library) {
-      findings.push_back(at(file, include.line) + "the simulation is for tests: a device's code must not include it");
-    }
-    if (own == "runtime" && include.header.starts_with("platform/posix/")) {
+    if (own->name != "platform" && own->rank < 7 && include.header.starts_with("platform/posix/")) {
       findings.push_back(at(file, include.line) + "runtime takes clocks, threads and files as platform's interfaces");
     }
+    if (file.path.starts_with("include/") && include.quoted) {
+      findings.push_back(at(file, include.line) + "a public header includes public headers only");
+    }
+    if (include.quoted && !generated && outsider != outsiders().end() && !is_under(include.header, outsider->second)) {
+      findings.push_back(at(file, include.line) + std::string(own->name) + " sees public headers only");
+    }
+  }
+  return findings;
+}
+
+Findings check_no_include_cycles(const std::vector<SourceFile>& tree) {
+  std::map<std::string, std::vector<std::string>, std::less<>> includes;
+  for (const SourceFile& file : tree) {
+    if (!file.path.ends_with(".h")) continue;
+    std::string name = file.path.starts_with("include/") ? file.path.substr(8) : file.path;
+    for (const Include& include : includes_of(file.text)) includes[name].push_back(include.header);
+  }
+  Findings findings;
+  enum class Colour : std::uint8_t { white, grey, black };
+  std::map<std::string, Colour, std::less<>> colours;
+  const std::function<void(const std::string&)> visit = [&](const std::string& name) {
+    colours[name] = Colour::grey;
+    for (const std::string& next : includes[name]) {
+      if (!includes.contains(next)) continue;
+      if (colours[next] == Colour::grey) findings.push_back(name + ": includes " + next + ", which leads back to it");
+      if (colours[next] == Colour::white) visit(next);
+    }
+    colours[name] = Colour::black;
+  };
+  for (const SourceFile& file : tree) {
+    const std::string name = file.path.starts_with("include/") ? file.path.substr(8) : file.path;
+    if (includes.contains(name) && colours[name] == Colour::white) visit(name);
   }
   return findings;
 }

@@ -12,9 +12,12 @@ namespace pannier::tidy {
 
 using Findings = std::vector<std::string>;
 
-/// Includes point to the left: platform <- runtime <- transports <- tools, examples, bench; tests see
-/// everything.
+/// Includes point to layers before their own, in the order of docs/design.md, runtime's folders one by one; tests see
+/// everything, and what is built on the library sees its public headers.
 Findings check_include_direction(const SourceFile& file);
+
+/// No header includes itself by way of others.
+Findings check_no_include_cycles(const std::vector<SourceFile>& tree);
 
 /// Headers that belong to a few folders: ZeroMQ, SQLite, libsodium, the operating system, threads,
 /// randomness.

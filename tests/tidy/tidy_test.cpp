@@ -29,23 +29,36 @@ void check_tree(Rule rule) {
 
 TEST_CASE("the tree is found") {
   CHECK(tree().size() > 20);
-  CHECK(exists_in_tree("platform/result.h"));
+  CHECK(exists_in_tree("include/pannier/result.h"));
 }
 
-TEST_CASE("includes point to the left") {
+TEST_CASE("each layer includes only those before it") {
   check_tree(check_include_direction);
 
-  CHECK(check_include_direction({"platform/a.h", "#include \"runtime/message/type_id.h\"\n"}).size() == 1);
-  CHECK(check_include_direction({"runtime/a.cpp", "#include \"transports/zmq/a.h\"\n"}).size() == 1);
-  CHECK(check_include_direction({"tools/a.cpp", "#include \"examples/hello/a.h\"\n"}).size() == 1);
-  CHECK(check_include_direction({"runtime/a.cpp", "#include \"type_id.h\"\n"}).size() == 1);
-  CHECK(check_include_direction({"runtime/a.cpp", "#include \"platform/posix/files.h\"\n"}).size() == 1);
-  CHECK(check_include_direction({"transports/zmq/a.cpp", "#include \"platform/sim/simulator.h\"\n"}).size() == 1);
-  CHECK(check_include_direction({"pannier.h", "#include \"transports/zmq/a.h\"\n"}).size() == 1);
-  CHECK(check_include_direction({"transports/zmq/a.cpp", "#include \"runtime/link/transport.h\"\n"}).empty());
-  CHECK(check_include_direction({"transports/sim/a.h", "#include \"platform/sim/simulator.h\"\n"}).empty());
-  CHECK(check_include_direction({"testkit/a.h", "#include \"transports/sim/network.h\"\n"}).empty());
-  CHECK(check_include_direction({"examples/a.cpp", "#include \"testkit/simulation.h\"\n"}).size() == 1);
+  CHECK(check_include_direction({"platform/a.h", "#include <pannier/message.h>\n"}).size() == 1);
+  CHECK(check_include_direction({"runtime/node/a.cpp", "#include \"transports/zmq/a.h\"\n"}).size() == 1);
+  CHECK(check_include_direction({"runtime/actor/a.cpp", "#include \"runtime/link/wire.h\"\n"}).size() == 1);
+  CHECK(check_include_direction({"runtime/actor/a.h", "#include <pannier/actor.h>\n"}).size() == 1);
+  CHECK(check_include_direction({"runtime/queue/a.h", "#include \"runtime/actor/worker.h\"\n"}).size() == 1);
+  CHECK(check_include_direction({"runtime/queue/a.h", "#include <pannier/link.h>\n"}).size() == 1);
+  CHECK(check_include_direction({"runtime/store/a.h", "#include \"runtime/queue/queue.h\"\n"}).size() == 1);
+  CHECK(check_include_direction({"tools/a.cpp", "#include \"examples/hello/a.h\"\n"}).size() == 2);
+  CHECK(check_include_direction({"runtime/node/a.cpp", "#include \"type_id.h\"\n"}).size() == 1);
+  CHECK(check_include_direction({"runtime/node/a.cpp", "#include \"platform/posix/signals.h\"\n"}).size() == 1);
+  CHECK(check_include_direction({"transports/zmq/a.cpp", "#include <pannier/sim.h>\n"}).size() == 1);
+  CHECK(check_include_direction({"include/pannier/node.h", "#include <pannier/zmq.h>\n"}).size() == 1);
+  CHECK(check_include_direction({"include/pannier/node.h", "#include \"runtime/actor/cell.h\"\n"}).size() == 1);
+  CHECK(check_include_direction({"examples/a.cpp", "#include \"runtime/actor/system.h\"\n"}).size() == 1);
+  CHECK(check_include_direction({"services/rpc/a.cpp", "#include \"runtime/node/spill.h\"\n"}).size() == 1);
+  CHECK(check_include_direction({"services/rpc/a.cpp", "#include <pannier/rpc.h>\n"}).empty());
+  CHECK(check_include_direction({"transports/zmq/a.cpp", "#include <pannier/transport.h>\n"}).empty());
+  CHECK(check_include_direction({"testkit/a.h", "#include <pannier/sim.h>\n"}).empty());
+}
+
+TEST_CASE("no header includes itself by way of others") {
+  for (const std::string& finding : check_no_include_cycles(tree())) FAIL_CHECK(finding);
+
+  CHECK(check_no_include_cycles({{"a/a.h", "#include \"a/b.h\"\n"}, {"a/b.h", "#include \"a/a.h\"\n"}}).size() == 1);
 }
 
 TEST_CASE("headers that belong to a few folders stay there") {
@@ -53,7 +66,7 @@ TEST_CASE("headers that belong to a few folders stay there") {
 
   CHECK(check_only_here_headers({"runtime/a.cpp", "#include <zmq.hpp>\n"}).size() == 1);
   CHECK(check_only_here_headers({"runtime/queue/outbox.cpp", "#include <sqlite3.h>\n"}).size() == 1);
-  CHECK(check_only_here_headers({"runtime/store/sqlite_store.h", "#include <sqlite3.h>\n"}).size() == 1);
+  CHECK(check_only_here_headers({"include/pannier/sqlite_store.h", "#include <sqlite3.h>\n"}).size() == 1);
   CHECK(check_only_here_headers({"runtime/a.cpp", "  #include <sys/socket.h>\n#include <unistd.h>\n"}).size() == 2);
   CHECK(check_only_here_headers({"runtime/a.h", "#include <thread>\n#include <mutex>\n#include <random>\n"}).size() ==
         3);

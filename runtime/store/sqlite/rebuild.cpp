@@ -644,7 +644,7 @@ Result<std::string> fill_new_file(const SqliteOptions& options, CountingVfs& vfs
   }
   Rebuild rebuild(*source, *made);
   if (Result<void> done = rebuild.run(); !done) {
-    if (!made->autocommit()) static_cast<void>(made->execute("ROLLBACK").ok());
+    if (!made->autocommit()) made->execute("ROLLBACK").ignore();
     return done.error();
   }
   const std::string schema = own ? "" : "; the schema did not read, and the application's tables with it";
@@ -688,7 +688,7 @@ bool is_our_log(sqlite3_vfs* vfs, const std::string& path) {
 
 void note_damage(CountingVfs& vfs, const std::string& path) noexcept {
   const auto noted = read_note(vfs, path);
-  if (noted && !*noted) static_cast<void>(write_note(vfs, path, {}).ok());
+  if (noted && !*noted) write_note(vfs, path, {}).ignore();
 }
 
 Result<bool> is_wanted(CountingVfs& vfs, const std::string& path) {

@@ -146,7 +146,7 @@ Result<void> migrate(Connection& database, std::int64_t from, std::span<const Mi
     if (done) done = steps[at](database);
     if (done) done = database.execute(concat({"PRAGMA user_version=", at + 2, ";COMMIT"}).c_str());
     if (done) continue;
-    if (!database.autocommit()) static_cast<void>(database.execute("ROLLBACK").ok());
+    if (!database.autocommit()) database.execute("ROLLBACK").ignore();
     return done;
   }
   return {};

@@ -71,8 +71,8 @@ TEST_CASE("a question in tables gets its answer, or says why there is none") {
   Shell shell;
   const auto counter = *shell->spawn<Counter>();
   const auto asker = *shell->spawn<Asker>(SpawnOptions{}, &script, Ref{counter});
-  const auto lost = *shell->spawn<Asker>(SpawnOptions{}, &script, *shell->ref("nobody"));
-  const auto abroad = *shell->spawn<Asker>(SpawnOptions{}, &script, *shell->ref("there/counter"));
+  const auto lost = *shell->spawn<Asker>(SpawnOptions{}, &script, shell->ref("nobody"));
+  const auto abroad = *shell->spawn<Asker>(SpawnOptions{}, &script, shell->ref("there/counter"));
   REQUIRE(shell->tell(asker, Add{41}));
   shell.run_for(1ms);
   REQUIRE(shell->tell(lost, Add{1}));

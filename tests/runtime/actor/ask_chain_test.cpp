@@ -5,6 +5,7 @@
 #include <string>
 
 #include <pannier/actor.h>
+#include "runtime/actor/system.h"
 #include "tests/runtime/shell.h"
 
 namespace pannier::testing {

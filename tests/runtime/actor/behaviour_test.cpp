@@ -42,7 +42,7 @@ struct Courier : Actor<Courier, Job, Asking, Connect, Disconnect, Stumble, Note>
   void on(Online, const Connect&) { script_->note("is online already"); }
   void on(const Disconnect&) { become(); }
   void on(const Stumble&) {
-    static_cast<void>(stash().ok());
+    stash().ignore();
     throw std::runtime_error("broken");
   }
   void on(const Note& note) { script_->note((is<Online>() ? "online " : "offline ") + note.text()->str()); }

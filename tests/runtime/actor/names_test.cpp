@@ -7,6 +7,7 @@
 
 #include <pannier/simulation.h>
 #include "runtime/actor/directory.h"
+#include "runtime/actor/system.h"
 #include "tests/runtime/shell.h"
 
 namespace pannier::testing {

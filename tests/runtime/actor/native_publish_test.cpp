@@ -46,7 +46,7 @@ TEST_CASE("a late subscriber gets the last native value, where the publisher kee
   Shell shell;
   const auto hand = *shell->spawn<Hand>();
   shell.let(hand, [](Hand& self) {
-    CHECK(self.publish("fleet/7/position", SharedPosition{std::make_shared<int>(42)}, {.keep_last = true}));
+    CHECK(self.publish("fleet/7/position", SharedPosition{std::make_shared<int>(42)}, {.retain = true}));
   });
   REQUIRE(shell->spawn<Watcher>(SpawnOptions{}, &script));
   shell.run_for(1ms);

@@ -140,7 +140,7 @@ TEST_CASE("the times of an actor's turns are kept while somebody wants them, and
   work(50ms, 10);
   shell->time_handlers(false);
   work(1ms, 3);
-  const HandlerTimes times = shell->handler_times(*shell->ref("worker"));
+  const HandlerTimes times = shell->handler_times(shell->ref("worker"));
   CHECK(times.total() == 100);
   CHECK(times.counts[HandlerTimes::bucket_of(1ms)] == 90);
   CHECK(times.percentile(0.5) > 1ms);

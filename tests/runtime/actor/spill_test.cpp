@@ -7,8 +7,10 @@
 
 #include <pannier/sqlite_store.h>
 #include "platform/sim/disk.h"
+#include "runtime/actor/system.h"
 #include "runtime/actor/worker.h"
 #include "runtime/store/sim/sqlite_disk.h"
+#include "runtime/store/store.h"
 #include "testkit/memory_store.h"
 #include "tests/runtime/shell.h"
 #include "tests/support/store_streams.h"

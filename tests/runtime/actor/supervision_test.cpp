@@ -76,7 +76,7 @@ struct Office {
     CHECK(after(10ms) == "a starts; b starts; boss starts; c starts");
   }
   void poke(const std::string& whom, const std::string& what) {
-    CHECK(shell->tell(LocalRef{shell->ref(whom)->id()}, Poke{what}));
+    CHECK(shell->tell(LocalRef{shell->ref(whom).id()}, Poke{what}));
   }
   std::string after(Duration span) {
     shell.run_for(span);
@@ -374,7 +374,7 @@ TEST_CASE("an actor that is started while its supervisor stops is sent away at o
   REQUIRE(shell->spawn<Child>(SpawnOptions{}, &script, "first"));
   shell.run_for(1ms);
   shell->stop();
-  static_cast<void>(shell->spawn<Child>(SpawnOptions{}, &script, "second").ok());
+  shell->spawn<Child>(SpawnOptions{}, &script, "second").ignore();
   CHECK(shell.run_until([&] { return shell->stopped(); }, 100ms));
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <pannier/sim.h>
+#include "runtime/actor/system.h"
 #include "tests/runtime/script.h"
 
 namespace pannier::testing {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/actor/system.h"
 #include "runtime/actor/worker.h"
 #include "runtime/link/topics.h"
 #include "tests/runtime/link/fleet.h"
@@ -74,12 +75,12 @@ TEST_CASE("the last value comes to who subscribes later, from another node too")
   Triangle fleet;
   fleet.middle->listen("#");  // so that the hub takes it
   fleet.run(1s);
-  fleet.one->publish("order/1/eta", 9, {.keep_last = true});
+  fleet.one->publish("order/1/eta", 9, {.retain = true});
   fleet.one->publish("order/1/position", 1);
   CHECK(fleet.heard() == "hub hears order/1/eta=9; hub hears order/1/position=1");
   fleet.two->listen("order/+/eta");
   CHECK(fleet.heard().find("two hears order/1/eta=9") != std::string::npos);
-  fleet.one->publish("order/1/eta", 10, {.keep_last = true});
+  fleet.one->publish("order/1/eta", 10, {.retain = true});
   CHECK(fleet.heard() == "hub hears order/1/eta=10; two hears order/1/eta=10");
 }
 
@@ -217,7 +218,7 @@ TEST_CASE("retained values come at the pace of the subscriber's mailbox, here an
     auto middle = fleet.hub();
     auto one = fleet.device("one");
     fleet.run(1s);
-    publish_each(*middle, numbered("van/", "", 12'500), {.keep_last = true});
+    publish_each(*middle, numbered("van/", "", 12'500), {.retain = true});
     std::int64_t came = 0;
     Device& there = far ? *one : *middle;
     const auto screen =
@@ -240,7 +241,7 @@ TEST_CASE("a subscriber that is being served hears a newer value once, and not t
   Fleet fleet;
   auto middle = fleet.hub();
   fleet.run(1s);
-  publish_each(*middle, numbered("van/", "", 1000), {.keep_last = true});
+  publish_each(*middle, numbered("van/", "", 1000), {.retain = true});
   struct Slow : Actor<Slow, Number> {
     explicit Slow(std::vector<std::int64_t>* heard) : heard_(heard) {}
     void on_start() { CHECK(subscribe<Number>("#")); }
@@ -252,7 +253,7 @@ TEST_CASE("a subscriber that is being served hears a newer value once, and not t
   std::vector<std::int64_t> heard;
   REQUIRE(middle->node->spawn<Slow>(SpawnOptions{.mailbox = {.messages = 10}}, &heard));
   let(fleet.simulator, *middle->node, middle->hand,
-      [&](Hand& actor) { CHECK(actor.publish("van/999", make<Number>(-7), {.keep_last = true})); });
+      [&](Hand& actor) { CHECK(actor.publish("van/999", make<Number>(-7), {.retain = true})); });
   fleet.run(10s);
   CHECK(heard == std::vector<std::int64_t>{-7});
 }
@@ -265,7 +266,7 @@ TEST_CASE("what a link's filters cost does not grow with the values that they do
     auto middle = fleet.hub();
     auto one = fleet.device("one");
     fleet.run(1s);
-    publish_each(*middle, numbered("van/", "/position", values), {.keep_last = true});
+    publish_each(*middle, numbered("van/", "/position", values), {.retain = true});
     std::int64_t came = 0;
     REQUIRE(one->node->spawn<Screen>(SpawnOptions{}, numbered("driver/", "/position", 4000), &came));
     fleet.run(1s);
@@ -337,14 +338,14 @@ TEST_CASE("a retained value is cleared by an empty publication, here and whereve
     const auto gone = fleet.two->listen("order/#");
     fleet.middle->listen("#");
     fleet.run(1s);
-    fleet.one->publish("order/1/eta", 9, {.keep_last = true});
+    fleet.one->publish("order/1/eta", 9, {.retain = true});
     CHECK(fleet.heard() == "hub hears order/1/eta=9; two hears order/1/eta=9");
     let(fleet.simulator, *fleet.two->node, fleet.two->hand, [&](Hand& actor) { actor.stop(gone); });
     fleet.run(1s);
     // Nobody at `two` subscribes any more, but it still has the value.
     let(fleet.simulator, *fleet.one->node, fleet.one->hand, [&](Hand& actor) {
       CHECK((by_call ? actor.clear_retained("order/1/eta")
-                     : actor.publish("order/1/eta", AnyTable{TypeId{}, nullptr, BlockRef{}}, {.keep_last = true})));
+                     : actor.publish("order/1/eta", AnyTable{TypeId{}, nullptr, BlockRef{}}, {.retain = true})));
     });
     CHECK(fleet.heard() == "");  // subscribers are not told
     for (Device* device : {fleet.one.get(), fleet.middle.get(), fleet.two.get()}) {
@@ -353,7 +354,7 @@ TEST_CASE("a retained value is cleared by an empty publication, here and whereve
       CHECK((*device->node).topics().cleared == 1);
     }
     CHECK(fleet.heard() == "");
-    fleet.one->publish("order/1/eta", 10, {.keep_last = true});
+    fleet.one->publish("order/1/eta", 10, {.retain = true});
     CHECK(fleet.heard().find("two hears order/1/eta=10") != std::string::npos);
   }
 }
@@ -363,19 +364,19 @@ TEST_CASE(
   Fleet fleet;
   auto middle = fleet.hub();
   middle->listen("last");
-  publish_each(*middle, numbered("order/", "/status", limits::kRetainedValues), {.keep_last = true});
-  middle->publish("last", 1, {.keep_last = true});
+  publish_each(*middle, numbered("order/", "/status", limits::kRetainedValues), {.retain = true});
+  middle->publish("last", 1, {.retain = true});
   CHECK(fleet.script.take() == "hub hears last=1");
   CHECK((*middle->node).topics().not_retained == 1);
   CHECK(middle->node->dead_letters(DeadLetterReason::not_retained) == 1);
   CHECK(middle->node.log().warnings() == 1);
   CHECK(middle->node.log().has("the value of topic 'last' is not retained"));
-  middle->publish("order/7/status", 2, {.keep_last = true});  // a topic that has a place
-  middle->publish("last", 3, {.keep_last = true});
+  middle->publish("order/7/status", 2, {.retain = true});  // a topic that has a place
+  middle->publish("last", 3, {.retain = true});
   CHECK((*middle->node).topics().not_retained == 2);
   CHECK(middle->node.log().warnings() == 1);
   let(fleet.simulator, *middle->node, middle->hand, [](Hand& actor) { CHECK(actor.clear_retained("order/7/status")); });
-  middle->publish("last", 4, {.keep_last = true});
+  middle->publish("last", 4, {.retain = true});
   CHECK((*middle->node).topics().not_retained == 2);
   fleet.script.take();
   middle->listen("last");
@@ -403,9 +404,9 @@ TEST_CASE("a retained value that finds a full mailbox or link comes later, and o
     let(fleet.simulator, *middle->node, middle->hand, [&](Hand& actor) {
       for (std::int64_t value = 0; value < 5; ++value) {
         for (int topic = 0; topic < 12; ++topic) {
-          CHECK(actor.publish("a/" + std::to_string(topic), make<Number>(value), {.keep_last = true}));
+          CHECK(actor.publish("a/" + std::to_string(topic), make<Number>(value), {.retain = true}));
         }
-        CHECK(actor.publish("b/" + std::to_string(value), make<Number>(value), {.keep_last = true}));
+        CHECK(actor.publish("b/" + std::to_string(value), make<Number>(value), {.retain = true}));
       }
     });
     fleet.run(10s);
@@ -427,8 +428,8 @@ TEST_CASE("a retained value that is too large for a mailbox is dropped and count
   auto middle = fleet.hub();
   fleet.run(1s);
   let(fleet.simulator, *middle->node, middle->hand, [](Hand& actor) {
-    CHECK(actor.publish("a/1", note(std::string(5000, 'x')), {.keep_last = true}));
-    CHECK(actor.publish("a/2", make<Number>(2), {.keep_last = true}));
+    CHECK(actor.publish("a/1", note(std::string(5000, 'x')), {.retain = true}));
+    CHECK(actor.publish("a/2", make<Number>(2), {.retain = true}));
   });
   struct Small : Actor<Small, Number, Note> {
     explicit Small(Script* script) : script_(script) {}

@@ -7,6 +7,7 @@
 #include <pannier/simulation.h>
 #include "runtime/actor/system.h"
 #include "runtime/link/router_messages.h"
+#include "runtime/store/store.h"
 #include "tests/runtime/link/wire_peer.h"
 #include "tests/runtime/script.h"
 

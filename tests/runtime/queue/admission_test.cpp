@@ -1,3 +1,4 @@
+#include "runtime/store/store.h"
 #include "tests/runtime/queue/lane_bench.h"
 #include "tests/runtime/queue/queue_bench.h"
 
@@ -236,7 +237,7 @@ TEST_CASE(
   bench.script.take();
   LaneOptions lower = bench.lane;
   lower.max_attempts = 2;
-  bench.asked<Done>([&](QueueControl queue) { return queue.set_lane(lower); });
+  bench.asked<void>([&](QueueControl queue) { return queue.set_lane(lower); });
   bench.run(10s);
   CHECK(bench.script.take().empty());
   CHECK(bench.load(RowState::dead_lettered) == 3);

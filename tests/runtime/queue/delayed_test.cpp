@@ -1,3 +1,4 @@
+#include "testkit/faulty_store.h"
 #include "tests/runtime/queue/queue_bench.h"
 
 namespace pannier::testing {

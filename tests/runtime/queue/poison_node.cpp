@@ -16,6 +16,7 @@
 #include <pannier/node.h>
 #include <pannier/process.h>
 #include <pannier/sqlite_store.h>
+#include "runtime/store/store.h"
 #include "tests/runtime/schema/messages.fbs.h"
 
 namespace {

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include <pannier/actor.h>
+#include "runtime/actor/system.h"
+#include "runtime/store/store.h"
 #include "tests/runtime/script.h"
 #include "tests/support/store_streams.h"
 

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include <pannier/sim.h>
+#include "runtime/store/store.h"
 #include "tests/runtime/queue/queue_bench.h"
 
 namespace pannier::testing {
@@ -72,13 +73,13 @@ TEST_CASE("a lane gets other options while it is in use, and loses nothing") {
   bench.enqueue("orders", "", 1);
   bench.enqueue("orders", "", 2);
   CHECK(bench.script.take() == "1 stored; 2 full");
-  REQUIRE(bench.ask<Done>([](QueueControl queue) { return queue.set_lane({.name = "orders", .max_messages = 2}); }));
+  REQUIRE(bench.ask<void>([](QueueControl queue) { return queue.set_lane({.name = "orders", .max_messages = 2}); }));
   bench.enqueue("orders", "", 3);
-  REQUIRE(bench.ask<Done>([](QueueControl queue) { return queue.set_lane({.name = "orders", .max_messages = 1}); }));
+  REQUIRE(bench.ask<void>([](QueueControl queue) { return queue.set_lane({.name = "orders", .max_messages = 1}); }));
   bench.enqueue("orders", "", 4);
   CHECK(bench.script.take() == "3 stored; 4 full");
   CHECK(bench.waiting("orders") == "1 3");
-  const auto wrong = bench.ask<Done>([](QueueControl queue) { return queue.set_lane({.name = "Orders"}); });
+  const auto wrong = bench.ask<void>([](QueueControl queue) { return queue.set_lane({.name = "Orders"}); });
   REQUIRE_FALSE(wrong);
   CHECK(wrong.error().code == ErrorCode::invalid_argument);
 }

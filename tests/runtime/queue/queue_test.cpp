@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/store/store.h"
+#include "testkit/faulty_store.h"
 #include "tests/runtime/queue/queue_bench.h"
 
 namespace pannier::testing {

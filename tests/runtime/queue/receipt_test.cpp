@@ -1,3 +1,5 @@
+#include "runtime/store/store.h"
+#include "testkit/faulty_store.h"
 #include "tests/runtime/queue/queue_bench.h"
 
 namespace pannier::testing {

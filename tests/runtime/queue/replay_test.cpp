@@ -144,7 +144,7 @@ TEST_CASE("a name has one reader at a time, and is free again when that ends or 
   CHECK(bench.script.take() == "a1");
   CHECK((*bench.node).log().last_error().find("is in use by") != std::string::npos);
   bench.stop(first);
-  bench.asked<Done>([](QueueControl queue) { return queue.forget_reader("jobs", "r"); });
+  bench.asked<void>([](QueueControl queue) { return queue.forget_reader("jobs", "r"); });
   CHECK(bench.status().readers.empty());
   bench.reader("c", {.reader = "r"}, finish());
   CHECK(bench.script.take() == "c1");

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include <pannier/simulation.h>
+#include "runtime/store/store.h"
+#include "testkit/faulty_store.h"
 #include "tests/runtime/schema/messages.fbs.h"
 #include "tests/support/store_streams.h"
 

@@ -11,6 +11,7 @@
 #include "platform/sim/disk.h"
 #include "runtime/link/wire.h"
 #include "runtime/store/sim/sqlite_disk.h"
+#include "runtime/store/store.h"
 #include "tests/runtime/script.h"
 
 // What two queues say to each other, where one of them is older, younger, or not there at all.

@@ -12,6 +12,7 @@
 #include <pannier/sqlite_store.h>
 #include "platform/sim/disk.h"
 #include "runtime/store/sim/sqlite_disk.h"
+#include "runtime/store/store.h"
 #include "tests/support/campaign.h"
 #include "tests/support/store_model.h"
 

@@ -16,7 +16,9 @@
 #include <pannier/sim.h>
 #include <pannier/sqlite_store.h>
 #include "platform/sim/disk.h"
+#include "runtime/actor/system.h"
 #include "runtime/store/sim/sqlite_disk.h"
+#include "runtime/store/store.h"
 #include "tests/contract/store_support.h"
 #include "tests/runtime/store/sqlite_support.h"
 #include "tests/support/fixtures.h"

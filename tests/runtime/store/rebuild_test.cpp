@@ -13,6 +13,7 @@
 #include <pannier/sqlite_store.h>
 #include "platform/sim/disk.h"
 #include "runtime/store/sim/sqlite_disk.h"
+#include "runtime/store/store.h"
 #include "tests/runtime/store/damage_support.h"
 #include "tests/runtime/store/sqlite_support.h"
 #include "tests/support/campaign.h"

@@ -10,6 +10,7 @@
 #include <pannier/limits.h>
 #include <pannier/sim.h>
 #include "runtime/store/sqlite/format.h"
+#include "runtime/store/store.h"
 #include "tests/contract/store_support.h"
 #include "tests/support/campaign.h"
 

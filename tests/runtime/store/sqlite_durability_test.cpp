@@ -8,6 +8,7 @@
 
 #include <pannier/sim.h>
 #include <pannier/sqlite_store.h>
+#include "runtime/store/store.h"
 #include "tests/contract/store_support.h"
 #include "tests/runtime/store/sqlite_support.h"
 #include "tests/support/fixtures.h"

@@ -12,6 +12,7 @@
 #include "platform/sim/disk.h"
 #include "runtime/store/sim/sqlite_disk.h"
 #include "runtime/store/sqlite/gather.h"
+#include "runtime/store/store.h"
 #include "tests/contract/store_contract.h"
 
 namespace {

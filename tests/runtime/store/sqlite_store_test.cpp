@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include <pannier/sim.h>
+#include "runtime/store/store.h"
 #include "tests/contract/store_contract.h"
 #include "tests/runtime/store/sqlite_support.h"
 #include "tests/support/fixtures.h"

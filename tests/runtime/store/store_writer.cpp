@@ -16,6 +16,8 @@
 #include <pannier/sim.h>
 #include <pannier/sqlite_store.h>
 
+#include "runtime/store/store.h"
+
 namespace {
 
 using namespace pannier;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <pannier/actor_base.h>
+#include <pannier/link.h>
 #include <pannier/message.h>
 #include <pannier/result.h>
 #include "runtime/message/row_records.h"

@@ -101,7 +101,7 @@ TEST_CASE("a message and all that it causes share a trace: the question, its ans
     CHECK(errands[2 * i].parent == 0);
     // One after the other, each caused by the one before.
     const Handled* cause = &errands[2 * i];
-    for (const Handled* each : {&errands[2 * i + 1], &questions[i], &answers[i]}) {
+    for (const Handled* each : {&questions[i], &answers[i], &errands[2 * i + 1]}) {
       CHECK(each->trace.high == trace.high);
       CHECK(each->trace.low == trace.low);
       CHECK(each->trace.span != cause->trace.span);

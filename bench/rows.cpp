@@ -19,6 +19,8 @@ const std::vector<Row>& rows() {
       {"pingpong/cross-worker", "msg/s", true, ours, {caf2}},
       {"fan-in/8", "msg/s", true, ours, {caf1, caf2}},
       {"pingpong/flatbuffers", "msg/s", true, ours, {caf1, caf2}},
+      {"call/same-worker", "calls/s", true, {"ours", "call", 1}, {{"a bare ask", "call", 2}}},
+      {"call/tcp", "calls/s", true, {"ours", "call", 1}, {{"a bare ask", "call", 2}}},
       {"spawn", "actors/s", true, ours, {caf1, caf2}},
       {"actor-memory", "B/actor", false, ours, {caf1}},
       {"allocations/tell", "1/msg", false, counted, {}},

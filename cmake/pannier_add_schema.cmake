@@ -1,13 +1,13 @@
 # pannier_add_schema(TARGET <target> FILES <x.fbs>...)
 #
-# Generates <build>/generated/<folder of x.fbs within the project>/x.fbs.h before <target> is compiled, so
-# that code says #include "<folder>/x.fbs.h". Several targets may name the same schema.
+# Generates <build>/generated/<folder of x.fbs within the project>/x.fbs.h before <target> is compiled, for #include
+# "<folder>/x.fbs.h". Several targets may name the same schema.
 include_guard(GLOBAL)
 
 function(pannier_add_schema)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET" "FILES")
   if(NOT arg_TARGET OR NOT arg_FILES OR arg_UNPARSED_ARGUMENTS)
-    message(FATAL_ERROR "pannier_add_schema: say TARGET <target> FILES <x.fbs>...")
+    message(FATAL_ERROR "pannier_add_schema: expected TARGET <target> FILES <x.fbs>...")
   endif()
   find_program(PANNIER_FLATC flatc)
   if(NOT PANNIER_FLATC)
@@ -22,7 +22,7 @@ function(pannier_add_schema)
     set(header ${generated}/${relative}.h)
     string(MAKE_C_IDENTIFIER "${PROJECT_NAME}_schema_${relative}" schema_target)
     if(NOT TARGET ${schema_target})
-      # Most of these change names in the generated code, so they are the same for everybody.
+      # The same for all schemas: most of these change names in the generated code.
       add_custom_command(
         OUTPUT ${header}
         COMMAND ${PANNIER_FLATC} --cpp --cpp-std c++17 --cpp-static-reflection --gen-object-api --scoped-enums

@@ -7,7 +7,7 @@ include_guard(GLOBAL)
 function(pannier_add_test)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME;TIMEOUT" "SOURCES;LABELS;LIBS;DEFINITIONS")
   if(NOT arg_NAME OR NOT arg_SOURCES OR NOT arg_LABELS OR arg_UNPARSED_ARGUMENTS)
-    message(FATAL_ERROR "pannier_add_test: say NAME, SOURCES and LABELS")
+    message(FATAL_ERROR "pannier_add_test: expected NAME, SOURCES and LABELS")
   endif()
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
@@ -27,7 +27,7 @@ function(pannier_add_test)
   pannier_built_with(${target} ${arg_LABELS})
 endfunction()
 
-# pannier_built_with(<target> <label>...): what has a label can be built alone, as tests_<label>.
+# pannier_built_with(<target> <label>...): builds the target as part of tests_<label>.
 function(pannier_built_with target)
   foreach(label IN LISTS ARGN)
     if(NOT TARGET tests_${label})

@@ -1,8 +1,8 @@
-# Finds what the library links and gives each a target of ours: pannier_deps::{zmq,sqlite,sodium,flatbuffers}.
-# The build and the installed pannierConfig.cmake use this one file, so the two cannot differ.
+# Finds the dependencies and makes pannier_deps::{zmq,sqlite,sodium,flatbuffers}. Used by the build and by the installed
+# pannierConfig.cmake, so that they cannot differ.
 include_guard(GLOBAL)
 
-# pannier_header_and_library(<name> <header> [library]): an imported target; without a library, headers alone.
+# pannier_header_and_library(<name> <header> [library]): an imported target; headers only without a library.
 function(pannier_header_and_library name header)
   if(TARGET pannier_deps::${name})
     set(PANNIER_DEP_FOUND TRUE PARENT_SCOPE)
@@ -26,12 +26,12 @@ function(pannier_header_and_library name header)
   else()
     add_library(pannier_deps::${name} INTERFACE IMPORTED GLOBAL)
   endif()
-  # Imported targets are SYSTEM: what their headers do is not ours to warn about.
+  # Imported targets are SYSTEM: no warnings from their headers.
   target_include_directories(pannier_deps::${name} INTERFACE "${${prefix}_INCLUDE_DIR}")
   set(PANNIER_DEP_FOUND TRUE PARENT_SCOPE)
 endfunction()
 
-# pannier_require(<name> <package> <header> [library]): as above; appends a package not found to `missing`.
+# pannier_require(<name> <package> <header> [library]): as above; appends a missing package to `missing`.
 macro(pannier_require name package)
   pannier_header_and_library(${name} ${ARGN})
   if(NOT PANNIER_DEP_FOUND)
@@ -39,9 +39,9 @@ macro(pannier_require name package)
   endif()
 endmacro()
 
-# Both set <out> to the Debian packages that are missing, separated by spaces; empty when all is there.
+# Both set <out> to the missing Debian packages, separated by spaces; empty if there are none.
 
-# What a program that links the installed library needs.
+# What a program needs to link the installed library.
 function(pannier_find_link_dependencies out)
   set(missing)
   pannier_require(zmq libzmq3-dev zmq.h zmq)
@@ -52,7 +52,7 @@ function(pannier_find_link_dependencies out)
   set(${out} "${missing}" PARENT_SCOPE)
 endfunction()
 
-# What the build needs, by its options.
+# What the build needs, depending on its options.
 function(pannier_find_build_dependencies out)
   pannier_find_link_dependencies(missing)
   separate_arguments(missing)
@@ -65,10 +65,12 @@ function(pannier_find_build_dependencies out)
   if(PANNIER_BUILD_TESTS)
     pannier_require(doctest doctest-dev doctest/doctest.h)
   endif()
-  if(PANNIER_BUILD_TOOLS)
+  if(PANNIER_BUILD_RUN)
     pannier_require(tomlplusplus libtomlplusplus-dev toml++/toml.h)
+  endif()
+  if(PANNIER_BUILD_TOOLS)
     if(PANNIER_TOOL_SCHEMAS)
-      # The parser of schemas and JSON. Only tools link the FlatBuffers library; the core needs its headers.
+      # The parser of schemas and JSON. Only tools link the FlatBuffers library; the core uses its headers.
       pannier_require(flatbuffers_parser libflatbuffers-dev flatbuffers/idl.h flatbuffers)
     endif()
   endif()

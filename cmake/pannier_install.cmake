@@ -1,13 +1,17 @@
 # Headers, library, CMake package and pkg-config file.
 #
-# Headers go to include/pannier, which is itself the include directory: code says #include <pannier/actor.h>
-# within the project and outside alike (docs/decisions/0001-include-paths.md).
+# Headers are installed to <includedir>/pannier and included as <pannier/actor.h>, inside the project and outside
+# (docs/decisions/0001-include-paths.md).
 include_guard(GLOBAL)
 include(CMakePackageConfigHelpers)
 
 set(pannier_package ${CMAKE_INSTALL_LIBDIR}/cmake/pannier)
 
-install(TARGETS pannier pannier_sim EXPORT pannierTargets
+set(pannier_libraries pannier pannier_sim)
+if(TARGET pannier_run)
+  list(APPEND pannier_libraries pannier_run)
+endif()
+install(TARGETS ${pannier_libraries} EXPORT pannierTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
   FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
   INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
@@ -26,7 +30,7 @@ install(FILES
   cmake/pannier_add_schema.cmake
   DESTINATION ${pannier_package})
 
-# The prefix follows from the file's own place, so that an installed tree can be moved.
+# The prefix follows from the file's location, so that an installed tree can be moved.
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
   BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
   OUTPUT_VARIABLE pannier_pc_prefix)

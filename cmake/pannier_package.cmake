@@ -1,7 +1,7 @@
 # Packages for devices: a relocatable .tar.gz and a .deb of the static command, made by cpack (./dev package TARGET).
 include_guard(GLOBAL)
 
-# What is installed beside the command. Files name /usr; packaging/setup-service says another place for them.
+# Files installed beside the command. They name /usr; packaging/setup-service rewrites it for another prefix.
 set(pannier_packaging ${PROJECT_SOURCE_DIR}/packaging)
 install(FILES ${pannier_packaging}/pannier.service DESTINATION lib/systemd/system COMPONENT device EXCLUDE_FROM_ALL)
 install(FILES ${pannier_packaging}/sysusers.conf DESTINATION lib/sysusers.d RENAME pannier.conf
@@ -16,7 +16,7 @@ if(PANNIER_SDK)
 endif()
 install(PROGRAMS ${pannier_packaging}/setup-service DESTINATION . COMPONENT device_setup EXCLUDE_FROM_ALL)
 
-# Debian's name of the machine, from the toolchain file's.
+# Debian's architecture, from the toolchain file's.
 set(pannier_machines x86_64=amd64 aarch64=arm64 arm=armhf armv7l=armhf)
 set(pannier_architecture ${CMAKE_SYSTEM_PROCESSOR})
 foreach(pair IN LISTS pannier_machines)
@@ -37,7 +37,7 @@ takes what comes back. One static program with a service for systemd.")
 set(CPACK_PACKAGE_FILE_NAME pannier-${PROJECT_VERSION}-${pannier_architecture})
 set(CPACK_STRIP_FILES ON)
 set(CPACK_THREADS 1)
-# One package of what belongs to a device; the library's headers are not in it, and nothing but the command is built.
+# One package with what a device needs. Library headers are left out and nothing but the command is built.
 set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)
 set(CPACK_COMPONENTS_GROUPING ALL_COMPONENTS_IN_ONE)
 set(CPACK_ARCHIVE_COMPONENT_INSTALL ON)
@@ -51,7 +51,7 @@ set(CPACK_DEBIAN_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
 set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
 set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
-# The program needs nothing; its user and its folders are made by these.
+# The program has no dependencies; these create its user and folders.
 set(CPACK_DEBIAN_PACKAGE_DEPENDS
   "systemd | systemd-standalone-sysusers, systemd | systemd-standalone-tmpfiles, init-system-helpers (>= 1.54~)")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA

@@ -1,8 +1,8 @@
-# pannier_unity(<target>): compiles the sources of a folder together, eight at a time, where PANNIER_UNITY is on.
+# pannier_unity(<target>): compiles a folder's sources together, eight at a time, if PANNIER_UNITY is on.
 #
-# Most of a source's compile time goes into headers that its neighbours need as well. The presets that build tests
-# switch it on: names in anonymous namespaces are then unique within a folder. Optimised builds, and those that take
-# this project in as a subproject, compile each source on its own (docs/ci.md).
+# Most of a source's compile time goes into headers that its neighbours need too. Presets that build tests switch it on;
+# names in anonymous namespaces must then be unique within a folder. Optimised builds, and builds that use this project
+# as a subproject, compile each source alone (docs/ci.md).
 include_guard(GLOBAL)
 
 option(PANNIER_UNITY "Compile the sources of a folder together: faster builds of everything" OFF)
@@ -13,11 +13,11 @@ function(pannier_unity target)
   if(NOT PANNIER_UNITY)
     return()
   endif()
-  # gcc warns about each type of an anonymous namespace in an included file, as if every such file were a header.
+  # gcc warns about each type of an anonymous namespace in an included file, as if the file were a header.
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
   endif()
-  # clang counts a local name that a neighbour declares in an anonymous namespace as shadowing it.
+  # clang reports a local name as shadowing one that a neighbour declares in an anonymous namespace.
   if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     target_compile_options(${target} PRIVATE -Wno-shadow)
   endif()
@@ -40,7 +40,7 @@ function(pannier_unity target)
   endforeach()
 endfunction()
 
-# pannier_unity_neighbours(<out> <target> <source>): a source with those that are compiled together with it.
+# pannier_unity_neighbours(<out> <target> <source>): a source and those compiled together with it.
 function(pannier_unity_neighbours out target source)
   get_property(group GLOBAL PROPERTY PANNIER_UNITY_${target}_OF_${source})
   set(sources ${source})

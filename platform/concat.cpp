@@ -28,7 +28,7 @@ std::string concat(std::initializer_list<Part> parts) {
 
 namespace {
 
-/// How many bytes of `text` from `at` on are one printable character; 0: none.
+/// The length in bytes of the printable character at `at`; 0 if there is none.
 std::size_t printable_bytes(std::string_view text, std::size_t at) noexcept {
   const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
   const unsigned lead = byte(at);
@@ -38,7 +38,7 @@ std::size_t printable_bytes(std::string_view text, std::size_t at) noexcept {
   for (std::size_t i = 1; i < size; ++i) {
     if ((byte(at + i) & 0xc0) != 0x80) return 0;
   }
-  // U+0080 to U+009F are control characters, too; the rest are overlong forms, surrogates, and beyond U+10FFFF.
+  // U+0080 to U+009F are control characters too; the rest are overlong forms, surrogates, and beyond U+10FFFF.
   const unsigned second = byte(at + 1);
   const bool wrong = (lead == 0xc2 && second < 0xa0) || (lead == 0xe0 && second < 0xa0) ||
                      (lead == 0xed && second >= 0xa0) || (lead == 0xf0 && second < 0x90) ||

@@ -9,12 +9,12 @@
 
 namespace pannier {
 
-/// A part of a line: a text, borrowed, or a whole number in decimal digits. Made where concat() is called.
+/// A piece of a line: a borrowed text, or an integer in decimal. Made in the call of concat().
 class Part {
  public:
   Part(std::string_view text) noexcept : text_(text) {}    // NOLINT: implicit, as a parameter
   Part(const std::string& text) noexcept : text_(text) {}  // NOLINT: the same
-  // A literal's length is known where it stands, once this is inline whatever the compiler optimises for.
+  // Inlined so that a literal's length is known at compile time, at any optimisation level.
   [[gnu::always_inline]] Part(const char* text) noexcept : text_(text, __builtin_strlen(text)) {}  // NOLINT: the same
   template <std::integral Number>
   requires(!std::same_as<Number, bool> && !std::same_as<Number, char>) Part(Number number)
@@ -32,15 +32,14 @@ class Part {
   Part(unsigned long long number, Digits /*tag*/) noexcept;
 
   std::string_view text_;
-  std::array<char, 20> digits_;  ///< As many as 64 bits need, with a sign.
+  std::array<char, 20> digits_;  ///< Enough for 64 bits and a sign.
 };
 
-/// The parts in one string, which is allocated once. Less machine code than a chain of +, which makes and ends a string
-/// at each step (docs/devices.md). After Abseil's StrCat.
+/// Concatenates with one allocation. Smaller machine code than a chain of + (docs/devices.md). After Abseil's StrCat.
 [[nodiscard]] std::string concat(std::initializer_list<Part> parts);
 
-/// `text` with what could move a terminal's cursor or change its state written as \xNN: control characters, and bytes
-/// that are no UTF-8. For text that a peer or a program gave, on its way to a log or a screen.
+/// Returns `text` with everything that could control a terminal written as \xNN: control characters and bytes that are
+/// not UTF-8. Use it for text from peers and programs in logs and on screens.
 [[nodiscard]] std::string printable(std::string_view text);
 
 }  // namespace pannier

@@ -9,9 +9,8 @@ namespace pannier {
 template <class Signature>
 class FunctionRef;
 
-/// A function borrowed for the length of a call: the type of a parameter, and of nothing that outlives the call, since
-/// what it refers to may be gone with the expression that made it. Two words; nothing is copied, allocated or
-/// destroyed, as std::function would. After P0792, which C++26 has as std::function_ref.
+/// A function borrowed for the duration of a call. Use it for parameters only; it may dangle once the full expression
+/// ends. Two words. Unlike std::function it copies and allocates nothing. After P0792 (std::function_ref in C++26).
 template <class R, class... Args>
 class FunctionRef<R(Args...)> {
  public:

@@ -12,35 +12,35 @@
 
 namespace pannier::testkit {
 
-/// A store whose disk fails, or whose process dies, when the test says so; else the real one behind it, which outlives
-/// it. It keeps the contract of runtime/store/store.h: a commit that fails has stored nothing, except at a death, which
-/// nobody survives to hear the answer of. One thread.
+/// Forwards to a real store, which outlives it, and makes its disk fail or its process die as the test says. Keeps the
+/// contract of runtime/store/store.h: a failed commit has stored nothing, except when the process dies in it and nobody
+/// sees the result. One thread.
 class FaultyStore final : public Store {
  public:
   explicit FaultyStore(Store& real) : real_(&real) {}
 
-  /// The next `count` commits fail with `code`; each has stored nothing.
+  /// The next `count` commits fail with `code`. Each stores nothing.
   void fail_commits(std::uint32_t count, ErrorCode code = ErrorCode::storage_io) {
     failing_commits_ = count;
     commit_error_ = code;
   }
-  /// From now on no row fits: put answers storage_full. Everything else goes on.
+  /// Makes put fail with storage_full from now on. Everything else works.
   void fill_disk(bool full) { full_ = full; }
   /// The next `count` reads of rows fail.
   void fail_reads(std::uint32_t count) { failing_reads_ = count; }
   /// next_sequence succeeds `count` more times, then fails once.
   void fail_sequence_after(std::uint32_t count) { sequences_left_ = count + 1; }
-  /// The process dies at the `calls`-th call from now that begins, changes or commits; in a commit before anything is
-  /// stored, or after all of it is. `died` is called at that moment, within the call.
+  /// Kills the process at the `calls`-th call from now that begins, changes or commits; in a commit either before
+  /// anything is stored or after everything is. `died` is called at that moment, within the call.
   void die_after(std::uint32_t calls, bool commit_is_stored, std::function<void()> died) {
     calls_left_ = calls;
     commit_is_stored_ = commit_is_stored;
     died_ = std::move(died);
   }
   [[nodiscard]] bool dead() const noexcept { return dead_; }
-  /// What has not been committed is gone, as with the process.
+  /// Drops what was not committed, as the end of a process does.
   void lose_transaction() noexcept { rollback(); }
-  /// The next life, on `real` from now on: a disk that was full still is, a death that was to come does not.
+  /// Starts the next life on `real`. A full disk stays full; a planned death is cancelled.
   void revive(Store& real) noexcept {
     real_ = &real;
     dead_ = false;
@@ -78,7 +78,7 @@ class FaultyStore final : public Store {
     last_commit_ = durability;
     return real_->commit(durability);
   }
-  /// What the last commit that reached the store asked for.
+  /// The durability requested by the last commit that reached the store.
   [[nodiscard]] Durability last_commit() const noexcept { return last_commit_; }
   void rollback() noexcept override {
     failed_ = false;

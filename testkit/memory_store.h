@@ -16,13 +16,13 @@
 
 namespace pannier::testkit {
 
-/// A store that forgets with its object. The same answers as the SQLite store, transactions and rollback included,
-/// which one contract suite checks for both; commits cost nothing and promise nothing. It has no SQL. One thread.
+/// A store in memory. Behaves as the SQLite store, including transactions and rollback; one contract suite checks both.
+/// Nothing survives the object, and commits cost nothing. No SQL. One thread.
 class MemoryStore final : public Store, private Retention, private TokenTable, private StateTable {
  public:
-  /// Draws the incarnation from `entropy`, which is needed for the call only.
+  /// Draws the incarnation from `entropy`, which is used in this call only.
   explicit MemoryStore(Entropy& entropy);
-  /// With a cap on the payload bytes of all rows: put answers storage_full above it.
+  /// With a limit on the payload bytes of all rows; beyond it put fails with storage_full.
   MemoryStore(Entropy& entropy, std::uint64_t max_bytes);
 
   [[nodiscard]] std::uint64_t incarnation() const noexcept override { return incarnation_; }
@@ -81,7 +81,7 @@ class MemoryStore final : public Store, private Retention, private TokenTable, p
   [[nodiscard]] Result<void> erase_state(std::string_view key) override;
   [[nodiscard]] Result<void> read_state(std::string_view prefix, StateVisitor visit) override;
 
-  /// Never changed once made, so that undoing a change is putting the old pointer back.
+  /// Never modified, so that undoing a change restores the old pointer.
   struct KeptRow {
     Sequence origin = 0;
     std::string key;
@@ -111,13 +111,13 @@ class MemoryStore final : public Store, private Retention, private TokenTable, p
   [[nodiscard]] Result<void> check_change();
   Result<void> fail(Error error);
   [[nodiscard]] KeptStream* kept_stream(StreamId stream) const;
-  /// The state that a row is in, if it is there.
+  /// The row's state, if it exists.
   [[nodiscard]] static std::optional<RowState> state_of(KeptStream& stream, Sequence sequence);
-  /// Sets or, with null, removes one row, keeps the counts, and notes how to undo it.
+  /// Sets or, with null, removes one row, updates the counts, and records the undo.
   void set_row(KeptStream& stream, RowState state, Sequence sequence, RowPointer row);
   void apply(KeptStream& stream, RowState state, Sequence sequence, RowPointer row);
   static Row row_of(StreamId stream, RowState state, Sequence sequence, const KeptRow& kept) noexcept;
-  /// Sets or removes one entry of a map, and notes how to undo it.
+  /// Sets or removes one entry of a map, and records the undo.
   void undo_to(std::size_t changes) noexcept;
   template <class Map>
   void set(Map& map, const typename Map::key_type& key, std::optional<typename Map::mapped_type> value);
@@ -139,7 +139,7 @@ class MemoryStore final : public Store, private Retention, private TokenTable, p
   bool open_ = false;                        ///< Within a transaction.
   std::optional<Error> failed_;              ///< What ended the open transaction.
   std::vector<std::function<void()>> undo_;  ///< Last change last.
-  std::optional<std::size_t> part_;          ///< Changes before the part that is open.
+  std::optional<std::size_t> part_;          ///< Number of changes before the open part.
   std::uint64_t rows_put_before_ = 0;
   std::uint64_t rows_put_before_part_ = 0;
   Counters counters_;

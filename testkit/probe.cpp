@@ -16,7 +16,7 @@ std::string span_text(Duration span) {
 }  // namespace
 
 Result<void> Probe::let(ProbeActor::Order order) {
-  // The order may refer to what stands on the caller's stack: once this has returned, it must not run any more.
+  // The order may refer to the caller's stack, so it must not run once this has returned.
   struct State {
     ProbeActor::Order order;
     bool ran = false;
@@ -68,7 +68,7 @@ Result<void> Probe::check(Message& message, const TypeInfo& wanted) const {
   };
   if (message.type != wanted.id) return unlike("");
   if (wanted.verify == nullptr) {
-    // Bytes from afar are never a native value, whatever type they claim to be.
+    // Received bytes are never a native value, whatever type they claim to be.
     if (message.info == nullptr) return unlike("bytes that claim to be ");
     return {};
   }

@@ -11,7 +11,7 @@
 
 namespace pannier::testkit {
 
-/// What stays from life to life.
+/// What survives a crash.
 struct SimNode::Disk {
   StorePtr own;
   std::optional<FaultyStore> faulty;
@@ -44,7 +44,7 @@ class SimNode::Eye final : public Observer {
   SimNode& owner_;
 };
 
-/// Takes a node that has died in the middle of a step apart, once that step is over.
+/// Takes apart a node that died within a step, once that step is over.
 class SimNode::Undertaker final : public Loop {
  public:
   explicit Undertaker(SimNode& owner) : owner_(owner), wakeup_(owner.simulator_) {}
@@ -156,7 +156,7 @@ Result<void> SimNode::stop(Duration limit) {
 }
 
 Node& SimNode::operator*() noexcept {
-  if (!up()) give_up("use", "", Error{ErrorCode::closed, "It is down: start() it first."});
+  if (!up()) give_up("use", "", Error{ErrorCode::closed, "The node is down; call start() first."});
   return *life_->node;
 }
 
@@ -164,13 +164,15 @@ void SimNode::fill_disk(bool full) { disk().fill_disk(full); }
 void SimNode::fail_commits(std::uint32_t count, ErrorCode code) { disk().fail_commits(count, code); }
 
 FaultyStore& SimNode::disk() noexcept {
-  if (!disk_->faulty) give_up("break the disk of", "", Error{ErrorCode::not_found, "It has none: see Machine."});
+  if (!disk_->faulty)
+    give_up("break the disk of", "", Error{ErrorCode::not_found, "The node has no disk; see Machine."});
   return *disk_->faulty;
 }
 
 Store& SimNode::store() noexcept {
   Store* store = machine_.store != nullptr ? machine_.store : disk_->own.get();
-  if (store == nullptr) give_up("read the disk of", "", Error{ErrorCode::not_found, "It has none, or a closed file."});
+  if (store == nullptr)
+    give_up("read the disk of", "", Error{ErrorCode::not_found, "The node has no disk, or its file is closed."});
   return *store;
 }
 

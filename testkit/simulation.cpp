@@ -4,7 +4,7 @@
 
 namespace pannier::testkit {
 
-/// While it lives each step of a worker handles one message, and `see` is told of it.
+/// While it lives, each step of a worker handles one message and reports it to `see`.
 class Simulation::OneByOne {
  public:
   using See = std::function<void(SimNode&, const Handled&)>;

@@ -72,7 +72,7 @@ code() {
 # optimiser names copies and parts of a function after it, with a suffix.
 ours_in() {
   {
-    objects "$2" | grep -v -e pannier_sim -e '^tools/' | while read -r object; do
+    objects "$2" | grep -v -e pannier_sim -e '^tools/' -e '^run/' | while read -r object; do
       folder=$(echo "$object" | sed 's|CMakeFiles/[^/]*/||; s|/[^/]*$||')
       "$triple-readelf" -sW "$2/$object" | awk -v folder="$folder" '$4 == "FUNC" && $7 != "UND" { print "o", $8, folder }'
     done

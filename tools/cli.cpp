@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include <pannier/run.h>
+
 #include "tools/arguments.h"
 #include "tools/commands.h"
 #include "tools/output.h"
@@ -12,7 +14,8 @@ namespace pannier::tools {
 namespace {
 
 constexpr const char* kAbout =
-    "Runs a Pannier node without any code of its own, and talks to a running one from scripts.\n"
+    "Runs a Pannier node without any code of its own, and talks to a running one, or to a program of your own\n"
+    "that is started by pannier::run, from scripts.\n"
     "Exit status: 0 done, 1 not reachable, refused or timed out, 2 wrong input, 70 the node's supervisor gave up.";
 
 constexpr double kShortest = 0.001;  // Seconds, as all below.
@@ -31,8 +34,9 @@ void add_timeout(Arguments& arguments, std::chrono::milliseconds& timeout, const
 void add_target(Arguments& arguments, ClientOptions& options) {
   Target& target = options.target;
   add_json(arguments, options.json);
-  arguments.add({"--config", &target.config, "The node's own configuration file: uses its key and its first address"});
-  arguments.add({"--connect", &target.connect, "Address of a node: tcp://HOST:PORT or ipc:///PATH"});
+  arguments.add({"--config", &target.config, "The node's own configuration file, where it runs on this machine"});
+  arguments.add(
+      {"--connect", &target.connect, "A node's own socket, NAME.tools beside its store; or its tcp://HOST:PORT"});
   arguments.add({"--node", &target.node, "Name of the node at --connect"});
   arguments.add({"--server-key", &target.server_key, "Public key of the node at --connect"});
   arguments.add({"--key-file", &target.key, "Key file to connect with"});
@@ -73,6 +77,7 @@ int publish(Arguments& arguments) {
   add_sent_payload(arguments, command);
   arguments.add({"--retain", &command.retain, "Nodes keep the value for later subscribers"});
   arguments.add({"--urgent", &command.urgent, "Goes before what is not urgent"});
+  arguments.add({"--clear", &command.clear, "Publish nothing: the topic keeps no last value any more"});
   add_target(arguments, command);
   return arguments.read() ? run_publish(command) : arguments.status();
 }
@@ -85,10 +90,31 @@ int ask(Arguments& arguments) {
   return arguments.read() ? run_ask(command) : arguments.status();
 }
 
+int call(Arguments& arguments) {
+  CallCommand command;
+  arguments.add({"actor", &command.actor, "ACTOR of the node that serves it, or NODE/ACTOR", true});
+  arguments.add({"method", &command.method, "SERVICE.METHOD", true});
+  arguments.add({"json", &command.request, "The request as JSON; - reads it from stdin; {} when not given"});
+  arguments.add({"--reflection", &command.reflection,
+                 "Actor that knows the service's schema; `reflection` of the same node when not given"});
+  add_target(arguments, command);
+  return arguments.read() ? run_call(command) : arguments.status();
+}
+
+int schema(Arguments& arguments) {
+  SchemaCommand command;
+  arguments.add({.name = "what", .place = &command.what, .about = "What to do", .required = true, .choices = "check"});
+  arguments.add({"old", &command.before, "Schema (.fbs) of what is in use", true});
+  arguments.add({"new", &command.after, "Schema that is to take its place", true});
+  add_json(arguments, command.json);
+  return arguments.read() ? run_schema(command) : arguments.status();
+}
+
 int enqueue(Arguments& arguments) {
   EnqueueCommand command;
   arguments.add({"lane", &command.lane, "LANE of the node, or NODE/LANE", true});
-  arguments.add({"key", &command.key, "Messages of one key keep their order", true});
+  arguments.add({"key", &command.key, "Messages of one key keep their order"});
+  arguments.add({"--lines", &command.lines, "Many messages from stdin, each line KEY<tab>PAYLOAD"});
   arguments.add({.name = "--delay",
                  .place = &command.delay,
                  .about = "Before which it is neither handed out nor sent on",
@@ -100,7 +126,8 @@ int enqueue(Arguments& arguments) {
                  .least = kShortest,
                  .most = kYear});
   arguments.add({"--token", &command.token,
-                 "A second enqueue with it, within 24 hours, stores nothing and answers as the first did"});
+                 "A second enqueue with it, within 24 hours, stores nothing and answers as the first did; with\n"
+                 "                    --lines each line adds its number"});
   arguments.add({.name = "--durability",
                  .place = &command.durability,
                  .about = "When the receipt is given; else as the lane says",
@@ -133,6 +160,28 @@ int consume(Arguments& arguments) {
   add_wait(arguments, command.count, command.wait);
   add_target(arguments, command);
   return arguments.read() ? run_consume(command) : arguments.status();
+}
+
+int replay(Arguments& arguments) {
+  ReplayCommand command;
+  command.wait = std::chrono::seconds{1};
+  arguments.add({"lane", &command.lane, "A lane of the node that retains what was handled", true});
+  arguments.add({"--from", &command.from, "Start at this number; else with the oldest"});
+  arguments.add({"--reader", &command.reader, "Go on where this reader has come to, and remember how far it came"});
+  arguments.add({"--exec", &command.exec,
+                 "Run by sh for each message: payload on stdin, PANNIER_KEY, PANNIER_LANE, PANNIER_TYPE set"});
+  add_seen_payload(arguments, command);
+  add_wait(arguments, command.count, command.wait);
+  add_target(arguments, command);
+  return arguments.read() ? run_replay(command) : arguments.status();
+}
+
+int compact(Arguments& arguments) {
+  CompactOptions options;
+  arguments.add({"--config", &options.config, "Configuration of the node, which must not run"});
+  arguments.add({"--store", &options.store, "Only its database file"});
+  add_json(arguments, options.json);
+  return arguments.read() ? run_compact(options) : arguments.status();
 }
 
 int queue(Arguments& arguments) {
@@ -199,6 +248,10 @@ constexpr Command kCommands[] = {
      "pannier publish --config gateway.toml --raw 'on the way' fleet/7/status", &publish},
     {"ask", "Ask an actor and print its answer",
      "pannier ask --config gateway.toml --schema shop.fbs --type shop.StatusRequest hub/planner '{}'", &ask},
+    {"call", "Call a method of a service and print its answer; a stream is printed line by line",
+     "pannier call --config gateway.toml hub/orders OrderService.GetOrder '{\"order_id\":\"17\"}'", &call},
+    {"schema", "Check whether a changed schema still reads and is read by what the old one wrote",
+     "pannier schema check released/orders.fbs orders.fbs", &schema},
     {"enqueue", "Put a message into the node's queue; returns once it is stored there",
      "pannier enqueue --config gateway.toml --raw 'two pizzas' orders order-17", &enqueue},
     {"subscribe", "Print what is published, as TOPIC<tab>PAYLOAD",
@@ -207,6 +260,8 @@ constexpr Command kCommands[] = {
      "Take messages of a lane, one at a time, as KEY<tab>PAYLOAD or by a command; each is removed\n"
      "once it was printed, or the command ended with status 0",
      "pannier consume --config hub.toml --count 1 --exec './print-ticket' orders", &consume},
+    {"replay", "Print again what a lane retains of the messages that were handled",
+     "pannier replay --config hub.toml orders", &replay},
     {"queue", "List a node's lanes; say where a message is and why it waits",
      "pannier queue --config gateway.toml --key order-17", &queue},
     {"redrive", "Give dead letters another go, behind all others of their lane",
@@ -214,10 +269,13 @@ constexpr Command kCommands[] = {
     {"purge", "Remove dead letters for good", "pannier purge --config hub.toml --id 4711 orders", &purge},
     {"cancel", "Remove a message that has not left, by the number of its receipt",
      "pannier cancel --config gateway.toml 4711", &cancel},
+    {"compact", "Give the room that a drained flood has left in a store's file back to the disk",
+     "pannier compact --config hub.toml", &compact},
 };
 
 std::string help() {
-  std::string text = format("%s\n\nUsage: pannier COMMAND [ARGUMENT...]; pannier COMMAND --help\n\n", kAbout);
+  std::string text =
+      format("%s\n\nUsage: pannier COMMAND [ARGUMENT...]; pannier COMMAND --help; pannier --version\n\n", kAbout);
   for (const Command& command : kCommands) text += format("  %-10s %s\n", command.name, command.about);
   return text + "\nExample:\n  pannier keygen gateway.key && pannier node --config gateway.toml";
 }
@@ -228,6 +286,7 @@ int run_cli(int argc, char** argv) {
   const std::span<char* const> words(argv, static_cast<std::size_t>(argc));
   const std::string_view name = words.size() < 2 ? "" : words[1];
   if (name == "--help" || name == "-h") return print(help()) ? 0 : kExitRefused;
+  if (name == "--version") return print(format("pannier %s", version())) ? 0 : kExitRefused;
   for (const Command& command : kCommands) {
     if (name != command.name) continue;
     Arguments arguments{command, words.subspan(2)};

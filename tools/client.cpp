@@ -5,17 +5,19 @@
 #include <mutex>
 #include <optional>
 
+#include <pannier/actor.h>
 #include <pannier/node.h>
 #include <pannier/zmq.h>
+
 #include "platform/posix/event_wakeup.h"
 #include "platform/posix/loop_threads.h"
 #include "platform/posix/system_clock.h"
 #include "platform/posix/system_entropy.h"
+#include "run/schema/inspect.fbs.h"
+#include "run/tool_service.h"
 #include "runtime/link/router_messages.h"
 #include "tools/client_target.h"
 #include "tools/output.h"
-#include "tools/schema/inspect.fbs.h"
-#include "tools/tool_service.h"
 
 namespace pannier::tools {
 
@@ -149,6 +151,7 @@ Result<Client> Client::connect(const Target& target) {
   auto resolved = resolve(target, state->entropy);
   if (!resolved) return resolved.error();
   state->target = std::move(*resolved);
+  if (auto there = look_at(state->target.link); !there) return there.error();
   state->timeout = target.timeout;
   zmq::ZmqOptions options;
   options.own_key = state->target.keys;
@@ -179,6 +182,12 @@ Result<Client> Client::connect(const Target& target) {
   if (!pong) {
     const std::string words = client.state_->log.last();
     const LinkOptions& link = client.state_->target.link;
+    if (!is_lost(pong.error())) {
+      return Error{ErrorCode::unreachable,
+                   "'" + link.node + "' at " + link.address + " is linked, but has no tools that answer (" +
+                       std::string{to_string(pong.error().code)} +
+                       "): its program has to be started by pannier::run, and without tools = \"off\""};
+    }
     return Error{ErrorCode::unreachable, "no link to '" + link.node + "' at " + link.address + " within " +
                                              std::to_string(target.timeout.count()) + " ms" +
                                              (words.empty() ? "" : " (" + words + ")") +
@@ -230,6 +239,10 @@ Result<void> Client::next(const Received& received, milliseconds wait) {
   lock.unlock();
   received(publication.topic, publication.payload);
   return {};
+}
+
+bool is_lost(const Error& error) noexcept {
+  return error.code == ErrorCode::unreachable || error.code == ErrorCode::closed || error.code == ErrorCode::timeout;
 }
 
 int fail_with(const Error& error) {

@@ -13,7 +13,7 @@ namespace pannier::tools {
 /// Which running node a command means: the one of a configuration file, or one that is described.
 struct Target {
   std::string config;   ///< The node's own file: its key, its address, its name.
-  std::string connect;  ///< Address; with it the four below, and no config.
+  std::string connect;  ///< Address, or path of a node's own socket; with it what of the four below it needs.
   std::string server_key;
   std::string key;
   std::string as;
@@ -27,7 +27,7 @@ struct Target {
 class Client {
  public:
   /// Dials and waits until the node's tools answer. invalid_argument and the errors of files: the input is wrong;
-  /// unreachable: no answer within the timeout, with what stood in the way.
+  /// unreachable: no answer within the timeout, with what stood in the way and what to do.
   [[nodiscard]] static Result<Client> connect(const Target& target);
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
@@ -47,6 +47,9 @@ class Client {
     return *table;
   }
 
+  /// The same of an answer of any type.
+  [[nodiscard]] Result<AnyTable> ask_any(const AnyTable& question, std::chrono::milliseconds timeout);
+
   /// What is published under `filter` from now on. Returns once the node has taken the subscription.
   using Received = std::function<void(std::string_view topic, const AnyTable& payload)>;
   [[nodiscard]] Result<void> subscribe(const std::string& filter);
@@ -56,9 +59,11 @@ class Client {
  private:
   struct State;
   explicit Client(std::unique_ptr<State> state);
-  [[nodiscard]] Result<AnyTable> ask_any(const AnyTable& question, std::chrono::milliseconds timeout);
   std::unique_ptr<State> state_;
 };
+
+/// Whether an error of a Client means that the link is gone, so that another Client may do better.
+[[nodiscard]] bool is_lost(const Error& error) noexcept;
 
 /// The exit status for an error of a Client: kExitUsage for wrong input, kExitRefused else. Prints it.
 [[nodiscard]] int fail_with(const Error& error);

@@ -3,6 +3,7 @@
 #include <pannier/link.h>
 #include <pannier/platform.h>
 #include <pannier/zmq.h>
+
 #include "tools/client.h"
 
 namespace pannier::tools {
@@ -15,11 +16,11 @@ struct ResolvedTarget {
   bool plaintext = false;
 };
 
-/// How a node's own clients are called: "<node>.cli-" and something random. A node lets its own key in under them.
-/// names.
-[[nodiscard]] std::string client_prefix(const std::string& node);
-
 /// Reads the files that `target` names. Errors are of the input, one line each.
 [[nodiscard]] Result<ResolvedTarget> resolve(const Target& target, Entropy& entropy);
+
+/// Of an address on this machine: whether somebody listens there who may be trusted. unreachable and permission, with
+/// what to do about it. Of any other address nothing is known before it is dialled.
+[[nodiscard]] Result<void> look_at(const LinkOptions& link);
 
 }  // namespace pannier::tools

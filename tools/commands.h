@@ -43,6 +43,7 @@ struct PublishCommand : ClientOptions {
   std::string topic;
   bool retain = false;
   bool urgent = false;
+  bool clear = false;  ///< No payload: the topic keeps no last value any more.
 };
 [[nodiscard]] int run_publish(const PublishCommand& command);
 
@@ -58,9 +59,27 @@ struct AskCommand : ClientOptions {
 };
 [[nodiscard]] int run_ask(const AskCommand& command);
 
+struct CallCommand : ClientOptions {
+  std::string actor;
+  std::string method;
+  std::string request;  ///< JSON; "-": from stdin.
+  std::string reflection;
+};
+[[nodiscard]] int run_call(const CallCommand& command);
+
+struct SchemaCommand {
+  std::string what;  ///< check
+  std::string before;
+  std::string after;
+  bool json = false;
+};
+/// 0: NEW can take OLD's place; kExitRefused: it cannot, with a line for each reason; kExitUsage: one is no schema.
+[[nodiscard]] int run_schema(const SchemaCommand& command);
+
 struct EnqueueCommand : ClientOptions {
   std::string lane;
   std::string key;
+  bool lines = false;  ///< Keys and payloads come from stdin, one message a line.
   std::chrono::milliseconds delay{0};
   std::chrono::milliseconds expires_in{0};  ///< 0: as the lane says.
   std::string token;
@@ -76,6 +95,20 @@ struct ConsumeCommand : ClientOptions {
   std::chrono::milliseconds lease{30'000};
 };
 [[nodiscard]] int run_consume(const ConsumeCommand& command);
+
+/// Of what the lane retains. `wait` is never 0: it ends when there is no more.
+struct ReplayCommand : ConsumeCommand {
+  std::string reader;  ///< Empty: one of its own, which the lane forgets.
+  std::uint64_t from = 0;
+};
+[[nodiscard]] int run_replay(const ReplayCommand& command);
+
+struct CompactOptions {
+  std::string config;  ///< Of the node,
+  std::string store;   ///< or only the file.
+  bool json = false;
+};
+[[nodiscard]] int run_compact(const CompactOptions& options);
 
 struct QueueCommand : ClientOptions {
   std::string key;

@@ -1,5 +1,5 @@
+#include "run/schema/inspect.fbs.h"
 #include "tools/commands.h"
-#include "tools/schema/inspect.fbs.h"
 
 /// redrive, purge, cancel: what becomes of messages that wait.
 namespace pannier::tools {

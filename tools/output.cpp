@@ -93,6 +93,12 @@ bool is_text(std::string_view bytes) {
   return true;
 }
 
+std::string shown_key(std::string_view text) {
+  if (is_text(text) && text.find_first_of("\t\n") == std::string_view::npos) return std::string{text};
+  const std::string escaped = json_text(text);
+  return escaped.substr(1, escaped.size() - 2);
+}
+
 std::string base64(std::string_view bytes) {
   constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;

@@ -42,6 +42,8 @@ class JsonObject {
 [[nodiscard]] std::string json_text(std::string_view text);
 /// Whether these bytes are text that a terminal may show: UTF-8 without control characters but tab and line end.
 [[nodiscard]] bool is_text(std::string_view bytes);
+/// A key, a name or a cause for a terminal: what is no such text is escaped, as in JSON but without the quotes.
+[[nodiscard]] std::string shown_key(std::string_view text);
 [[nodiscard]] std::string base64(std::string_view bytes);
 
 }  // namespace pannier::tools

@@ -3,7 +3,9 @@
 #include <array>
 #include <cstdio>
 
-#include "tools/schema/inspect.fbs.h"
+#include <pannier/limits.h>
+
+#include "run/schema/inspect.fbs.h"
 
 namespace pannier::tools {
 
@@ -38,30 +40,33 @@ Result<Payloads> Payloads::open(const PayloadOptions& options) {
 }
 
 Result<AnyTable> Payloads::read() const {
-  if (options_.raw) {
-    if (!options_.type.empty() || !options_.json.empty()) {
-      return Error{ErrorCode::invalid_argument, "give --raw, or --schema, --type and JSON, not both"};
-    }
-    const auto bytes = options_.raw == "-" ? all_of_stdin() : Result<std::string>{*options_.raw};
-    if (!bytes) return bytes.error();
+  if (options_.raw && (!options_.type.empty() || !options_.json.empty())) {
+    return Error{ErrorCode::invalid_argument, "give --raw, or --schema, --type and JSON, not both"};
+  }
+  if (!options_.raw && (!schema_ || options_.type.empty() || options_.json.empty())) {
+    return Error{ErrorCode::invalid_argument,
+                 "what is to be sent? Give --schema FILE.fbs --type Full.Name JSON, or --raw BYTES"};
+  }
+  const std::string& given = options_.raw ? *options_.raw : options_.json;
+  const auto text = given == "-" ? all_of_stdin() : Result<std::string>{given};
+  if (!text) return text.error();
+  return read(*text);
+}
+
+Result<AnyTable> Payloads::read(const std::string& text) const {
+  if (!schema_ || options_.type.empty()) {
     // Room for the tables around it: of the raw bytes, and of the request.
-    if (bytes->size() > limits::kPayloadBytes - 2048) {
-      return Error{ErrorCode::invalid_argument, "the payload has " + std::to_string(bytes->size()) +
+    if (text.size() > limits::kPayloadBytes - 2048) {
+      return Error{ErrorCode::invalid_argument, "the payload has " + std::to_string(text.size()) +
                                                     " bytes, and may have " +
                                                     std::to_string(limits::kPayloadBytes - 2048)};
     }
     return AnyTable{build<Bytes>([&](flatbuffers::FlatBufferBuilder& builder) {
-      const auto data = builder.CreateVector(reinterpret_cast<const std::uint8_t*>(bytes->data()), bytes->size());
+      const auto data = builder.CreateVector(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
       return CreateBytes(builder, data);
     })};
   }
-  if (!schema_ || options_.type.empty() || options_.json.empty()) {
-    return Error{ErrorCode::invalid_argument,
-                 "what is to be sent? Give --schema FILE.fbs --type Full.Name JSON, or --raw BYTES"};
-  }
-  const auto json = options_.json == "-" ? all_of_stdin() : Result<std::string>{options_.json};
-  if (!json) return json.error();
-  auto table = schema_->from_json(options_.type, *json);
+  auto table = schema_->from_json(options_.type, text);
   if (table && table->bytes().size() > limits::kPayloadBytes - 1024) {
     return Error{ErrorCode::invalid_argument, "the payload is larger than the command can carry"};
   }

@@ -5,6 +5,7 @@
 
 #include <pannier/message.h>
 #include <pannier/result.h>
+
 #include "tools/output.h"
 #include "tools/schema_file.h"
 
@@ -27,6 +28,8 @@ class Payloads {
   /// The table that the options give. Raw bytes travel in a table pannier.tools.Bytes, since whatever is on a lane or
   /// a topic is one.
   [[nodiscard]] Result<AnyTable> read() const;
+  /// The table that one text gives: JSON where a schema and a type are named, else raw bytes.
+  [[nodiscard]] Result<AnyTable> read(const std::string& text) const;
 
   /// What there is to show of a payload.
   struct Shown {

@@ -2,8 +2,8 @@
 #include <cstdio>
 #include <vector>
 
+#include "run/schema/inspect.fbs.h"
 #include "tools/commands.h"
-#include "tools/schema/inspect.fbs.h"
 
 namespace pannier::tools {
 
@@ -53,7 +53,8 @@ std::string to_json(const QueueStatus& status) {
       object.text("state", EnumNameRowState(each->state())).text("cause", text_of(each->cause()));
       if (each->due_in_ms() >= 0) object.number("due_in_ms", static_cast<std::uint64_t>(each->due_in_ms()));
       if (each->expires_in_ms() >= 0) object.number("expires_in_ms", static_cast<std::uint64_t>(each->expires_in_ms()));
-      object.number("position", each->position()).text("waits_for", text_of(each->waits_for()));
+      object.number("position", each->position()).flag("position_is_least", each->position_is_least());
+      object.text("waits_for", text_of(each->waits_for()));
       rows += (rows.empty() ? "" : ",") + object.str();
     }
   }
@@ -78,6 +79,7 @@ std::string to_json(const QueueStatus& status) {
   object.number("refused", status.refused()).number("commits", status.commits()).number("fsyncs", status.fsyncs());
   object.number("corrupt_rows", status.corrupt_rows()).number("bytes_written", status.bytes_written());
   object.number("rows_put", status.rows_put()).number("forgotten", status.forgotten());
+  object.number("rows_not_examined", status.rows_not_examined());
   object.raw("counters", "[" + counters + "]");
   return object.str();
 }
@@ -143,12 +145,13 @@ void print_rows(const QueueStatus& status) {
   for (const RowStatus* each : *status.rows()) {
     const std::string attempts = each->attempts() == 0 ? "" : ", attempts " + std::to_string(each->attempts());
     const auto in = [](const char* what, std::int64_t ms) { return ms < 0 ? "" : std::string{what} + age(ms); };
-    print("#" + std::to_string(each->id()) + " key '" + text_of(each->key()) + "' " +
+    print("#" + std::to_string(each->id()) + " key '" + shown_key(text_of(each->key())) + "' " +
           (each->box() == Box::Outbox ? "outbox " : "inbox ") +
           way(each->box(), text_of(each->node()), text_of(each->lane())) + ", " + std::to_string(each->bytes()) +
-          " bytes, " + age(each->age_ms()) + " old, " + std::to_string(each->position()) + " before it" + attempts +
-          in(", due in ", each->due_in_ms()) + in(", expires in ", each->expires_in_ms()) +
-          (text_of(each->cause()).empty() ? "" : ", last error '" + text_of(each->cause()) + "'") + ": " +
+          " bytes, " + age(each->age_ms()) + " old, " + (each->position_is_least() ? "at least " : "") +
+          std::to_string(each->position()) + " before it" + attempts + in(", due in ", each->due_in_ms()) +
+          in(", expires in ", each->expires_in_ms()) +
+          (text_of(each->cause()).empty() ? "" : ", last error '" + shown_key(text_of(each->cause())) + "'") + ": " +
           text_of(each->waits_for()));
   }
 }
@@ -164,11 +167,13 @@ int run_queue(const QueueCommand& command) {
   });
   const auto status = client->ask<QueueStatus>(request, command.target.timeout);
   if (!status) return fail_with(status.error());
+  const std::size_t rows = (*status)->rows() == nullptr ? 0 : (*status)->rows()->size();
+  const std::uint64_t unseen = (*status)->rows_not_examined();
+  const bool looked_for = command.id != 0 || !command.key.empty();
   if (command.json) {
     print(to_json(**status));
-    return 0;
+    return looked_for && rows == 0 ? kExitRefused : 0;
   }
-  const std::size_t rows = (*status)->rows() == nullptr ? 0 : (*status)->rows()->size();
   if (command.id != 0) {
     if (rows != 0) {
       print_rows(**status);
@@ -184,9 +189,15 @@ int run_queue(const QueueCommand& command) {
   }
   if (command.key.empty()) print_streams(**status);
   if (wanted != 0 && rows != 0) print_rows(**status);
+  if (!command.key.empty() && rows == 0 && unseen != 0) {
+    return fail(kExitRefused, "key '" + shown_key(command.key) + "' is not among the messages that were looked at at " +
+                                  text_of((*status)->node()) + ", and at least " + std::to_string(unseen) +
+                                  " were not: look with --id, the number of its receipt");
+  }
   if (!command.key.empty() && rows == 0) {
-    print("nothing with key '" + command.key + "' waits at " + text_of((*status)->node()) +
-          ": it was handled, went on to the next node, or never came here");
+    return fail(kExitRefused, "nothing with key '" + shown_key(command.key) + "' waits at " +
+                                  text_of((*status)->node()) +
+                                  ": it was handled, went on to the next node, or never came here");
   }
   return 0;
 }

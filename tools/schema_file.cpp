@@ -38,6 +38,14 @@ struct SchemaFile::State {
   mutable flatbuffers::Parser parser;
   std::string reflection;  // the schema in its binary form, for the verifier
   std::map<TypeId, std::string> names;
+
+  void name_tables() {
+    for (const flatbuffers::StructDef* definition : parser.structs_.vec) {
+      if (definition->fixed) continue;
+      const std::string name = definition->defined_namespace->GetFullyQualifiedName(definition->name);
+      names.emplace(type_id_of(name), name);
+    }
+  }
 };
 
 SchemaFile::SchemaFile(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -54,14 +62,23 @@ Result<SchemaFile> SchemaFile::load(const std::string& path) {
   if (!state->parser.Parse(text->c_str(), includes, path.c_str())) {
     return Error{ErrorCode::malformed, one_line(state->parser.error_)};
   }
-  for (const flatbuffers::StructDef* definition : state->parser.structs_.vec) {
-    if (definition->fixed) continue;
-    const std::string name = definition->defined_namespace->GetFullyQualifiedName(definition->name);
-    state->names.emplace(type_id_of(name), name);
-  }
+  state->name_tables();
   state->parser.Serialize();
   state->reflection.assign(reinterpret_cast<const char*>(state->parser.builder_.GetBufferPointer()),
                            state->parser.builder_.GetSize());
+  return SchemaFile{std::move(state)};
+}
+
+Result<SchemaFile> SchemaFile::from_binary(std::string_view bytes) {
+  auto state = std::make_unique<State>();
+  // The parser believes what it is given.
+  flatbuffers::Verifier verifier{reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
+  if (!reflection::VerifySchemaBuffer(verifier) ||
+      !state->parser.Deserialize(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size())) {
+    return Error{ErrorCode::malformed, "what the reflection service gives is no schema"};
+  }
+  state->reflection = bytes;
+  state->name_tables();
   return SchemaFile{std::move(state)};
 }
 

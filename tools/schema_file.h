@@ -17,6 +17,8 @@ class SchemaFile {
  public:
   /// Reads `path`; what it includes is looked for beside it. not_found, or malformed with file and line.
   [[nodiscard]] static Result<SchemaFile> load(const std::string& path);
+  /// A schema in flatc's binary form, as a node's reflection service gives it. malformed: it is none.
+  [[nodiscard]] static Result<SchemaFile> from_binary(std::string_view bytes);
   SchemaFile(SchemaFile&&) noexcept;
   SchemaFile& operator=(SchemaFile&&) noexcept;
   ~SchemaFile();

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 
+#include <pannier/run.h>
+#include <pannier/zmq.h>
+
+#include "tools/client.h"
 #include "tools/commands.h"
-#include "tools/config.h"
 #include "tools/output.h"
 #include "tools/selftest_checks.h"
 #include "tools/selftest_link.h"
@@ -60,7 +63,7 @@ class Report {
 };
 
 /// What the store may still grow by; 0: nothing bounds it.
-std::uint64_t still_wanted(const NodeConfig& config) {
+std::uint64_t still_wanted(const RunOptions& config) {
   struct stat status {};
   const bool exists = ::stat(config.store.c_str(), &status) == 0;
   const std::uint64_t used = exists ? static_cast<std::uint64_t>(status.st_size) : 0;
@@ -78,19 +81,29 @@ void check_storage(Report& report, const std::string& folder, std::uint64_t want
   report.add(syncs ? judge_syncs(*syncs, *facts) : Check{"sync", Verdict::failed, sentence(syncs.error())});
 }
 
+/// Whether the node runs, and answers the command.
+Check check_tools(const SelftestOptions& options) {
+  Target target;
+  target.config = options.config;
+  target.timeout = options.timeout;
+  const auto client = Client::connect(target);
+  if (client) return {"tools", Verdict::ok, client->node() + " runs, and answers the command"};
+  return {"tools", Verdict::skipped, sentence(client.error())};
+}
+
 }  // namespace
 
 int run_selftest(const SelftestOptions& options) {
   if (options.config.empty() == options.store.empty()) {
     return fail(kExitUsage, "what is to be tested? Give --config FILE of a node, or --store FOLDER; not both");
   }
-  NodeConfig config;
+  RunOptions config;
   zmq::KeyPair keys;
   if (!options.config.empty()) {
-    auto loaded = load_config(options.config);
+    auto loaded = load_options(options.config);
     if (!loaded) return fail(kExitUsage, loaded.error());
     config = std::move(*loaded);
-    if (!config.insecure_plaintext) {
+    if (!config.insecure_plaintext && !config.key_file.empty()) {
       const auto pair = zmq::load_key_pair(config.key_file);
       if (!pair) return fail(kExitUsage, pair.error());
       keys = *pair;
@@ -104,6 +117,7 @@ int run_selftest(const SelftestOptions& options) {
   report.add(judge_memory(posix::look_at_memory()));
   for (const LinkOptions& link : config.links) report.add(check_link(link, keys, options.timeout));
   if (config.links.empty()) report.add({"link", Verdict::skipped, "no [[link]] is configured"});
+  if (!options.config.empty()) report.add(check_tools(options));
   report.add(judge_clock(clock.look()));
   return report.end();
 }

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <utility>
 
-// Errors as values here too.
+// Errors are values here too.
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
@@ -80,10 +80,10 @@ Result<Config> Config::read_file(const std::string& path) {
     }
   }
   if (config.listen.has_value() == config.hub.has_value()) {
-    return Error{ErrorCode::invalid_argument, path + ": say either listen = \"tcp://...\" or hub = \"tcp://...\""};
+    return Error{ErrorCode::invalid_argument, path + ": expected either listen = \"tcp://...\" or hub = \"tcp://...\""};
   }
   if (config.hub && config.peers.size() != 1) {
-    return Error{ErrorCode::invalid_argument, path + ": a device has one [[peer]], the hub"};
+    return Error{ErrorCode::invalid_argument, path + ": a device has exactly one [[peer]], the hub"};
   }
   return config;
 }
@@ -131,20 +131,15 @@ Result<Setup> Config::setup() const {
   return setup;
 }
 
-NodeOptions Config::node_options() const {
-  NodeOptions options;
+RunOptions Config::options() const {
+  RunOptions options;
   options.name = name;
+  options.store = store_file;
+  options.key_file = key_file;
   if (listen) options.listen = {*listen};
   if (hub) options.links = {{peers.front().name, *hub, peers.front().key}};
   for (const Peer& peer : peers) options.peers.push_back({peer.name, peer.key});
   return options;
-}
-
-std::vector<PublicKey> Config::allowed_keys() const {
-  std::vector<PublicKey> keys;
-  if (!listen) return keys;  // a device takes nobody in
-  for (const Peer& peer : peers) keys.push_back(peer.key);
-  return keys;
 }
 
 }  // namespace pannier::delivery

@@ -1,5 +1,5 @@
-// Replays a day of deliveries over real processes, breaks links and kills processes meanwhile, and tells from a ledger
-// outside of the runtime whether anything was lost, doubled or reordered.
+// Replays a day of deliveries over real processes, cuts links and kills processes meanwhile, and checks with a ledger
+// outside the runtime whether anything was lost, doubled or reordered.
 
 #include <unistd.h>
 
@@ -26,22 +26,21 @@ namespace {
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
-/// How long the placing of all orders takes where no speed is asked for; deliveries take some seconds more.
+/// How long placing all orders takes by default; deliveries take some seconds more.
 constexpr double kFullSeconds = 100;
 constexpr double kQuickSeconds = 28;
 constexpr std::uint32_t kQuickOrders = 150;
-/// After the last order was placed; past that the run ends with what there is, and fails.
+/// Limit after the last order was placed; beyond it the run ends and fails.
 constexpr double kTailSeconds = 75;
 constexpr double kTailSecondsQuick = 25;
-/// A fault that has not healed within this no longer keeps the next one waiting.
+/// A fault not healed within this time no longer delays the next one.
 constexpr double kHealPatience = 15;
 constexpr std::uint32_t kMobileKbitPerS = 4'000;
 constexpr auto kLook = 100ms;
 
 double seconds_between(std::int64_t from_ms, std::int64_t to_ms) { return static_cast<double>(to_ms - from_ms) / 1e3; }
 
-/// What is broken when: two devices and the hub are killed, links are cut so that both ends know, and so that nobody
-/// does.
+/// The fault plan: two devices and the hub are killed, links are cut with and without notice.
 std::vector<Fault> plan_faults(std::uint64_t seed, double placing_s, const FleetOptions& fleet) {
   Random random = Random::for_part(seed, 77);
   const auto tablet = [&] { return "tablet" + std::to_string(1 + random.below(fleet.tablets)); };
@@ -57,7 +56,7 @@ std::vector<Fault> plan_faults(std::uint64_t seed, double placing_s, const Fleet
   return plan;
 }
 
-/// Breaks one thing after the other and measures how long each takes to heal.
+/// Injects one fault after the other and measures how long each takes to heal.
 class Breaker {
  public:
   Breaker(Fleet& fleet, std::vector<Fault> plan, std::int64_t start_ms)
@@ -70,7 +69,7 @@ class Breaker {
       fault.at_s = seconds_between(start_ms_, now_ms);
       wanted_s_ = fault.lasted_s;
       usual_ = std::max_element(recent_.begin(), recent_.end())->second;
-      recent_.clear();  // the next one's begin anew
+      recent_.clear();  // the next one starts anew
       fleet_.break_it(fault);
       done_.push_back(fault);
       since_ms_ = now_ms;
@@ -81,7 +80,7 @@ class Breaker {
       since_ms_ = now_ms;
       state_ = State::healing;
     } else if (state_ == State::healing) {
-      // Healed: whom it hit speaks again and sees its links, and no more waits than before.
+      // Healed: the target reports again with all its links, and no more events wait than before.
       const double healing_s = seconds_between(since_ms_, now_ms);
       if (fleet_.well(done_.back().target, since_ms_) && fleet_.waiting_around(done_.back().target) <= usual_) {
         done_.back().heal_s = healing_s;
@@ -102,7 +101,7 @@ class Breaker {
  private:
   enum class State : std::uint8_t { whole, broken, healing };
 
-  /// What usually waits around the next one to be hit: the most in the last seconds before.
+  /// The usual backlog around the next target: the maximum of the last seconds.
   void remember(std::int64_t now_ms) {
     if (next_ == plan_.size()) return;
     recent_.emplace_back(now_ms, fleet_.waiting_around(plan_[next_].target));
@@ -121,7 +120,7 @@ class Breaker {
   std::vector<Fault> done_;
 };
 
-/// Of a person's terminal one line that is written over; of a log one line every few seconds.
+/// On a terminal one line that is overwritten; in a log a line every few seconds.
 void show(const Progress& progress, bool last, std::int64_t now_ms) {
   static std::int64_t shown_ms = 0;
   const bool terminal = ::isatty(STDOUT_FILENO) == 1;
@@ -132,7 +131,7 @@ void show(const Progress& progress, bool last, std::int64_t now_ms) {
   std::fflush(stdout);
 }
 
-/// An empty folder: the one asked for, or one of our own.
+/// An empty folder: the requested one, or a temporary one.
 Result<std::string> make_folder(const std::optional<std::string>& keep) {
   std::error_code failed;
   fs::path folder =
@@ -186,7 +185,7 @@ Result<int> run(const DemoOptions& options) {
               static_cast<unsigned long long>(fleet.processes()), day.speed, folder->c_str());
 
   Report report;
-  report.day = options.instance.value_or("made up");
+  report.day = options.instance.value_or("generated");
   report.seed = options.seed;
   report.processes = fleet.processes();
   report.orders = orders->orders.size();

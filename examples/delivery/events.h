@@ -10,7 +10,7 @@
 
 namespace pannier::delivery {
 
-// What the schema gave, in this namespace.
+// The schema's types, in this namespace.
 using ::delivery::CourierJob;
 using ::delivery::CourierJobT;
 using ::delivery::DriverPosition;
@@ -37,7 +37,7 @@ using ::delivery::OrderStateT;
 using ::delivery::OrderStep;
 using ::delivery::PositionRequest;
 
-/// An event with its header filled in. Its id says the same on every try: an order has one event of each type.
+/// An event with its header filled in. Its id is the same on every attempt: an order has one event of each type.
 template <class Object>
 [[nodiscard]] Object event_of(std::string_view order, std::string_view correlation, std::string_view source,
                               std::int64_t now_ms) {
@@ -50,14 +50,14 @@ template <class Object>
   return event;
 }
 
-/// A value of the application's state as a table; malformed for what does not verify.
+/// A value of the application's state as a table. malformed if it does not verify.
 template <class T>
 [[nodiscard]] Result<Table<T>> table_of(const StateRow& row) {
   return AnyTable{type_info<T>().id, &type_info<T>(), row.value}.as<T>();
 }
 
-/// How long to wait before the try after `tries` failed ones: anything up to twice as long each time, so that many who
-/// were cut off together do not come back together (full jitter: AWS Architecture Blog, 2015).
+/// The delay after `tries` failed attempts, with full jitter (AWS Architecture Blog, 2015): the bound doubles each
+/// time.
 [[nodiscard]] inline Duration backoff(std::uint32_t tries, std::uint64_t random) noexcept {
   constexpr Duration kBase = std::chrono::milliseconds{100};
   constexpr Duration kCap = std::chrono::seconds{3};

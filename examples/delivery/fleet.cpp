@@ -11,7 +11,7 @@
 namespace pannier::delivery {
 namespace {
 
-/// One way, on top of what the trace lets through: a mobile network's core, and a restaurant's wireless.
+/// One-way delay on top of the trace: a mobile network's core, and a restaurant's wireless.
 constexpr std::int64_t kMobileDelayMs = 20;
 constexpr std::int64_t kWirelessDelayMs = 1;
 
@@ -50,7 +50,7 @@ Result<std::unique_ptr<Fleet>> Fleet::start(const FleetOptions& options) {
   std::filesystem::create_directory(fleet->ledgers_, failed);
   if (failed) return Error{ErrorCode::storage_io, fleet->ledgers_ + ": " + failed.message()};
 
-  // Who serves whom: the restaurants go round the tablets, the drivers round the handhelds.
+  // Restaurants are spread over the tablets, drivers over the handhelds.
   std::vector<Config> configs(1 + options.tablets + options.handhelds, options.day);
   configs[0].name = "hub";
   for (std::uint32_t i = 0; i < options.tablets; ++i) configs[1 + i].name = "tablet" + std::to_string(i + 1);
@@ -128,7 +128,7 @@ Result<void> Fleet::look() {
       const auto* status = std::get_if<Status>(&line);
       if (status == nullptr) continue;
       Gauge& gauge = member.gauges[status->name];
-      // A counter that fell began anew with its process.
+      // A counter that fell restarted with its process.
       if (status->name == "disk_bytes" && status->value < gauge.value) {
         member.disk_bytes += static_cast<std::uint64_t>(gauge.value);
       }
@@ -222,7 +222,7 @@ std::vector<std::string> Fleet::end(std::chrono::milliseconds limit) {
     const auto exit = each.process->wait(limit);
     if (!exit) {
       each.process->kill_now();
-      troubles.push_back(each.name + " did not end when asked to, and was killed");
+      troubles.push_back(each.name + " did not stop when asked to and was killed");
     } else if (!exit->clean()) {
       troubles.push_back(each.name + " ended with status " + std::to_string(exit->status) + ", signal " +
                          std::to_string(exit->signal) + ": " + last_line(each.process->spec().log_path));

@@ -19,48 +19,48 @@ namespace pannier::delivery {
 
 /// What the demo runs.
 struct FleetOptions {
-  Config day;            ///< Which day, how fast and with which seed; the rest of it is filled in for each process.
+  Config day;            ///< The day, its speed and its seed. The rest is filled in for each process.
   std::string folder;    ///< For keys, configuration, databases, ledgers and logs. Exists and is empty.
-  std::string programs;  ///< The folder in which hub, tablet and handheld stand.
-  TracePair mobile;      ///< What the handhelds' links let through.
+  std::string programs;  ///< The folder of hub, tablet and handheld.
+  TracePair mobile;      ///< The handhelds' network.
   std::uint32_t tablets = 4;
   std::uint32_t handhelds = 4;
 };
 
-/// The processes of one run, with the network between them: one hub, and devices that reach it through the proxy.
-/// Used from the main thread alone, since the processes die with the thread that started them.
+/// The processes of one run and the network between them: one hub, and devices that reach it through the proxy. Main
+/// thread only, since the processes die with the thread that started them.
 class Fleet {
  public:
-  /// Makes keys and configuration and starts all. Errors name the file or the program.
+  /// Makes keys and configuration and starts everything. Errors name the file or the program.
   [[nodiscard]] static Result<std::unique_ptr<Fleet>> start(const FleetOptions& options);
 
-  /// Reads on in the ledgers. failed, with the last line of its log, where a process ended that nobody had ended.
+  /// Reads what is new in the ledgers. failed, with the last line of its log, if a process ended unexpectedly.
   Result<void> look();
 
   // --- Gauges, as of the last look ---------------------------------------------------------------------------------
   [[nodiscard]] std::uint64_t placed() const { return gauge("hub", "placed"); }
   [[nodiscard]] std::uint64_t delivered() const { return gauge("hub", "delivered"); }
   [[nodiscard]] std::uint64_t waiting() const;
-  /// What waits at this device and for it; everything, where it is the hub.
+  /// Events waiting at this device and for it; for the hub, all.
   [[nodiscard]] std::uint64_t waiting_around(const std::string& name) const;
   /// Devices that see their link to the hub.
   [[nodiscard]] std::uint64_t links_up() const;
   [[nodiscard]] std::uint64_t links() const noexcept { return members_.size() - 1; }
-  /// Whether this process has told how it does since `since_ms` (ledger_now_ms), and sees all its links.
+  /// True if this process has reported since `since_ms` (ledger_now_ms) and sees all its links.
   [[nodiscard]] bool well(const std::string& name, std::int64_t since_ms) const;
   [[nodiscard]] std::uint64_t wire_bytes() const;
   [[nodiscard]] std::uint64_t disk_bytes() const;
   [[nodiscard]] std::uint64_t processes() const noexcept { return members_.size(); }
 
-  // --- Breaking things ---------------------------------------------------------------------------------------------
+  // --- Faults ------------------------------------------------------------------------------------------------------
   void break_it(const Fault& fault);
-  /// Starts the process again, or lets the link through.
+  /// Restarts the process, or restores the link.
   Result<void> mend(const Fault& fault);
 
-  /// Asks every process to end, devices first, and kills what does not within `limit`; then one line for each that
-  /// did not end well.
+  /// Asks every process to stop, devices first, and kills those that do not within `limit`. Returns one line for each
+  /// that did not end well.
   std::vector<std::string> end(std::chrono::milliseconds limit);
-  /// Compares the ledgers. After end().
+  /// Compares the ledgers. Call it after end().
   [[nodiscard]] Result<AuditResult> audit() const;
 
  private:
@@ -86,7 +86,7 @@ class Fleet {
   [[nodiscard]] std::size_t link_of(const std::string& name) const;
 
   std::string ledgers_;
-  std::vector<Member> members_;  // the hub first; then the devices, in the order of the proxy's links
+  std::vector<Member> members_;  // the hub first, then the devices in the order of the proxy's links
   std::unique_ptr<Proxy> proxy_;
 };
 

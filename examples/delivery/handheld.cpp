@@ -1,5 +1,5 @@
-// A driver's handheld: takes jobs, says when the food is picked up and when it is delivered, and tells everybody who
-// listens where the driver is. Several drivers may share one process; each is an actor of its own, with its own lane.
+// A driver's handheld: takes jobs, reports pick-up and delivery, and publishes the driver's position. Several drivers
+// may share a process; each is an actor with its own lane.
 //
 //   handheld --config handheld1.toml
 
@@ -23,7 +23,7 @@ class Driver : public Actor<Driver, OrderOffer, OrderAssigned> {
         from_(courier_.start),
         to_(courier_.start) {}
 
-  // First the jobs that the last life had in hand, then new ones.
+  // First the unfinished jobs of the last life, then new ones.
   void on_start() {
     read_state(courier_.id + "/").then([this](Result<std::vector<StateRow>> rows) {
       if (!rows) return fail(rows.error().text());
@@ -40,13 +40,13 @@ class Driver : public Actor<Driver, OrderOffer, OrderAssigned> {
     });
   }
 
-  // Asked: can you carry it? Nothing is kept of the answer.
+  // Asked: can you carry it? The answer is not stored.
   Table<OfferAnswer> on(const OrderOffer& offer) {
     const bool free = jobs_.empty();
     return make<OfferAnswer>(offer.order()->string_view(), courier_.id, free, free ? "" : "has a job already");
   }
 
-  // Told, durably: carry it. The job in hand and "this message has been handled" are one transaction.
+  // Durable: carry it. Storing the job and acknowledging the message is one transaction.
   void on(const OrderAssigned& assigned, Delivery delivery) {
     CourierJobT job;
     job.order = assigned.order()->str();
@@ -60,7 +60,7 @@ class Driver : public Actor<Driver, OrderOffer, OrderAssigned> {
     batch.put_state(state_key(job.order), pack(job));
     witness_.applied(batch, assigned);
     commit(delivery, std::move(batch)).then([this, job](Result<Receipt> receipt) {
-      if (!receipt) return fail(receipt.error().text());  // started again from what is on disk
+      if (!receipt) return fail(receipt.error().text());  // restarted from what is on disk
       drive(job);
     });
   }
@@ -69,7 +69,7 @@ class Driver : public Actor<Driver, OrderOffer, OrderAssigned> {
   static constexpr std::int64_t kMinuteMs = DayClock::kMinuteMs;
   static constexpr Duration kPositionPeriod = 1s;
 
-  /// The leg that is under way, up to its end.
+  /// Runs the current leg to its end.
   void drive(CourierJobT job) {
     from_ = position();
     to_ = job.picked_up ? dropoff(job) : pickup(job);
@@ -112,7 +112,7 @@ class Driver : public Actor<Driver, OrderOffer, OrderAssigned> {
     });
   }
 
-  /// The newest counts and an old one may be lost, so it is published, not enqueued; the hub keeps the last one.
+  /// Only the newest position matters, so it is published, not enqueued, and retained for later subscribers.
   void tell_position() {
     const std::int32_t minute = setup_.clock.minute(wall_now());
     if (jobs_.empty() && (minute < courier_.on_min || minute > courier_.off_min)) return;  // off duty
@@ -125,7 +125,7 @@ class Driver : public Actor<Driver, OrderOffer, OrderAssigned> {
     publish("fleet/" + courier_.id + "/position", pack(here), {.retain = true}).ignore();
   }
 
-  /// On the straight line, at even speed.
+  /// On a straight line, at constant speed.
   Place position() const {
     const auto span = static_cast<double>(std::max<std::int64_t>(1, arrives_ms_ - left_ms_));
     const double part = std::clamp(static_cast<double>(now_ms() - left_ms_) / span, 0.0, 1.0);
@@ -146,7 +146,7 @@ class Driver : public Actor<Driver, OrderOffer, OrderAssigned> {
   const Courier courier_;
   const Setup& setup_;
   Witness witness_;
-  std::map<std::string, CourierJobT> jobs_;  // one, but for what a crash of the hub may leave
+  std::map<std::string, CourierJobT> jobs_;  // one, or more after a crash of the hub
   Place from_;
   Place to_;
   std::int64_t left_ms_ = 0;

@@ -1,4 +1,4 @@
-// The hub: orders are placed here, offered to their restaurants, given to drivers, and followed to the door.
+// The hub: places orders, offers them to their restaurants, assigns drivers, and follows them to the door.
 //
 //   hub --config hub.toml
 
@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Knows where every driver was last, and says so to whoever asks.
+/// Knows every driver's last position and answers questions about it.
 class Fleet : public Actor<Fleet, DriverPosition, PositionRequest> {
  public:
   void on_start() { require(subscribe<DriverPosition>("fleet/+/position")); }
@@ -34,8 +34,8 @@ class Fleet : public Actor<Fleet, DriverPosition, PositionRequest> {
   std::map<std::string, Table<DriverPosition>> last_;
 };
 
-/// Takes every order from its placing to the door. What it knows of an order is on disk, changed in one transaction
-/// with the messages that the change causes: after kill -9 it goes on where that stands.
+/// Takes every order from its placing to the door. The state of an order is on disk, changed in one transaction with
+/// the messages that the change causes: after kill -9 it continues from there.
 class Dispatcher : public Actor<Dispatcher, OrderAccepted, OrderReady, OrderPickedUp, OrderDelivered, DriverPosition> {
  public:
   explicit Dispatcher(const Setup* setup)
@@ -89,14 +89,14 @@ class Dispatcher : public Actor<Dispatcher, OrderAccepted, OrderReady, OrderPick
     Batch batch;
     save(batch, state, OrderStep::placed);
     commit(std::move(batch)).then([this, id = order.id](Result<Receipt> receipt) {
-      if (!receipt) return fail(receipt.error().text());  // started again from what is on disk
+      if (!receipt) return fail(receipt.error().text());  // restarted from what is on disk
       go_on(id);
     });
   }
 
   // --- From step to step -------------------------------------------------------------------------------------------
 
-  /// What the hub has to do for an order in its present step: at once, and again after a restart.
+  /// What the hub does for an order in its current step: at once, and again after a restart.
   void go_on(const std::string& id) {
     const OrderStateT& order = orders_.at(id);
     switch (order.step) {
@@ -110,7 +110,7 @@ class Dispatcher : public Actor<Dispatcher, OrderAccepted, OrderReady, OrderPick
     }
   }
 
-  /// A device's event: the order's new step and "this message has been handled" are one transaction.
+  /// A device's event: the order's new step and the acknowledgement are one transaction.
   template <class Event>
   void advance(const Event& event, OrderStep to, const Delivery& delivery) {
     const auto found = orders_.find(event.order()->str());
@@ -132,7 +132,7 @@ class Dispatcher : public Actor<Dispatcher, OrderAccepted, OrderReady, OrderPick
 
   // --- The kitchen -------------------------------------------------------------------------------------------------
 
-  /// Asked with a deadline: a tablet that is out of reach is asked again, later and later.
+  /// Asked with a deadline; an unreachable tablet is asked again with backoff.
   void offer_to_restaurant(const std::string& id, std::uint32_t tries = 0) {
     const OrderStateT& order = orders_.at(id);
     ask<OfferAnswer>(ref(address(order.restaurant)), offer_to(order.restaurant, order), kOfferDeadline)
@@ -156,7 +156,7 @@ class Dispatcher : public Actor<Dispatcher, OrderAccepted, OrderReady, OrderPick
 
   // --- The driver --------------------------------------------------------------------------------------------------
 
-  /// The nearest who is free, and again until one has said yes.
+  /// The nearest free driver, repeated until one accepts.
   void find_driver(const std::string& id, std::uint32_t tries = 0) {
     const auto again = [this, id, tries] {
       after(backoff(tries, random()), [this, id, tries] { find_driver(id, tries + 1); });
@@ -190,9 +190,9 @@ class Dispatcher : public Actor<Dispatcher, OrderAccepted, OrderReady, OrderPick
     });
   }
 
-  // --- Small things ------------------------------------------------------------------------------------------------
+  // --- Helpers -----------------------------------------------------------------------------------------------------
 
-  /// Of a restaurant's or driver's actor, and of its lane: both bear its name.
+  /// The name of a restaurant's or driver's actor, and of its lane.
   std::string address(const std::string& id) const { return setup_.served_by.at(id) + "/" + id; }
   std::int64_t now_ms() const { return setup_.clock.now_ms(wall_now()); }
   void tell_progress() {
@@ -206,7 +206,7 @@ class Dispatcher : public Actor<Dispatcher, OrderAccepted, OrderReady, OrderPick
   std::map<std::string, Place> kitchens_;
   std::map<std::string, const Order*> placing_;  // the day's orders by id
   std::map<std::string, OrderStateT> orders_;
-  std::size_t next_ = 0;  // of the day's orders
+  std::size_t next_ = 0;  // index into the day's orders
   std::uint64_t delivered_ = 0;
 };
 

@@ -4,10 +4,8 @@
 #include <string_view>
 #include <utility>
 
-#include <pannier/platform.h>
-#include <pannier/process.h>
-#include <pannier/sqlite_store.h>
-#include <pannier/zmq.h>
+#include <pannier/run.h>
+
 #include "examples/delivery/config.h"
 #include "examples/delivery/schema/witness.fbs.h"
 
@@ -16,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Tells the ledger now and then how this node does: for the progress line only.
+/// Reports this node's gauges to the ledger, for the progress line only.
 class Reporter : public Actor<Reporter> {
  public:
   explicit Reporter(LedgerWriter* ledger) : ledger_(*ledger) {}
@@ -46,7 +44,7 @@ class Reporter : public Actor<Reporter> {
   LedgerWriter& ledger_;
 };
 
-/// Tells the ledger the rows that the witnesses (witness.h) kept in the application's state, and ends its node.
+/// Exports the rows that the witnesses (witness.h) kept in the application's state, then stops its node.
 class Exporter : public Actor<Exporter> {
  public:
   Exporter(LedgerWriter* ledger, Result<void>* written) : ledger_(*ledger), written_(*written) {}
@@ -80,42 +78,27 @@ class Exporter : public Actor<Exporter> {
   Result<void>& written_;
 };
 
-/// What is on disk when all is over, read by a node of its own that has no links.
-Result<void> export_applied(posix::Process& process, Store& store, LedgerWriter& ledger) {
-  auto node = Node::create({.name = "audit"}, {process.platform(), process.wakeups(), nullptr, &store});
-  if (!node) return node.error();
+/// Reads what is on disk at the end, with a node of its own without links.
+Result<int> export_applied(const Config& config, LedgerWriter& ledger) {
   Result<void> written;
-  if (auto exporter = (*node)->spawn<Exporter>({}, &ledger, &written); !exporter) return exporter.error();
-  process.run(**node);
-  return written;
+  const int status = pannier::run({.name = "audit", .store = config.store_file, .tools = "off"},
+                                  [&](Node& node) { return node.spawn<Exporter>(&ledger, &written); });
+  if (!written) return written.error();
+  return status;
 }
 
 Result<int> run(int argc, const char* const* argv, const std::function<Result<void>(Setup& setup, Node& node)>& spawn) {
-  posix::Process process(LogLevel::info);
   auto config = Config::read(argc, argv);
   if (!config) return config.error();
   auto setup = config->setup();
   if (!setup) return setup.error();
-  auto keys = zmq::load_key_pair(config->key_file);
-  if (!keys) return keys.error();
-  SqliteOptions file{.path = config->store_file, .entropy = process.platform().entropy};
-  if (lies_in_memory(file.path)) file.strongest = Durability::committed;  // a receipt promises no more than is kept
-  auto store = open_sqlite_store(file);
-  if (!store) return store.error();
-
-  zmq::Context context;
-  auto transport = zmq::ZmqTransport::make(context, {.own_key = *keys, .allowed_keys = config->allowed_keys()});
-  if (!transport) return transport.error();
-  auto node = Node::create(config->node_options(), {process.platform(), process.wakeups(&(*transport)->wakeup()),
-                                                    transport->get(), store->get()});
-  if (!node) return node.error();
-  if (auto spawned = spawn(*setup, **node); !spawned) return spawned.error();
-  if (auto reporter = (*node)->spawn<Reporter>({}, setup->ledger.get()); !reporter) return reporter.error();
-
-  const int status = process.run(**node);
-  node->reset();
-  if (auto told = export_applied(process, **store, *setup->ledger); !told) return told.error();
-  return status;
+  const int status = pannier::run(config->options(), [&](Node& node) -> Result<void> {
+    if (auto spawned = spawn(*setup, node); !spawned) return spawned;
+    const auto reporter = node.spawn<Reporter>(setup->ledger.get());
+    return reporter ? Result<void>{} : reporter.error();
+  });
+  if (status != 0) return status;
+  return export_applied(*config, *setup->ledger);
 }
 
 }  // namespace

@@ -8,10 +8,10 @@
 #include "examples/delivery/events.h"
 #include "examples/delivery/node_setup.h"
 
-/// The hub's messages, filled in. Instants and spans are the day's own (day_clock.h).
+/// Builds the hub's messages. Instants and durations are in the day's time (day_clock.h).
 namespace pannier::delivery {
 
-/// The record of an order that has just been placed.
+/// The record of a newly placed order.
 [[nodiscard]] inline OrderStateT placed_order(const Order& order, std::uint64_t seed) {
   OrderStateT state;
   state.order = order.id;
@@ -59,7 +59,7 @@ namespace pannier::delivery {
   return pack(created);
 }
 
-/// The job, for the driver who has said yes.
+/// The job, for the driver who accepted.
 [[nodiscard]] inline Table<OrderAssigned> assigned_event(const OrderStateT& state, Place kitchen,
                                                          const std::string& source, std::int64_t now_ms) {
   auto assigned = event_of<OrderAssignedT>(state.order, state.correlation_id, source, now_ms);

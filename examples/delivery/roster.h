@@ -10,7 +10,7 @@
 
 namespace pannier::delivery {
 
-/// Which drivers there are, where, and who is free. The hub's own view, made anew from its orders after a restart.
+/// The drivers, their positions, and who is free. The hub's view, rebuilt from its orders after a restart.
 class Roster {
  public:
   explicit Roster(const Day& day) : last_minute_(day.last_minute()) {
@@ -23,14 +23,13 @@ class Roster {
   void set_busy(const std::string& driver, bool busy) {
     if (const auto found = drivers_.find(driver); found != drivers_.end()) found->second.busy = busy;
   }
-  /// Said no, or was out of reach: free, and passed over until `again`.
+  /// Declined or was unreachable: free, but skipped until `again`.
   void pass_over(const std::string& driver, MonoTime again) {
     set_busy(driver, false);
     if (const auto found = drivers_.find(driver); found != drivers_.end()) found->second.ask_again = again;
   }
 
-  /// The free driver nearest to `from` who is on shift; once the day is over, whoever is left helps to finish it. Empty
-  /// when there is none.
+  /// The free driver on shift nearest to `from`; after the end of the day, any free driver. Empty if there is none.
   [[nodiscard]] std::string nearest_free(Place from, std::int32_t minute, MonoTime now) const {
     const bool overtime = minute > last_minute_;
     std::string nearest;

@@ -1,5 +1,5 @@
-// A restaurant's tablet: takes orders, says when they are begun and when they are ready. Several restaurants may share
-// one process; each is an actor of its own, with a lane of its own.
+// A restaurant's tablet: takes orders and reports when they are started and ready. Several restaurants may share a
+// process; each is an actor with its own lane.
 //
 //   tablet --config tablet1.toml
 
@@ -17,8 +17,8 @@ class Kitchen : public Actor<Kitchen, OrderOffer, OrderCreated> {
   Kitchen(std::string id, const Setup* setup)
       : id_(std::move(id)), setup_(*setup), witness_(setup->ledger.get(), id_ + "/applied/") {}
 
-  // What was cooking when the last life ended is on disk. Only then come new orders: those that the last life did not
-  // finish with come again.
+  // First the orders that were cooking when the last life ended, which are on disk; then new ones and those
+  // redelivered.
   void on_start() {
     read_state(id_ + "/").then([this](Result<std::vector<StateRow>> rows) {
       if (!rows) return fail(rows.error().text());
@@ -30,14 +30,13 @@ class Kitchen : public Actor<Kitchen, OrderOffer, OrderCreated> {
     });
   }
 
-  // Asked: can you cook it? Nothing is kept of the answer.
+  // Asked: can you cook it? The answer is not stored.
   Table<OfferAnswer> on(const OrderOffer& offer) {
     const bool room = cooking_ < kStoves;
     return make<OfferAnswer>(offer.order()->string_view(), id_, room, room ? "" : "the kitchen is full");
   }
 
-  // Told, durably: cook it. That the order is in the kitchen, that the hub will hear so, and that this message has been
-  // handled is one transaction: all of it happens, or none.
+  // Durable: cook it. Storing the order, reporting to the hub and acknowledging this message are one transaction.
   void on(const OrderCreated& created, Delivery delivery) {
     OrderCreatedT order;
     created.UnPackTo(&order);
@@ -50,7 +49,7 @@ class Kitchen : public Actor<Kitchen, OrderOffer, OrderCreated> {
     batch.put_state(state_key(order.order), kept).enqueue(kHubOrders, order.order, event);
     witness_.applied(batch, created);
     commit(delivery, std::move(batch)).then([this, kept, event](Result<Receipt> receipt) {
-      if (!receipt) return fail(receipt.error().text());  // started again from what is on disk
+      if (!receipt) return fail(receipt.error().text());  // restarted from what is on disk
       witness_.accepted(event, 1);
       cook(kept);
     });
@@ -79,7 +78,7 @@ class Kitchen : public Actor<Kitchen, OrderOffer, OrderCreated> {
     });
   }
 
-  // Nice to know, nothing depends on it: asked once, and no answer is an answer.
+  // Optional information: asked once, and a missing answer does not matter.
   void look_for_driver(const std::string& order) {
     ask<DriverPosition>(ref("hub/fleet"), make<PositionRequest>("", order), 1s)
         .then([this, order](Result<Table<DriverPosition>> found) {

@@ -15,13 +15,13 @@ namespace pannier::delivery {
 using ::delivery::AppliedEvent;
 using ::delivery::AppliedEventT;
 
-/// What one actor shows the auditor (day/ledger.h). A program of your own needs none of this: it stands here so that
-/// the demo can prove what it says. Belongs to its actor; `ledger` outlives it.
+/// Shows the auditor what one actor did (day/ledger.h). For the demo's proof only; other programs do not need it.
+/// Belongs to its actor; `ledger` outlives it.
 class Witness {
  public:
   Witness(LedgerWriter* ledger, std::string prefix) : ledger_(ledger), prefix_(std::move(prefix)) {}
 
-  /// Takes a row of the actor's state where it is one of the witness's own.
+  /// Takes a row of the actor's state if it is the witness's own.
   bool restore(const StateRow& row) {
     if (!row.key.starts_with(prefix_)) return false;
     if (const auto kept = table_of<AppliedEvent>(row)) {
@@ -34,7 +34,7 @@ class Witness {
     return true;
   }
 
-  /// The effect of `event` is in `batch`: counts it there, in the same transaction.
+  /// Counts the effect of `event` in `batch`, in the same transaction.
   template <class Event>
   void applied(Batch& batch, const Event& event) {
     AppliedEventT& row = applied_[event.id()->str()];
@@ -47,7 +47,7 @@ class Witness {
     batch.put_state(prefix_ + row.event, pack(row));
   }
 
-  /// There is a receipt for `event`, the `sequence`th that this node sends to that receiver for this order.
+  /// `event` has a receipt: the `sequence`th that this node sent to that receiver for this order.
   template <FlatTable Event>
   void accepted(const Table<Event>& event, std::uint64_t sequence) {
     note(Accepted{event->id()->str(), event->order()->str(), Event::Traits::name, sequence, ledger_now_ms()});

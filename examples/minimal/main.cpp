@@ -1,4 +1,4 @@
-// The smallest device program that uses all four verbs, with a ZeroMQ link and a SQLite store. `./dev size` counts how
+// The smallest device program that uses all four verbs, with a ZeroMQ link and an SQLite store. `./dev size` counts how
 // much of Pannier's code it takes.
 //
 //   minimal ADDRESS   links to the node "hub" at ADDRESS, such as tcp://10.0.0.1:7000, without encryption
@@ -55,10 +55,11 @@ int main(int argc, char** argv) {
   pannier::zmq::Context context;
   auto transport = pannier::zmq::ZmqTransport::make(context, {.insecure_plaintext = true});
   if (!transport) return 4;
-  auto node = pannier::Node::create(
-      {.name = "minimal", .links = {{.node = "hub", .address = argv[1]}}},
-      {process.platform(), process.wakeups(&(*transport)->wakeup()), transport->get(), store->get()});
+  auto node = pannier::Node::create({.name = "minimal", .links = {{.node = "hub", .address = argv[1]}}},
+                                    {.platform = process.platform(),
+                                     .wakeups = process.wakeups(&(*transport)->wakeup()),
+                                     .transport = transport->get(),
+                                     .store = store->get()});
   if (!node) return 5;
-  const auto hub = (*node)->ref("hub/desk");
-  return (*node)->spawn<Device>({}, hub) ? process.run(**node) : 6;
+  return (*node)->spawn<Device>((*node)->ref("hub/desk")) ? process.run(**node) : 6;
 }

@@ -16,30 +16,31 @@ namespace pannier {
 
 class QueueControl;
 
-/// How long an ask waits where its caller does not say.
+/// The timeout of an ask that names none.
 inline constexpr Duration kAskTimeout = std::chrono::seconds{5};
 
-/// What a node gives an actor beyond the kernel: topics and lanes. A class derives from Actor<>, below.
+/// What a node adds to the kernel's ActorBase: topics and lanes. Derive actors from Actor<> below.
 class NodeActor : public ActorBase {
  protected:
   // --- publish -----------------------------------------------------------------------------------------------------
-  /// At most once to each subscriber there is now, on this node and on linked ones that asked for the topic. ok: the
-  /// node has it. What it could not pass on is counted by its cause, see topic_counters. full: nothing was published.
-  /// An empty message with `retain` clears the topic's retained value, as in MQTT.
+  /// Publishes to each current subscriber, at most once, here and on linked nodes that subscribed. Success: the node
+  /// has the message; copies it could not pass on are counted by cause (topic_counters). full: nothing was published.
+  /// With `retain`, an empty message clears the retained value, as in MQTT.
   Result<void> publish(std::string_view topic, const AnyTable& message, PublishOptions options = {});
   /// Clears the retained value of `topic`, here and on linked nodes. Subscribers are not told.
   Result<void> clear_retained(std::string_view topic);
-  /// From now on publications whose topic matches come as messages, after the values retained for such topics; those
-  /// come as fast as the mailbox takes them. Ends with the actor's life.
+  /// Subscribes until the actor ends: publications whose topic matches arrive as messages. Retained values that match
+  /// come first, as fast as the mailbox takes them.
   Result<void> subscribe_type(std::string_view filter, TypeId type);
-  /// Publications of every type; the class handles AnyTable.
+  /// Subscribes to every type. The class must handle AnyTable.
   Result<void> subscribe_any(std::string_view filter) { return subscribe_type(filter, TypeId{}); }
   Result<void> unsubscribe(std::string_view filter);
-  /// What became of the publications and subscriptions of this node, by cause where they were dropped.
+  /// This node's publication and subscription counters, with drops by cause.
   [[nodiscard]] Pending<TopicCounters> topic_counters();
 
   // --- queue -------------------------------------------------------------------------------------------------------
-  /// Keeps `message` on disk until it has taken effect at `address` ("lane" here, "node/lane" there).
+  /// Stores `message` until it has taken effect in the lane at `address`: "lane" on this node or "node/lane". The
+  /// receipt follows the commit.
   Pending<Receipt> enqueue(std::string_view address, std::string_view key, const AnyTable& message,
                            EnqueueOptions options = {});
   template <FlatTable T>
@@ -54,15 +55,14 @@ class NodeActor : public ActorBase {
   }
   /// Stores all of `batch` in one transaction.
   Pending<Receipt> commit(Batch batch);
-  /// As `delivery.ack(batch)`, and tells the outcome. After an error nothing of it is stored and the delivery is
-  /// retried; rejected: it was settled before.
+  /// As `delivery.ack(batch)`, with the outcome. After an error nothing is stored and the delivery is retried;
+  /// rejected: the delivery was already settled.
   Pending<Receipt> commit(Delivery delivery, Batch batch);
-  /// Takes messages of the lane as deliveries from now on, in competition with its other consumers. Ends with the
-  /// actor's state. A second call changes the options. What the queue refuses comes back through the log.
+  /// Consumes the lane: its messages arrive as deliveries, shared with the lane's other consumers. Ends when the actor
+  /// stops or restarts. A second call changes the options. Errors of the queue are logged.
   Result<void> consume_lane(std::string_view lane, ConsumeOptions options);
-  /// Takes what is ready in the lane now, of one type or as AnyTable. An empty answer: nothing was, in time. What the
-  /// actor does not settle is retried after the visibility timeout, or when the actor ends. full: too many fetches
-  /// wait.
+  /// Takes ready messages from the lane, as one type or as AnyTable. Empty if none was ready within the wait. Unsettled
+  /// messages are retried after the visibility timeout or when the actor ends. full: too many fetches are waiting.
   template <class T>
   [[nodiscard]] Pending<std::vector<Fetched<T>>> fetch(std::string_view lane, const FetchOptions& options = {}) {
     return Pending<std::vector<Fetched<T>>>{fetch_question(lane, options)};
@@ -71,15 +71,14 @@ class NodeActor : public ActorBase {
   [[nodiscard]] Pending<std::vector<Fetched<T>>> fetch(const Lane<T>& lane, const FetchOptions& options = {}) {
     return fetch<T>(lane.name(), options);
   }
-  /// Reads again what the lane retains (LaneOptions::retention), as deliveries in order, from where this reader has
-  /// come to. ack moves it on; retry delivers again, without end; dead_letter passes the message over. What is
-  /// acknowledged out of order may come again after a crash: with a window of 1, effects in the batch happen once. One
-  /// actor per reader.
+  /// Replays what the lane retains (LaneOptions::retention), as deliveries in order from this reader's position. ack
+  /// advances the position; retry repeats without limit; dead_letter skips the message. Messages acknowledged out of
+  /// order may repeat after a crash. With a window of 1, effects in the batch happen once. One actor per reader.
   Result<void> replay_lane(std::string_view lane, ReplayOptions options);
-  /// The application's state under keys that start with `prefix`, at most `limit` of them, in key order.
+  /// The application's state under keys that start with `prefix`, in key order, at most `limit` entries.
   [[nodiscard]] Pending<std::vector<StateRow>> read_state(std::string_view prefix, std::size_t limit = 100'000);
 
-  /// Looking for, cancelling, redriving messages; lanes; the application's tables.
+  /// More requests to the queue: find, cancel and redrive messages, change lanes, query tables.
   [[nodiscard]] QueueControl queue() noexcept;
 
  private:
@@ -87,34 +86,34 @@ class NodeActor : public ActorBase {
   detail::PendingAsk fetch_question(std::string_view lane, const FetchOptions& options);
 };
 
-/// What an actor may ask of its node's queue beyond enqueue, commit and consume: Actor::queue(). Refers to the
-/// actor, and is used within one of its turns. Each answer comes as a turn of its own (Pending); a node without a store
-/// answers closed.
+/// Requests to the node's queue beyond enqueue, commit and consume: see Actor::queue(). Refers to the actor and is
+/// valid within one of its turns. Every answer arrives in a turn of its own (Pending). Without a store every answer is
+/// closed.
 class QueueControl {
  public:
   explicit QueueControl(ActorBase& actor) noexcept : actor_(actor) {}
 
-  /// The message that a receipt named, and why it waits. not_found: delivered, expired, cancelled, or never here.
+  /// Finds the message of a receipt and why it waits. not_found: delivered, expired, cancelled, or never here.
   [[nodiscard]] Pending<RowStatus> where(Sequence id);
-  /// Erases a message before it leaves. not_found: it is not here. in_use: on its way, or in somebody's hands.
+  /// Erases a message before it leaves. not_found: it is not here. in_use: it is being sent or handled.
   [[nodiscard]] Pending<Cancelled> cancel(Sequence id);
-  /// Gives a lane other options from now on; nothing that is in it is lost. invalid_argument: check(LaneOptions).
+  /// Replaces a lane's options. Stored messages stay. invalid_argument: see check(LaneOptions).
   [[nodiscard]] Pending<void> set_lane(LaneOptions options);
-  /// What one SELECT on the application's own tables gives, at most limits::kQueryRows rows, with everything that was
-  /// committed before. rejected: with SQLite's text. unsupported: the store knows no SQL.
+  /// Runs one SELECT on the application's own tables. Sees everything committed before. Returns at most
+  /// limits::kQueryRows rows. rejected: with SQLite's text. unsupported: the store has no SQL.
   template <class... Values>
   [[nodiscard]] Pending<std::vector<SqlRow>> query(std::string sql, Values&&... values) {
     return query(SqlStatement{std::move(sql), {sql_value(std::forward<Values>(values))...}});
   }
   [[nodiscard]] Pending<std::vector<SqlRow>> query(SqlStatement statement);
-  /// Makes dead letters ready again, behind all other messages of their lane, in their order, with no attempts counted;
-  /// a bounded number at once. not_found: no dead letter has that number.
+  /// Makes dead letters ready again, in order, behind the other messages of their lane, with their attempts reset.
+  /// Bounded per call. not_found: no dead letter has that number.
   [[nodiscard]] Pending<DeadLetterCount> redrive(DeadLetterSelection selection);
-  /// Erases dead letters; a bounded number at once.
+  /// Erases dead letters. Bounded per call.
   [[nodiscard]] Pending<DeadLetterCount> purge(DeadLetterSelection selection);
-  /// A lane forgets how far a reader of its retained messages has come (Actor::replay).
+  /// Forgets a reader's position in the lane's retained messages (Actor::replay).
   [[nodiscard]] Pending<void> forget_reader(std::string lane, std::string reader);
-  /// What waits in every stream, with counters; rows too where asked.
+  /// Counters and loads of every stream; rows too if requested.
   [[nodiscard]] Pending<QueueStatus> inspect(Inspect request = {});
 
  private:
@@ -123,15 +122,15 @@ class QueueControl {
 
 namespace detail {
 
-/// Whether the class has an `on` for these arguments, with the behaviour in front where there is one.
+/// Self has an `on` for these arguments, preceded by the behaviour if there is one.
 template <class Self, class Behaviour, class... Args>
 concept Handles = (std::is_void_v<Behaviour> &&
                    requires(Self & self, Args&&... args) { self.on(std::forward<Args>(args)...); }) ||
                   (!std::is_void_v<Behaviour> &&
                    requires(Self & self, Args&&... args) { self.on(Behaviour{}, std::forward<Args>(args)...); });
 
-/// What a handler for T may be given: the table's accessor or the native value, the value to keep, a share of the
-/// table; or that and the means to settle or to answer.
+/// Self has a handler for T: it takes the accessor, the native value, the value to keep, or a share of the table; or
+/// the value and a Delivery or Responder.
 template <class Self, class Behaviour, class T>
 concept HandlesPlain = Handles<Self, Behaviour, const T&> || Handles<Self, Behaviour, T>;
 template <class Self, class Behaviour, class T>
@@ -168,14 +167,14 @@ void send_refusal(ActorBase& actor, const Message& question, ErrorCode code);
 [[nodiscard]] Delivery delivery_of(ActorBase& actor, const Message& message);
 void end_delivery(ActorBase& actor, const Message& message);
 [[nodiscard]] Responder responder_of(ActorBase& actor, const Message& message);
-/// The handler has stashed the message: whatever else it says of it now is void.
+/// The handler stashed the message. Any reply or settlement in this turn is void.
 [[nodiscard]] bool stashed(const ActorBase& actor) noexcept;
 [[nodiscard]] Result<void> verified(Message& message);
 [[nodiscard]] inline void* shared_value(const Message& message) noexcept {
   return const_cast<std::byte*>(message.block.bytes().data());
 }
 
-/// Turns what a handler returned into a reply, or an error for the asker; nobody else wants it.
+/// Turns the handler's return value into a reply or an error for the asker. Ignored if nobody asked.
 template <class Return>
 void answer(ActorBase& actor, const Message& message, Return&& returned) {
   if (!wants_reply(message) || stashed(actor)) return;
@@ -190,8 +189,8 @@ void answer(ActorBase& actor, const Message& message, Return&& returned) {
   }
 }
 
-/// Calls one overload of `on`, whatever it returns. Unless it `kSaysItself` what becomes of the message, a question to
-/// one that answers nothing is rejected, and a delivery is done when it returns.
+/// Calls one overload of `on`. Unless the handler replies or settles itself (`kSaysItself`), a question whose handler
+/// returns nothing is rejected, and a delivery is acknowledged on return.
 template <class Behaviour, bool kSaysItself, class Self, class... Args>
 Result<void> call(Self& self, const Message& message, Args&&... args) {
   using Return = std::remove_cvref_t<decltype(call_on<Behaviour>(self, std::forward<Args>(args)...))>;
@@ -207,7 +206,7 @@ Result<void> call(Self& self, const Message& message, Args&&... args) {
   return {};
 }
 
-/// Picks the overload of `on` for what the message is.
+/// Picks the overload of `on` that fits the kind of message.
 template <class Behaviour, class T, class Self, class Value>
 Result<void> pick(Self& self, const Message& message, Value&& value) {
   if constexpr (Handles<Self, Behaviour, const T&, Delivery>) {
@@ -230,9 +229,9 @@ Result<void> pick(Self& self, const Message& message, Value&& value) {
   }
 }
 
-/// The path from a message to `Self::on(const T&)`, or to `Self::on(Behaviour, const T&)`: one instance a handler,
-/// found through the actor's table. What can stand outside of it does, for the sake of compile time and of a handheld's
-/// memory (docs/benchmarks.md).
+/// Leads from a message to `Self::on(const T&)` or `Self::on(Behaviour, const T&)`. One instance per handler, found
+/// through the actor's table. As much code as possible lives outside, for compile time and code size
+/// (docs/benchmarks.md).
 template <class Self, class Behaviour, class T>
 Result<void> handle(ActorBase& base, Message& message) {
   static_assert(HandlesAny<Self, Behaviour, T>,
@@ -249,7 +248,8 @@ Result<void> handle(ActorBase& base, Message& message) {
       return pick<Behaviour, T>(self, message, *flatbuffers::GetRoot<T>(message.block.bytes().data()));
     }
   } else {
-    // Inline it is this receiver's own, to move from; in a block it is shared by a fan-out, for each to read.
+    // An inline value belongs to this receiver and may be moved from. One in a block is shared by a fan-out and
+    // read-only.
     if (message.inline_bytes == 0 && !message.block) return ErrorCode::rejected;
     void* const value = message.inline_bytes != 0 ? message.inline_value() : shared_value(message);
     if constexpr (std::is_trivially_copyable_v<T> && Handles<Self, Behaviour, const T&>) {
@@ -261,7 +261,7 @@ Result<void> handle(ActorBase& base, Message& message) {
   }
 }
 
-/// The handler of T under a behaviour: the behaviour's own, or the general one.
+/// The handler of T under a behaviour: the behaviour's own, or else the general one.
 template <class Self, class Behaviour, class T>
 constexpr auto handler_of() {
   if constexpr (!std::is_void_v<Behaviour> && HandlesAny<Self, Behaviour, T>) {
@@ -271,7 +271,7 @@ constexpr auto handler_of() {
   }
 }
 
-/// What a question is to its handler: of a Table<T> the T.
+/// The handler's argument type for a question: T for a Table<T>.
 template <class T>
 struct QuestionOf {
   using type = T;
@@ -281,7 +281,7 @@ struct QuestionOf<Table<T>> {
   using type = T;
 };
 
-/// What A's handler for T answers, without the Result around it.
+/// The type that A's handler for T returns, without Result.
 template <class A, class T>
 struct ReplyOf {
   template <class R>
@@ -321,20 +321,21 @@ constexpr Result<void> (*any_handler())(ActorBase&, Message&) {
 
 }  // namespace detail
 
-/// State plus handlers, one message at a time. `Types` are the messages that it handles, each by a member function
-/// `on`; a type without one does not compile, nor does telling an ActorRef<Self> anything else.
+/// State and handlers, one message at a time. `Types` are the messages it handles, each by a member function `on`. A
+/// type without a handler does not compile; neither does telling an ActorRef<Self> any other type.
 ///
 ///     struct Courier : pannier::Actor<Courier, Position, StatusRequest, Job> {
-///       void on(const Position& p);                       // tell, publish, or a delivery that is done on return
-///       auto on(const StatusRequest&);                    // ask: what it returns is the reply
-///       void on(const RouteRequest&, pannier::Responder); // ask: replies later
-///       void on(const Job&, pannier::Delivery);           // delivery of a lane, done when it says so
+///       void on(const Position& p);                        // tell, publish, or a delivery acknowledged on return
+///       auto on(const StatusRequest&);                     // ask: the return value is the reply
+///       void on(const RouteRequest&, pannier::Responder);  // ask: replies later
+///       void on(const Job&, pannier::Delivery);            // a delivery that the handler settles
 ///     };
 ///
-/// `become<Offline>()` changes the behaviour: from then on `on(Offline, const Job&)` handles a Job, where there is one.
+/// `become<Offline>()` changes the behaviour: from then on `on(Offline, const Job&)` handles a Job, if the class has
+/// it.
 ///
-/// A handler that throws, or returns an error, fails its actor: the state is dropped, the supervisor decides, and the
-/// message that was being handled is not handled again (a question is answered `failed`, a delivery is retried).
+/// A handler that throws or returns an error fails its actor: the state is dropped and the supervisor decides. The
+/// message being handled is not handled again: a question is answered `failed`, a delivery is retried.
 template <class Self, class... Types>
 class Actor : public NodeActor {
  public:
@@ -344,9 +345,9 @@ class Actor : public NodeActor {
   static const ActorType& actor_type() noexcept;
 
  protected:
-  /// From the next message on `on(Behaviour, const T&)` handles a T, in any of the forms of a handler; a T without one
-  /// goes to `on(const T&)` as ever, so that nothing is unhandled in one behaviour that is handled in another.
-  /// `Behaviour` is an empty struct; void: back to the general handlers, as after each restart. Costs a pointer.
+  /// From the next message on, `on(Behaviour, const T&)` handles a T, in any form of a handler. Types without such a
+  /// handler still go to `on(const T&)`. `Behaviour` is an empty struct; void restores the general handlers, as does
+  /// each restart. Costs one pointer.
   template <class Behaviour = void>
   void become() noexcept {
     static_assert(std::is_void_v<Behaviour> || std::is_empty_v<Behaviour>, "state belongs into the actor");
@@ -361,7 +362,7 @@ class Actor : public NodeActor {
 
   using ActorBase::tell;
 
-  /// Moves a native value to an actor of this process. On error the value is lost with the refusal.
+  /// Moves a native value to an actor in this process. On error the value is lost.
   template <class T>
   requires(!std::convertible_to<T, AnyTable>) Result<void> tell(LocalRef to, T&& value,
                                                                 Urgency urgency = Urgency::normal) {
@@ -381,9 +382,9 @@ class Actor : public NodeActor {
     return ActorBase::tell(to, table, urgency);
   }
 
-  /// Asks for one R. Exactly one outcome before `timeout` has passed: the reply, or timeout, unreachable, not_found,
-  /// closed, rejected, failed, full, or cancelled where the asker took it back. R is a table type, AnyTable, or a
-  /// native type where `to` is in this process.
+  /// Asks for one R. Exactly one outcome arrives before `timeout` has passed: the reply, or timeout, unreachable,
+  /// not_found, closed, rejected, failed, full, or cancelled by the asker. R is a table type, AnyTable, or, if `to` is
+  /// in this process, a native type.
   template <class R>
   [[nodiscard]] auto ask(Ref to, const AnyTable& question, Duration timeout) {
     using Value = typename detail::OutcomeOf<R>::type;
@@ -395,7 +396,7 @@ class Actor : public NodeActor {
     return Pending<Value>{{this, native_message(MessageKind::ask, to.id(), std::forward<T>(question)), timeout}};
   }
 
-  /// Asks an actor of known class: the reply's type is what its handler returns.
+  /// Asks an actor of known class. The reply type is what its handler returns.
   template <class A, class T>
   [[nodiscard]] auto ask(ActorRef<A> to, T&& question, Duration timeout = kAskTimeout) {
     using Question = typename detail::QuestionOf<std::remove_cvref_t<T>>::type;
@@ -409,7 +410,7 @@ class Actor : public NodeActor {
   }
 
   using NodeActor::publish;
-  /// Publishes a native value to this process's subscribers, who share the one value. Links do not carry it.
+  /// Publishes a native value to subscribers in this process, who share it. It does not cross links.
   template <class T>
   requires(!std::convertible_to<T, AnyTable>) Result<void> publish(std::string_view topic, T value,
                                                                    PublishOptions options = {}) {
@@ -423,7 +424,7 @@ class Actor : public NodeActor {
     return subscribe_type(filter, type_info<T>().id);
   }
 
-  /// The lane's messages come as deliveries. `Messages` says which types are expected; each must have a handler.
+  /// Consumes the lane. `Messages` are the expected types; each must have a handler. See consume_lane.
   template <class... Messages>
   Result<void> consume(std::string_view lane, ConsumeOptions options = {}) {
     static_assert((kHandles<Messages> && ...), "list the type in Actor<Self, Types...> and write its handler");
@@ -435,14 +436,14 @@ class Actor : public NodeActor {
     return consume<T>(lane.name(), options);
   }
 
-  /// What the lane has kept comes again as deliveries, to the same handlers. See replay_lane.
+  /// Replays the lane's retained messages to the same handlers. See replay_lane.
   template <class... Messages>
   Result<void> replay(std::string_view lane, ReplayOptions options) {
     static_assert((kHandles<Messages> && ...), "list the type in Actor<Self, Types...> and write its handler");
     return replay_lane(lane, std::move(options));
   }
 
-  /// For handlers that answer at once: `return reply<Status>(done_, eta_s_);`
+  /// Builds a reply in place: `return reply<Status>(done_, eta_s_);`
   template <FlatTable R, class... Fields>
   [[nodiscard]] Table<R> reply(Fields&&... fields) const {
     return make<R>(std::forward<Fields>(fields)...);
@@ -457,7 +458,7 @@ class Actor : public NodeActor {
     return ActorBase::every(period, [this, member] { (static_cast<Self*>(this)->*member)(); });
   }
 
-  /// Starts a child of this actor, built from copies of `args`, which serve for its restarts too.
+  /// Spawns a child of this actor from copies of `args`, which are kept for restarts.
   template <class A, class... Args>
   Result<ActorRef<A>> spawn(SpawnOptions options, Args... args);
   template <class A, class... Args>
@@ -489,7 +490,7 @@ class RecipeFor final : public Recipe {
   [[no_unique_address]] std::tuple<Args...> args_;
 };
 
-/// The start message of an A; receiver and parent are filled in by whoever spawns.
+/// The start message of an A. The spawner fills in receiver and parent.
 template <class A, class... Args>
 [[nodiscard]] MessagePtr start_message(const SpawnOptions& options, Args... args) {
   static_assert(std::is_base_of_v<ActorBase, A>);

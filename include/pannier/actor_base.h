@@ -14,18 +14,18 @@
 
 namespace pannier {
 
-/// What a full mailbox does with one more message. System messages (stop, down, replies) have room of their own.
+/// What a full mailbox does with another message. System messages (stop, down, replies) have reserved capacity.
 enum class WhenFull : std::uint8_t {
-  reject,       ///< The sender gets ErrorCode::full, and keeps what it wanted to send.
-  drop_newest,  ///< The new message goes to the dead letters.
-  drop_oldest,  ///< The oldest one goes to the dead letters, the new one is taken.
-  /// At most one tell or publication of a key waits: a newer one takes its place in the line, and the older one goes to
-  /// the dead letters. One more key than there is room for is rejected. The key is the type and the topic, or the type
-  /// and what the actor class says: `static std::string_view key(const Position& p)`, or a number or an enumerator.
-  /// What is urgent, asked or delivered has no key, and goes first.
+  reject,       ///< The sender gets ErrorCode::full and keeps the message.
+  drop_newest,  ///< The new message is dropped as a dead letter.
+  drop_oldest,  ///< The oldest message is dropped as a dead letter and the new one taken.
+  /// Keeps one pending tell or publication per key: a newer one takes over the older one's place, and the older becomes
+  /// a dead letter. A new key beyond the bound is rejected. The key is the type and topic, or the type and what the
+  /// class declares: `static std::string_view key(const Position& p)`, or a number or enumerator. Urgent messages, asks
+  /// and deliveries have no key and go first.
   keep_latest,
-  /// Tables that were told or published go to the durable lane "mailbox.<name>" and come back from there in order, as
-  /// deliveries, when there is room. The actor has a name, the node a store. Anything else is rejected.
+  /// Tables told or published overflow to the durable lane "mailbox.<name>" and return in order, as deliveries, when
+  /// there is room. Needs a named actor and a node with a store. Other messages are rejected.
   spill,
 };
 
@@ -35,17 +35,17 @@ struct MailboxOptions {
   WhenFull when_full = WhenFull::reject;
 };
 
-/// Whether a supervisor starts a child again (OTP's words).
+/// Whether a supervisor restarts a child (as in OTP).
 enum class Restart : std::uint8_t {
-  permanent,  ///< Always, also when it stopped by itself.
-  transient,  ///< After a failure only.
+  permanent,  ///< Always, even if it stopped by itself.
+  transient,  ///< Only after a failure.
   temporary,  ///< Never.
 };
 
-/// Which children are restarted when one of them fails (OTP's words).
+/// Which children restart when one fails (as in OTP).
 enum class Strategy : std::uint8_t {
-  one_for_one,   ///< That one.
-  rest_for_one,  ///< That one and those that were started after it.
+  one_for_one,   ///< Only the failed one.
+  rest_for_one,  ///< The failed one and those started after it.
   one_for_all,   ///< All.
 };
 
@@ -54,7 +54,7 @@ struct Supervision {
   Strategy strategy = Strategy::one_for_one;
   std::uint32_t max_restarts = 5;
   Duration period = std::chrono::seconds{60};
-  /// Before the first restart of a period; doubles with each further one, up to `backoff_cap`.
+  /// Delay before the first restart of a period. Doubles with each further restart, up to `backoff_cap`.
   Duration backoff_base = std::chrono::milliseconds{100};
   Duration backoff_cap = std::chrono::seconds{10};
 
@@ -62,15 +62,15 @@ struct Supervision {
 };
 
 struct SpawnOptions {
-  std::string name = {};  ///< Empty: known by its reference only.
+  std::string name = {};  ///< Empty: reachable by reference only.
   MailboxOptions mailbox = {};
   Restart restart = Restart::transient;
   Supervision children = {};
-  /// How long a stop waits for this actor before it goes on without it and names it.
+  /// How long a stop waits for this actor before it goes on without it and logs its name.
   Duration stop_limit = std::chrono::seconds{5};
-  /// A handler that runs longer fails its actor, once it has returned; zero: no limit.
+  /// A handler that runs longer fails its actor after it returns. Zero: no limit.
   Duration handler_budget{};
-  /// The worker that it is pinned to; kAnyWorker: a child stays with its parent, others go round.
+  /// Pins the actor to a worker. kAnyWorker: a child runs with its parent, others are spread in turn.
   std::uint32_t worker = kAnyWorker;
 
   static constexpr std::uint32_t kAnyWorker = 0xffffffff;
@@ -84,28 +84,28 @@ struct Cell;
 struct Handler {
   TypeId type;
   const TypeInfo* info;
-  /// Checks, calls the member function, replies where it answers. An error is the actor's failure unless it is
-  /// `rejected` or `malformed`: then the message was at fault.
+  /// Verifies, calls the handler and sends its reply. `rejected` and `malformed` blame the message; any other error
+  /// fails the actor.
   Result<void> (*handle)(ActorBase& actor, Message& message);
-  /// What WhenFull::keep_latest keeps the latest of, beside the type; null where the class does not say.
+  /// The key for WhenFull::keep_latest, besides the type. Null if the class declares none.
   std::string (*key)(Message& message);
 };
 
-/// What the runtime knows of an actor class. One static object a class, and one for each of its behaviours.
+/// What the runtime knows of an actor class. One static object per class and behaviour.
 struct ActorType {
   std::string_view name;
   std::span<const Handler> handlers;
   void (*on_start)(ActorBase& actor);
   void (*on_stop)(ActorBase& actor);
   void (*destroy)(ActorBase& actor) noexcept;
-  /// Takes every message before the handlers do; null for all but the runtime's own services.
+  /// Receives every message before the handlers. Null except for the runtime's own services.
   Result<void> (*intercept)(ActorBase& actor, Message& message);
-  /// Takes tables of types that are not in `handlers`; null where the class has no handler for AnyTable.
+  /// Handles tables of types not in `handlers`. Null if the class does not handle AnyTable.
   Result<void> (*any)(ActorBase& actor, Message& message);
 };
 
-/// How to build an actor, at first and at each restart: what its start message brings, kept for its whole life in a
-/// piece of pool memory. As small as it can be, since every idle actor has one.
+/// How to build an actor, first and at each restart. Carried by the start message and kept in pool memory for the
+/// actor's life. Small, because every idle actor has one.
 class Recipe {
  public:
   explicit Recipe(const SpawnOptions& options);
@@ -114,16 +114,16 @@ class Recipe {
   Recipe& operator=(const Recipe&) = delete;
 
   [[nodiscard]] virtual const ActorType& type() const noexcept = 0;
-  /// Builds into pool memory. May throw what the constructor throws.
+  /// Builds into pool memory. May throw whatever the constructor throws.
   virtual ActorBase* build() = 0;
-  /// What of SpawnOptions counts after the start: restart, children, handler_budget, and the mailbox where its policy
-  /// is keep_latest or spill. The rest may be the default.
+  /// The options that matter after the start: restart, children, handler_budget, and the mailbox if its policy is
+  /// keep_latest or spill. Others may be defaults.
   [[nodiscard]] const SpawnOptions& options() const noexcept;
 
   ActorId parent;
 
  private:
-  std::unique_ptr<const SpawnOptions> special_;  // null where all of that is the default, as it mostly is
+  std::unique_ptr<const SpawnOptions> special_;  // null if all of these are defaults, as is usual
 };
 
 struct DeleteRecipe {
@@ -138,18 +138,17 @@ using RecipePtr = std::unique_ptr<Recipe, DeleteRecipe>;
   return *static_cast<RecipePtr*>(start.inline_value());
 }
 
-/// Why an actor has ended: what its supervisor and those who watch it are told.
+/// Tells supervisors and watchers that an actor has ended, and why.
 struct Down {
   Ref actor;
   bool failed = false;
-  Error error{ErrorCode::closed};  ///< Of a failure: what it was.
+  Error error{ErrorCode::closed};  ///< The cause of a failure.
 };
 
 struct System;
 
-/// The right to answer one question, later or elsewhere. The first answer counts; a responder whose last copy goes
-/// without an answer answers `failed`, so that nobody waits for nothing. Of a plain tell it is inert. Any thread; it
-/// must not outlive its node.
+/// The right to answer one question, later or elsewhere. The first answer counts. If the last copy is destroyed without
+/// an answer, the asker gets `failed`. For a plain tell it does nothing. Any thread. Must not outlive its node.
 class Responder {
  public:
   /// Internal: made by the dispatcher.
@@ -161,9 +160,9 @@ class Responder {
            !std::same_as<T, ErrorCode>) void reply(T answer) const {
     send(native_message(MessageKind::reply, {}, std::move(answer)));
   }
-  /// The asker gets `code` in place of an answer.
+  /// Answers with the error `code`.
   void refuse(ErrorCode code) const;
-  /// Internal: the question will be handled again, with another responder. This one and its copies are inert.
+  /// Internal: disarms this responder and its copies, because the question will be handled again with a new one.
   void withdraw() const noexcept;
 
  private:
@@ -174,15 +173,15 @@ class Responder {
 
 }  // namespace pannier
 
-/// What an actor class says of its messages to a mailbox that keeps the latest of each key.
+/// The keys of mailboxes that keep only the latest message of each.
 namespace pannier::detail {
 
-/// Checks a table's structure, once. malformed: it does not hold.
+/// Verifies a table's structure, once. Error: malformed.
 [[nodiscard]] Result<void> verified(Message& message);
-/// Where the payload stands; null: there is none.
+/// The payload, or null if there is none.
 [[nodiscard]] const void* value_of(Message& message) noexcept;
 
-/// The class says of what in a T the latest is kept.
+/// Self declares a key for T.
 template <class Self, class T>
 concept Keyed = requires(const T& value) {
   Self::key(value);
@@ -220,8 +219,8 @@ namespace pannier {
 class Worker;
 struct System;
 
-/// On whose behalf a question was asked: the deadline of the question that was being answered, and who waits for that
-/// one; or a delivery that was being handled. The turn that the reply makes goes on under the same.
+/// What the current turn is part of: the deadline and ask chain of the question being answered, or a delivery. The turn
+/// of a reply inherits it.
 struct Waiting {
   MonoTime deadline = kNever;
   BlockRef chain = {};
@@ -229,7 +228,7 @@ struct Waiting {
 };
 
 namespace detail {
-/// An ask without its types: what Asking<R> stands on.
+/// An ask without its types.
 struct PendingAsk {
   ActorBase* asker;
   MessagePtr question;
@@ -237,15 +236,15 @@ struct PendingAsk {
 };
 }  // namespace detail
 
-/// Something about to be sent, whose outcome `then` gives to a function of this actor: exactly once, as a turn of its
-/// own, never from within the call. If the actor stops or restarts meanwhile the function is dropped. Without `then` it
-/// is sent when the value is destroyed, within the same turn.
+/// A request not yet sent. `then` sends it and names a function of this actor to receive the outcome, exactly once, in
+/// a turn of its own. The function is dropped if the actor stops or restarts first. Without `then`, the request is sent
+/// when this value is destroyed, within the same turn.
 template <class T>
 class Pending;
 
-/// What the kernel gives every actor: whom it tells and asks, its timers and its life. Actor<> adds topics and lanes.
-/// Each call is made from the actor's own turns (handlers, timers, on_start, on_stop, outcomes); none blocks.
-/// References in arguments are read before the call returns.
+/// What the kernel gives every actor: tell and ask, timers, life cycle. Actor<> adds topics and lanes. Call these from
+/// the actor's own turns only (handlers, timers, on_start, on_stop, outcomes). None blocks. Arguments passed by
+/// reference are read before the call returns.
 class ActorBase {
  public:
   ActorBase(const ActorBase&) = delete;
@@ -266,8 +265,8 @@ class ActorBase {
     Birth* outer_;
   };
 
-  void on_start() {}  ///< Hide it to do something when the actor starts, and after each restart.
-  void on_stop() {}   ///< Hide it to do something before the state goes.
+  void on_start() {}  ///< Hide it to act on start and after each restart.
+  void on_stop() {}   ///< Hide it to act before the state is destroyed.
 
   [[nodiscard]] Ref self() const noexcept;
   [[nodiscard]] Worker& worker() const noexcept { return worker_; }
@@ -278,11 +277,14 @@ class ActorBase {
   ~ActorBase() = default;
 
   // --- Who and when ----------------------------------------------------------------------------------------------
-  /// Of the message being handled; nobody in other turns, or where the sender is no actor.
+  /// The sender of the message being handled. Null in other turns, or if the sender is no actor.
   [[nodiscard]] Ref sender() const noexcept;
-  /// The topic of the publication, the key of the delivery, or the name of the linked node that asked the question
-  /// (empty: asked here), that is being handled. Borrowed for the turn.
+  /// The topic of the publication being handled, the key of the delivery, or the node that sent the question (empty:
+  /// this node). Borrowed for the turn.
   [[nodiscard]] std::string_view label() const noexcept;
+  /// The deadline of the question being answered, also in the turn of an outcome asked for on its behalf. Questions
+  /// asked in this turn expire no later. kNever: no question is being answered.
+  [[nodiscard]] MonoTime deadline() const noexcept;
   /// Stands still within a turn.
   [[nodiscard]] MonoTime now() const noexcept;
   [[nodiscard]] WallTime wall_now() const noexcept;
@@ -290,16 +292,16 @@ class ActorBase {
   void log(LogLevel level, std::string_view line) const;
   void log(std::string_view line) const { log(LogLevel::info, line); }
 
-  /// The actor of that name, here or on another node ("hub/planner"); it need not exist yet. The reference is good for
-  /// as long as this actor lives, unless it asks for more than limits::kNamesHeld others after it: ask for those where
-  /// they are used. A name that breaks the rules gives nobody, and sending to nobody is not_found.
+  /// A reference by name, "planner" or "hub/planner". The actor need not exist yet. Valid for the life of this actor,
+  /// unless it asks for more than limits::kNamesHeld other names afterwards; look up names where they are used. An
+  /// invalid name gives a null reference; sending to it is not_found.
   [[nodiscard]] Ref ref(std::string_view name) const;
 
-  /// The actor of that name on this node, for native payloads. Nobody for a name of another node.
+  /// As ref() for an actor of this node, to send it native payloads. Null for a name of another node.
   [[nodiscard]] LocalRef local(std::string_view name) const;
 
   // --- tell --------------------------------------------------------------------------------------------------------
-  /// At most once. full, closed, not_found or unreachable: nothing was sent.
+  /// Sends at most once. full, closed, not_found, unreachable: nothing was sent.
   Result<void> tell(Ref to, const AnyTable& message, Urgency urgency = Urgency::normal);
   /// Calls `then` once there is room for what tell or ask refused with `full`, as a turn of its own; with an error where
   /// there will be none: closed, not_found, unreachable. Half of the mailbox, or a quarter of the credit of an actor
@@ -310,41 +312,42 @@ class ActorBase {
   // --- time --------------------------------------------------------------------------------------------------------
   TimerId after(Duration delay, Callback<void()> function);
   TimerId every(Duration period, Callback<void()> function);
-  /// Takes a timer back. A question ends as `cancelled`, as a turn of its own, unless its answer is here already.
+  /// Cancels a timer or a question. A cancelled question ends in `cancelled`, in a turn of its own, unless its reply
+  /// has already arrived.
   void cancel(TimerId timer);
 
-  // --- Not now -----------------------------------------------------------------------------------------------------
-  /// Sets the message that is being handled aside, until unstash. It goes on counting against the mailbox's bounds. It
-  /// is not answered or settled by the end of this turn: what the handler returns, and its Responder or Delivery, are
-  /// void. A handler that takes its message by value or `T&&` must not have moved it away. full: the mailbox has no
-  /// room any more; rejected: this turn has no message that can wait (a timer, a reply, a Down). It was not set aside.
+  // --- stash -------------------------------------------------------------------------------------------------------
+  /// Sets aside the message being handled until unstash. It still counts against the mailbox's bounds. This turn
+  /// neither answers nor settles it: the handler's return value, Responder or Delivery have no effect. A handler taking
+  /// its message by value or `T&&` must not have moved from it. Errors: full if the mailbox is full; rejected if this
+  /// turn has no message that can wait (a timer, a reply, a Down). After an error nothing was stashed.
   [[nodiscard]] Result<void> stash();
-  /// Puts what was stashed in earlier turns back in front of the mailbox, in the order in which it came. So does a
-  /// restart; an end takes it as it takes the rest of the mailbox.
+  /// Returns the messages stashed in earlier turns to the front of the mailbox, in order of arrival. A restart does the
+  /// same. If the actor ends they are treated like the rest of its mailbox.
   void unstash();
 
   // --- life --------------------------------------------------------------------------------------------------------
-  /// Stops this actor after this turn, children first.
+  /// Stops this actor after the current turn, children first.
   void stop();
-  /// Asks `actor` to stop; whoever supervises or watches it is told when it has.
+  /// Asks `actor` to stop. Its supervisor and watchers are told once it has.
   void stop(Ref actor);
   /// Stops the whole node, as Node::stop does.
   void stop_node();
-  /// A Down message comes once `actor` has ended; at once where it has.
+  /// Sends this actor a Down when `actor` has ended, at once if it already has.
   void watch(Ref actor);
-  /// Puts this actor down as failed after this turn: its supervisor decides.
+  /// Fails this actor after the current turn; its supervisor decides.
   void fail(std::string why);
-  /// As fail, where `done` is an error: for what the actor cannot be without, as `require(subscribe<Position>("#"))`.
+  /// Calls fail if `done` is an error. For what the actor cannot do without: `require(subscribe<Position>("#"))`.
   void require(const Result<void>& done) {
     if (!done) fail(done.error().text());
   }
 
-  // --- What the templates above stand on ---------------------------------------------------------------------------
+  // --- support for the templates -----------------------------------------------------------------------------------
   Result<void> send(MessagePtr message);
-  /// Sends the question and arms its deadline; a refusal comes back through `outcome` as well.
+  /// Sends the question and arms its deadline. A refusal arrives through `outcome` too.
   TimerId ask_message(detail::PendingAsk ask, Callback<void(Message* reply)> outcome);
   Result<ActorId> spawn_recipe(MessagePtr start, const SpawnOptions& options, Restart restart);
-  /// The table of handlers from the next message on, until a restart.
+  /// Sets the handler table from the next message on, until a restart.
   void take_behaviour(const ActorType& type) noexcept;
   [[nodiscard]] const ActorType& behaviour() const noexcept;
   [[nodiscard]] Cell& cell() const noexcept { return cell_; }
@@ -353,11 +356,11 @@ class ActorBase {
   template <class T>
   friend class Pending;
 
-  /// Under whose deadline, and on whose behalf, the current turn runs.
+  /// The deadline and ask chain of the current turn.
   [[nodiscard]] Waiting waiting() const;
-  /// An outcome that nobody waited for, in the log.
+  /// Logs an error that nobody waits for.
   void log_unheard(const Error& error) const;
-  /// The outcome of a question, as a turn of its own.
+  /// Delivers the outcome of a question in a turn of its own.
   void end_question(TimerId id, const Error& error);
   [[nodiscard]] Result<void> check_chain(ActorId asked, const BlockRef& chain) const;
 
@@ -367,7 +370,7 @@ class ActorBase {
 
 namespace detail {
 
-/// Reads an outcome out of a reply; null is the deadline.
+/// Reads the outcome from a reply; null means the deadline passed.
 template <class R>
 Result<R> read_reply(Message* reply);
 
@@ -380,12 +383,12 @@ struct OutcomeOf<T> {
   using type = Table<T>;
 };
 
-/// The error that stands in a reply's place, with its text where there is one.
+/// The error carried by a reply, with its text if there is one.
 [[nodiscard]] Error refusal_of(const Message& reply);
 
-/// The bytes of a reply that must be a table of `wanted`, verified.
+/// The verified bytes of a reply that must be a table of `wanted`.
 [[nodiscard]] Result<BlockRef> reply_block(const Message* reply, const TypeInfo& wanted);
-/// The inline value of a reply that must be of `wanted`; lives as long as the reply.
+/// The inline value of a reply that must be of `wanted`. Lives as long as the reply.
 [[nodiscard]] Result<void*> reply_value(Message* reply, TypeId wanted);
 
 template <class R>
@@ -418,13 +421,13 @@ class Pending {
   explicit Pending(detail::PendingAsk ask) : ask_(std::move(ask)) {}
   Pending(Pending&&) noexcept = default;
   Pending& operator=(Pending&&) = delete;
-  /// What was neither given to `then` nor forgotten is sent all the same, as if forgotten.
+  /// Sends the request as forget() does, unless then() or forget() was called.
   ~Pending() {
     if (ask_.question != nullptr) std::move(*this).forget();
   }
 
-  /// Sends it. `function` takes a Result<T>; the id that comes back takes the question back (ActorBase::cancel), which
-  /// is an outcome, too: `cancelled`.
+  /// Sends the request. `function` takes a Result<T>. The returned id cancels the question (ActorBase::cancel); its
+  /// outcome is then `cancelled`.
   template <class F>
   requires std::invocable<F&, Result<T>> TimerId then(F function) && {
     ActorBase* asker = ask_.asker;
@@ -432,7 +435,7 @@ class Pending {
       function(detail::read_reply<T>(reply));
     });
   }
-  /// Sends it and lets the outcome go, apart from a line in the log when it fails.
+  /// Sends the request and discards the outcome. Failures are logged.
   void forget() &&;
 
  private:

@@ -17,8 +17,8 @@ struct Endpoint;
 struct ExchangeState;
 struct Half;
 
-/// Where the transports of one process meet. Main makes one and gives it to each; two exchanges know nothing of each
-/// other. Must outlive its transports. Callable from any thread.
+/// Where the transports of one process meet. Created in main and passed to each. Separate exchanges are not connected.
+/// Must outlive its transports. Any thread.
 class Exchange {
  public:
   Exchange();
@@ -31,21 +31,21 @@ class Exchange {
   std::unique_ptr<ExchangeState> state_;
 };
 
-/// What one direction of a channel holds before send() says full.
+/// Bounds of one direction of a channel; beyond them send() is full.
 struct InprocOptions {
   std::size_t channel_frames = 1024;
   std::size_t channel_bytes = limits::kLinkQueueBytes;
 };
 
-/// Frames between nodes of one process, by way of an Exchange. Addresses are "inproc://name"; "inproc://*" picks a
-/// name. Nobody's key is proven, so `peer_key` is not looked at: whoever shares the exchange shares the process.
+/// Carries frames between nodes of one process through an Exchange. Addresses are "inproc://name"; "inproc://*" picks a
+/// name. Keys are not proven and `peer_key` is ignored.
 ///
-/// Each transport belongs to one thread as the contract says; different transports may live on different threads.
+/// Each transport belongs to one thread; different transports may use different threads.
 class InprocTransport final : public Transport {
  public:
-  /// `exchange` and `wakeup` must outlive the transport. Others notify `wakeup` from their threads.
+  /// `exchange` and `wakeup` must outlive the transport. Other threads notify `wakeup`.
   InprocTransport(Exchange& exchange, Wakeup& wakeup, InprocOptions options = {});
-  /// Ends all channels; their far ends are told.
+  /// Ends all channels and tells their far ends.
   ~InprocTransport() override;
 
   Result<std::string> listen(std::string_view address) override;
@@ -60,8 +60,8 @@ class InprocTransport final : public Transport {
   ExchangeState& exchange_;
   Wakeup& wakeup_;
   InprocOptions options_;
-  std::shared_ptr<Endpoint> endpoint_;  ///< What others reach of us; guarded by the exchange's mutex.
-  std::unordered_map<ChannelId, std::shared_ptr<Half>> channels_;  ///< Our thread's alone.
+  std::shared_ptr<Endpoint> endpoint_;  ///< What other transports reach of this one; guarded by the exchange's mutex.
+  std::unordered_map<ChannelId, std::shared_ptr<Half>> channels_;  ///< Owner's thread only.
   Counters counters_;
 };
 

@@ -13,24 +13,24 @@
 
 namespace pannier {
 
-/// How long to wait before the next attempt. The jittered kinds spread a fleet that failed at once (Brooker,
-/// "Exponential Backoff And Jitter", AWS Architecture Blog, 2015). A value.
+/// The delay before the next attempt. Jitter spreads out a fleet that failed at once (Brooker, "Exponential Backoff And
+/// Jitter", AWS Architecture Blog, 2015). A value.
 struct Backoff {
   enum class Kind : std::uint8_t {
     constant,             ///< base
     linear,               ///< base * attempt
     exponential,          ///< base * 2^(attempt - 1)
-    full_jitter,          ///< anything from 0 to the exponential one
-    decorrelated_jitter,  ///< anything from base to three times the delay before
+    full_jitter,          ///< uniform from 0 to the exponential delay
+    decorrelated_jitter,  ///< uniform from base to three times the previous delay
   };
   Kind kind = Kind::full_jitter;
   Duration base = std::chrono::milliseconds{200};
-  Duration cap = std::chrono::minutes{1};  ///< No delay is longer.
+  Duration cap = std::chrono::minutes{1};  ///< The longest delay.
 
   bool operator==(const Backoff&) const = default;
 
-  /// The delay after the `attempt`-th failure (from 1). `previous` is the delay before it, zero for the first; `random`
-  /// any number, drawn anew for each call.
+  /// The delay after failure number `attempt`, counted from 1. `previous` is the delay before it, zero for the first.
+  /// `random` is any number, drawn anew for each call.
   [[nodiscard]] Duration delay(std::uint32_t attempt, Duration previous, std::uint64_t random) const noexcept;
 };
 
@@ -40,8 +40,8 @@ struct Backoff {
 enum class Eviction : std::uint8_t {
   reject,           ///< The message is refused as `full`.
   oldest,           ///< The oldest ready messages make room.
-  lowest_priority,  ///< As reject; but where the node's quota is exceeded, the oldest ready messages of lanes with a
-                    ///< lower priority make room.
+  lowest_priority,  ///< As reject. But if the node's quota is exceeded, the oldest ready messages of lower-priority
+                    ///< lanes make room.
   latest_per_key,   ///< A message always replaces the ready message of its key; a delayed one replaces the delayed
                     ///< message of its key, and the ready one when it becomes due. A new key past the quota is refused.
 };
@@ -51,13 +51,13 @@ enum class Ordering : std::uint8_t {
   none,     ///< No message waits for another.
 };
 
-/// What is dead-lettered once the attempts of a message are used up.
+/// What is dead-lettered when a message has used up its attempts.
 enum class DeadLetterScope : std::uint8_t {
-  message,  ///< The message alone; the next one of its key goes on.
+  message,  ///< The message alone. The next one of its key proceeds.
   key,      ///< The message and every later one of its key, until someone redrives or purges it.
 };
 
-/// How much of what was handled a lane retains for replay. Zero: no limit of that kind. All zero: nothing is retained.
+/// How many handled messages a lane retains for replay. Zero: no limit of that kind. All zero: nothing is retained.
 struct RetentionOptions {
   std::uint64_t messages = 0;
   std::uint64_t bytes = 0;
@@ -65,13 +65,13 @@ struct RetentionOptions {
 
   bool operator==(const RetentionOptions&) const = default;
   [[nodiscard]] bool any() const noexcept { return messages > 0 || bytes > 0 || age > Duration::zero(); }
-  /// The limits as a load, for Retention::trim.
+  /// The limits as a load.
   [[nodiscard]] Load most() const noexcept {
     return {messages > 0 ? messages : ~std::uint64_t{0}, bytes > 0 ? bytes : ~std::uint64_t{0}};
   }
 };
 
-/// A lane of another node whose messages are all of table type T; see Lane::at.
+/// A lane of another node whose messages are all of table type T. See Lane::at.
 template <FlatTable T>
 struct RemoteLane {
   std::string address;
@@ -85,7 +85,7 @@ struct RemoteLane {
 template <FlatTable T>
 class Lane {
  public:
-  /// `name` is borrowed: a literal.
+  /// `name` is borrowed and should be a literal.
   explicit constexpr Lane(std::string_view name) noexcept : name_(name) {}
   [[nodiscard]] constexpr std::string_view name() const noexcept { return name_; }
   /// The lane of this name at another node.
@@ -95,20 +95,20 @@ class Lane {
   std::string_view name_;
 };
 
-/// Options of a lane that differs from the default. Other lanes are made when first used. If a lane crosses nodes, each
-/// node's options govern its own end. May be changed while the node runs (QueueControl::set_lane).
+/// Options of a lane. Lanes not listed have the defaults and exist on first use. If a lane crosses nodes, each node's
+/// options govern its own end. They can be changed while the node runs (QueueControl::set_lane).
 struct LaneOptions {
   std::string name = {};
-  /// If not empty, messages of this lane are stored here and then sent on to the lane of the same name at that node.
+  /// Not empty: messages are stored here and then sent on to the lane of this name at that node.
   std::string forward_to = {};
-  /// On a link, lanes of higher priority go first. Lanes of equal priority take turns.
+  /// On a link, lanes of higher priority go first. Equal priorities take turns.
   std::uint32_t priority = 0;
-  /// The least share of a link that the lane gets while lanes of higher priority are sending, 0 to 50.
+  /// The least share of a link that this lane gets while lanes of higher priority are sending, 0 to 50.
   std::uint32_t share_percent = 5;
-  std::uint64_t max_messages = limits::kLaneMessages;  ///< Ready and delayed, for each destination.
+  std::uint64_t max_messages = limits::kLaneMessages;  ///< Ready and delayed, per destination.
   std::uint64_t max_bytes = limits::kLaneBytes;
   Eviction eviction = Eviction::reject;
-  Duration expiry{};  ///< From the enqueue, for messages that set no expiry. Zero: never.
+  Duration expiry{};  ///< Counted from enqueue, for messages that set none. Zero: never.
   std::uint32_t max_attempts = 5;
   Backoff backoff = {};
   Durability durability = Durability::fsynced;  ///< For messages that set no durability.
@@ -117,10 +117,10 @@ struct LaneOptions {
   RetentionOptions retention = {};
 };
 
-/// invalid_argument, with one line that names the lane and says what to change. Pure; any thread.
+/// Error: invalid_argument, with one line that names the lane and says what to change. Pure. Any thread.
 [[nodiscard]] Result<void> check(const LaneOptions& lane);
 
-/// What has happened in a lane, all destinations together, since the node started.
+/// Counters of a lane since the node started, over all destinations.
 struct LaneCounters {
   std::uint64_t accepted = 0;    ///< Messages stored, from this node and others, delayed ones included.
   std::uint64_t refused = 0;     ///< Not stored: over quota, invalid, or the store failed.
@@ -129,31 +129,31 @@ struct LaneCounters {
   std::uint64_t expired = 0;
   std::uint64_t cancelled = 0;
   std::uint64_t delivered = 0;    ///< Acknowledged by another node.
-  std::uint64_t handled = 0;      ///< Deliveries that were acknowledged.
+  std::uint64_t handled = 0;      ///< Deliveries acknowledged by consumers.
   std::uint64_t retried = 0;      ///< Attempts that failed and will be repeated.
   std::uint64_t timed_out = 0;    ///< Attempts that were not settled in time.
-  std::uint64_t undelivered = 0;  ///< Deliveries that a consumer's mailbox refused; tried again.
+  std::uint64_t undelivered = 0;  ///< Deliveries refused by a consumer's mailbox, and tried again.
   std::uint64_t dead_lettered = 0;
-  std::uint64_t redriven = 0;  ///< Dead letters that were made ready again.
-  std::uint64_t purged = 0;    ///< Dead letters that were erased.
+  std::uint64_t redriven = 0;  ///< Dead letters made ready again.
+  std::uint64_t purged = 0;    ///< Dead letters erased.
 
   bool operator==(const LaneCounters&) const = default;
 };
 
-/// One lane of a node: its options and what has happened in it.
+/// The options and counters of one lane.
 struct LaneStatus {
   LaneOptions options;
   LaneCounters counters;
 };
 
-/// What holds for all lanes of a node together.
+/// Options of all lanes of a node together.
 struct QueueOptions {
-  /// Of payload that waits, all lanes together; 0 for no limit. Past it messages are refused, or those of lower lanes
-  /// make room (Eviction::lowest_priority).
+  /// Quota of waiting payload over all lanes; 0 for no limit. Beyond it messages are refused, or lower lanes make room
+  /// (Eviction::lowest_priority).
   std::uint64_t max_bytes = 0;
-  /// How long the first message of a group may wait for others to share its commit: 0 to limits::kCommitDelay. Zero: a
-  /// group is what came while the one before it was being committed. A few milliseconds save a lightly loaded device
-  /// most of its flash writes, and cost each receipt that time.
+  /// How long the first message of a group may wait for others to share its commit: 0 to limits::kCommitDelay. With
+  /// zero, a group is whatever arrived during the previous commit. A few milliseconds save a lightly loaded device most
+  /// of its flash writes but delay each receipt.
   Duration commit_delay{};
 };
 

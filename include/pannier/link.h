@@ -9,47 +9,47 @@
 
 namespace pannier {
 
-/// One node to dial. The link is kept up: dialled again after each loss, with full jitter.
+/// A node to dial. The link is redialled after each loss, with full jitter.
 struct LinkOptions {
-  std::string node;                   ///< The name that the far end must give.
+  std::string node;                   ///< The name that the peer must give.
   std::string address;                ///< In the transport's form.
-  std::optional<PublicKey> key = {};  ///< The only key that the far end may have.
+  std::optional<PublicKey> key = {};  ///< The only key that the peer may have.
 };
 
-/// Which name a key may bear. Where a transport proves no key (plaintext, in process), any name is believed.
+/// Binds a node name to a key. A transport that proves no key (plaintext, in-process) accepts any name.
 struct PeerOptions {
   std::string node;
   PublicKey key{};
-  bool prefix = false;  ///< `node` is only how the name must begin: one key for many short-lived clients.
+  bool prefix = false;  ///< `node` is a prefix of the name: one key for many short-lived clients.
 };
 
-/// What became of publications and subscriptions on one node, since it started. What is lost is counted by its cause.
+/// What happened to publications and subscriptions of one node since it started. Losses are counted by cause.
 struct TopicCounters {
-  std::uint64_t published = 0;  ///< By actors of this node, and by others that came over links.
-  std::uint64_t delivered = 0;  ///< Copies that a mailbox or a link took, retained values included.
-  /// Copies of retained values that found no room. They come later; of several of one topic, the last one.
+  std::uint64_t published = 0;  ///< By actors of this node, and received over links.
+  std::uint64_t delivered = 0;  ///< Copies taken by a mailbox or a link, retained values included.
+  /// Retained values that found no room yet. They are sent later; per topic only the newest.
   std::uint64_t deferred = 0;
-  std::uint64_t mailbox_full = 0;     ///< Copies that were dropped: the subscriber's mailbox had no room.
-  std::uint64_t subscriber_gone = 0;  ///< The subscriber had just ended.
-  std::uint64_t link_full = 0;        ///< The link had no room, or had just gone.
-  /// Copies of what this node published that others dropped, and have said so: no room in the subscriber's mailbox,
-  std::uint64_t mailbox_full_there = 0;
-  std::uint64_t link_full_there = 0;  ///< or on a link further on.
-  std::uint64_t not_retained = 0;     ///< Values that were passed on and not retained: no room for one more topic.
-  std::uint64_t cleared = 0;          ///< Retained values that were cleared.
-  std::uint64_t filters_refused = 0;  ///< Of linked nodes, by this one. They were told.
-  std::uint64_t filters_refused_there = 0;  ///< Of this node, by linked ones: what they publish may not come here.
-  // At this moment:
-  std::uint64_t filters = 0;   ///< Different ones, of actors of this node and of linked nodes.
+  std::uint64_t mailbox_full = 0;           ///< Copies dropped because the subscriber's mailbox was full.
+  std::uint64_t subscriber_gone = 0;        ///< Copies dropped because the subscriber had ended.
+  std::uint64_t link_full = 0;              ///< Copies dropped because the link was full or had ended.
+  std::uint64_t mailbox_full_there = 0;     ///< Copies of this node's publications dropped at full mailboxes elsewhere.
+  std::uint64_t link_full_there = 0;        ///< And before full links elsewhere.
+  std::uint64_t not_retained = 0;           ///< Values passed on but not retained: no room for another topic.
+  std::uint64_t cleared = 0;                ///< Retained values cleared.
+  std::uint64_t filters_refused = 0;        ///< Filters of linked nodes refused here. The nodes were told.
+  std::uint64_t filters_refused_there = 0;  ///< Filters of this node refused by linked nodes, whose publications may
+                                            ///< not arrive here.
+  // Current values:
+  std::uint64_t filters = 0;   ///< Distinct filters, of actors of this node and of linked nodes.
   std::uint64_t retained = 0;  ///< Topics with a retained value.
-  std::uint64_t waiting = 0;   ///< Subscribers that have not got all retained values yet, and links not all filters.
-  // What it cost:
-  std::uint64_t tried = 0;           ///< Retained values that were compared with a filter.
-  std::uint64_t most_in_a_step = 0;  ///< Units of sliced work in one step at most: see limits::kTopicWork.
+  std::uint64_t waiting = 0;   ///< Subscribers still owed retained values, and links still owed filters.
+  // Cost:
+  std::uint64_t tried = 0;           ///< Retained values compared with a filter.
+  std::uint64_t most_in_a_step = 0;  ///< The most units of sliced work in one step; see limits::kTopicWork.
 };
 
 struct PublishOptions {
-  bool retain = false;  ///< Retain the value: a later subscriber gets it, until another one or a clear replaces it.
+  bool retain = false;  ///< Retain the value for later subscribers until another value or a clear replaces it.
   Urgency urgency = Urgency::normal;
 };
 

@@ -12,10 +12,12 @@
 #include <functional>
 #include <memory>
 #include <new>
+#include <ranges>
 #include <span>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <pannier/limits.h>
 #include <pannier/platform.h>
@@ -23,8 +25,8 @@
 
 namespace pannier {
 
-/// Names a message type across nodes, releases and disks: the 64-bit FNV-1a hash of the schema's full name
-/// ("delivery.OrderCreated"), so that it needs no registry and no order of registration.
+/// Identifies a message type across nodes, releases and disks: the 64-bit FNV-1a hash of the schema's full name
+/// ("delivery.OrderCreated"). Needs no registry.
 enum class TypeId : std::uint64_t {};
 
 /// FNV-1a, 64 bit (Fowler, Noll, Vo; parameters from RFC draft-eastlake-fnv).
@@ -37,13 +39,13 @@ enum class TypeId : std::uint64_t {};
   return TypeId{hash};
 }
 
-/// Names one armed timer of one worker; zero names none. No id is ever given out twice, so an id that was kept after
-/// its timer fired or was cancelled names nothing: cancelling it does nothing.
+/// Identifies one armed timer of one worker; zero is none. Ids are never reused, so cancelling after the timer fired
+/// does nothing.
 enum class TimerId : std::uint64_t {};
 
-/// Names one life of one actor: worker, slot, generation. A slot that is used again has another generation, so a
-/// message to an actor that has stopped is refused and never reaches its successor. The top bit marks a name instead
-/// (runtime/actor/directory.h), which is resolved at each send; the next one a name on another node.
+/// Identifies one life of one actor by worker, slot and generation. A reused slot has a new generation, so a message to
+/// a stopped actor is refused and never reaches its successor. The top bit marks a name instead, resolved at each send
+/// (runtime/actor/directory.h); the next bit marks a name on another node.
 class ActorId {
  public:
   static constexpr unsigned kSlotBits = 24;
@@ -65,7 +67,7 @@ class ActorId {
   }
 
   [[nodiscard]] constexpr bool is_named() const noexcept { return (bits_ & kNamed) != 0; }
-  /// Of a name: it names an actor of another node.
+  /// Of a name: it belongs to another node.
   [[nodiscard]] constexpr bool is_elsewhere() const noexcept { return (bits_ & kElsewhere) != 0; }
   [[nodiscard]] constexpr std::uint32_t name_index() const noexcept { return static_cast<std::uint32_t>(bits_); }
   [[nodiscard]] constexpr std::uint32_t name_generation() const noexcept {
@@ -85,12 +87,12 @@ class ActorId {
  private:
   static constexpr std::uint64_t kNamed = 1ULL << 63;
   static constexpr std::uint64_t kElsewhere = 1ULL << 62;
-  std::uint64_t bits_ = 0;  // zero: nobody
+  std::uint64_t bits_ = 0;  // zero: no actor
 };
 
-/// An actor anywhere: in this process or behind a link. Takes FlatBuffers payloads only, since those can go anywhere.
-/// A value: copy it, keep it, send it. It keeps nothing alive. One by name is good for as long as an actor that asked
-/// for the name lives, and for a while longer: see Directory.
+/// A reference to an actor anywhere, in this process or behind a link. Takes FlatBuffers payloads only. A value that
+/// can be copied, stored and sent; it keeps nothing alive. A reference by name is valid while an actor that asked for
+/// the name lives, and for a while longer; see Directory.
 class Ref {
  public:
   constexpr Ref() noexcept = default;
@@ -103,26 +105,26 @@ class Ref {
   ActorId id_;
 };
 
-/// An actor in this process. Takes native values too, which are moved and never serialised.
+/// A reference to an actor in this process. Also takes native values, which are moved and never serialised.
 class LocalRef : public Ref {
  public:
   using Ref::Ref;
 };
 
-/// An actor of known class in this process. A message that the class does not handle does not compile.
+/// A reference to an actor of known class in this process. A message that the class does not handle does not compile.
 template <class A>
 class ActorRef : public LocalRef {
  public:
   using LocalRef::LocalRef;
 };
 
-/// Memory for messages, blocks and actors: free lists by size class, one pool a worker, no lock and no system call in
-/// steady state. Memory may be released on any thread; what is released elsewhere comes back to its pool through one
-/// atomic list, taken whole (the "thread-delayed free" of Leijen, Zorn, de Moura: Mimalloc, 2019).
+/// Memory for messages, blocks and actors: free lists by size class, one pool per worker, without locks or system calls
+/// in steady state. Memory may be released on any thread. What is released elsewhere returns to its pool through one
+/// atomic list, taken as a whole (the "thread-delayed free" of Leijen, Zorn, de Moura: Mimalloc, 2019).
 ///
-/// A worker makes its pool the current one of its thread while it steps (Pool::Scope). Without a current pool, as on
-/// a program's main thread, memory comes from the heap and goes back there.
-/// A pool that is let go while memory of it is still held lives on until the last piece comes back.
+/// A worker makes its pool the current one of its thread while it steps (Pool::Scope). Without a current pool, as on a
+/// program's main thread, memory comes from the heap and returns to it. A pool that is dropped while some of its memory
+/// is in use lives until the last piece returns.
 class Pool {
  public:
   struct Retire {
@@ -134,14 +136,14 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  /// At least `bytes`, aligned to 16. Aborts when the system has no memory left: a bound is missing somewhere.
+  /// At least `bytes`, aligned to 16. Aborts if the system is out of memory: a bound is missing somewhere.
   [[nodiscard]] static void* allocate(std::size_t bytes);
   /// Any thread. `memory` came from allocate; null is ignored.
   static void release(void* memory) noexcept;
-  /// What really can be used of `memory`, which came from allocate.
+  /// The usable size of `memory`, which came from allocate.
   [[nodiscard]] static std::size_t usable_bytes(const void* memory) noexcept;
 
-  /// Makes `pool` the one that this thread allocates from.
+  /// Makes `pool` the current one of this thread.
   class Scope {
    public:
     explicit Scope(Pool& pool) noexcept : previous_(current_) { current_ = &pool; }
@@ -153,7 +155,7 @@ class Pool {
     Pool* previous_;
   };
 
-  /// Times the pool had to ask the system for memory. Steady state is where this stands still.
+  /// How often the pool asked the system for memory. Constant in steady state.
   [[nodiscard]] std::uint64_t system_allocations() const noexcept { return system_allocations_; }
 
  private:
@@ -161,8 +163,8 @@ class Pool {
   static constexpr std::size_t kChunkBytes = 65536;  // classes up to a quarter of this are carved from chunks
   static constexpr std::uint32_t kHeapClass = 0xffffffff;
 
-  struct Header {  // stands in front of every piece
-    Pool* owner;   // null: straight from the heap
+  struct Header {  // precedes every piece
+    Pool* owner;   // null: from the heap
     std::uint32_t size_class;
     std::uint32_t heap_bytes;
   };
@@ -179,7 +181,7 @@ class Pool {
   [[nodiscard]] bool collect_returned() noexcept;
   void return_from_elsewhere(Free* piece) noexcept;
 
-  /// Two classes for each power of two: what is rounded away is at most a third.
+  /// Two classes per power of two: rounding wastes at most a third.
   [[nodiscard]] static constexpr std::size_t class_of(std::size_t bytes) noexcept {
     if (bytes <= 48) return 0;
     const auto bits = static_cast<std::size_t>(std::bit_width(bytes - 1));  // 2^(bits - 1) < bytes <= 2^bits
@@ -198,9 +200,9 @@ class Pool {
   std::array<Free*, kClasses> free_{};
   std::byte* chunk_ = nullptr;  // the rest of the newest chunk
   std::size_t chunk_left_ = 0;
-  std::int64_t live_ = 0;  // pieces given out and not yet back, as far as the owner has seen
+  std::int64_t live_ = 0;  // pieces in use, as far as the owner has seen
   std::uint64_t system_allocations_ = 0;
-  Free* blocks_ = nullptr;  // everything that came from the system, for the destructor
+  Free* blocks_ = nullptr;  // all memory from the system, for the destructor
   alignas(64) std::atomic<Free*> returned_{nullptr};
   std::atomic<std::int64_t> outstanding_{0};  // used only once retired
 };
@@ -208,8 +210,8 @@ class Pool {
 template <class Signature>
 class Callback;
 
-/// A function to be called later, owned, move-only: what std::function cannot be. Small ones stand inline, larger
-/// ones in pool memory, so that arming a timer or asking a question never reaches the heap in steady state.
+/// A function to call later: owned and move-only, unlike std::function. Small ones are stored inline, larger ones in
+/// pool memory, so that timers and asks need no heap in steady state.
 template <class R, class... Args>
 class Callback<R(Args...)> {
  public:
@@ -288,8 +290,7 @@ class Callback<R(Args...)> {
   alignas(16) std::byte space_[kSpace];
 };
 
-/// For containers that are filled on one worker and emptied on another: from the heap, each such hand-over would meet
-/// the other thread at the heap's lock.
+/// For containers filled on one worker and emptied on another, which would otherwise contend for the heap's lock.
 template <class T>
 struct PoolAllocator {
   using value_type = T;
@@ -304,12 +305,11 @@ struct PoolAllocator {
   friend bool operator==(PoolAllocator, PoolAllocator) noexcept { return true; }
 };
 
-/// A shared, immutable run of bytes that starts at a multiple of 16. Counted by BlockRef; lives in a Pool.
+/// A shared, immutable run of bytes aligned to 16. Counted by BlockRef; lives in a Pool.
 class Block {
  public:
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {start_, size_}; }
-  /// True once a verifier has passed these bytes, or they were built in this process: verified once, not at each
-  /// reader.
+  /// True once the bytes were verified, or if they were built in this process. Readers do not verify again.
   [[nodiscard]] bool verified() const noexcept { return verified_.load(std::memory_order_relaxed); }
   void set_verified() const noexcept { verified_.store(true, std::memory_order_relaxed); }
 
@@ -319,17 +319,17 @@ class Block {
   using Destroy = void (*)(void*) noexcept;
 
   std::byte* start_ = nullptr;
-  Destroy destroy_ = nullptr;  // of a native value that is shared by a fan-out
+  Destroy destroy_ = nullptr;  // of a native value shared by a fan-out
   std::uint32_t size_ = 0;
   mutable std::atomic<std::uint32_t> references_{1};
   mutable std::atomic<bool> verified_{false};
 };
 
-/// The space in front of the bytes, so that they keep 16-byte alignment on 32-bit and 64-bit alike.
+/// Space before the bytes that keeps them aligned to 16 on 32-bit and 64-bit alike.
 inline constexpr std::size_t kBlockHeaderBytes = 32;
 static_assert(sizeof(Block) <= kBlockHeaderBytes);
 
-/// One share of a Block. Copying shares it; the last share to go gives the memory back. Any thread.
+/// One share of a Block. Copies share it; the last one to go frees it. Any thread.
 class BlockRef {
  public:
   BlockRef() noexcept = default;
@@ -352,14 +352,14 @@ class BlockRef {
     return block_ != nullptr && block_->references_.load(std::memory_order_acquire) == 1;
   }
 
-  /// A block with a copy of `bytes`, not yet verified: what comes from a wire or a disk.
+  /// A block with a copy of `bytes`, not verified: for input from a wire or a disk.
   [[nodiscard]] static BlockRef copy_of(std::span<const std::byte> bytes) {
     BlockRef ref = with_space(bytes.size());
     if (!bytes.empty()) std::memcpy(ref.block_->start_, bytes.data(), bytes.size());
     return ref;
   }
 
-  /// A block that holds one native value, destroyed with the last share.
+  /// A block holding one native value, destroyed with the last share.
   template <class T>
   [[nodiscard]] static BlockRef holding(T value) {
     static_assert(alignof(T) <= 16);
@@ -384,7 +384,7 @@ class BlockRef {
 
   void reset() noexcept {
     if (block_ == nullptr) return;
-    // One share left: nobody else can be counting, so the locked instruction is saved.
+    // With one share left nobody else can be counting, so skip the locked instruction.
     if (block_->references_.load(std::memory_order_acquire) == 1 ||
         block_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
       if (block_->destroy_ != nullptr) block_->destroy_(block_->start_);
@@ -397,7 +397,7 @@ class BlockRef {
   Block* block_ = nullptr;
 };
 
-/// A table that flatc generated with --cpp-static-reflection: such a type can leave the process and go to disk.
+/// A table generated by flatc with --cpp-static-reflection. It can leave the process and go to disk.
 template <class T>
 concept FlatTable = requires {
   typename T::Traits;
@@ -411,20 +411,20 @@ concept FlatObject = requires {
 }
 &&FlatTable<typename T::TableType>;
 
-/// An immutable FlatBuffers table and a share of the bytes it stands in. Cheap to copy, safe to keep and to send on:
-/// sending it again shares the bytes. Any thread.
+/// An immutable FlatBuffers table and a share of its bytes. Cheap to copy and safe to keep; sending it again shares the
+/// bytes. Any thread.
 template <FlatTable T>
 class Table {
  public:
   using table_type = T;
 
-  /// `block` holds a buffer of root T that was verified, or built here.
+  /// `block` holds a buffer of root T, verified or built here.
   explicit Table(BlockRef block) noexcept : block_(std::move(block)) {}
 
   [[nodiscard]] const T& operator*() const noexcept { return *root(); }
   [[nodiscard]] const T* operator->() const noexcept { return root(); }
   [[nodiscard]] const BlockRef& block() const noexcept { return block_; }
-  /// The buffer as it goes on a wire. Lives as long as a share of the table does.
+  /// The buffer as sent on a wire. Lives as long as a share of the table.
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return block_.bytes(); }
 
  private:
@@ -432,7 +432,7 @@ class Table {
   BlockRef block_;
 };
 
-/// Checks structure, once, with bounds on depth and number of tables. It says nothing about meaning.
+/// Verifies the structure once, with bounds on depth and number of tables. Says nothing about meaning.
 template <FlatTable T>
 [[nodiscard]] bool verify_table(std::span<const std::byte> bytes) noexcept {
   if (bytes.size() < sizeof(flatbuffers::uoffset_t) || bytes.size() > limits::kPayloadBytes) return false;
@@ -441,12 +441,12 @@ template <FlatTable T>
   return verifier.VerifyBuffer<T>(nullptr);
 }
 
-/// Builds a buffer straight into pool memory, which becomes the message's block without a copy.
+/// Builds a buffer in pool memory that becomes the message's block without a copy.
 class BlockBuilder {
  public:
   explicit BlockBuilder(std::size_t expected_bytes = 480);
   [[nodiscard]] flatbuffers::FlatBufferBuilder& builder() noexcept { return builder_; }
-  /// Ends the buffer at `root` and hands its memory over. The builder is empty after.
+  /// Finishes the buffer at `root` and hands over its memory. The builder is empty afterwards.
   [[nodiscard]] BlockRef finish(flatbuffers::Offset<void> root);
 
  private:
@@ -461,16 +461,46 @@ class BlockBuilder {
 namespace detail {
 
 template <class Field>
+auto to_field(flatbuffers::FlatBufferBuilder& builder, Field&& field);
+
+/// A vector's elements: scalars, structs, texts, or object structs of tables.
+template <class Range>
+auto to_vector(flatbuffers::FlatBufferBuilder& builder, const Range& range) {
+  using Element = std::ranges::range_value_t<Range>;
+  const auto* data = std::ranges::data(range);
+  const std::size_t size = std::ranges::size(range);
+  if constexpr (std::same_as<Element, std::byte>) {
+    return builder.CreateVector(reinterpret_cast<const std::uint8_t*>(data), size);
+  } else if constexpr (std::is_arithmetic_v<Element> || std::is_enum_v<Element>) {
+    return builder.CreateVector(data, size);
+  } else if constexpr (FlatObject<Element> || std::convertible_to<Element, std::string_view>) {
+    std::vector<decltype(to_field(builder, *data))> offsets;
+    offsets.reserve(size);
+    for (const Element& element : range) offsets.push_back(to_field(builder, element));
+    return builder.CreateVector(offsets);
+  } else {
+    return builder.CreateVectorOfStructs(data, size);
+  }
+}
+
+template <class Field>
 auto to_field(flatbuffers::FlatBufferBuilder& builder, Field&& field) {
+  using Plain = std::remove_cvref_t<Field>;
   if constexpr (std::convertible_to<Field, std::string_view>) {
     const std::string_view text = field;
     return builder.CreateString(text.data(), text.size());
+  } else if constexpr (FlatObject<Plain>) {
+    return Plain::TableType::Pack(builder, &field);
+  } else if constexpr (std::same_as<Plain, std::vector<bool>>) {
+    return builder.CreateVector(field);
+  } else if constexpr (std::ranges::contiguous_range<Plain>) {
+    return to_vector(builder, field);
   } else {
     return std::forward<Field>(field);
   }
 }
 
-/// A table's root, of fields that are written already.
+/// The root of a table from fields already written.
 template <class T>
 struct Created {
   template <class... Values>
@@ -481,8 +511,9 @@ struct Created {
 
 }  // namespace detail
 
-/// A table from its fields, all of them, in the schema's order; text is given as text:
-/// `make<Status>(done, eta_s, "on the way")`.
+/// A table from all its fields in the schema's order. Text is passed as text, a vector as any contiguous range of
+/// scalars, structs, texts or object structs, a nested table as its object struct: `make<Status>(done, eta_s, "on the
+/// way", std::vector<std::string>{"bread", "soup"})`.
 template <FlatTable T, class... Fields>
 [[nodiscard]] Table<T> make(Fields&&... fields) {
   static_assert(
@@ -490,12 +521,12 @@ template <FlatTable T, class... Fields>
       "give every field of the table, in the schema's order; for a few of many fill its object and pack() it");
   BlockBuilder block;
   auto& builder = block.builder();
-  // Braced initialisation fixes the order: nested objects first, as FlatBuffers wants it.
+  // Braced initialisation fixes the order: FlatBuffers needs nested objects first.
   const detail::Created<T> created{builder, detail::to_field(builder, std::forward<Fields>(fields))...};
   return Table<T>{block.finish(created.root.Union())};
 }
 
-/// A table from its object struct: `pack(order)` with an `OrderCreatedT order`. Reads `object`, keeps nothing of it.
+/// A table from its object struct: `pack(order)` with an `OrderCreatedT order`. Keeps no reference to `object`.
 template <FlatObject Object>
 [[nodiscard]] auto pack(const Object& object) {
   using T = typename Object::TableType;
@@ -515,38 +546,38 @@ requires std::invocable<Build&, flatbuffers::FlatBufferBuilder&>
 
 enum class MessageKind : std::uint8_t {
   tell,
-  ask,       ///< `correlation` names the question at the asker.
-  reply,     ///< `correlation` as in the question; an error code stands for a payload.
+  ask,       ///< `correlation` is the asker's number of the question.
+  reply,     ///< `correlation` as in the question. An error code may replace the payload.
   publish,   ///< One subscriber's share of a publication.
-  delivery,  ///< A row of the queue; `correlation` is the consumer's handle on it.
-  start,     ///< System: build the actor from its recipe, which is the payload.
-  adopt,     ///< System: the receiver supervises one more child. Payload: Child.
-  watch,     ///< System: tell `sender` when the receiver has ended.
+  delivery,  ///< A row of the queue. `correlation` is the consumer's handle.
+  start,     ///< System: build the actor from its recipe, the payload.
+  adopt,     ///< System: supervise one more child. Payload: Child.
+  watch,     ///< System: tell `sender` when the receiver ends.
   stop,      ///< System: end the actor, children first.
   halt,      ///< System, supervisor to child: drop the state, children first, and wait for `begin`.
-  begin,     ///< System, supervisor to child: build the state anew from the recipe.
-  halted,    ///< System, child to supervisor: the state has gone.
-  begun,     ///< System, child to supervisor: the state is there.
-  delayed,   ///< System, child to supervisor: its end waits for a child of its own. Payload: Duration, at most.
-  failed,    ///< System, child to supervisor: decide. Payload: ChildFailure.
+  begin,     ///< System, supervisor to child: rebuild the state from the recipe.
+  halted,    ///< System, child to supervisor: the state is dropped.
+  begun,     ///< System, child to supervisor: the state is built.
+  delayed,   ///< System, child to supervisor: stopping takes longer because of a child of its own. Payload: Duration,
+             ///< at most.
+  failed,    ///< System, child to supervisor: decide about a failure. Payload: ChildFailure.
   down,      ///< System: a child or a watched actor has ended. Payload: Down.
   room,      ///< System, a question: answered once the mailbox of the receiver has room.
 };
 
 enum class Urgency : std::uint8_t { normal, urgent };
 
-/// What the runtime knows of a type: its name for reports, how to destroy and how to verify it. One static object a
-/// type.
+/// What the runtime knows of a type: its name, how to destroy it, how to verify it. One static object per type.
 struct TypeInfo {
   TypeId id;
   std::string_view name;
-  void (*destroy)(void* value) noexcept;                      ///< Native values; null where nothing is to do.
+  void (*destroy)(void* value) noexcept;                      ///< Native values; null if trivial.
   bool (*verify)(std::span<const std::byte> bytes) noexcept;  ///< Tables; null for native types.
 };
 
 namespace detail {
 
-/// The compiler's own spelling of T: a name without RTTI. Good for native types, which never leave the process.
+/// T as the compiler spells it: a name without RTTI. Fit for native types, which never leave the process.
 template <class T>
 constexpr std::string_view native_name() noexcept {
   std::string_view text = __PRETTY_FUNCTION__;
@@ -600,23 +631,23 @@ struct Trace {
 /// One message on its way inside a process: envelope and payload in one piece of pool memory. A native value stands
 /// inline; a table (or a native value shared by a fan-out) is a share of a block. Owned through MessagePtr.
 struct Message {
-  Message* next = nullptr;  ///< For the queue that holds it.
+  Message* next = nullptr;  ///< Link of the containing queue.
   TypeId type{};
-  const TypeInfo* info = nullptr;  ///< Null for a table that came from afar, until a handler knows its type.
+  const TypeInfo* info = nullptr;  ///< Null for a received table until a handler knows its type.
   ActorId receiver;
   ActorId sender;
   std::uint64_t correlation = 0;
   BlockRef trace;              ///< A Trace, carried from the message being handled to those it causes; mostly none.
   MonoTime deadline = kNever;  ///< Of an ask.
   BlockRef block;
-  /// Text of a publication (its topic), a delivery (its key), a refusal (why), a question from afar (the asking node).
-  /// Of a question of this process: who waits behind its sender, as ActorId bits.
+  /// The topic of a publication, the key of a delivery, the cause of a refusal, or the node that sent a question. Of a
+  /// question within this process: its ask chain, as ActorId bits.
   BlockRef label;
   std::uint32_t inline_bytes = 0;
   MessageKind kind = MessageKind::tell;
   Urgency urgency = Urgency::normal;
-  bool reserved = false;   ///< Takes the room that no mailbox bound touches.
-  bool from_afar = false;  ///< Came over a link.
+  bool reserved = false;   ///< Uses reserved capacity instead of the mailbox's bound.
+  bool from_afar = false;  ///< Received over a link.
   bool has_error = false;
   ErrorCode error{};
 
@@ -662,7 +693,7 @@ inline void* Message::inline_value() noexcept {
   return message;
 }
 
-/// A message that carries a native value inline.
+/// A message with a native value inline.
 template <class T>
 [[nodiscard]] MessagePtr native_message(MessageKind kind, ActorId receiver, T&& value) {
   using Value = std::remove_cvref_t<T>;
@@ -687,7 +718,7 @@ template <FlatTable T>
   return message;
 }
 
-/// First in, first out, intrusive. Owns what it holds; one thread.
+/// An intrusive FIFO that owns its messages. One thread.
 class MessageQueue {
  public:
   MessageQueue() = default;
@@ -699,7 +730,7 @@ class MessageQueue {
   }
 
   [[nodiscard]] bool empty() const noexcept { return last_ == nullptr; }
-  /// Puts all of `earlier` in front, in their order.
+  /// Puts all of `earlier` in front, in order.
   void prepend(MessageQueue& earlier) noexcept {
     if (earlier.last_ == nullptr) return;
     if (last_ == nullptr) {
@@ -726,26 +757,26 @@ class MessageQueue {
   }
 
  private:
-  Message* last_ = nullptr;  // a ring: the last one's next is the first; one pointer, since an actor has three queues
+  Message* last_ = nullptr;  // a ring: the last one's next is the first. One pointer, since an actor has three queues
 };
 
-/// A table whose type is known by its id only: what gateways, tools and bridges carry without a schema. Every Table<T>
-/// is one. A share of the bytes, like Table. What came from afar is verified only once somebody asks for its type.
+/// A table whose type is known only by its id, for gateways, tools and bridges. Every Table<T> converts to one. Shares
+/// the bytes, like Table. Received bytes are verified only when read as a type.
 class AnyTable {
  public:
   template <FlatTable T>
   AnyTable(const Table<T>& table) : AnyTable(type_info<T>().id, &type_info<T>(), table.block()) {}  // NOLINT: implicit
-  /// `info` may be null: the type's code is not in this program.
+  /// `info` is null if the program has no code for the type.
   AnyTable(TypeId type, const TypeInfo* info, BlockRef block) : type_(type), info_(info), block_(std::move(block)) {}
 
-  /// False for a native value that a fan-out shares: it stays in the process.
+  /// False for a native value shared by a fan-out, which stays in the process.
   [[nodiscard]] bool can_leave() const noexcept { return info_ == nullptr || info_->verify != nullptr; }
   [[nodiscard]] TypeId type() const noexcept { return type_; }
   [[nodiscard]] const TypeInfo* info() const noexcept { return info_; }
   [[nodiscard]] const BlockRef& block() const noexcept { return block_; }
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return block_.bytes(); }
 
-  /// As a table of T. rejected when the type is another one, malformed when the bytes do not verify.
+  /// Reads it as a T. rejected: it is another type. malformed: the bytes do not verify.
   template <FlatTable T>
   [[nodiscard]] Result<Table<T>> as() const {
     if (type_ != type_info<T>().id) return ErrorCode::rejected;
@@ -773,10 +804,10 @@ class AnyTable {
 
 namespace detail {
 
-/// The reply to a question that is answered with nothing but success.
+/// The reply to a question whose answer is success alone.
 struct Done {};
 
-/// What a reply carries in the process for a T, and how the T is made of it.
+/// What a reply to a T carries within the process, and how to make the T from it.
 template <class T>
 struct Carried {
   using type = T;

@@ -13,10 +13,10 @@
 
 namespace pannier {
 
-/// How long one actor's handlers took, as a histogram: each bucket is twice as wide as the one before it. A value.
+/// A histogram of one actor's handler times. Each bucket is twice as wide as the one before it. A value.
 struct HandlerTimes {
-  static constexpr std::size_t kBuckets = 40;  // the last one: from about five minutes on
-  /// How many turns took less than `below(bucket)`, and not less than `below(bucket - 1)`.
+  static constexpr std::size_t kBuckets = 40;  // the last one starts at about five minutes
+  /// Turns that took less than `below(bucket)` but not less than `below(bucket - 1)`.
   std::array<std::uint32_t, kBuckets> counts{};
 
   [[nodiscard]] static constexpr Duration below(std::size_t bucket) noexcept {
@@ -31,7 +31,8 @@ struct HandlerTimes {
     for (const std::uint32_t count : counts) sum += count;
     return sum;
   }
-  /// What that share of the turns (0 to 1) stayed below; at most twice too much. Zero where nothing was timed.
+  /// The time below which `share` (0 to 1) of the turns stayed, at most a factor of two too high. Zero if nothing was
+  /// timed.
   [[nodiscard]] Duration percentile(double share) const noexcept {
     const double wanted = share * static_cast<double>(total());
     std::uint64_t sum = 0;
@@ -43,25 +44,24 @@ struct HandlerTimes {
   }
 };
 
-/// As one worker writes it, and any thread reads it.
+/// Written by one worker, read by any thread.
 using HandlerTimesCell = std::array<std::atomic<std::uint32_t>, HandlerTimes::kBuckets>;
 
 enum class DeadLetterReason : std::uint8_t {
-  no_such_actor,   ///< Stopped, never was, or no link leads to it.
+  no_such_actor,   ///< Stopped, never existed, or no link leads to it.
   mailbox_full,    ///< Dropped by the mailbox's policy.
   unhandled,       ///< The actor has no handler for the type, or the bytes do not verify.
-  stopped,         ///< Was waiting in the mailbox of an actor that stopped.
-  late_reply,      ///< The question had its outcome already.
-  handler_failed,  ///< Was being handled when the handler failed.
-  replaced,        ///< A newer message of its key took its place: WhenFull::keep_latest.
-  link_full,       ///< A publication that a linked node wants, and its link had no room for.
-  not_retained,    ///< A publication that was passed on, and is not retained as it asked for: no room.
+  stopped,         ///< Waiting in the mailbox of an actor that stopped.
+  late_reply,      ///< The question already had its outcome.
+  handler_failed,  ///< Being handled when the handler failed.
+  replaced,        ///< Replaced by a newer message of its key: WhenFull::keep_latest.
+  link_full,       ///< A publication that did not fit into a linked node's link.
+  not_retained,    ///< A publication that was passed on but, for lack of room, not retained.
 };
 inline constexpr std::size_t kDeadLetterReasons = 9;
 [[nodiscard]] std::string_view to_string(DeadLetterReason reason) noexcept;
 
-/// One message that did not reach a handler, or killed it. `type` is borrowed for the call, and empty where it is
-/// unknown.
+/// A message that did not reach a handler or made it fail. `type` is borrowed for the call and empty if unknown.
 struct DeadLetter {
   DeadLetterReason reason;
   std::string_view type;
@@ -70,7 +70,7 @@ struct DeadLetter {
   std::uint64_t count = 1;  ///< So many alike: another node dropped them, and has said so.
 };
 
-/// One message that was handled; a reply, too, by the function that waited for it.
+/// A handled message. Includes replies, handled by the function waiting for them.
 struct Handled {
   std::string_view type;
   ActorId sender;
@@ -83,8 +83,8 @@ struct Handled {
   bool ok = true;
 };
 
-/// Looks on while a node works. Called on the workers' threads, in the middle of their turns: be quick, never block,
-/// never call the node. A node without one pays a comparison a message.
+/// Observes a running node. Called on the workers' threads within their turns: return quickly, never block, never call
+/// the node. A node without an observer pays one comparison per message.
 class Observer {
  public:
   virtual ~Observer() = default;
@@ -92,14 +92,14 @@ class Observer {
   virtual void on_dead_letter(const DeadLetter& /*letter*/) noexcept {}
 };
 
-/// One living actor, as far as another thread can see it at this moment.
+/// A living actor, as seen from another thread.
 struct ActorStatus {
   ActorId id;
-  std::string name;            ///< "#worker.slot.generation" without one.
-  std::string_view type;       ///< Of the class; static storage.
+  std::string name;            ///< "#worker.slot.generation" if it has none.
+  std::string_view type;       ///< The class; static storage.
   std::uint32_t handled = 0;   ///< Since it was spawned, modulo 2^32.
   std::uint32_t rejected = 0;  ///< Messages without a handler, or that did not verify.
-  std::uint32_t failures = 0;  ///< Restarts and the last end.
+  std::uint32_t failures = 0;  ///< Restarts, and the final failure.
   std::uint32_t queued = 0;    ///< In its mailbox.
 };
 

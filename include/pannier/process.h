@@ -12,12 +12,14 @@
 
 namespace pannier::posix {
 
-/// The production shell: this process's clock, entropy and log, one thread a loop, the signals that end it, and the
-/// service manager that started it, where one did (docs/operations.md).
-/// Construct it first in main, before any thread, and let it outlive every node.
+/// Runs nodes in production: clock, entropy and log of this process, one thread per loop, termination signals, and the
+/// service manager if one started it (docs/operations.md). Construct it first in main, before any thread. It must
+/// outlive every node.
 class Process {
  public:
-  /// `workers` threads for a node; 0: two (sockets, store) and one for each core but one, or one for all on one core.
+  /// Raises the process's soft limit of descriptors. With fewer than 64 it prints an error and exits with status 70.
+  /// `workers`: threads of a node. 0: one on a single core, otherwise two (sockets, store) plus one for each core but
+  /// one.
   explicit Process(LogLevel log_level = LogLevel::info, std::uint32_t workers = 0);
 
   ~Process();
@@ -26,17 +28,20 @@ class Process {
 
   [[nodiscard]] Platform platform() noexcept;
   [[nodiscard]] Log& log() noexcept;
-  /// Shows `line` as the state of the service. The thread that runs the node only, before it does.
+  /// Shows `line` as the service's state. Call it before run(), from the same thread.
   void set_status(std::string line);
 
-  /// The places to sleep for NodeParts. `sockets`: Transport::wakeup() of the node's transport, where it has one; it
-  /// becomes the first worker's.
+  /// The wake-ups for NodeParts. `sockets`: Transport::wakeup() of the node's transport, if it has one; it is used by
+  /// the first worker.
   [[nodiscard]] std::vector<Wakeup*> wakeups(Wakeup* sockets = nullptr);
 
-  /// Runs `node` until it has stopped: by itself, or after SIGINT or SIGTERM. Returns the exit status for main:
-  /// 0, or Node::kExitFailed where its top supervisor gave up. A service manager is told when the node runs and when it
-  /// begins to end, and, where it watches, that each loop still makes progress. Without one there is no periodic
-  /// wake-up.
+  /// `reload` is called on the thread of run() for each SIGHUP while the node runs, to read a configuration again.
+  /// Without it SIGHUP ends the process. Set it before any thread starts.
+  void on_hangup(std::function<void()> reload);
+
+  /// Runs `node` until it stops by itself or after SIGINT or SIGTERM. Returns the exit status for main: 0, or
+  /// Node::kExitFailed if the top supervisor gave up. Tells the service manager when the node is ready and when it is
+  /// stopping, and sends watchdog signals if it asked for them. Without a service manager there is no periodic wake-up.
   template <class Node>
   int run(Node& node) {
     node.on_stopped([this] { wake_main(); });

@@ -11,33 +11,33 @@
 
 namespace pannier {
 
-/// Why something was not done. The set is closed on purpose: a caller can decide on each of them.
+/// Why an operation failed. The set is closed, so that a caller can handle every code.
 enum class ErrorCode : std::uint8_t {
-  full,              ///< A bound was reached (mailbox, lane, window). Nothing was taken; try later or shed.
+  full,              ///< A bound was reached (mailbox, lane, window). Nothing was taken. Retry later or shed load.
   timeout,           ///< The deadline passed first. Whether the other side acted is unknown.
   unreachable,       ///< No link leads there now.
-  not_found,         ///< No actor, lane, topic, file or message of that name.
-  rejected,          ///< The receiver is there and refuses this (unhandled type, not allowed, bad state).
-  failed,            ///< The receiver's handler failed while it handled this.
-  cancelled,         ///< The asker took its question back, or stopped.
-  closed,            ///< The thing addressed has ended: a stopped actor, a closed link.
+  not_found,         ///< No actor, lane, topic, file or message has that name.
+  rejected,          ///< The receiver refuses this: unhandled type, not allowed, wrong state.
+  failed,            ///< The receiver's handler failed while handling this.
+  cancelled,         ///< The asker cancelled the question, or stopped.
+  closed,            ///< The target has ended: a stopped actor, a closed link.
   malformed,         ///< Bytes that do not verify: too long, misaligned, wrong structure.
   unsupported,       ///< A version or feature that this build does not know.
-  invalid_argument,  ///< The call itself is wrong; the text says how.
-  permission,        ///< Access rights are missing, or are wider than is safe (a readable secret key).
-  in_use,            ///< Somebody else holds it: an address, a database.
-  storage_full,      ///< The disk or the quota is full. Nothing was written; deletes still work.
-  storage_io,        ///< The disk failed. What was not acknowledged is not stored.
-  corrupt,           ///< A checksum or a structure on disk does not hold.
+  invalid_argument,  ///< The call itself is wrong. The detail says how.
+  permission,        ///< Access rights are missing, or wider than is safe (a readable secret key).
+  in_use,            ///< Held by another process or object: an address, a database.
+  storage_full,      ///< The disk or the quota is full. Nothing was written. Deletes still work.
+  storage_io,        ///< The disk failed. Whatever was not acknowledged is not stored.
+  corrupt,           ///< A checksum or an on-disk structure is wrong.
 };
 
-/// The name as it stands in the enum, for logs and tables. Static storage.
+/// The enumerator's name, for logs and tables. Static storage.
 [[nodiscard]] std::string_view to_string(ErrorCode code) noexcept;
 
-/// An error as a value: a code to decide on, and one line for a person that says what to do.
+/// An error as a value: a code for programs and one line for people that says what to do.
 struct Error {
   ErrorCode code;
-  std::string detail;  ///< Complete sentence or empty. Never needed to decide anything.
+  std::string detail;  ///< A complete sentence, or empty. Programs decide by `code` alone.
 
   Error(ErrorCode error_code) : code(error_code) {}  // NOLINT: implicit, so that `return ErrorCode::full;` reads well
   Error(ErrorCode error_code, std::string text) : code(error_code), detail(std::move(text)) {}
@@ -46,10 +46,12 @@ struct Error {
   [[nodiscard]] std::string text() const;
 };
 
-/// A value, or the error that stands in its place. Owns what it holds; T moves without throwing.
-/// Reading the side that is not there is a programming error and stops the process in every build.
-/// A temporary gives its value away rather than a reference into itself, so that `for (x : *made())` is safe.
-/// A plain union: std::variant costs a compiler 5 MB and 30 ms for each T (docs/benchmarks.md, compile/20-handlers).
+/// A value or an error. Owns what it holds. T must move without throwing.
+///
+/// Reading the side that is not there is a programming error and aborts in every build. A temporary returns its value
+/// rather than a reference into itself, so `for (x : *made())` is safe.
+///
+/// A plain union: std::variant costs the compiler 5 MB and 30 ms for each T (docs/benchmarks.md, compile/20-handlers).
 template <class T>
 class [[nodiscard]] Result {
  public:
@@ -90,10 +92,13 @@ class [[nodiscard]] Result {
   }
   [[nodiscard]] Error error() && { return std::move(const_cast<Error&>(std::as_const(*this).error())); }
 
-  /// Says that the outcome does not matter here: `publish(topic, position).ignore();`
+  /// Discards the outcome on purpose: `publish(topic, position).ignore();`
   void ignore() const noexcept {}
 
-  /// The value, or `fallback` where there is an error.
+  /// The value, or `fallback` on error.
+  [[nodiscard]] T value_or(T fallback) const& requires std::is_copy_constructible_v<T> {
+    return ok() ? value() : std::move(fallback);
+  }
   [[nodiscard]] T value_or(T fallback) && { return ok() ? std::move(*checked()) : std::move(fallback); }
 
  private:
@@ -136,7 +141,7 @@ class [[nodiscard]] Result<void> {
     return *error_;
   }
   [[nodiscard]] Error error() && { return std::as_const(*this).error(); }
-  /// Says that the outcome does not matter here.
+  /// Discards the outcome on purpose.
   void ignore() const noexcept {}
 
  private:

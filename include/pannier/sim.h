@@ -19,8 +19,8 @@
 
 namespace pannier::sim {
 
-/// Time that passes only when the simulator says so. Starts at a round second, so that "zero" is never a valid time by
-/// accident. One thread.
+/// Time that only the simulator moves. Starts at a round second, so that zero is never a valid time by accident. One
+/// thread.
 class VirtualClock final : public Clock {
  public:
   [[nodiscard]] MonoTime now() const noexcept override { return now_; }
@@ -28,17 +28,17 @@ class VirtualClock final : public Clock {
 
   [[nodiscard]] std::uint64_t boot() const noexcept override { return boot_; }
 
-  /// Moves both clocks on. `time` must not lie before now(); an earlier one is ignored: monotonic time never goes back.
+  /// Advances both clocks. A `time` before now() is ignored.
   void advance_to(MonoTime time) noexcept {
     if (time <= now_) return;
     wall_ += time - now_;
     now_ = time;
   }
 
-  /// A step of the wall clock alone, either way: an operator, NTP, a battery that was out.
+  /// Steps the wall clock alone, either way, as an operator or NTP would.
   void step_wall(Duration by) noexcept { wall_ += by; }
 
-  /// The machine boots anew: from here on nobody may compare monotonic times with earlier ones.
+  /// The machine reboots: earlier monotonic times are no longer comparable.
   void reboot() noexcept { ++boot_; }
 
   static constexpr MonoTime kStart{std::chrono::seconds{1000}};
@@ -51,8 +51,7 @@ class VirtualClock final : public Clock {
 
 /// Reproducible randomness: xoshiro256** seeded by splitmix64 (Blackman and Vigna, "Scrambled linear pseudorandom
 /// number generators", 2021; public-domain reference at prng.di.unimi.it). The same seed gives the same numbers on
-/// every machine and compiler, which the standard library's distributions do not promise. Never fit for keys.
-/// One thread.
+/// every machine and compiler, unlike the standard library's distributions. Not for keys. One thread.
 class SeededEntropy final : public Entropy {
  public:
   explicit SeededEntropy(std::uint64_t seed) noexcept;
@@ -61,10 +60,9 @@ class SeededEntropy final : public Entropy {
 
   /// The next 64 bits.
   std::uint64_t next() noexcept;
-  /// Uniform in [0, bound); 0 for a bound of 0. The bias of at most bound / 2^64 is of no matter to a simulation.
+  /// Uniform in [0, bound); 0 if `bound` is 0. The bias of at most bound / 2^64 does not matter here.
   std::uint64_t below(std::uint64_t bound) noexcept;
-  /// True with this probability (0: never, 1: always). Draws a number either way, so that changing one probability
-  /// leaves the sequence in step.
+  /// True with this probability. Always draws a number, so that changing one probability keeps the sequence in step.
   bool chance(double probability) noexcept;
   /// Uniform in [0, 1).
   double uniform() noexcept;
@@ -77,8 +75,7 @@ class SeededEntropy final : public Entropy {
 
 class Simulator;
 
-/// The wake-up of a simulated loop: a flag that the simulator reads. Nobody ever sleeps in it.
-/// Must not outlive its simulator.
+/// The wake-up of a simulated loop: a flag that the simulator reads. Must not outlive its simulator.
 class FlagWakeup final : public Wakeup {
  public:
   explicit FlagWakeup(Simulator& simulator);
@@ -87,7 +84,7 @@ class FlagWakeup final : public Wakeup {
   FlagWakeup& operator=(const FlagWakeup&) = delete;
 
   void notify() noexcept override { notified_ = true; }
-  /// Takes the notification; returns at once, since the simulator owns the time.
+  /// Takes the notification and returns at once: the simulator owns the time.
   void wait_until(MonoTime /*deadline*/) noexcept override { notified_ = false; }
 
   [[nodiscard]] bool notified() const noexcept { return notified_; }
@@ -97,47 +94,45 @@ class FlagWakeup final : public Wakeup {
   bool notified_ = false;
 };
 
-/// Drives any number of loops in one thread on virtual time. What is notified or due is stepped, one loop at a time in
-/// an order drawn from the seed, until all are quiet; then the clock jumps to the earliest due time. The same seed and
-/// the same program give the same run, to the step (FoundationDB's simulation, TigerBeetle's VOPR).
+/// Drives any number of loops in one thread on virtual time. Steps the loops that are notified or due, one at a time in
+/// an order drawn from the seed, until all are quiet. Then the clock jumps to the earliest due time. The same seed and
+/// program give the same run, step by step (FoundationDB's simulation, TigerBeetle's VOPR).
 ///
-/// One thread. Loops may be added and removed at any time, from within a step too: that is how a node crashes and
-/// starts again.
+/// One thread. Loops may be added and removed at any time, even within a step: that is how a node crashes and restarts.
 class Simulator {
  public:
   explicit Simulator(std::uint64_t seed) noexcept : seed_(seed), entropy_(seed) {}
   Simulator(const Simulator&) = delete;
   Simulator& operator=(const Simulator&) = delete;
 
-  /// The loop is stepped at once, then by its own word. It must stay alive until remove(). Its wakeup() must be a
-  /// FlagWakeup of this simulator: anything else is a programming error and stops the process.
+  /// Adds a loop, which is stepped at once and then when due. It must live until remove(). Its wakeup() must be a
+  /// FlagWakeup of this simulator; anything else aborts.
   void add(Loop& loop);
-  /// From now on the loop is not stepped any more. Unknown loops are ignored. Call it before the loop's wake-up dies.
+  /// Stops stepping the loop. Unknown loops are ignored. Call it before the loop's wake-up is destroyed.
   void remove(Loop& loop) noexcept;
 
-  /// Steps one loop that is notified or due now, drawn from the seed. False: there is none; time stands still either
-  /// way.
+  /// Steps one loop that is notified or due now, drawn from the seed. False if there is none. Time does not pass.
   bool step();
-  /// Runs until `span` of virtual time has passed.
+  /// Runs for `span` of virtual time.
   void run_for(Duration span);
-  /// Runs until `predicate` holds, which is asked before the first step and after each, or until `limit` of virtual
-  /// time has passed. Says whether it holds.
+  /// Runs until `predicate` holds or `limit` of virtual time has passed. The predicate is evaluated before the first
+  /// step and after each. Returns whether it holds.
   [[nodiscard]] bool run_until(const std::function<bool()>& predicate, Duration limit);
 
   [[nodiscard]] MonoTime now() const noexcept { return clock_.now(); }
   [[nodiscard]] VirtualClock& clock() noexcept { return clock_; }
-  /// Shared by all who want one stream of numbers. A node takes its own: `SeededEntropy{simulator.entropy().next()}`.
+  /// One stream of numbers for all. A node should have its own: `SeededEntropy{simulator.entropy().next()}`.
   [[nodiscard]] SeededEntropy& entropy() noexcept { return entropy_; }
   [[nodiscard]] std::uint64_t seed() const noexcept { return seed_; }
 
   /// Steps so far.
   [[nodiscard]] std::uint64_t steps() const noexcept { return steps_; }
-  /// Times that loops kept themselves busy past kStepsPerInstant, so that time had to be moved on for them.
+  /// How often loops kept busy past kStepsPerInstant, so that time was advanced anyway.
   [[nodiscard]] std::uint64_t busy_instants() const noexcept { return busy_instants_; }
-  /// A hash over (time, loop) of every step: equal for equal runs.
+  /// A hash over (time, loop) of every step. Equal for equal runs.
   [[nodiscard]] std::uint64_t digest() const noexcept { return digest_; }
 
-  /// Loops that never rest do not stop the time: after this many steps at one instant it moves on by kBusyAdvance.
+  /// Busy loops do not stop time: after this many steps at one instant it advances by kBusyAdvance.
   static constexpr std::uint64_t kStepsPerInstant = 100'000;
   static constexpr Duration kBusyAdvance = std::chrono::microseconds{100};
 
@@ -165,37 +160,37 @@ class Simulator {
   std::uint64_t digest_ = 0xcbf29ce484222325ULL;
 };
 
-/// How frames fare on the way from one host to another (after TigerBeetle's packet simulator).
+/// How frames travel from one host to another (after TigerBeetle's packet simulator).
 struct PathOptions {
   Duration delay_min = std::chrono::milliseconds{5};
-  Duration delay_mean = std::chrono::milliseconds{10};  ///< Of an exponential share on top of delay_min.
-  /// A frame vanishes and its channel lives on: harsher than TCP, where a gap ends the connection.
+  Duration delay_mean = std::chrono::milliseconds{10};  ///< Mean of an exponential delay on top of delay_min.
+  /// A frame vanishes and its channel survives. Harsher than TCP, where a gap ends the connection.
   double loss = 0;
-  double duplication = 0;              ///< A frame arrives twice: harsher than TCP.
-  bool reorder = false;                ///< Frames of a channel overtake each other: harsher than TCP.
+  double duplication = 0;              ///< A frame arrives twice. Harsher than TCP.
+  bool reorder = false;                ///< Frames of a channel overtake each other. Harsher than TCP.
   double connect_failure = 0;          ///< A dial is refused.
-  std::uint64_t bytes_per_second = 0;  ///< 0: without a limit. Shared by all channels of the path.
+  std::uint64_t bytes_per_second = 0;  ///< Shared by all channels of the path. 0: unlimited.
 };
 
 /// What the two ends learn of a cut.
 enum class Cut : std::uint8_t {
-  silent,    ///< Nothing: frames vanish, channels stay half-open, dials end in timeout. As a dead radio.
-  reported,  ///< Channels end at once with unreachable, dials are refused. As a reset.
+  silent,    ///< Nothing: frames vanish, channels stay half-open, dials time out. Like a dead radio.
+  reported,  ///< Channels end at once with unreachable and dials are refused. Like a reset.
 };
 
 class SimTransport;
 
-/// The wires between simulated nodes: delivers frames on virtual time, and breaks as it is told, all from the
-/// simulator's seed. A node is a host name; conditions are kept for each direction between two hosts.
+/// The network between simulated nodes. Delivers frames on virtual time and fails as told, all from the simulator's
+/// seed. A node is a host name; conditions hold per direction between two hosts.
 ///
-/// A silent cut swallows frames, and a direction of a channel that lost one to a cut carries nothing any more, after
-/// the cut is healed too: what arrives on a channel is always a prefix of what was sent, as with TCP (unless `loss`,
-/// `duplication` or `reorder` ask for worse). What was swallowed keeps its place in the channel's bound.
+/// A silent cut swallows frames. A channel direction that lost a frame to a cut carries nothing afterwards, even once
+/// healed: what arrives is always a prefix of what was sent, as with TCP (unless `loss`, `duplication` or `reorder` say
+/// otherwise). Swallowed frames keep counting against the channel's bound.
 ///
-/// One thread, the simulator's. Must outlive its transports; must not outlive the simulator.
+/// Simulator's thread only. Must outlive its transports; must not outlive the simulator.
 class Network {
  public:
-  /// Bytes that one direction of a channel holds before send() says full, besides the frames.
+  /// Bounds of one direction of a channel; beyond them send() is full.
   struct Options {
     PathOptions path{};
     std::size_t channel_frames = 1024;
@@ -208,33 +203,33 @@ class Network {
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
 
-  /// A transport of the node `host`. Several may share a host; destroying one is the death of its process: what it sent
-  /// is under way, its channels end at the far side after the delay (unless a cut swallows that too).
-  /// `key` is what its peers are told as its proven key.
+  /// A transport of the node `host`; several may share a host. Destroying one is the death of its process: frames
+  /// already sent still travel, and its channels end at the far side after the delay, unless a cut swallows that too.
+  /// `key` is given to peers as its proven key.
   [[nodiscard]] std::unique_ptr<SimTransport> make_transport(std::string host, std::optional<PublicKey> key = {});
 
-  /// Conditions for both directions, or for one. They hold for frames sent from now on.
+  /// Sets conditions of both directions or one, for frames sent from now on.
   void set_path(std::string_view a, std::string_view b, const PathOptions& options);
   void set_direction(std::string_view from, std::string_view to, const PathOptions& options);
 
-  /// Cuts both directions, or one; or all that lead to and from a host.
+  /// Cuts both directions, one, or all to and from a host.
   void cut(std::string_view a, std::string_view b, Cut mode);
   void cut_direction(std::string_view from, std::string_view to, Cut mode);
   void isolate(std::string_view host, Cut mode);
-  /// Ends cuts of a pair, of a host, of all.
+  /// Ends the cuts of a pair, a host, or all.
   void heal(std::string_view a, std::string_view b);
   void rejoin(std::string_view host);
   void heal_all();
 
-  /// Nothing arrives from `from` at `to` during `span`; then all of it does. Nothing is lost.
+  /// Holds back everything from `from` to `to` for `span`, then delivers it. Nothing is lost.
   void clog(std::string_view from, std::string_view to, Duration span);
 
   struct Counters {
     std::uint64_t frames_sent = 0;
     std::uint64_t frames_delivered = 0;
     std::uint64_t frames_lost = 0;         ///< By `loss`.
-    std::uint64_t frames_cut = 0;          ///< Swallowed by a cut, or sent into a direction that a cut has broken.
-    std::uint64_t frames_undelivered = 0;  ///< Their channel ended, or their receiver died, before they arrived.
+    std::uint64_t frames_cut = 0;          ///< Swallowed by a cut, or sent in a direction broken by one.
+    std::uint64_t frames_undelivered = 0;  ///< The channel ended or the receiver died before they arrived.
     std::uint64_t frames_duplicated = 0;
     std::uint64_t dials = 0;
     std::uint64_t dials_failed = 0;
@@ -242,7 +237,7 @@ class Network {
     std::uint64_t bytes_delivered = 0;
   };
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
-  /// Frames that are under way.
+  /// Frames under way.
   [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
 
  private:
@@ -257,10 +252,10 @@ class Network {
     MonoTime clogged_until{};
     MonoTime busy_until{};
   };
-  /// One thing on its way.
+  /// One item under way.
   struct Parcel {
     enum class Kind : std::uint8_t { dial, welcome, refusal, give_up, frame, end } kind;
-    std::shared_ptr<Half> from;  ///< Empty: comes from nowhere, and no cut swallows it.
+    std::shared_ptr<Half> from;  ///< Null: no sender, and no cut swallows it.
     std::shared_ptr<Half> to;
     MonoTime at{};
     std::uint64_t sequence = 0;
@@ -280,7 +275,7 @@ class Network {
   [[nodiscard]] bool is_cut(std::string_view from, std::string_view to, Cut mode);
   void set_cut(std::string_view from, std::string_view to, std::optional<Cut> mode);
   void report_cut(std::string_view a, std::string_view b);
-  /// Puts a parcel on the way, behind what its sender has sent before on that channel.
+  /// Sends a parcel, behind earlier ones of its channel.
   void ship(Parcel parcel, std::size_t bytes);
   void enqueue(Parcel parcel);
   void arrive(Parcel& parcel);
@@ -304,8 +299,8 @@ class Network {
   std::unique_ptr<Pump> pump_;
 };
 
-/// One node's end of a Network. Addresses are "sim://name"; "sim://*" picks a name. A dial with `peer_key` ends in
-/// permission where the listener's key is another.
+/// One node's end of a Network. Addresses are "sim://name"; "sim://*" picks a name. A dial with a `peer_key` other than
+/// the listener's ends in permission.
 class SimTransport final : public Transport {
  public:
   ~SimTransport() override;

@@ -28,7 +28,7 @@ std::uint64_t kilobytes_of(std::string_view text, std::string_view name) noexcep
   return value;
 }
 
-/// Calls `look` on each core that this thread may use, and lets it have all of them again.
+/// Calls `look` on each core this thread may use, then restores its affinity.
 template <class Look>
 void on_each_core(Look&& look) {
   cpu_set_t allowed;

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -40,7 +41,7 @@ std::string_view next_field(std::string_view& line) noexcept {
   return field;
 }
 
-/// Blanks in names stand as \040 (proc(5)).
+/// Spaces in names are written as \040 (proc(5)).
 std::string unescaped(std::string_view field) {
   std::string text;
   for (std::size_t i = 0; i < field.size(); ++i) {
@@ -59,7 +60,7 @@ bool lies_under(std::string_view path, std::string_view folder) noexcept {
   return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
 }
 
-/// Of the mounts that `path` lies under the deepest; of two at one place the later one, which hides the other.
+/// The deepest mount that contains `path`. Of two at one place, the later hides the earlier.
 void read_mount(std::string_view path, FileSystemFacts& facts) {
   const auto mounts = read_file("/proc/self/mountinfo", 4 * 1024 * 1024);
   if (!mounts) return;
@@ -124,7 +125,7 @@ class TestFile {
     if (::fdatasync(fd_) != 0) return storage_error("sync in " + folder_, errno);
     return {};
   }
-  /// Past the page cache from now on; false where the file system cannot.
+  /// Bypasses the page cache from now on. False if the file system cannot.
   [[nodiscard]] bool go_direct() const { return ::fcntl(fd_, F_SETFL, O_DIRECT) == 0; }
 
  private:
@@ -147,6 +148,32 @@ Result<void> time_writes(std::vector<Duration>& times, Duration budget, Write&& 
 
 }  // namespace
 
+namespace {
+
+/// The type as reported by the system itself. Mounts do not tell it without /proc, or for a root directory that is no
+/// mount point.
+void read_type(const std::string& folder, unsigned long flags, FileSystemFacts& facts) {
+  struct Known {
+    std::uint32_t magic;  // statfs(2)
+    const char* type;
+  };
+  constexpr Known kKnown[] = {{0xef53, "ext4"},      {0x01021994, "tmpfs"},   {0x794c7630, "overlay"},
+                              {0x9123683e, "btrfs"}, {0x58465342, "xfs"},     {0xf2f52010, "f2fs"},
+                              {0x4d44, "vfat"},      {0x2011bab0, "exfat"},   {0x24051905, "ubifs"},
+                              {0x72b6, "jffs2"},     {0x6969, "nfs"},         {0x01021997, "9p"},
+                              {0x65735546, "fuse"},  {0x73717368, "squashfs"}};
+  struct statfs system {};
+  if (::statfs(folder.c_str(), &system) != 0) return;
+  const auto magic = static_cast<std::uint32_t>(system.f_type);
+  facts.type = "of an unknown type";
+  for (const Known& known : kKnown) {
+    if (known.magic == magic) facts.type = known.type;
+  }
+  facts.options = (flags & ST_RDONLY) != 0 ? ",ro," : ",rw,";
+}
+
+}  // namespace
+
 Result<FileSystemFacts> look_at_file_system(const std::string& folder) {
   FileSystemFacts facts;
   facts.folder = folder;
@@ -155,11 +182,12 @@ Result<FileSystemFacts> look_at_file_system(const std::string& folder) {
   char resolved[PATH_MAX];
   if (::stat(folder.c_str(), &status) != 0 || ::statvfs(folder.c_str(), &room) != 0 ||
       ::realpath(folder.c_str(), resolved) == nullptr) {
-    return storage_error("look at " + folder, errno);
+    return storage_error("inspect " + folder, errno);
   }
   facts.free_bytes = std::uint64_t{room.f_bavail} * room.f_frsize;
   facts.in_memory = lies_in_memory(folder);
   read_mount(resolved, facts);
+  if (facts.type.empty()) read_type(folder, room.f_flag, facts);
   read_disk(status.st_dev, facts);
   return facts;
 }
@@ -169,9 +197,9 @@ Result<SyncFacts> measure_syncs(const std::string& folder, Duration budget) {
   struct Free {
     void operator()(std::byte* memory) const { std::free(memory); }
   };
-  // O_DIRECT wants memory at a multiple of the device's sector.
+  // O_DIRECT needs memory aligned to the device's sector.
   const std::unique_ptr<std::byte, Free> block{static_cast<std::byte*>(std::aligned_alloc(kBlock, kBlock))};
-  if (block == nullptr) return Error{ErrorCode::full, "No memory for a block of 4 KiB."};
+  if (block == nullptr) return Error{ErrorCode::full, "Out of memory."};
   std::memset(block.get(), 0x5a, kBlock);
   if (auto filled = file.fill(block.get()); !filled) return filled.error();
 

@@ -49,8 +49,7 @@ Result<std::string> read_open_file(const Fd& file, const std::string& path, std:
     }
     if (got == 0) return content;
     if (content.size() + static_cast<std::size_t>(got) > max_bytes) {
-      return Error{ErrorCode::invalid_argument,
-                   concat({path, " is larger than the ", max_bytes, " bytes that are allowed here."})};
+      return Error{ErrorCode::invalid_argument, concat({path, " exceeds the limit of ", max_bytes, " bytes."})};
     }
     content.append(block, static_cast<std::size_t>(got));
   }
@@ -74,12 +73,12 @@ std::string directory_of(const std::string& path) {
   return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
 }
 
-/// A new name is on disk only once its directory is.
+/// A new name is on disk only once its directory is synced.
 Result<void> sync_directory_of(const std::string& path) {
   const std::string directory = directory_of(path);
   const Fd handle{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (handle.get() < 0) return file_error("open", directory, errno);
-  // Some file systems cannot sync a directory and say EINVAL; they have no promise to give.
+  // Some file systems cannot sync a directory and return EINVAL.
   if (::fsync(handle.get()) != 0 && errno != EINVAL) return file_error("sync", directory, errno);
   return {};
 }
@@ -96,11 +95,11 @@ Result<std::string> read_private_file(const std::string& path, std::uint64_t max
   const Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.get() < 0) return file_error("open", path, errno);
   struct stat status {};
-  // On the open descriptor, so that nobody can swap the file between the check and the read.
-  if (::fstat(file.get(), &status) != 0) return file_error("look at", path, errno);
+  // On the open descriptor, so that nobody can swap the file between check and read.
+  if (::fstat(file.get(), &status) != 0) return file_error("inspect", path, errno);
   if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
     return Error{ErrorCode::permission,
-                 concat({path, " holds a secret and is open to other users; run `chmod 600 ", path, "`."})};
+                 concat({path, " holds a secret that other users can access; run `chmod 600 ", path, "`."})};
   }
   return read_open_file(file, path, max_bytes);
 }
@@ -110,7 +109,7 @@ Result<void> write_private_file(const std::string& path, std::string_view conten
   if (file.get() < 0) return file_error("create", path, errno);
   Result<void> written = write_all(file, path, content);
   if (written) written = sync_directory_of(path);
-  // Half a secret is of no use to anybody, and would block the next attempt.
+  // Half a secret is useless and would block the next attempt.
   if (!written) ::unlink(path.c_str());
   return written;
 }

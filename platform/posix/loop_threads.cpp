@@ -13,7 +13,7 @@ namespace pannier::posix {
 
 namespace {
 
-/// Tells the core that it waits, so that a sibling thread has the pipeline and the load is not speculated upon.
+/// Tells the core that this is a spin loop, so that a sibling thread gets the pipeline and loads are not speculated on.
 void relax() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
@@ -24,7 +24,7 @@ void relax() noexcept {
 
 }  // namespace
 
-/// One loop, and who drives it or sleeps for it: at each moment one thread, and each thread has one seat.
+/// One loop and the thread that drives it or sleeps for it. At any moment a seat has one thread and a thread one seat.
 class LoopThreads::Seat final : public Wakeup {
  public:
   enum class State : std::uint8_t { awake, looking, asleep, notified };
@@ -38,10 +38,10 @@ class LoopThreads::Seat final : public Wakeup {
   void wait_until(MonoTime deadline) noexcept override { owner_.sleep(deadline, false); }
   [[nodiscard]] bool notified_only() const noexcept override { return true; }
 
-  /// What the seat's thread did. Where it slept, the caller must wake it, or do its work. Releases what the caller
-  /// wrote before; awake_again() acquires it.
+  /// Notifies, and returns what the seat's thread was doing. If it slept, the caller must wake it or do its work.
+  /// Releases the caller's earlier writes; awake_again() acquires them.
   [[nodiscard]] State tell() noexcept { return state_.exchange(State::notified, std::memory_order_acq_rel); }
-  /// False: a notification has come meanwhile, do not sleep. Either way awake_again() must follow.
+  /// False: a notification came meanwhile, do not sleep. Call awake_again() in either case.
   [[nodiscard]] bool change(State from, State to) noexcept {
     return state_.compare_exchange_strong(from, to, std::memory_order_acq_rel);
   }
@@ -50,7 +50,7 @@ class LoopThreads::Seat final : public Wakeup {
 
   Loop* loop = nullptr;
   MonoTime due = kNever;      ///< While asleep; under the mutex.
-  Runner* sleeper = nullptr;  ///< The thread that sleeps or looks for it, until it drives; under the mutex.
+  Runner* sleeper = nullptr;  ///< The thread sleeping or polling for it, until it drives; under the mutex.
   std::atomic<std::uint32_t> steps{0};
 
  private:
@@ -62,10 +62,10 @@ class LoopThreads::Seat final : public Wakeup {
 struct LoopThreads::Runner {
   explicit Runner(Seat& first) : seat(&first) {}
 
-  Seat* seat;                      ///< Its own while it is awake; under the mutex while it sleeps.
-  Seat* next = nullptr;            ///< What it was handed in the step that it is in, and nobody else will wake.
-  bool looks = false;              ///< For work, before it sleeps; under the mutex.
-  MonoTime sleeps_until = kNever;  ///< While it sleeps; under the mutex.
+  Seat* seat;                      ///< Its own while awake; under the mutex while asleep.
+  Seat* next = nullptr;            ///< Handed to it in its current step; nobody else will wake it.
+  bool looks = false;              ///< Polling for work before it sleeps; under the mutex.
+  MonoTime sleeps_until = kNever;  ///< While asleep; under the mutex.
   EventWakeup bed;
   std::thread thread;
 };
@@ -77,7 +77,7 @@ void LoopThreads::Seat::hand_over() noexcept {
   if (was != State::asleep && was != State::looking) return;
   Runner* const runner = current_;
   if (runner == nullptr || &runner->seat->owner_ != &owner_) return owner_.wake_runner(*this);
-  if (Seat* const before = std::exchange(runner->next, this)) owner_.wake_runner(*before);  // it can take one only
+  if (Seat* const before = std::exchange(runner->next, this)) owner_.wake_runner(*before);  // it can take only one
 }
 
 Duration LoopThreads::default_spin() noexcept {
@@ -127,7 +127,7 @@ void LoopThreads::run(Runner& runner) noexcept {
     Loop& loop = *seat.loop;
     const MonoTime now = clock_.now();
     const MonoTime due = loop.step(now);
-    // One thread at a time writes it.
+    // Written by one thread at a time.
     seat.steps.store(seat.steps.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     Seat* const next = std::exchange(runner.next, nullptr);
     if (due <= now) {
@@ -139,12 +139,12 @@ void LoopThreads::run(Runner& runner) noexcept {
       continue;
     }
     Wakeup& wakeup = loop.wakeup();
-    // request_stop sets the flag before it notifies, and notifications are sticky: no wait can miss it.
+    // request_stop sets the flag before it notifies, and notifications are sticky, so no wait can miss it.
     if (spin_ == Duration::zero() || !wakeup.notified_only()) {
       wakeup.wait_until(due);
       continue;
     }
-    // The notification of what is found stays, and ends the next wait at once.
+    // The notification of what was found stays, and ends the next wait at once.
     if (!may_trade && talking && look_out(loop, due, nullptr)) continue;
     const MonoTime slept_at = clock_.now();
     may_trade ? sleep(due, talking) : wakeup.wait_until(due);
@@ -154,9 +154,9 @@ void LoopThreads::run(Runner& runner) noexcept {
   current_ = nullptr;
 }
 
-/// For work of `loop`, or a notification of `bed`, for a short time. True: it has come.
+/// Polls briefly for work of `loop` or a notification of `bed`. True if it came.
 bool LoopThreads::look_out(const Loop& loop, MonoTime due, const EventWakeup* bed) const noexcept {
-  constexpr int kLooks = 32;  // between two looks at the clock, which cost as much as a few of these
+  constexpr int kLooks = 32;  // between two clock readings, which cost as much as a few of these
   MonoTime until = kNever;
   for (;;) {
     for (int i = 0; i < kLooks; ++i) {
@@ -186,7 +186,7 @@ void LoopThreads::sleep(MonoTime deadline, bool looks) noexcept {
     runner.looks = false;
     found = runner.seat == &own && (own.loop->pending() || !own.change(State::looking, State::asleep));
   }
-  // Each round anew: the seat may be another's, once it was traded.
+  // Read each round: after a trade the seat may be another's.
   while (!found && !runner.seat->is_notified() && clock_.now() < runner.seat->due &&
          !stop_.load(std::memory_order_acquire)) {
     const MonoTime until = runner.sleeps_until = runner.seat->due;
@@ -202,15 +202,14 @@ void LoopThreads::wake_runner(Seat& seat) noexcept {
   EventWakeup* bed = nullptr;
   {
     const std::lock_guard hold{mutex_};
-    // Nobody: its thread woke by itself meanwhile, and takes the notification with it.
+    // Null: its thread woke by itself and takes the notification.
     if (seat.sleeper != nullptr) bed = &seat.sleeper->bed;
   }
   if (bed != nullptr) bed->notify();
 }
 
-/// Puts `runner`, which has nothing to do until `due`, at `next`, and to sleep for what it leaves the thread that
-/// sleeps for `next`. Where that has woken by itself, or work has come for the seat that `runner` has, each stays where
-/// it is.
+/// Moves `runner`, idle until `due`, to the seat `next`, and lets the thread sleeping there take over its old seat. If
+/// that thread has woken, or the old seat has work again, both stay.
 void LoopThreads::trade(Runner& runner, MonoTime due, Seat& next) noexcept {
   const std::lock_guard hold{mutex_};
   Runner* const other = next.sleeper;

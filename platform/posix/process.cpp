@@ -1,6 +1,7 @@
 #include <pannier/process.h>
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,7 +23,7 @@ namespace pannier::posix {
 
 namespace {
 
-/// A wrong environment is no reason not to work.
+/// An invalid environment is no reason to stop.
 ServiceManager open_service_manager(Log& log) {
   auto manager = ServiceManager::open(ServiceEnvironment::of_process());
   if (manager) return *std::move(manager);
@@ -36,19 +37,36 @@ std::size_t workers_for(std::uint32_t wanted) noexcept {
   return cores == 1 ? 1 : 2 + (cores - 1);
 }
 
+/// Fewer than a node needs to start: sockets, libzmq's own, the store's files.
+constexpr rlim_t kFewestDescriptors = 64;
+/// More than limits::kLinks need.
+constexpr rlim_t kMostDescriptors = 16384;
+
+/// Raises the descriptor limit as far as allowed; half-open connections and a store's files share it. False if it is
+/// too low.
+bool raise_descriptor_limit() noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return true;
+  if (limit.rlim_cur < limit.rlim_max && limit.rlim_cur < kMostDescriptors) {
+    limit.rlim_cur = std::min(limit.rlim_max, kMostDescriptors);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  return limit.rlim_cur >= kFewestDescriptors;
+}
+
 }  // namespace
 
 struct Process::Parts {
   Parts(LogLevel log_level, std::uint32_t workers)
       : log(log_level), service_manager(open_service_manager(log)), threads(workers_for(workers), clock) {}
 
-  /// Returns at a signal to end, or at the node's own word that it has ended.
+  /// Serves SIGHUP. Returns on a signal to end, or when the node itself has ended.
   void wait_for_end();
-  /// Of one thing that the service manager should know: logs that it could not be told.
+  /// Logs if the service manager could not be told `what`.
   void tell(std::string_view what, const Result<void>& told);
   void join();
 
-  /// Actors bound their own stops; this is for what is stuck in a handler.
+  /// Actors bound their own stops; this limit is for a stuck handler.
   static constexpr Duration kStopLimit = std::chrono::seconds{30};
 
   StopSignals signals;
@@ -57,10 +75,17 @@ struct Process::Parts {
   StderrLog log;
   ServiceManager service_manager;
   std::string status;
+  std::function<void()> read_again;
   LoopThreads threads;
 };
 
-Process::Process(LogLevel log_level, std::uint32_t workers) : parts_(std::make_unique<Parts>(log_level, workers)) {}
+Process::Process(LogLevel log_level, std::uint32_t workers) {
+  if (!raise_descriptor_limit()) {
+    StderrLog{log_level}.write(LogLevel::error, "fewer than 64 descriptors are allowed: raise `ulimit -n`");
+    ::_exit(70);
+  }
+  parts_ = std::make_unique<Parts>(log_level, workers);
+}
 Process::~Process() = default;
 
 Platform Process::platform() noexcept { return {parts_->clock, parts_->entropy, parts_->log}; }
@@ -86,7 +111,7 @@ void Process::run_loops(std::span<Loop* const> loops, const std::function<void()
   parts.threads.start(loops);
   parts.tell("that the node runs", parts.service_manager.ready());
   parts.wait_for_end();
-  parts.tell("that the node stops", parts.service_manager.stopping());
+  parts.tell("that the node is stopping", parts.service_manager.stopping());
   stop();
   while (!stopped()) {
     if (!parts.signals.wait_for(Parts::kStopLimit)) break;
@@ -94,28 +119,37 @@ void Process::run_loops(std::span<Loop* const> loops, const std::function<void()
   parts.join();
 }
 
+void Process::on_hangup(std::function<void()> read_again) {
+  parts_->read_again = std::move(read_again);
+  parts_->signals.take_hangups();
+}
+
 void Process::Parts::tell(std::string_view what, const Result<void>& told) {
-  if (!told) log.write(LogLevel::warning, concat({"cannot say ", what, ": ", told.error().text()}));
+  if (!told)
+    log.write(LogLevel::warning, concat({"cannot tell the service manager ", what, ": ", told.error().text()}));
 }
 
 void Process::Parts::wait_for_end() {
   const Duration watchdog = service_manager.watchdog();
   if (watchdog == Duration::zero()) {
-    signals.wait();
+    while (signals.wait() == SIGHUP) read_again();
     return;
   }
   ProgressProbe probe{threads};
   bool complained = false;
-  // Half the time, as sd_watchdog_enabled(3) asks; looked at more often while a loop owes an answer, so that one that
-  // gets through at last is not killed for it.
-  for (Duration pause = watchdog / 2; !signals.wait_for(pause);) {
+  // Half the interval, as sd_watchdog_enabled(3) asks. Checked more often while a loop is overdue, so that one that
+  // finishes late does not get the process killed.
+  for (Duration pause = watchdog / 2;;) {
+    const std::optional<int> signal = signals.wait_for(pause);
+    if (signal == SIGHUP) read_again();
+    if (signal && *signal != SIGHUP) return;
     const std::optional<std::size_t> stuck = probe.stuck();
     if (!stuck) {
       tell("that the node is alive", service_manager.alive());
       if (complained) tell("its state", service_manager.status(status));
       probe.ask();
     } else if (!complained) {
-      const std::string line = concat({"worker", *stuck, " makes no progress: the watchdog will end the process"});
+      const std::string line = concat({"worker", *stuck, " makes no progress; the watchdog will kill the process"});
       log.write(LogLevel::error, line);
       tell("its state", service_manager.status(line));
     }
@@ -126,7 +160,7 @@ void Process::Parts::wait_for_end() {
 
 void Process::Parts::join() {
   if (threads.join(kStopLimit)) return;
-  log.write(LogLevel::error, "a worker is stuck in a handler: the process ends without it");
+  log.write(LogLevel::error, "a worker is stuck in a handler; the process exits without waiting for it");
   ::_exit(70);
 }
 

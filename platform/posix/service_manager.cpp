@@ -21,7 +21,7 @@
 namespace pannier::posix {
 namespace {
 
-/// A manager that does not read its socket must not hold the process up for longer.
+/// A manager that does not read its socket must not block the process for longer.
 constexpr timeval kSendLimit{5, 0};
 
 std::optional<std::uint64_t> number(std::string_view text) noexcept {
@@ -33,7 +33,7 @@ std::optional<std::uint64_t> number(std::string_view text) noexcept {
 
 Error wrong(const char* variable, const char* value) {
   return {ErrorCode::invalid_argument,
-          concat({variable, " is '", value, "', which no service manager sets: the process runs without one."})};
+          concat({"Invalid ", variable, " '", value, "'; running without a service manager."})};
 }
 
 }  // namespace
@@ -61,7 +61,7 @@ Result<ServiceManager> ServiceManager::open(const ServiceEnvironment& environmen
   if (environment.watchdog_usec != nullptr) {
     const auto usec = number(environment.watchdog_usec);
     if (!usec || *usec == 0 || *usec > std::uint64_t{1} << 50) return wrong("WATCHDOG_USEC", environment.watchdog_usec);
-    // Inherited from a parent that is watched itself, it means the parent.
+    // If inherited from a watched parent, it names the parent.
     std::optional<std::uint64_t> pid = static_cast<std::uint64_t>(::getpid());
     if (environment.watchdog_pid != nullptr) pid = number(environment.watchdog_pid);
     if (!pid) return wrong("WATCHDOG_PID", environment.watchdog_pid);
@@ -70,7 +70,8 @@ Result<ServiceManager> ServiceManager::open(const ServiceEnvironment& environmen
 
   manager.fd_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (manager.fd_ < 0) {
-    return Error{ErrorCode::failed, concat({"No socket for the service manager: ", std::strerror(errno), "."})};
+    return Error{ErrorCode::failed,
+                 concat({"Cannot open a socket to the service manager: ", std::strerror(errno), "."})};
   }
   ::setsockopt(manager.fd_, SOL_SOCKET, SO_SNDTIMEO, &kSendLimit, sizeof kSendLimit);
   manager.address_ = std::move(address);
@@ -88,13 +89,13 @@ Result<void> ServiceManager::send(std::string_view assignments) const {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, address_.data(), address_.size());
-  // Only the bytes of the name count: a zero behind an abstract name would be a part of it.
+  // Only the name's bytes count: a trailing zero would be part of an abstract name.
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address_.size());
   while (::sendto(fd_, assignments.data(), assignments.size(), MSG_NOSIGNAL,
                   reinterpret_cast<const sockaddr*>(&address), size) < 0) {
     if (errno == EINTR) continue;
     return Error{ErrorCode::unreachable,
-                 concat({"The service manager does not hear ", assignments, ": ", std::strerror(errno), "."})};
+                 concat({"Cannot send ", assignments, " to the service manager: ", std::strerror(errno), "."})};
   }
   return {};
 }

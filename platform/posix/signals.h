@@ -6,10 +6,10 @@
 
 namespace pannier::posix {
 
-/// How a program learns that it should end. Construct it first in main, before any thread: threads inherit the blocked
-/// SIGINT and SIGTERM, so that the signals wait for wait() instead of interrupting somebody. Ignores SIGPIPE, which
-/// would kill the process when a peer closes. One a process; the destructor takes what still waits, unblocks
-/// both and restores the default.
+/// Waits for the signals that end a program or, if requested, make it read its configuration again. Construct it first
+/// in main, before any thread: threads inherit the blocked SIGINT and SIGTERM, which then stay pending until wait().
+/// Ignores SIGPIPE, which would kill the process when a peer closes. One per process. The destructor discards pending
+/// signals, unblocks them and restores the defaults.
 class StopSignals {
  public:
   StopSignals() noexcept;
@@ -17,10 +17,15 @@ class StopSignals {
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 
-  /// Blocks until one of the two arrives, and returns its number.
+  /// Makes wait() return SIGHUP too, which would end the process otherwise. Call it before any thread starts.
+  void take_hangups() noexcept;
+  /// Blocks until one of the signals arrives and returns its number.
   int wait() noexcept;
-  /// As wait(), but at most for `limit`; empty when none came.
+  /// As wait(), for at most `limit`. Empty if none came.
   std::optional<int> wait_for(Duration limit) noexcept;
+
+ private:
+  bool hangups_ = false;
 };
 
 }  // namespace pannier::posix

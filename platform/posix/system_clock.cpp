@@ -19,7 +19,7 @@ constexpr clockid_t kMonotonicSource = CLOCK_MONOTONIC;
 
 Duration read_clock(clockid_t source) noexcept {
   timespec now{};
-  // Fails only for an id that the kernel does not know; both are older than any kernel that runs C++20 programs.
+  // Fails only for an id unknown to the kernel; both are older than any kernel that runs C++20 programs.
   clock_gettime(source, &now);
   return std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec};
 }

@@ -13,8 +13,8 @@ void SystemEntropy::fill(std::span<std::byte> out) noexcept {
     const ssize_t got = getrandom(out.data(), out.size(), 0);
     if (got < 0) {
       if (errno == EINTR) continue;
-      // A program that went on with predictable ids and keys would be worse than one that stops.
-      std::perror("pannier: the system gives no random bytes (getrandom)");
+      // Predictable ids and keys would be worse than stopping.
+      std::perror("pannier: cannot get random bytes (getrandom)");
       std::abort();
     }
     out = out.subspan(static_cast<std::size_t>(got));

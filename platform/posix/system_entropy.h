@@ -4,7 +4,7 @@
 
 namespace pannier::posix {
 
-/// The kernel's generator (getrandom). Fit for keys. Callable from any thread; holds no state.
+/// The kernel's generator (getrandom). Fit for keys. Any thread; stateless.
 class SystemEntropy final : public Entropy {
  public:
   void fill(std::span<std::byte> out) noexcept override;

@@ -5,7 +5,7 @@
 
 namespace pannier::sim {
 
-// Files are in memory: an offset into one fits. The platform's offsets have 64 bits on every machine.
+// Files are in memory, so an offset fits into size_t. The platform's offsets have 64 bits everywhere.
 static std::size_t index(std::uint64_t offset) { return static_cast<std::size_t>(offset); }
 
 // --- Files -------------------------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ void Disk::apply_sectors(const Change& change, std::string& content, SeededEntro
     if (dice.chance(0.5)) {
       const std::size_t before = content.size();
       apply({0, true, from, change.bytes.substr(index(from - change.offset), index(to - from))}, content);
-      // The size may have reached the disk before the bytes between have: zeros, or what was there before.
+      // The size may reach the disk before the bytes do: zeros, or old content.
       if (before < from && dice.chance(0.25)) {
         for (std::size_t i = before; i < from; ++i) content[i] = static_cast<char>(dice.below(256));
       }
@@ -167,7 +167,7 @@ std::string Disk::left_of(const Inode& inode, Loss loss, std::uint64_t moment, S
 }
 
 Disk::Entries Disk::left(Loss loss, SeededEntropy& dice) const {
-  // The moment lies among the last changes, where what matters happens.
+  // The moment lies among the last changes, which matter most.
   const std::uint64_t moment = changes_ - std::min(changes_, dice.below(40));
   Entries kept = synced_entries_;
   std::map<std::string, bool> lost;  // A name's changes keep their order: once one is lost, so are those after it.

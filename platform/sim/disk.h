@@ -15,26 +15,26 @@
 
 namespace pannier::sim {
 
-/// What a power cut leaves of the changes that were not synced.
+/// What a power cut does to unsynced changes.
 enum class Loss : std::uint8_t {
-  none,      ///< All of them: only the process died.
-  all,       ///< None of them.
-  tail,      ///< Those up to some moment, whatever file they went to; the write of that moment is torn.
-  any,       ///< Each write or none of it, whatever came after it: writes reordered by a cache.
-  torn,      ///< Each sector of each write or not; what was never written may be garbage.
-  one_file,  ///< All of some files, none of others.
+  none,      ///< Keeps all: only the process died.
+  all,       ///< Loses all.
+  tail,      ///< Keeps those up to some moment, across files. The write at that moment is torn.
+  any,       ///< Keeps each write or not, independently: a cache reordered them.
+  torn,      ///< Keeps each sector of each write or not. What was never written may be garbage.
+  one_file,  ///< Keeps all of some files and nothing of others.
 };
 inline constexpr Loss kLosses[] = {Loss::none, Loss::all, Loss::tail, Loss::any, Loss::torn, Loss::one_file};
 
-/// Files in memory, in one folder, that know what of them has reached the platter: each file's bytes and the folder's
-/// entries exist twice, as programs see them and as a power cut would leave them. A sync carries over the first to the
-/// second; nothing else does. Syncing a file does not sync its entry (POSIX promises no more): sync_folder() does.
+/// Files in memory, in one folder, that track what has reached the platter. Each file's bytes and the folder's entries
+/// exist twice: as programs see them, and as a power cut would leave them. Only a sync copies from the first to the
+/// second. Syncing a file does not sync its entry (POSIX promises no more); sync_folder() does.
 ///
-/// Faults come on demand and from the seed; the same seed and the same calls give the same disk. The model of losses is
-/// that of SQLite's crash tests (sqlite.org/testing.html, 3.3) and of ALICE (Pillai et al., OSDI 2014): a cut keeps any
-/// subset of the unsynced writes, whole sectors of them.
+/// Faults come on request and from the seed; the same seed and calls give the same disk. The loss model is that of
+/// SQLite's crash tests (sqlite.org/testing.html, 3.3) and of ALICE (Pillai et al., OSDI 2014): a cut keeps any subset
+/// of the unsynced writes, in whole sectors.
 ///
-/// One thread. Copying a disk is not offered; after_power_cut() gives what one would find.
+/// One thread. Not copyable; after_power_cut() gives what one would find.
 class Disk {
  public:
   static constexpr std::size_t kSectorBytes = 512;
@@ -47,13 +47,13 @@ class Disk {
   struct Inode;
 
  public:
-  /// An open file. Valid until the power fails or its process dies: after that every call gives storage_io. Must not
-  /// outlive its disk. Removing a file leaves its open handles as they are.
+  /// An open file. After a power failure or the death of its process every call fails with storage_io. Must not outlive
+  /// its disk. Removing a file leaves open handles valid.
   class File {
    public:
-    /// Bytes read, fewer at the end of the file.
+    /// Returns the bytes read; fewer at the end of the file.
     [[nodiscard]] Result<std::size_t> read(std::span<std::byte> out, std::uint64_t offset);
-    /// storage_full past the capacity: nothing is written then.
+    /// storage_full beyond the capacity; nothing is written then.
     [[nodiscard]] Result<void> write(std::span<const std::byte> bytes, std::uint64_t offset);
     [[nodiscard]] Result<void> truncate(std::uint64_t size);
     [[nodiscard]] Result<void> sync();
@@ -68,67 +68,66 @@ class Disk {
     std::uint64_t life_;
   };
 
-  /// not_found where there is none and none shall be made.
+  /// not_found if the file is missing and `create` is false.
   [[nodiscard]] Result<std::unique_ptr<File>> open(const std::string& name, bool create);
   [[nodiscard]] bool exists(const std::string& name) const { return entries_.contains(name); }
   [[nodiscard]] Result<void> remove(const std::string& name);
   [[nodiscard]] Result<void> sync_folder();
 
   // --- Crashes
-  /// The process is gone, the machine goes on: open files are invalid, nothing is lost.
+  /// Ends the process but not the machine: open files become invalid, nothing is lost.
   void kill_process() noexcept { ++life_; }
-  /// The power fails now. Until restore_power() every call gives storage_io.
+  /// Cuts the power. Until restore_power() every call fails with storage_io.
   void cut_power(Loss loss);
-  /// The power fails in place of operation number `index` (as operations() counts), with the loss drawn from the seed.
+  /// Cuts the power in place of operation number `index` (see operations()), with the loss drawn from the seed.
   void cut_power_at(std::uint64_t index) noexcept { cut_at_ = index; }
   [[nodiscard]] bool has_power() const noexcept { return power_; }
   void restore_power() noexcept;
-  /// The disk that one would find had the power failed now; this one goes on. `seed`: of what is lost, and of the new
-  /// disk.
+  /// The disk left by a power cut now, while this one goes on. `seed` decides what is lost and seeds the new disk.
   [[nodiscard]] Disk after_power_cut(Loss loss, std::uint64_t seed) const;
 
-  // --- Faults. Counts: so many more calls fail, then the disk is well again.
-  /// A failed sync leaves an unknown part of the file's unsynced changes on the platter; the others are read back until
-  /// the power fails, and no later sync writes them (Linux: "fsyncgate", LWN 752063).
+  // --- Faults. A count is the number of calls that fail before the disk recovers.
+  /// A failed sync puts an unknown part of the file's unsynced changes on the platter. The rest is read back until the
+  /// power fails, but no later sync writes it (Linux: "fsyncgate", LWN 752063).
   void fail_syncs(std::uint64_t count) noexcept { failing_syncs_ = count; }
   void fail_writes(std::uint64_t count) noexcept { failing_writes_ = count; }
   void fail_reads(std::uint64_t count) noexcept { failing_reads_ = count; }
-  /// Writes that find no room, as past the capacity.
+  /// Writes that fail as if beyond the capacity.
   void refuse_writes(std::uint64_t count) noexcept { refused_writes_ = count; }
-  /// In bytes of all files together, whatever was written already; 0 for no bound.
+  /// Bytes of all files together; 0: unlimited. Existing bytes stay.
   void set_capacity(std::uint64_t bytes) noexcept { capacity_ = bytes; }
-  /// The part of syncs, 0 to 1, that are reported as done and do nothing.
+  /// The share of syncs, 0 to 1, that do nothing but report success.
   void lie_about_syncs(double part) noexcept { lies_ = part; }
-  /// Each sync takes `a_sync`, handed to `pass`, which lets the time pass.
+  /// Each sync takes `a_sync`: `pass` is called to let that time pass.
   void set_slow(Duration a_sync, std::function<void(Duration)> pass);
-  /// Takes one file over from `other` as programs see it there: it was written back in time.
+  /// Takes one file as programs see it on `other`: it was written back in time.
   void keep_as_seen(const std::string& name, const Disk& other);
-  /// Flips one bit of the file at `offset`, seen at once and after a power cut. not_found: no such byte.
+  /// Flips one bit of the file at `offset`, visible at once and after a power cut. not_found: no such byte.
   [[nodiscard]] Result<void> flip_bit(const std::string& name, std::uint64_t offset, unsigned bit);
 
-  /// Called before each operation with its number, while all that came before it has been done.
+  /// Called before each operation with its number, after all earlier ones are done.
   void on_operation(std::function<void(std::uint64_t index)> watcher) { watcher_ = std::move(watcher); }
 
   // --- Counters, over all lives of the disk
-  /// Changes and syncs asked for, the points where a power cut can fall: writes, truncations, syncs, entries made and
-  /// removed, syncs of the folder.
+  /// Requested changes and syncs, the points where a power cut can fall: writes, truncations, syncs, entries created
+  /// and removed, folder syncs.
   [[nodiscard]] std::uint64_t operations() const noexcept { return operations_; }
   [[nodiscard]] std::uint64_t bytes_written() const noexcept { return bytes_written_; }
   [[nodiscard]] std::uint64_t syncs() const noexcept { return syncs_; }
   [[nodiscard]] std::uint64_t power_cuts() const noexcept { return power_cuts_; }
   [[nodiscard]] std::uint64_t syncs_lied_about() const noexcept { return lied_; }
-  /// A random number of the disk's own seed, for what is built on it.
+  /// A random number from the disk's seed, for code built on it.
   [[nodiscard]] std::uint64_t draw() noexcept { return dice_.next(); }
-  /// What all files hold, as programs see them.
+  /// Bytes of all files, as programs see them.
   [[nodiscard]] std::uint64_t bytes_used() const noexcept;
-  /// The names there are, in byte order.
+  /// File names in byte order.
   [[nodiscard]] std::vector<std::string> names() const;
 
  private:
   struct Change {
     std::uint64_t number;  ///< Order over the whole disk.
-    bool is_write;         ///< Else it sets the size.
-    std::uint64_t offset;  ///< The new size where it sets that.
+    bool is_write;         ///< Otherwise it sets the size.
+    std::uint64_t offset;  ///< Or the new size.
     std::string bytes;
   };
   struct Inode {
@@ -143,14 +142,14 @@ class Disk {
     std::shared_ptr<Inode> inode;  ///< Null: removed.
   };
 
-  /// Counts an operation; an error where there is no power (any more).
+  /// Counts an operation. Fails without power.
   [[nodiscard]] Result<void> operate();
   [[nodiscard]] bool lies();
   void wait_for_sync() const;
   static void apply(const Change& change, std::string& content);
   static void apply_sectors(const Change& change, std::string& content, SeededEntropy& dice);
   [[nodiscard]] static std::string left_of(const Inode& inode, Loss loss, std::uint64_t moment, SeededEntropy& dice);
-  /// The entries and content that a power cut leaves.
+  /// The entries and content left by a power cut.
   [[nodiscard]] Entries left(Loss loss, SeededEntropy& dice) const;
   static bool take(std::uint64_t& count) noexcept { return count > 0 && count-- > 0; }
 

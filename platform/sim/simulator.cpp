@@ -55,7 +55,7 @@ bool Simulator::run(const std::function<bool()>* predicate, MonoTime end) {
     } else {
       steps_here = 0;
       clock_.advance_to(std::min(end, earliest_due()));
-      // What is due at the very end is still done, unless the time is up already and all are quiet.
+      // What is due at the very end still runs, unless the time was up already and all is quiet.
       if (clock_.now() < end || earliest_due() <= end) continue;
       break;
     }
@@ -79,7 +79,7 @@ bool Simulator::step() {
   mix(digest_, static_cast<std::uint64_t>(now.time_since_epoch().count()));
   mix(digest_, id);
   const MonoTime due = chosen.loop->step(now);
-  // The step may have added or removed loops, itself included: look the entry up again.
+  // The step may have added or removed loops, itself included, so look up the entry again.
   const auto found =
       std::find_if(entries_.begin(), entries_.end(), [id](const Entry& entry) { return entry.id == id; });
   if (found != entries_.end()) found->due = due;

@@ -48,7 +48,7 @@ System& ActorBase::system() const noexcept { return worker_.system(); }
 
 Ref ActorBase::sender() const noexcept {
   const Message* message = worker_.current_message();
-  // A delivery comes from a lane: who enqueued it may be gone for days.
+  // A delivery comes from a lane: its producer may be long gone.
   return message == nullptr || message->kind == MessageKind::delivery ? Ref{} : Ref{message->sender};
 }
 
@@ -57,6 +57,13 @@ std::string_view ActorBase::label() const noexcept {
   if (message == nullptr || (message->kind == MessageKind::ask && !message->from_afar)) return {};
   const auto bytes = message->label.bytes();
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+MonoTime ActorBase::deadline() const noexcept {
+  const Message* cause = worker_.current_message();
+  if (cause == nullptr) return kNever;
+  if (cause->kind == MessageKind::reply) return worker_.reply_waiting().deadline;
+  return cause->kind == MessageKind::ask ? cause->deadline : kNever;
 }
 
 MonoTime ActorBase::now() const noexcept { return worker_.now(); }
@@ -115,24 +122,23 @@ Waiting ActorBase::waiting() const {
 
 Result<void> ActorBase::check_chain(ActorId asked, const BlockRef& chain) const {
   const auto target = system().resolve(asked);
-  if (!target) return {};  // sending will say so
+  if (!target) return {};  // sending will report it
   std::vector<std::uint64_t> waiting(chain.bytes().size() / sizeof(std::uint64_t));
   if (!waiting.empty()) std::memcpy(waiting.data(), chain.bytes().data(), chain.bytes().size());
   waiting.push_back(cell_.id.bits());
-  // The router waits for nobody: it asks for every question that came over a link, and takes every one that leaves.
+  // The router waits for nobody: it asks every question that arrived over a link, and takes every one that leaves.
   const bool comes_back = target->cell != system().router &&
                           std::find(waiting.begin(), waiting.end(), target->cell.bits()) != waiting.end();
   if (!comes_back && waiting.size() <= limits::kAskChain) return {};
   std::string path;
   for (const std::uint64_t each : waiting) path += system().describe(ActorId::from_bits(each)) + " -> ";
   path += system().describe(target->cell);
-  return Error{ErrorCode::rejected, comes_back ? "the question comes back to one who waits for it: " + path
-                                               : "the chain of questions is too long: " + path};
+  return Error{ErrorCode::rejected, comes_back ? "ask cycle detected: " + path : "ask chain too long: " + path};
 }
 
 TimerId ActorBase::ask_message(detail::PendingAsk ask, Callback<void(Message*)> outcome) {
   Timers& timers = worker_.timers();
-  // A question asked on behalf of another one may not outlive it; what the queue commits answers when it is committed.
+  // A nested question may not outlive the one it serves. The queue answers when it commits.
   const bool bounded = ask.timeout != Duration::max();
   Waiting behind = waiting();
   const MonoTime due = bounded ? std::min(later(now(), ask.timeout), behind.deadline) : kNever;
@@ -149,7 +155,7 @@ TimerId ActorBase::ask_message(detail::PendingAsk ask, Callback<void(Message*)> 
 }
 
 void ActorBase::log_unheard(const Error& error) const {
-  log(LogLevel::warning, "an outcome nobody waited for: " + printable(error.text()));
+  log(LogLevel::warning, "unhandled outcome: " + printable(error.text()));
 }
 
 void ActorBase::end_question(TimerId id, const Error& error) {
@@ -187,7 +193,7 @@ const ActorType& ActorBase::behaviour() const noexcept { return *cell_.type.load
 
 void ActorBase::stop() {
   if (cell_.plan().options().restart == Restart::permanent) {
-    fail("since it stopped by itself, and is permanent");
+    fail("because it stopped and is permanent");
   } else {
     stop(self());
   }

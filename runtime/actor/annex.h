@@ -27,33 +27,33 @@ struct Child {
   ActorId id;
   StopLimit stop_limit;
   Restart restart;
-  bool apart = false;  // restarts alone, whatever the strategy: the runtime's own
+  bool apart = false;  // restarts alone, whatever the strategy: a runtime service
 };
 
-/// What a child tells its supervisor when it has failed.
+/// What a failed child tells its supervisor.
 struct ChildFailure {
   Error error;
-  bool counts = true;  // against the supervisor's restarts
+  bool counts = true;  // towards the supervisor's restarts
 };
 
-/// Children that restart together, as indices into their list: halted from the last to the first, then begun from the
-/// first to the last.
+/// Children that restart together, as indices into their list: halted from last to first, then begun from first to
+/// last.
 struct Regroup {
   enum class Step : std::uint8_t { none, pausing, halting, beginning };
   Step step = Step::none;
-  std::size_t first = 0;  // the oldest one that restarts
+  std::size_t first = 0;  // the oldest that restarts
   std::size_t awaited = 0;
-  TimerId timer{};  // the pause before, or the limit of the one that is awaited
+  TimerId timer{};  // the delay before, or the limit of the awaited child
 };
 
-/// The way of a full mailbox to the disk, see Extensions::start_spiller.
+/// How a full mailbox reaches the disk; see Extensions::start_spiller.
 struct Spill {
   ActorId spiller;
-  bool active = true;         // something older is, or may be, in the lane: what comes goes there as well
+  bool active = true;         // an older message is, or may be, in the lane, so new ones go there too
   std::uint32_t waiting = 0;  // in the spiller's mailbox
 };
 
-/// What few actors have. It stands outside the cell and is made when it is first needed.
+/// State that few actors have, kept outside the cell and created on demand.
 struct Annex {
   std::deque<Child> children;  // in the order of their start
   std::vector<ActorId> watchers;
@@ -65,10 +65,10 @@ struct Annex {
   std::vector<MonoTime> restarts;  // those within the period
   Regroup regroup;
   TimerId stop_timer{};
-  MonoTime announced{};  // until when its supervisor knows that its end may take
+  MonoTime announced{};  // how long its end may take, as told to its supervisor
 
   MessageQueue stash;
-  MessagePtr just_stashed;  // while its turn may still go on
+  MessagePtr just_stashed;  // within its own turn
   std::unique_ptr<KeyedLine> latest;
   std::unique_ptr<Spill> spill;
 };

@@ -20,23 +20,23 @@ struct TimerNode;
 enum class Phase : std::uint8_t {
   vacant,  ///< No actor; the slot is free, or reserved for a start message on its way.
   running,
-  suspended,  ///< Has failed, or was halted, and waits for its supervisor's word. Its mailbox keeps filling.
-  ending,     ///< Waits for its children to stop; then stops, or waits to be built anew.
+  suspended,  ///< Failed or halted. Waits for its supervisor; its mailbox keeps filling.
+  ending,     ///< Waits for its children to stop; then stops, or waits to be rebuilt.
 };
 
-/// An actor's state has ended: what others keep for it ends as well. Told to whoever keeps something (Cell::subscribes,
+/// An actor's state has ended, and so does what others keep for it. Sent to those who keep something (Cell::subscribes,
 /// Cell::consumes).
 struct Ended {
   ActorId actor;
 };
 
-/// The runtime's side of one actor. Cells stand in chunks and are used again; the generation tells lives apart.
-/// The atomics are read by every worker, the rest belongs to the cell's own.
+/// The runtime's side of one actor. Cells are in chunks and reused; the generation tells lives apart. All workers read
+/// the atomics; the rest belongs to the cell's own worker.
 struct Cell {
-  std::atomic<std::uint32_t> generation{0};    // odd: a life goes on
+  std::atomic<std::uint32_t> generation{0};    // odd: alive
   std::atomic<std::uint32_t> remote_count{0};  // sent by other threads and not yet taken in
   std::atomic<std::uint32_t> remote_bytes{0};
-  std::atomic<std::uint32_t> local_count{0};  // in the queues; only the own worker writes
+  std::atomic<std::uint32_t> local_count{0};  // in the queues; written by its own worker only
   std::atomic<std::uint32_t> local_bytes{0};
   std::atomic<std::uint32_t> max_count{0};
   std::atomic<std::uint32_t> max_bytes{0};
@@ -44,11 +44,11 @@ struct Cell {
   std::atomic<WhenFull> when_full{WhenFull::reject};
 
   Phase phase = Phase::vacant;
-  bool ready = false;           // stands in the worker's ready queue
-  bool hold_after_end = false;  // it was halted: its supervisor will begin it anew
+  bool ready = false;           // is in the worker's ready queue
+  bool hold_after_end = false;  // halted: its supervisor will begin it again
   bool end_failed = false;
   bool subscribes = false;  // the router keeps something for this actor
-  bool consumes = false;    // the queue does
+  bool consumes = false;    // the queue keeps something for this actor
   bool timed = false;       // its handlers have a time budget
   ActorBase* actor = nullptr;
   std::atomic<const ActorType*> type{nullptr};
@@ -69,7 +69,7 @@ struct Cell {
   bool room_wanted = false;  // somebody waits in annex->room_waiters
 
   [[nodiscard]] bool has_message() const noexcept {
-    // A suspended or ending actor looks at system messages only.
+    // A suspended or ending actor handles system messages only.
     return !system.empty() || (phase == Phase::running && (!urgent.empty() || !normal.empty() || keyed));
   }
   [[nodiscard]] Recipe& plan() const noexcept { return *recipe; }
@@ -79,10 +79,10 @@ struct Cell {
   }
 };
 
-/// The largest part of what an idle actor costs, its own state excluded (benchmark row `actor-memory`).
+/// Most of the cost of an idle actor, besides its own state (benchmark row `actor-memory`).
 static_assert(sizeof(Cell) <= 144);
 
-/// Adds to a counter that only the cell's own worker writes and any thread may read: no locked instruction.
+/// Increments a counter that only the cell's own worker writes and any thread may read. Needs no locked instruction.
 template <class T>
 void add_by_owner(std::atomic<T>& counter, T amount) noexcept {
   counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);

@@ -1,4 +1,4 @@
-// The cells of a worker: where its actors stand, who may have a slot, and what another thread can see of them.
+// A worker's cells: its actors, their slots, and what other threads can see of them.
 
 #include <bit>
 

@@ -35,8 +35,8 @@ Result<Directory::Parsed> Directory::parse(std::string_view text) const {
   const std::string_view actor = slash == std::string_view::npos ? text : text.substr(slash + 1);
   const bool node_fits = slash == std::string_view::npos || valid_name(node, limits::kNodeNameBytes);
   if (!node_fits || !valid_name(actor, limits::kActorNameBytes)) {
-    return Error{ErrorCode::invalid_argument,
-                 concat({"'", printable(text), "' is no actor name: write name or node/name, of a-z 0-9 . _ - only."})};
+    return Error{ErrorCode::invalid_argument, concat({"Invalid actor name '", printable(text),
+                                                      "'; expected name or node/name, of a-z 0-9 . _ - only."})};
   }
   return Parsed{node == own_node_ ? std::string_view{} : node, actor};
 }
@@ -102,7 +102,8 @@ Result<std::uint32_t> Directory::reserve(std::string_view text) {
   const auto parsed = parse(text);
   if (!parsed) return parsed.error();
   if (!parsed->node.empty()) {
-    return Error{ErrorCode::invalid_argument, concat({"'", text, "' names another node: actors are spawned here."})};
+    return Error{ErrorCode::invalid_argument,
+                 concat({"'", text, "' is on another node; an actor can only be spawned on its own node."})};
   }
   const Lock lock{busy_};
   const std::uint32_t index = find_or_add(*parsed);
@@ -132,8 +133,8 @@ ActorId Directory::find(std::string_view actor) const noexcept {
 // --- Resolving ------------------------------------------------------------------------------------------------------
 
 ActorId Directory::living(ActorId id) const noexcept {
-  // Whoever has the id got it after its entry was written. The generation is read last: an entry gets its next one
-  // before it gets its next actor, so that an actor of a later name is never taken for one of this.
+  // Whoever has the id got it after its entry was written. The generation is read last: an entry gets a new generation
+  // before a new actor, so an actor of a later name is never taken for this one.
   const std::uint64_t local = at(id.name_index()).local.load(std::memory_order_acquire);
   return knows(id) ? ActorId::from_bits(local) : ActorId{};
 }
@@ -261,7 +262,7 @@ std::size_t Directory::size() const noexcept {
 // --- Under the lock -------------------------------------------------------------------------------------------------
 
 std::uint32_t Directory::look_up(const Parsed& name) const noexcept {
-  // As ActorName has it, without an allocation.
+  // As ActorName, without an allocation.
   std::array<char, limits::kNodeNameBytes + 1 + limits::kActorNameBytes> text;
   const std::size_t size = name.node.size() + 1 + name.actor.size();
   if (size > text.size()) return kNone;
@@ -284,7 +285,7 @@ std::uint32_t Directory::find_or_add(const Parsed& name) {
 
 std::uint32_t Directory::vacant_place(std::string_view node) {
   if (free_.empty() && used_ == limits::kNames) {
-    // A peer makes room among its own names first; a new one among those of whoever has the most.
+    // A peer makes room among its own names first; a new peer among those of the largest.
     auto most = idle_.find(node);
     if (most == idle_.end()) {
       most = std::max_element(idle_.begin(), idle_.end(),
@@ -321,13 +322,13 @@ void Directory::let_go(std::uint32_t index) noexcept {
   if (entry.referred) {
     to_idle(index);
   } else {
-    forget(index);  // nobody can know it but by its text
+    forget(index);  // known only by its text
   }
 }
 
 void Directory::touch(std::uint32_t index) noexcept {
   const Entry& entry = at(index);
-  if (entry.referred && entry.next == kNone) return;  // it is the last one used
+  if (entry.referred && entry.next == kNone) return;  // the most recently used
   if (entry.referred) from_idle(index);
   to_idle(index);
 }
@@ -364,7 +365,7 @@ void Directory::forget(std::uint32_t index) noexcept {
   entry.way_opened = 0;
   const std::uint32_t next = entry.generation.load(std::memory_order_relaxed) + 1;
   entry.generation.store(next, std::memory_order_release);
-  // A place whose generations are used up is never used again.
+  // A place whose generations are used up is never reused.
   if (next < ActorId::kNameGenerations) free_.push_back(index);
 }
 

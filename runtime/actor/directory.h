@@ -16,7 +16,7 @@
 
 namespace pannier {
 
-/// An actor's name: "planner" on this node, "hub/planner" on another one.
+/// An actor's name: "planner" on this node, "hub/planner" on another.
 class ActorName {
  public:
   ActorName(std::string_view node, std::string_view actor);
@@ -30,14 +30,13 @@ class ActorName {
   std::size_t node_bytes_;
 };
 
-/// The names of actors, as the small numbers that references by name carry. Such a reference is resolved at each send,
-/// so it outlives restarts of the actor that it names.
+/// Actor names as small numbers, which references by name carry. They are resolved at each send and so outlive
+/// restarts.
 ///
-/// A name is held while an actor bears it and while an actor that asked for it lives; main holds the names that it asks
-/// for as long as the node lives. Names that nobody holds are remembered for as long as there is room: of each node the
-/// limits::kIdleNames that were used last. So there is time to answer a sender, and names that come and go for years
-/// neither run out nor take more memory; one peer's names never push out those of another. A reference to a name that
-/// was forgotten leads to nobody (not_found), and never to another actor.
+/// A name is held while an actor has it and while an actor that asked for it lives. main holds its names for the life
+/// of the node. Names that nobody holds are kept as space permits: the limits::kIdleNames most recently used of each
+/// node. That leaves time to answer a sender, bounds memory over years, and keeps one peer's names from displacing
+/// another's. A reference to a forgotten name leads nowhere (not_found), never to another actor.
 ///
 /// Any thread. Resolving a name of this node takes two loads; everything else takes a short spin.
 class Directory {
@@ -49,37 +48,37 @@ class Directory {
   [[nodiscard]] const std::string& own_node() const noexcept { return own_node_; }
 
   // --- References. "name" or "node/name"; the own node's name may be given or left out. -----------------------------
-  // invalid_argument with the rule that was broken; full: limits::kNames names are held.
-  /// Remembers the name, and does not hold it.
+  // Errors: invalid_argument, with the rule broken; full: limits::kNames names are held.
+  /// Remembers the name without holding it.
   [[nodiscard]] Result<Ref> name(std::string_view text);
-  /// Holds it until release(holder). Of one holder the limits::kNamesHeld latest are held.
+  /// Holds it until release(holder). A holder keeps its limits::kNamesHeld latest names.
   [[nodiscard]] Result<Ref> name_for(ActorId holder, std::string_view text);
   void release(ActorId holder) noexcept;
-  /// Holds it for good; past a quarter of all names that is no longer done.
+  /// Holds it for good, but only up to a quarter of all names.
   [[nodiscard]] Result<Ref> name_for_good(std::string_view text);
 
   // --- Actors of this node ------------------------------------------------------------------------------------------
-  /// Holds the name for an actor to come, as a number to be given to bear and leave.
+  /// Reserves the name for a new actor. Pass the number to bear and leave.
   [[nodiscard]] Result<std::uint32_t> reserve(std::string_view text);
-  /// False: another living actor bears the name.
+  /// False: another living actor has the name.
   [[nodiscard]] bool bear(std::uint32_t index, ActorId actor) noexcept;
-  /// The name is free for another actor. Also where bear was never called, or has failed.
+  /// Frees the name for another actor. Also if bear was never called or failed.
   void leave(std::uint32_t index, ActorId actor) noexcept;
-  /// The living actor of that name; nobody where there is none. Remembers nothing: for names that a peer says.
+  /// The living actor of that name, or null. Remembers nothing: for names given by peers.
   [[nodiscard]] ActorId find(std::string_view actor) const noexcept;
 
   // --- Resolving. `id` is named. ------------------------------------------------------------------------------------
-  /// The living actor of this node that bears the name now; nobody where there is none.
+  /// The living actor of this node with that name, or null.
   [[nodiscard]] ActorId living(ActorId id) const noexcept;
-  /// False once the name was forgotten.
+  /// False if the name was forgotten.
   [[nodiscard]] bool knows(ActorId id) const noexcept;
-  /// Null once the name was forgotten. A use: it is remembered longer.
+  /// Null if the name was forgotten. Counts as a use.
   [[nodiscard]] std::shared_ptr<const ActorName> text(ActorId id) noexcept;
-  /// Of a name that a living actor bears.
+  /// Of a name that a living actor has.
   [[nodiscard]] std::shared_ptr<const ActorName> text(std::uint32_t index) const noexcept;
 
-  // --- The way to names elsewhere -----------------------------------------------------------------------------------
-  /// What is known of it. Anything but `open` refuses a message before it is queued.
+  // --- Names on other nodes -----------------------------------------------------------------------------------------
+  /// The route to the name's node. Anything but `open` refuses a message before it is queued.
   enum class Path : std::uint8_t {
     unreachable,  ///< No link leads there.
     full,         ///< The link on the way there takes no more for now.
@@ -104,7 +103,7 @@ class Directory {
   ActorId give_credit(std::string_view node, std::string_view actor, std::uint32_t messages, std::uint32_t bytes) noexcept;
   [[nodiscard]] bool has_credit(ActorId id) const noexcept;
 
-  /// How many names are held or remembered.
+  /// Names held or remembered.
   [[nodiscard]] std::size_t size() const noexcept;
 
  private:
@@ -124,7 +123,7 @@ class Directory {
     bool for_good = false;
     std::uint32_t way_opened = 0;  // the credit is of this opening of the way
     std::uint32_t holders = 0;
-    std::uint32_t previous = kNone;  // among the idle names of its node, from the least recently used on
+    std::uint32_t previous = kNone;  // among the idle names of its node, least recently used first
     std::uint32_t next = kNone;
     std::shared_ptr<const ActorName> name;  // null: vacant
   };
@@ -152,9 +151,9 @@ class Directory {
   };
   [[nodiscard]] Result<Parsed> parse(std::string_view text) const;
   [[nodiscard]] Entry& at(std::uint32_t index) const noexcept { return (*chunks_[index / kChunk])[index % kChunk]; }
-  // All of these under the lock.
+  // under the lock
   [[nodiscard]] std::uint32_t look_up(const Parsed& name) const noexcept;
-  /// kNone: there is no place.
+  /// kNone: no place left.
   [[nodiscard]] std::uint32_t find_or_add(const Parsed& name);
   [[nodiscard]] std::uint32_t vacant_place(std::string_view node);
   [[nodiscard]] Ref refer_to(std::uint32_t index);
@@ -169,8 +168,8 @@ class Directory {
   const std::string own_node_;
   mutable std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
   std::array<std::unique_ptr<std::array<Entry, kChunk>>, kChunks> chunks_;
-  std::uint32_t used_ = 0;           // places that were ever used
-  std::vector<std::uint32_t> free_;  // of those, the vacant ones
+  std::uint32_t used_ = 0;           // places ever used
+  std::vector<std::uint32_t> free_;  // the vacant ones among them
   std::size_t for_good_ = 0;
   std::unordered_map<std::string_view, std::uint32_t> index_;           // by ActorName::text_
   std::unordered_map<std::string, Idle, Hash, std::equal_to<>> idle_;   // by node

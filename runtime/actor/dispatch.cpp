@@ -1,4 +1,4 @@
-// What a worker does with one message: from the actor's table of handlers to the reply, the failure, the dead letter.
+// How a worker handles one message: from the handler table to reply, failure or dead letter.
 
 #include "platform/concat.h"
 #include "runtime/actor/worker.h"
@@ -10,7 +10,7 @@ Worker::Handle Worker::find_handler(const Cell& cell, Message& message) noexcept
   if (type.intercept != nullptr) return type.intercept;
   for (const Handler& handler : type.handlers) {
     if (handler.type != message.type) continue;
-    // Bytes from afar are never a native value, whatever type they claim to be.
+    // Received bytes are never a native value, whatever type they claim to be.
     if (message.info == nullptr && handler.info->verify == nullptr) return nullptr;
     if (message.info == nullptr) message.info = handler.info;
     return handler.handle;
@@ -55,7 +55,8 @@ void Worker::timed(Cell& cell, const Message& message, std::uint64_t parent, Dur
   if (!handled || !cell.timed || took <= budget) return;
   disorderly_ = true;
   const auto micros = [](Duration span) { return std::chrono::duration_cast<std::chrono::microseconds>(span).count(); };
-  handled = Error{ErrorCode::timeout, concat({"it took ", micros(took), " us, its budget is ", micros(budget), " us"})};
+  handled =
+      Error{ErrorCode::timeout, concat({"took ", micros(took), " us, over its budget of ", micros(budget), " us"})};
 }
 
 void Worker::handle(Cell& cell, Message& message) {
@@ -71,7 +72,7 @@ void Worker::handle(Cell& cell, Message& message) {
   if (message_kept_) take_back(cell, message);
   const ErrorCode code = handled.error().code;
   const bool at_fault_itself = code == ErrorCode::rejected || code == ErrorCode::malformed;
-  // Where the handler has answered, or settled, already, the second word does not count.
+  // If the handler has already answered or settled, this does nothing.
   if (message.kind == MessageKind::ask) reply_error(message, at_fault_itself ? code : ErrorCode::failed);
   const bool delivery = message.kind == MessageKind::delivery;
   if (delivery) settle_failed(message, handled.error());
@@ -81,8 +82,8 @@ void Worker::handle(Cell& cell, Message& message) {
     return;
   }
   dead_letter(message, DeadLetterReason::handler_failed);
-  // A handler that returns an error for a delivery has spoken of the message, and its state is in order. One that threw
-  // may have left its state half changed. See "Failed deliveries" in docs/actors.md.
+  // A handler that returns an error for a delivery blames the message, and its state is intact. One that threw may have
+  // left its state half changed. See "Failed deliveries" in docs/actors.md.
   if (delivery && !disorderly_) return;
   fail(cell, Error{code, concat({"while handling ", message.type_name(), ": ", handled.error().detail})},
        delivery ? Blame::delivery : Blame::actor);
@@ -90,7 +91,7 @@ void Worker::handle(Cell& cell, Message& message) {
 
 void Worker::handle_reply(Cell& cell, Message& message) {
   Timers::Fired question = timers_.take(TimerId{message.correlation});
-  // An actor that has failed, and waits to be built anew, has no state for it any more.
+  // A failed actor waiting to be rebuilt has no state for it.
   if (!question || question.owner != &cell || cell.phase == Phase::suspended) {
     dead_letter(message, DeadLetterReason::late_reply);
     return;
@@ -111,7 +112,7 @@ void Worker::settle_failed(const Message& delivery, const Error& error) {
 
 void Worker::discard(const Message& message, DeadLetterReason reason, ErrorCode code) {
   if (message.kind == MessageKind::ask) reply_error(message, code);
-  if (message.kind == MessageKind::delivery) settle_failed(message, Error{code, "the consumer's mailbox dropped it"});
+  if (message.kind == MessageKind::delivery) settle_failed(message, Error{code, "dropped by the consumer's mailbox"});
   dead_letter(message, reason);
 }
 

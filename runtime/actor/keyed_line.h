@@ -11,8 +11,8 @@
 
 namespace pannier {
 
-/// A line of messages with at most one of each key: a newer one takes the place of the one that waits, so that a key
-/// that is told all the time is not pushed back for ever. The caller bounds it. One thread.
+/// A FIFO with at most one message per key. A newer message takes the place of the waiting one, so that a key told all
+/// the time is not pushed back for ever. The caller bounds it. One thread.
 class KeyedLine {
  public:
   struct Key {
@@ -22,12 +22,12 @@ class KeyedLine {
   };
 
   [[nodiscard]] bool empty() const noexcept { return line_.empty(); }
-  /// The message that waits under `key`; null: none.
+  /// The message waiting under `key`, or null.
   [[nodiscard]] MessagePtr* find(const Key& key) {
     const auto found = places_.find(key);
     return found == places_.end() ? nullptr : &found->second->message;
   }
-  /// At the end of the line; nothing waits under `key` yet.
+  /// Appends. Nothing may wait under `key` yet.
   void push(Key key, MessagePtr message) {
     line_.push_back({std::move(message), key});
     places_.emplace(std::move(key), std::prev(line_.end()));

@@ -1,5 +1,5 @@
-// An actor's life on its worker: start, failure, halt, stop. A restart keeps the address and the mailbox, as in Akka.
-// What its supervisor does about it is in supervision.cpp.
+// An actor's life on its worker: start, failure, halt, stop. A restart keeps address and mailbox, as in Akka.
+// Supervision is in supervision.cpp.
 
 #include <pannier/actor_base.h>
 #include "platform/concat.h"
@@ -36,7 +36,7 @@ void Worker::handle_system(Cell& cell, MessagePtr message) {
     case MessageKind::adopt: {
       const Child& child = *static_cast<Child*>(message->inline_value());
       cell.open_annex().children.push_back(child);
-      // Too late for a child: it is sent away at once, in its turn.
+      // Too late for a child: it is stopped at once.
       if (cell.phase == Phase::ending && cell.annex->children.size() == 1) stop_next_child(cell);
       return;
     }
@@ -104,9 +104,9 @@ void Worker::fail(Cell& cell, Error error, Blame blame) {
   system_.platform.log.write(
       LogLevel::error, concat({"actor ", system_.path(cell.id), " (", cell.type.load(std::memory_order_relaxed)->name,
                                ") failed ", printable(error.detail)}));
-  if (cell.phase == Phase::ending) return;  // it is going anyway
+  if (cell.phase == Phase::ending) return;  // it is ending anyway
   cell.phase = Phase::suspended;
-  if (cell.id == system_.root) {  // nobody is above
+  if (cell.id == system_.root) {  // no supervisor above
     system_.failed.store(true, std::memory_order_release);
     begin_end(cell, false, true);
     return;
@@ -128,13 +128,13 @@ void Worker::stop_actor(ActorId id) { send_reserved(make_message(MessageKind::st
 void Worker::watch(ActorId watcher, ActorId watched) {
   MessagePtr request = make_message(MessageKind::watch, watched);
   request->sender = watcher;
-  // Gone already: the watcher hears so at once.
+  // Already gone: tell the watcher at once.
   if (!send(std::move(request))) send_reserved(native_message(MessageKind::down, watcher, Down{Ref{watched}}));
 }
 
 void Worker::begin_end(Cell& cell, bool hold, bool failed) {
   if (cell.phase == Phase::ending) {
-    if (!hold) cell.hold_after_end = false;  // a stop overrules a halt
+    if (!hold) cell.hold_after_end = false;  // a stop overrides a halt
     return;
   }
   if (cell.phase == Phase::vacant && cell.recipe == nullptr) return;
@@ -160,10 +160,10 @@ void Worker::finish_end(Cell& cell) {
           concat({"actor ", system_.path(cell.id), " failed while stopping: ", printable(stopped.error().detail)}));
     }
   }
-  // Its lanes have back what waits in its mailbox, but not what a spiller has brought: that one goes on.
+  // Its lanes take back what waits in its mailbox, except for a spiller's messages, which stay.
   const bool gives_back = cell.consumes && (cell.annex == nullptr || cell.annex->spill == nullptr);
-  // What it subscribed to and consumed ends with its state; on_start asks for it anew. The queue hears of the end
-  // before the deliveries in its hands go, so that they are given back and cost no attempt.
+  // Its subscriptions and consumption end with its state; on_start renews them. The queue learns of the end before its
+  // deliveries are released, so they are returned without costing an attempt.
   for (auto [kept, service] : {std::pair{&cell.subscribes, system_.router}, std::pair{&cell.consumes, system_.queue}}) {
     if (std::exchange(*kept, false)) send_reserved(native_message(MessageKind::tell, service, Ended{cell.id}));
   }

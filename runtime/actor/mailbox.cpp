@@ -1,4 +1,4 @@
-// What a mailbox does beside first in, first out: the policies when it is full, and the stash.
+// Mailbox features beyond FIFO: policies when full, and the stash.
 
 #include "runtime/actor/worker.h"
 #include "runtime/mutants.h"
@@ -38,7 +38,7 @@ void Worker::open_mailbox(Cell& cell) {
 
 bool Worker::has_room(const Cell& cell, std::size_t more_bytes) noexcept {
   std::uint32_t messages = cell.max_count.load(std::memory_order_relaxed);
-  if (decides_itself(cell)) {  // told before it has started, by who spawned it or by name: the usual bound
+  if (decides_itself(cell)) {  // told before it started, by its spawner or by name: the default bound
     messages = cell.recipe == nullptr ? limits::kMailboxMessages : cell.plan().options().mailbox.messages;
   }
   return cell.local_count.load(std::memory_order_relaxed) < messages &&
@@ -143,7 +143,7 @@ MessagePtr Worker::take_keyed(Cell& cell) {
   return first;
 }
 
-// --- To the disk -----------------------------------------------------------------------------------------------------
+// --- Spilling --------------------------------------------------------------------------------------------------------
 
 Result<void> Worker::spill(Cell& cell, MessagePtr& message) {
   if (message->kind == MessageKind::delivery) return {};  // bounded by the window of its lane
@@ -158,12 +158,12 @@ Result<void> Worker::spill(Cell& cell, MessagePtr& message) {
   if (spiller == nullptr || !has_room(*spiller, message->payload_bytes())) return ErrorCode::full;
   state.active = true;
   ++state.waiting;
-  cell.max_count.store(0, std::memory_order_relaxed);  // from now on everything comes by here
+  cell.max_count.store(0, std::memory_order_relaxed);  // from now on everything takes this path
   enqueue(*spiller, std::move(message));
   return {};
 }
 
-// --- The stash -------------------------------------------------------------------------------------------------------
+// --- Stash -----------------------------------------------------------------------------------------------------------
 
 Result<void> Worker::stash(Cell& cell) {
   if (message_ == nullptr || message_kept_ || is_system(*message_)) return ErrorCode::rejected;
@@ -178,7 +178,7 @@ Result<void> Worker::stash(Cell& cell) {
 void Worker::unstash(Cell& cell) {
   if (cell.annex == nullptr) return;
   Annex& annex = *cell.annex;
-  // The one of this very turn stays: its handler still reads it.
+  // The message of the current turn stays: its handler still reads it.
   if (annex.just_stashed != nullptr && annex.just_stashed.get() != message_) {
     annex.stash.push(std::move(annex.just_stashed));
   }
@@ -195,11 +195,11 @@ void Worker::unstash(Cell& cell) {
 void Worker::take_back(Cell& cell, const Message& message) noexcept {
   if (cell.annex == nullptr || cell.annex->just_stashed.get() != &message) return;
   count_out(cell, message);
-  static_cast<void>(cell.annex->just_stashed.release());  // the caller of the turn has it again
+  static_cast<void>(cell.annex->just_stashed.release());  // the caller of the turn owns it again
   message_kept_ = false;
 }
 
-// --- The end ---------------------------------------------------------------------------------------------------------
+// --- End -------------------------------------------------------------------------------------------------------------
 
 void Worker::forget_deliveries(Cell& cell) {
   for (MessageQueue* queue : {&cell.urgent, &cell.normal}) {

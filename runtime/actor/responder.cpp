@@ -9,7 +9,7 @@ namespace pannier {
 
 struct Responder::State {
   System* system;
-  ActorId asker;  // nobody: a plain tell
+  ActorId asker;  // null: a plain tell
   ActorId asked;
   std::uint64_t correlation;
   mutable std::atomic<bool> answered;
@@ -27,7 +27,7 @@ struct Responder::State {
         correlation(other.correlation),
         answered(other.answered.exchange(true)) {}
   ~State() {
-    // While an exception passes, the dispatcher answers for the handler.
+    // During an exception, the dispatcher answers for the handler.
     if (!answered.load() && std::uncaught_exceptions() == 0) refuse(ErrorCode::failed);
   }
 

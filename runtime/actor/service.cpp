@@ -2,7 +2,7 @@
 
 namespace pannier {
 
-/// It has no handlers: the service takes every message itself.
+/// Has no handlers: the service takes every message itself.
 const ActorType& ServicePort::actor_type() noexcept {
   static const ActorType kType{
       .name = type_info<ServicePort>().name,

@@ -7,13 +7,13 @@ namespace pannier {
 
 class ServicePort;
 
-/// A part of the runtime that lives on one worker like an actor, so that all talk to it is messages, and that looks at
-/// the outside (sockets, disk) around each step. Owned by the node; the port below is its mailbox.
+/// A part of the runtime that lives on one worker and is reached by messages, like an actor, and that handles the
+/// outside (sockets, disk) around each step. Owned by the node. The port below is its mailbox.
 class Service : public StepHook {
  public:
-  /// The port has started, on the worker that the service belongs to.
+  /// The port has started, on the service's worker.
   virtual void started(ServicePort& port) = 0;
-  /// One message. An error is the sender's fault (`rejected`): a service does not fail.
+  /// Handles one message. An error is the sender's fault (`rejected`): a service does not fail.
   virtual Result<void> handle(Message& message) = 0;
   virtual void stopping() {}
 };

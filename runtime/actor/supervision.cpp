@@ -1,5 +1,5 @@
-// What a supervisor does about its children. The words and the rules are OTP's (Armstrong, 2003): children that restart
-// together are halted from the last to the first, then begun in the order of their start, one after the other.
+// What a supervisor does about its children, by OTP's terms and rules (Armstrong, 2003). Children that restart together
+// are halted from last to first, then begun one by one in the order of their start.
 
 #include <algorithm>
 
@@ -20,7 +20,7 @@ Duration backoff(const Supervision& rules, std::size_t restarts_before) {
 
 constexpr std::size_t kNobody = ~std::size_t{0};
 
-/// From both ends inwards: those who end are mostly among the first or the last ones started.
+/// From both ends inwards: those who end are mostly among the first or the last started.
 std::size_t find_child(const std::deque<Child>& children, ActorId id) noexcept {
   for (std::size_t low = 0, high = children.size(); low < high; ++low) {
     if (children[low].id == id) return low;
@@ -48,12 +48,13 @@ void Worker::child_failed(Cell& cell, ActorId child, ChildFailure failure) {
   const Supervision& rules = cell.plan().options().children;
   std::erase_if(annex.restarts, [&](MonoTime at) { return at + rules.period <= now_; });
   if (failure.counts && annex.restarts.size() >= rules.max_restarts) {
-    fail(cell, Error{ErrorCode::failed,
-                     concat({"since its child ", system_.describe(child), " failed more than ", rules.max_restarts,
-                             " times in its period, at last ", failure.error.detail})});
+    fail(cell,
+         Error{ErrorCode::failed, concat({"because its child ", system_.describe(child), " failed more than ",
+                                          rules.max_restarts, " times in its period, last: ", failure.error.detail})});
     return;
   }
-  // What does not count pauses for the base all the same, so that a handler that fails on every message does not spin.
+  // A failure that does not count still waits for the base delay, so that a handler failing on every message does not
+  // spin.
   const Duration delay = backoff(rules, failure.counts ? annex.restarts.size() : 0);
   if (failure.counts) annex.restarts.push_back(now_);
   if (rules.strategy != Strategy::one_for_one && !annex.children[index].apart) {
@@ -68,7 +69,7 @@ void Worker::child_failed(Cell& cell, ActorId child, ChildFailure failure) {
 void Worker::regroup(Cell& cell, std::size_t first, Duration delay) {
   Regroup& group = cell.annex->regroup;
   group.first = group.step == Step::none ? first : std::min(first, group.first);
-  // It will be among those who are halted.
+  // It will be among those halted.
   if (group.step == Step::pausing || group.step == Step::halting) return;
   timers_.cancel(group.timer);
   group.step = Step::pausing;
@@ -89,7 +90,7 @@ void Worker::regroup_next(Cell& cell) {
   }
   if (group.step == Step::halting && group.awaited > group.first) {
     const Child& last = annex.children[--group.awaited];
-    const bool goes = last.restart == Restart::temporary;  // such a one is not started again
+    const bool goes = last.restart == Restart::temporary;  // a temporary child is not restarted
     send_reserved(make_message(goes ? MessageKind::stop : MessageKind::halt, last.id));
   } else if (group.step == Step::halting) {
     group.step = Step::beginning;
@@ -126,7 +127,7 @@ void Worker::child_halted(Cell& cell, ActorId child) {
   } else if (cell.annex->regroup.step == Step::halting && is_awaited(*cell.annex, index)) {
     regroup_next(cell);
   }
-  // Else it is late, and `begin` is in its mailbox, or will be.
+  // Otherwise it is late, and `begin` is, or will be, in its mailbox.
 }
 
 void Worker::child_begun(Cell& cell, ActorId child) {
@@ -165,8 +166,8 @@ void Worker::arm_stop_limit(Cell& cell, const Child& child, Duration more) {
       regroup_next(cell);
     }
   });
-  // Its own supervisor waits for as long, so that the one that blocks is named, and not those who wait for it. Told
-  // ahead of need: a supervisor of very many children says it once in a while, not for each.
+  // Its own supervisor waits as long, so that the one that blocks is named and not those waiting for it. Announced
+  // ahead of need: a supervisor of many children does it now and then, not for each.
   if (!ends || !cell.plan().parent || due <= annex.announced) return;
   const Duration at_most = 2 * (due - now_);
   annex.announced = now_ + at_most;

@@ -66,7 +66,7 @@ Result<ActorId> System::reserve(const SpawnOptions& options, std::uint32_t any) 
     index = first_actor_worker + next_worker.fetch_add(1, std::memory_order_relaxed) % share;
   }
   if (index >= workers.size()) {
-    return Error{ErrorCode::invalid_argument, concat({"There is no worker ", index, "."})};
+    return Error{ErrorCode::invalid_argument, concat({"No such worker: ", index, "."})};
   }
   if (options.mailbox.when_full == WhenFull::spill) {
     if (extensions.may_spill == nullptr) {
@@ -82,7 +82,7 @@ Result<ActorId> System::reserve(const SpawnOptions& options, std::uint32_t any) 
   directory.leave(*name, ActorId{});
   if (!id) return id;
   workers[index]->release_slot(id->slot());
-  return Error{ErrorCode::in_use, concat({"An actor named '", options.name, "' is there already."})};
+  return Error{ErrorCode::in_use, concat({"An actor named '", options.name, "' already exists."})};
 }
 
 System::Room System::room_for(ActorId actor, std::size_t bytes) noexcept {
@@ -100,7 +100,7 @@ System::Room System::room_for(ActorId actor, std::size_t bytes) noexcept {
 
 void System::stop() {
   if (stopping.exchange(true)) return;
-  // Refused only where the top has gone already.
+  // Refused only if the top is gone already.
   send_from_outside(make_message(MessageKind::stop, root)).ignore();
 }
 
@@ -113,7 +113,7 @@ std::string System::describe(ActorId id) {
   if (!id) return "nobody";
   if (id.is_named()) {
     const auto name = directory.text(id);
-    return name == nullptr ? "a name that was forgotten" : std::string{name->full()};
+    return name == nullptr ? "a forgotten name" : std::string{name->full()};
   }
   Cell* cell = id.worker() < workers.size() ? workers[id.worker()]->cell(id.slot()) : nullptr;
   if (cell != nullptr && cell->generation.load(std::memory_order_acquire) == id.generation()) {

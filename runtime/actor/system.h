@@ -19,19 +19,19 @@ namespace pannier {
 class Worker;
 class SettleSink;
 
-/// What the layers above do for the kernel, which knows neither lanes nor links. Set before the first actor starts. A
-/// node without lanes leaves it empty: then nothing is delivered, and nothing spills.
+/// What the layers above provide to the kernel, which knows neither lanes nor links. Set before the first actor starts.
+/// Empty without lanes: nothing is then delivered or spilled.
 struct Extensions {
-  /// A delivery was not handled, since its handler failed or it found no room: tells the lane why.
+  /// A delivery was not handled because its handler failed or the mailbox was full. Tells the lane why.
   void (*delivery_failed)(Worker& worker, const Message& delivery, const Error& error) = nullptr;
   /// invalid_argument: an actor with these options cannot have a mailbox that spills.
   Result<void> (*may_spill)(const SpawnOptions& options) = nullptr;
-  /// Starts the actor that keeps on disk what finds no room in the mailbox of `target`, and brings it back in order. It
-  /// is of the same worker, and ends with `target`. Nobody where there is no slot for it: then nothing spills.
+  /// Starts the actor that stores what does not fit into the mailbox of `target` and returns it in order. It runs on
+  /// the same worker and ends with `target`. Null if there is no slot; then nothing spills.
   ActorId (*start_spiller)(Worker& worker, ActorId target) = nullptr;
 };
 
-/// What the workers of one node share. Internal: programs see Node.
+/// What the workers of a node share. Internal; programs see Node.
 struct System {
   System(Platform services, std::string node_name);
   ~System();
@@ -41,12 +41,12 @@ struct System {
   Extensions extensions;
   Observer* observer = nullptr;
   std::atomic<bool> times_handlers{false};
-  std::atomic<bool> watched{false};  ///< One of the two: turns are timed.
+  std::atomic<bool> watched{false};  ///< There is an observer, or turns are timed.
   std::vector<std::unique_ptr<Worker>> workers;
-  ActorId root;                       ///< Supervises what the program and the runtime start at the top.
+  ActorId root;                       ///< Supervises top-level actors of the program and the runtime.
   ActorId router;                     ///< Topics and links.
-  ActorId queue;                      ///< Outbox and inbox; nobody where the node has no store.
-  SettleSink* settle_sink = nullptr;  ///< Where deliveries are settled; null where the node has no store.
+  ActorId queue;                      ///< Outbox and inbox; null without a store.
+  SettleSink* settle_sink = nullptr;  ///< Where deliveries are settled; null without a store.
 
   std::array<std::atomic<std::uint64_t>, kDeadLetterReasons> dead_letters{};
   std::atomic<std::uint32_t> next_worker{0};    ///< Round-robin of placement.
@@ -55,17 +55,18 @@ struct System {
   std::function<void()> on_stopped;  ///< Called by the worker whose actor was the last to stop.
   std::atomic<bool> stopping{false};
   std::atomic<bool> stopped{false};
-  std::atomic<bool> closed{false};  ///< Being taken apart: nothing is sent any more.
+  std::atomic<bool> closed{false};  ///< Being destroyed: nothing is sent any more.
   std::atomic<bool> failed{false};  ///< The top supervisor gave up.
 
-  /// Any thread: by the workers' own way, or into the worker's inbox.
+  /// Any thread. Sends locally on a worker's thread, otherwise through the worker's inbox.
   [[nodiscard]] Result<void> send_from_outside(MessagePtr message);
-  /// Takes a slot and the name for an actor to come; the caller sends the start message there. Any thread.
+  /// Reserves a slot and the name for a new actor. The caller sends the start message there. Any thread.
   [[nodiscard]] Result<ActorId> reserve(const SpawnOptions& options, std::uint32_t any = SpawnOptions::kAnyWorker);
-  /// Where a message goes now: a living name becomes its actor, a name elsewhere stays and goes to the router.
+  /// Where a message goes now. The name of a living actor resolves to it; a name on another node resolves to the
+  /// router.
   struct Target {
-    ActorId cell;      ///< Whose mailbox takes it.
-    ActorId receiver;  ///< Who is meant.
+    ActorId cell;      ///< The mailbox that takes it.
+    ActorId receiver;  ///< The intended receiver.
   };
   [[nodiscard]] Result<Target> resolve(ActorId receiver) noexcept;
   /// The same for a message that is about to be sent. A tell to a name elsewhere takes its credit; give it back where
@@ -76,12 +77,12 @@ struct System {
   /// gone, or whose bound only its own worker knows, may be sent to now. Any thread.
   enum class Room : std::uint8_t { now, later, never };
   [[nodiscard]] Room room_for(ActorId actor, std::size_t bytes) noexcept;
-  /// Starts to stop the node, once: the top supervisor stops, and with it everything. Any thread.
+  /// Begins to stop the node, once: the top supervisor stops, and everything with it. Any thread.
   void stop();
   void report(const DeadLetter& letter) noexcept;
   /// "name" or "#worker.slot.generation", for people.
   [[nodiscard]] std::string describe(ActorId id);
-  /// "/boss/courier": the names from the top down to a living actor of this node, for people.
+  /// "/boss/courier": the path from the top to a living actor of this node, for people.
   [[nodiscard]] std::string path(ActorId id);
 };
 

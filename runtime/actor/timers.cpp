@@ -6,7 +6,7 @@
 
 namespace pannier {
 
-/// One timer. Stays where it is, so that the heap, the slot table and its owner's list can point to it.
+/// One timer. Does not move, so that the heap, the slot table and its owner's list can point to it.
 struct TimerNode {
   Cell* owner = nullptr;  // null: dead
   TimerNode* previous = nullptr;
@@ -14,7 +14,7 @@ struct TimerNode {
   Timers::Function function;
   Waiting waiting;
   Duration period{};
-  std::uint32_t generation = 0;  // of the timer that it is or will be; 0: all have been used
+  std::uint32_t generation = 0;  // of the current or next timer; 0: all have been used
   std::uint32_t slot = 0;
   bool in_heap = false;
   bool question = false;
@@ -94,7 +94,7 @@ void Timers::kill(Node& node) noexcept {
   }
 }
 
-/// A slot whose 2^32 generations are used up is retired: using them again would let an old id name a new timer.
+/// A slot whose 2^32 generations are used up is retired: reuse would let an old id name a new timer.
 void Timers::recycle(Node* node) noexcept {
   if (node->generation != 0) {
     free_.push_back(node);
@@ -119,7 +119,7 @@ Timers::Fired Timers::take(TimerId id) noexcept {
 void Timers::cancel_all(Cell& owner) noexcept {
   while (owner.timers != nullptr) {
     Node* node = owner.timers;
-    // Destroyed after the node is dead: a captured object may cancel or arm others as it goes.
+    // Destroyed after the node is marked dead: a captured object may cancel or arm others in its destructor.
     const Function last = std::move(node->function);
     kill(*node);
   }
@@ -144,7 +144,7 @@ void Timers::rearm(Fired fired, MonoTime due) {
 }
 
 void Timers::push(Entry entry) {
-  if (entry.due == kNever) return;  // it ends by its answer, or by cancel
+  if (entry.due == kNever) return;  // ends by its answer, or by cancel
   entry.node->in_heap = true;
   std::size_t index = heap_.size();
   heap_.push_back(entry);

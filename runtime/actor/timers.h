@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include <pannier/actor_base.h>
 #include <pannier/message.h>
 #include <pannier/platform.h>
 
@@ -12,18 +13,17 @@ struct Cell;
 
 struct TimerNode;
 
-/// What a worker waits for: timers, and the questions whose deadline they are. A question in flight *is* a timer, whose
-/// callback is given the reply when that comes first.
+/// A worker's timers and outstanding questions. A question *is* a timer: its callback gets the reply, or the deadline.
 ///
-/// A 4-ary heap of deadlines over nodes that stay where they are. Cancelling is O(1): the node is marked and its
-/// callback destroyed at once; the heap entry goes when it comes to the top, or all dead entries together when they
-/// are the majority. The top is always live, so the next deadline is exact and nobody wakes for a dead one.
+/// A 4-ary heap of deadlines over nodes that do not move. Cancelling is O(1): it marks the node and destroys its
+/// callback. The heap entry is removed when it reaches the top, or with all dead entries once they are the majority.
+/// The top is always live, so the next deadline is exact and no wake-up is wasted.
 class Timers {
  public:
-  /// `reply` is null when the deadline passed first.
+  /// `reply` is null if the deadline passed first.
   using Function = Callback<void(Message* reply)>;
 
-  /// `first_generation` is for tests of what happens when a slot's numbers are used up.
+  /// `first_generation` is for tests that exhaust a slot's generations.
   explicit Timers(std::uint32_t first_generation = 1) noexcept : first_generation_(first_generation) {}
   Timers(const Timers&) = delete;
   Timers& operator=(const Timers&) = delete;
@@ -38,19 +38,19 @@ class Timers {
     explicit operator bool() const noexcept { return owner != nullptr; }
   };
 
-  /// `owner` may be cancelled as a whole by cancel_all. A period of zero: once.
+  /// Arms a timer. cancel_all cancels all timers of `owner`. A period of zero: once.
   TimerId arm(Cell& owner, MonoTime due, Duration period, Function function, Waiting waiting = {});
-  /// A question in flight, of which the callback is told the reply or the deadline.
+  /// Arms a question. Its callback gets the reply or the deadline.
   TimerId arm_question(Cell& owner, MonoTime due, Function function, Waiting waiting);
   [[nodiscard]] bool is_question(TimerId id) const noexcept;
-  /// False when it has fired (a periodic one: was cancelled) before.
+  /// False if it had fired (or, if periodic, was cancelled).
   bool cancel(TimerId id) noexcept;
   void cancel_all(Cell& owner) noexcept;
-  /// Takes the question `id` out, to hand it its reply. Empty when it is no longer there: the reply is late.
+  /// Removes the question `id` to give it its reply. Empty if it is gone: the reply is late.
   [[nodiscard]] Fired take(TimerId id) noexcept;
-  /// The next one due at `now`, if any. A periodic one is armed again by rearm after it ran.
+  /// The next one due at `now`, if any. After a periodic one ran, call rearm.
   [[nodiscard]] Fired pop_due(MonoTime now) noexcept;
-  /// Puts a periodic timer back with the same id, unless it was cancelled while it ran.
+  /// Rearms a periodic timer with the same id, unless it was cancelled meanwhile.
   void rearm(Fired fired, MonoTime due);
 
   [[nodiscard]] MonoTime next_due() const noexcept { return heap_.empty() ? kNever : heap_.front().due; }
@@ -61,7 +61,7 @@ class Timers {
   using Node = TimerNode;
   struct Entry {
     MonoTime due;
-    std::uint64_t order;  // equal deadlines fire in the order they were armed
+    std::uint64_t order;  // equal deadlines fire in the order of arming
     Node* node;
   };
   static bool before(const Entry& left, const Entry& right) noexcept {
@@ -84,8 +84,8 @@ class Timers {
   std::vector<Node*> free_;
   std::uint64_t order_ = 0;
   std::size_t armed_ = 0;
-  std::size_t questions_ = 0;  // of those
-  std::size_t dead_ = 0;       // entries of the heap whose node is dead
+  std::size_t questions_ = 0;  // among the live ones
+  std::size_t dead_ = 0;       // heap entries whose node is dead
 };
 
 }  // namespace pannier

@@ -125,8 +125,8 @@ Result<void> Worker::reserve_room(ActorId target, const Message& message) noexce
   const std::uint64_t held = std::uint64_t{found->remote_bytes.fetch_add(bytes, std::memory_order_relaxed)} +
                              found->local_bytes.load(std::memory_order_relaxed) + bytes;
   const WhenFull policy = found->when_full.load(std::memory_order_relaxed);
-  // With the other policies the receiving worker decides; what is on the way there is bounded by twice the mailbox, or
-  // by the usual mailbox where only the receiver knows the bound.
+  // With the other policies the receiving worker decides. What is on the way there is bounded by twice the mailbox, or
+  // by the default mailbox if only the receiver knows the bound.
   const std::uint32_t slack = policy == WhenFull::reject ? 1 : 2;
   if (policy >= WhenFull::keep_latest) {
     if (count < limits::kMailboxMessages && held <= limits::kMailboxBytes) return {};
@@ -165,7 +165,7 @@ void Worker::push_inbound(Message* first, Message* last, bool hand_over) noexcep
   do {
     last->next = head;
   } while (!inbound_.compare_exchange_weak(head, first, std::memory_order_release, std::memory_order_relaxed));
-  if (head != nullptr) return;  // whoever put that there has told
+  if (head != nullptr) return;  // whoever put that there has notified
   hand_over ? wakeup_.hand_over() : wakeup_.notify();
 }
 
@@ -173,7 +173,7 @@ void Worker::take_inbound() {
   if (inbound_.load(std::memory_order_relaxed) == nullptr) return;
   Message* newest = inbound_.exchange(nullptr, std::memory_order_acquire);
   Message* oldest = nullptr;
-  while (newest != nullptr) {  // the inbox is a stack: turn it round
+  while (newest != nullptr) {  // the inbox is a stack: reverse it
     Message* next = newest->next;
     newest->next = oldest;
     oldest = newest;
@@ -200,7 +200,7 @@ void Worker::take_inbound() {
         dead_letter(*message, DeadLetterReason::no_such_actor);
       }
     } else if (slot->when_full.load(std::memory_order_relaxed) == WhenFull::reject) {
-      enqueue(*slot, std::move(message));  // the sender has counted it in
+      enqueue(*slot, std::move(message));  // already counted by the sender
     } else if (!deliver(*slot, message)) {
       discard(*message, DeadLetterReason::mailbox_full, ErrorCode::full);
     }
@@ -225,8 +225,8 @@ MonoTime Worker::step(MonoTime now) {
 }
 
 void Worker::fire_timers() {
-  // As many as are armed now: one that is armed for now by another's callback waits for the next step, so that an actor
-  // that always does so does not keep the worker from everybody else.
+  // As many as are armed now. One armed for now by a callback waits for the next step, so that an actor that always
+  // does so cannot starve the worker.
   for (std::size_t left = std::min(timers_.armed(), system_.step_batch); left > 0; --left) {
     auto fired = timers_.pop_due(now_);
     if (!fired) break;
@@ -238,7 +238,7 @@ void Worker::fire_timers() {
       });
       if (!ran) fail(owner, ran.error());
     }
-    // From now, not from when it was due: after a long sleep a periodic timer fires once, not once a missed period.
+    // From now, not from when it was due: after a long sleep a periodic timer fires once, not once per missed period.
     if (fired.period != Duration::zero()) {
       const MonoTime due = later(now_, fired.period);
       timers_.rearm(std::move(fired), due);
@@ -254,7 +254,7 @@ void Worker::run_ready() {
     cell.ready = false;
     run_cell(cell, budget);
     make_ready(cell);
-    if (ready_head_ != nullptr || !hooks_.empty()) flush_across();  // else this was the last: step() does
+    if (ready_head_ != nullptr || !hooks_.empty()) flush_across();  // otherwise this was the last: step() does it
   }
 }
 

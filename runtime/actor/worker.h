@@ -17,19 +17,18 @@
 
 namespace pannier {
 
-/// A service that shares a worker's thread and wants to look at the outside once a step: sockets, a disk.
+/// A service that shares a worker's thread and handles the outside once per step: sockets, a disk.
 class StepHook {
  public:
   virtual ~StepHook() = default;
-  /// Before actors run. True when there is more to do at once.
+  /// Runs before actors. True if there is more to do at once.
   virtual bool before_actors(MonoTime now) = 0;
-  /// After actors ran: the place where what gathered in the step goes out as one group. True when there is more to do.
+  /// Runs after actors, to send out as one group what the step gathered. True if there is more to do.
   virtual bool after_actors(MonoTime now) = 0;
 };
 
-/// Runs the actors that are pinned to it, one message at a time, in the step machine's manner. Within a worker a
-/// message changes hands without an atomic operation; between workers it goes through one lock-free inbox each.
-/// One thread at a time, except where said otherwise.
+/// Runs the actors pinned to it, one message at a time. Within a worker, messages need no atomic operation; between
+/// workers they pass through one lock-free inbox each. One thread at a time, except where noted.
 class Worker final : public Loop {
  public:
   Worker(System& system, std::uint32_t index, Wakeup& wakeup);
@@ -56,39 +55,39 @@ class Worker final : public Loop {
   [[nodiscard]] System& system() noexcept { return system_; }
   [[nodiscard]] Cell* current() noexcept { return current_; }
   [[nodiscard]] Message* current_message() noexcept { return message_; }
-  /// Under what a reply's turn goes on: see Waiting.
+  /// What a reply's turn inherits; see Waiting.
   [[nodiscard]] const Waiting& reply_waiting() const noexcept { return reply_waiting_; }
-  /// Marks the actor of `cell` as failed: its supervisor decides. Where a message of a lane is to blame, the failure
-  /// counts against that message's attempts and not against the supervisor's restarts.
+  /// Fails the actor of `cell`; its supervisor decides. If a message of a lane is to blame, the failure counts as an
+  /// attempt of the message, not as a restart of the supervisor.
   enum class Blame : std::uint8_t { actor, delivery };
   void fail(Cell& cell, Error error, Blame blame = Blame::actor);
-  /// The message of the current turn, for an interceptor that keeps it. It must have been handed over by value, which a
-  /// Down is not.
+  /// Takes the message of the current turn, for an interceptor that keeps it. The message must have been passed by
+  /// value, which a Down is not.
   [[nodiscard]] MessagePtr keep_message() noexcept {
     message_kept_ = true;
     return MessagePtr{message_};
   }
   [[nodiscard]] bool keeps_message() const noexcept { return message_kept_; }
-  /// Sets the message of the current turn aside, or puts back what was set aside: see ActorBase::stash.
+  /// Stashes the message of the current turn, or unstashes; see ActorBase::stash.
   [[nodiscard]] Result<void> stash(Cell& cell);
   void unstash(Cell& cell);
-  /// Into a mailbox of this worker, past its bounds: for what another bound holds.
+  /// Puts a message into a mailbox of this worker, past its bounds, for messages bounded elsewhere.
   void place(Cell& cell, MessagePtr message) noexcept { enqueue(cell, std::move(message)); }
   void stop_actor(ActorId id);
   void watch(ActorId watcher, ActorId watched);
 
   // --- Any thread --------------------------------------------------------------------------------------------------
-  /// A cell of this worker, alive or not; null for a slot that never was. The caller checks the generation.
+  /// A cell of this worker, alive or not; null if the slot never existed. The caller checks the generation.
   [[nodiscard]] Cell* cell(std::uint32_t slot) noexcept;
   [[nodiscard]] Result<ActorId> reserve_slot(const MailboxOptions& mailbox, std::uint32_t name);
   void release_slot(std::uint32_t slot) noexcept;
   /// Counts a message from another thread against the mailbox of `target`, a cell of this worker, before it is pushed.
   [[nodiscard]] Result<void> reserve_room(ActorId target, const Message& message) noexcept;
-  /// Adds the living actors of this worker.
+  /// Appends the living actors of this worker.
   void describe(std::vector<ActorStatus>& all);
-  /// What was timed of the actor's turns, if anything was.
+  /// The recorded times of the actor's turns, if any.
   [[nodiscard]] HandlerTimes handler_times(ActorId id) noexcept;
-  /// `hand_over`: by another worker that has nothing else to do, as Wakeup has it.
+  /// `hand_over`: the calling worker has nothing else to do; see Wakeup.
   void push_inbound(Message* first, Message* last, bool hand_over = false) noexcept;
   [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
   [[nodiscard]] std::uint64_t handled() const noexcept { return handled_.load(std::memory_order_relaxed); }
@@ -98,11 +97,11 @@ class Worker final : public Loop {
  private:
   friend struct System;
 
-  // worker.cpp: the way of a message
+  // worker.cpp: sending and receiving
   [[nodiscard]] static std::size_t chunk_of(std::uint32_t slot) noexcept {
     return static_cast<std::size_t>(std::bit_width(slot / kFirstChunk + 1) - 1);
   }
-  /// A cell whose slot was given out before.
+  /// A cell whose slot was used before.
   [[nodiscard]] Cell& used_cell(std::uint32_t slot) noexcept;
   [[nodiscard]] Cell* living(ActorId id) noexcept;
   [[nodiscard]] static bool is_system(const Message& message) noexcept {
@@ -141,12 +140,12 @@ class Worker final : public Loop {
   void handle_reply(Cell& cell, Message& message);
 
   // mailbox.cpp: policies of a full mailbox, and the stash
-  /// Decides on a message for which the fast path sees no room. Where it takes the message, that is null after.
+  /// Decides about a message that does not fit on the fast path. If it takes the message, that is null afterwards.
   [[nodiscard]] Result<void> overflow(Cell& cell, MessagePtr& message);
   [[nodiscard]] Result<void> drop_oldest(Cell& cell, std::size_t bytes);
   [[nodiscard]] Result<void> keep_latest(Cell& cell, MessagePtr& message);
   [[nodiscard]] Result<void> spill(Cell& cell, MessagePtr& message);
-  /// Against the bounds that the actor was spawned with, whatever the fast path sees.
+  /// By the bounds the actor was spawned with, whatever the fast path sees.
   [[nodiscard]] static bool has_room(const Cell& cell, std::size_t more_bytes) noexcept;
   void open_mailbox(Cell& cell);
   /// Answers `question`, of MessageKind::room, now or later.
@@ -156,17 +155,17 @@ class Worker final : public Loop {
   void tell_of_room(Cell& cell, const Error* error = nullptr);
   [[nodiscard]] MessagePtr pop_keyed(Cell& cell) { return cell.keyed ? take_keyed(cell) : nullptr; }
   [[nodiscard]] MessagePtr take_keyed(Cell& cell);
-  /// The message of a failed turn, which had been stashed, is not handled again.
+  /// Discards the stashed message of a failed turn.
   void take_back(Cell& cell, const Message& message) noexcept;
-  /// What was delivered is given back to its lane by other means.
+  /// The lane gets its delivery back by other means.
   void forget_deliveries(Cell& cell);
   void drain_mailbox(Cell& cell);
 
   void settle_failed(const Message& delivery, const Error& error);
   void dead_letter(const Message& message, DeadLetterReason reason) noexcept;
-  /// A message that will not be handled: its asker is told, its lane has it back, it is counted.
+  /// Disposes of a message that will not be handled: tells its asker, returns it to its lane, and counts it.
   void discard(const Message& message, DeadLetterReason reason, ErrorCode code);
-  /// Runs `body` as a turn of `cell`; what it throws becomes an error of code failed.
+  /// Runs `body` as a turn of `cell`. An exception becomes an error with code failed.
   template <class Body>
   [[nodiscard]] Result<void> turn(Cell& cell, Message* message, Body&& body) noexcept;
 
@@ -189,12 +188,12 @@ class Worker final : public Loop {
   void child_begun(Cell& cell, ActorId child);
   void child_down(Cell& cell, Message& message);
   void stop_next_child(Cell& cell);
-  /// How long `child` may take for what it was sent; `more`: on top, since it waits for a child of its own.
+  /// The time `child` has to respond; `more` is added because it waits for a child of its own.
   void arm_stop_limit(Cell& cell, const Child& child, Duration more);
   void child_delayed(Cell& cell, ActorId child, Duration at_most);
   void forget_child(Cell& cell, ActorId child);
 
-  /// Chunk k holds 64 << k cells, so that a handheld pays for few and a desktop can have millions, and no cell moves.
+  /// Chunk k holds 64 << k cells, so that a handheld pays for few, a desktop can have millions, and no cell moves.
   static constexpr std::uint32_t kFirstChunk = 64;
   static constexpr std::size_t kChunks = 18;
   static_assert(std::uint64_t{kFirstChunk} << kChunks >= 1ULL << ActorId::kSlotBits);
@@ -209,7 +208,7 @@ class Worker final : public Loop {
   Cell* current_ = nullptr;
   Message* message_ = nullptr;
   bool message_kept_ = false;
-  bool disorderly_ = false;  // the last turn threw, or overran its budget
+  bool disorderly_ = false;  // the last turn threw or exceeded its budget
   Waiting reply_waiting_;
   Cell* ready_head_ = nullptr;
   Cell* ready_tail_ = nullptr;
@@ -222,13 +221,12 @@ class Worker final : public Loop {
   bool across_any_ = false;
   std::uint64_t traces_ = 0;
 
-  // What the senders of other workers read, apart from what changes with each message.
+  // Read by senders on other workers; apart from what changes with each message.
   alignas(64) std::atomic_flag reserving_ = ATOMIC_FLAG_INIT;
   std::vector<std::uint32_t> free_slots_;
   std::atomic<std::uint32_t> slots_used_{0};
   std::array<std::atomic<Cell*>, kChunks> chunks_{};
-  /// Beside each chunk of cells, once one of them was timed: the histograms of its actors. They stay, so that another
-  /// thread may read them.
+  /// The histograms of a chunk's actors, once one of them was timed. Kept, so that another thread may read them.
   std::array<std::atomic<std::atomic<HandlerTimesCell*>*>, kChunks> times_{};
 
   alignas(64) std::atomic<Message*> inbound_{nullptr};
@@ -249,7 +247,7 @@ Result<void> Worker::turn(Cell& cell, Message* message, Body&& body) noexcept {
     result = Error{ErrorCode::failed, thrown.what()};
   } catch (...) {
     disorderly_ = true;
-    result = Error{ErrorCode::failed, "threw something that is no std::exception"};
+    result = Error{ErrorCode::failed, "threw something other than a std::exception"};
   }
   current_ = outer_cell;
   message_ = outer_message;

@@ -200,6 +200,18 @@ bool Links::may_bear(const PeerIdentity& peer, std::string_view name) const noex
   });
 }
 
+void Links::set_peers(std::vector<PeerOptions> peers) {
+  peers_ = std::move(peers);
+  std::vector<Link*> refused;
+  for (auto& [id, link] : links_) {
+    if (link->up && !may_bear(link->peer, link->node)) refused.push_back(link.get());
+  }
+  for (Link* link : refused) {
+    ++counters_.refused;
+    refuse(*link, Error{ErrorCode::permission, concat({"'", own_name_, "' no longer lets this peer bear its name"})});
+  }
+}
+
 void Links::beat(Link& link) {
   const MonoTime now = port_->now();
   if (now - link.heard >= limits::kHeartbeatTimeout) {

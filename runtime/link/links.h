@@ -97,6 +97,8 @@ class Links final : public TransportEvents {
   /// Queues a record; a row with the priority of its lane. unreachable: the link is not up. full: the link takes no
   /// more now; nothing was queued.
   Result<void> send(Link& link, const wire::Record& record, std::uint32_t priority = 0);
+  /// Replaces who may bear which name. Links whose peer may no longer bear its name end.
+  void set_peers(std::vector<PeerOptions> peers);
   [[nodiscard]] const std::vector<LinkOptions>& dials() const noexcept { return dials_; }
   /// The link that leads to `node` and is up, or null.
   [[nodiscard]] Link* to(std::string_view node) noexcept;
@@ -162,7 +164,7 @@ class Links final : public TransportEvents {
   const std::string own_name_;
   const std::uint64_t incarnation_;
   const std::vector<LinkOptions> dials_;
-  const std::vector<PeerOptions> peers_;
+  std::vector<PeerOptions> peers_;
   ServicePort* port_ = nullptr;
   std::uint64_t next_id_ = 1;
   std::unordered_map<std::uint64_t, std::unique_ptr<Link>> links_;

@@ -91,6 +91,10 @@ Result<void> Router::handle(Message& message) {
     topics_.unsubscribe(message.sender, unsubscribe->filter);
     return {};
   }
+  if (SetPeers* set = nullptr; is(set)) {
+    if (links_ != nullptr) links_->set_peers(std::move(set->peers));
+    return {};
+  }
   if (CountTopics* question = nullptr; is(question)) {
     port_->worker().reply(message, native_message(MessageKind::reply, {}, topics_.counters()));
     return {};

@@ -36,6 +36,11 @@ struct Unsubscribe {
 /// A question; the answer is the node's TopicCounters.
 struct CountTopics {};
 
+/// From the program: who may bear which name from now on.
+struct SetPeers {
+  std::vector<PeerOptions> peers;
+};
+
 // --- Between queue and router ---------------------------------------------------------------------------------------
 
 /// To the router: the incarnations of this node of which rows may still come to `node`. Send it once the link is up and

@@ -5,8 +5,7 @@
 
 namespace pannier {
 
-/// Whether `name` is 1 to `max_bytes` characters of a-z 0-9 . _ -, as the names of nodes, actors and lanes are. Any
-/// thread.
+/// True if `name` is 1 to `max_bytes` characters of a-z 0-9 . _ -, as node, actor and lane names must be. Any thread.
 [[nodiscard]] constexpr bool valid_name(std::string_view name, std::size_t max_bytes) noexcept {
   if (name.empty() || name.size() > max_bytes) return false;
   for (const char c : name) {

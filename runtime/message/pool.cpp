@@ -9,7 +9,7 @@ thread_local Pool* Pool::current_ = nullptr;
 
 namespace {
 
-constexpr std::size_t kSystemHeader = 16;  // links what came from the system, keeps 16-byte alignment
+constexpr std::size_t kSystemHeader = 16;  // links the system's pieces and keeps 16-byte alignment
 
 }  // namespace
 
@@ -46,8 +46,8 @@ void* Pool::take(std::size_t size_class) {
   }
   const std::size_t bytes = class_bytes(size_class);
   const bool carve = bytes <= kChunkBytes / 4;
-  // What other threads gave back is taken when there is no other way, so that it is many pieces at once: the list's
-  // cache line would otherwise go to and fro with each message between two workers.
+  // Take back what other threads returned only when needed, many pieces at once. Otherwise the list's cache line would
+  // bounce between two workers with each message.
   if ((!carve || chunk_left_ < bytes) && collect_returned() && free_[size_class] != nullptr) {
     Free* piece = free_[size_class];
     free_[size_class] = piece->next;
@@ -64,7 +64,7 @@ void* Pool::take(std::size_t size_class) {
       new (fresh) Header{this, static_cast<std::uint32_t>(size_class), 0};
       return fresh + kHeaderBytes;
     }
-    chunk_ = fresh;  // the tail of the old chunk, less than one piece, is let go
+    chunk_ = fresh;  // the tail of the old chunk, less than one piece, is abandoned
     chunk_left_ = wanted;
   }
   std::byte* memory = chunk_;
@@ -103,7 +103,7 @@ void Pool::return_from_elsewhere(Free* piece) noexcept {
     piece->next = head;
     if (returned_.compare_exchange_weak(head, piece, std::memory_order_release, std::memory_order_relaxed)) return;
   }
-  // The owner has gone: whoever brings back the last piece frees the pool.
+  // The owner is gone: whoever returns the last piece frees the pool.
   if (outstanding_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
 }
 
@@ -124,8 +124,8 @@ bool Pool::collect_returned() noexcept {
 void Pool::retire() noexcept {
   Free* piece = returned_.exchange(retired_mark(), std::memory_order_acq_rel);
   for (; piece != nullptr; piece = piece->next) --live_;
-  // Late returns may already have counted below zero; the sum reaches zero exactly once.
-  // By a copy: once it is added, the last piece may come back on another thread and take this object with it.
+  // Late returns may have counted below zero; the sum reaches zero exactly once. Work on a copy: after the addition
+  // another thread may return the last piece and free this object.
   const std::int64_t live = live_;
   if (outstanding_.fetch_add(live, std::memory_order_acq_rel) + live == 0) delete this;
 }

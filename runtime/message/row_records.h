@@ -6,28 +6,27 @@
 #include <pannier/message.h>
 #include <pannier/result.h>
 
-/// What the queue and the router say to each other about stored rows. Native, within one process.
+/// Records about stored rows between queue and router. Native, within one process.
 namespace pannier {
 
-/// A stored row on its way to another node. The payload is shared with whoever else holds it.
+/// A stored row on its way to another node. Shares the payload.
 struct OutgoingRow {
   std::string node;
   std::string lane;
   std::uint64_t sequence = 0;
-  /// The receiver takes the row only if it has taken everything of the stream up to here; 0 for the first row in
-  /// flight.
+  /// The receiver takes the row only if it has everything of the stream up to here; 0 for the first row in flight.
   std::uint64_t after = 0;
   std::string key;
   TypeId type{};
   BlockRef payload;
-  std::uint64_t remaining_ms = 0;  ///< Until it expires; 0: never.
-  /// The life of this node's store in which the row was enqueued; 0: the one that the link said hello with.
+  std::uint64_t remaining_ms = 0;  ///< Time until it expires; 0: never.
+  /// The incarnation of this node's store in which the row was enqueued; 0: the one in the link's hello.
   std::uint64_t incarnation = 0;
-  /// Where rows wait for the link, those of a higher priority go first. Rows of one lane keep their order.
+  /// While waiting for the link, higher priorities go first. Rows of one lane keep their order.
   std::uint32_t priority = 0;
 };
 
-/// A row that came over a link, not yet stored here.
+/// A row received over a link, not stored yet.
 struct IncomingRow {
   std::string producer;
   std::uint64_t incarnation = 0;
@@ -37,17 +36,18 @@ struct IncomingRow {
   std::string key;
   TypeId type{};
   BlockRef payload;
-  std::uint64_t remaining_ms = 0;  ///< Until it expires; 0: never.
+  std::uint64_t remaining_ms = 0;  ///< Time until it expires; 0: never.
 };
 
-/// What the receiver of a stream has committed: sent back over the link, and on to the producer's queue.
+/// What the receiver of a stream has committed, sent back over the link to the producer's queue.
 struct StreamAck {
-  std::string node;  ///< To the router: whom to tell. To the queue: who says so.
+  std::string node;  ///< To the router: the node to tell. To the queue: the node that told us.
   std::string lane;
   std::uint64_t taken = 0;  ///< Everything up to here is committed there.
-  bool refused = false;     ///< The next row was not taken; `cause` says why. Send it again after a while.
+  bool refused = false;     ///< The next row was refused, for `cause`. Send it again later.
   ErrorCode cause{};
-  std::uint64_t incarnation = 0;  ///< Of the producer's store: `taken` counts within it. 0: that of the link's hello.
+  std::uint64_t incarnation = 0;  ///< Of the producer's store, within which `taken` counts. 0: that of the link's
+                                  ///< hello.
 };
 
 }  // namespace pannier

@@ -10,8 +10,8 @@ void BlockBuilder::PoolAllocator::deallocate(std::uint8_t* memory, std::size_t) 
   Pool::release(memory - kBlockHeaderBytes);
 }
 
-// The minimal alignment makes capacity a multiple of 16, and a buffer ends where its memory does, so that its start
-// is as aligned as its largest field asks.
+// The minimal alignment makes capacity a multiple of 16. A buffer ends where its memory does, so its start is aligned
+// as its largest field needs.
 BlockBuilder::BlockBuilder(std::size_t expected_bytes)
     : builder_(expected_bytes, &allocator_, false, limits::kPayloadAlignment) {}
 

@@ -48,7 +48,7 @@ Pending<Receipt> NodeActor::enqueue(std::string_view address, std::string_view k
 }
 
 Pending<Receipt> NodeActor::commit(Batch batch) {
-  // No deadline of its own: the store answers every waiter of a group, whatever becomes of the group.
+  // No deadline: the store answers every waiter of a group in any case.
   return Pending<Receipt>{
       {this, native_message(MessageKind::ask, system().queue, Commit{std::move(batch)}), Duration::max()}};
 }
@@ -61,14 +61,14 @@ Pending<Receipt> NodeActor::commit(Delivery delivery, Batch batch) {
        Duration::max()}};
 }
 
-/// Refuses now what the queue could only refuse in the log.
+/// Refuses now what the queue could only log later.
 Result<void> NodeActor::check_lane(std::string_view lane) const {
   if (!system().queue) {
-    return Error{ErrorCode::unsupported, "this node has no store, and so no lanes; open one and give it to the node."};
+    return Error{ErrorCode::unsupported, "This node has no lanes because it has no store."};
   }
   if (valid_name(lane, limits::kLaneNameBytes)) return {};
   return Error{ErrorCode::invalid_argument,
-               concat({"'", printable(lane), "' is not a lane of this node: use 1 to 64 characters of a-z 0-9 . _ -"})};
+               concat({"Invalid lane name '", printable(lane), "'; expected 1 to 64 characters of a-z 0-9 . _ -."})};
 }
 
 Result<void> NodeActor::consume_lane(std::string_view lane, ConsumeOptions options) {

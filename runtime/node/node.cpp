@@ -3,6 +3,7 @@
 #include "platform/concat.h"
 #include "runtime/actor/worker.h"
 #include "runtime/link/router.h"
+#include "runtime/link/router_messages.h"
 #include "runtime/node/queue_service.h"
 #include "runtime/node/spill.h"
 
@@ -10,7 +11,7 @@ namespace pannier {
 
 namespace {
 
-/// Supervises what the program starts at the top. It handles nothing; that it fails is the end of the node.
+/// Supervises the program's top-level actors. Handles nothing; its failure ends the node.
 struct Guardian : Actor<Guardian> {};
 
 void delivery_failed(Worker& worker, const Message& delivery, const Error& error) {
@@ -29,24 +30,24 @@ Error bad_option(std::string_view list, std::size_t index, std::string_view fiel
   return {ErrorCode::invalid_argument, concat({list, "[", index, "].", field, ": ", what})};
 }
 
-/// What no node can be made of.
+/// Refuses options that no node can have.
 Result<void> check(const NodeOptions& options) {
-  constexpr std::string_view kName = "a node's name has 1 to 64 characters of a-z 0-9 . _ -";
+  constexpr std::string_view kName = "expected 1 to 64 characters of a-z 0-9 . _ -";
   if (!valid_name(options.name, limits::kNodeNameBytes)) {
     return Error{ErrorCode::invalid_argument, concat({"name: '", printable(options.name), "': ", kName})};
   }
   for (std::size_t i = 0; i < options.links.size(); ++i) {
     const LinkOptions& link = options.links[i];
     if (!valid_name(link.node, limits::kNodeNameBytes)) return bad_option("links", i, "node", kName);
-    if (link.node == options.name) return bad_option("links", i, "node", "a node has no link to itself");
-    if (link.address.empty()) return bad_option("links", i, "address", "say where the node is dialled");
+    if (link.node == options.name) return bad_option("links", i, "node", "a node cannot link to itself");
+    if (link.address.empty()) return bad_option("links", i, "address", "missing address");
     for (std::size_t other = 0; other < i; ++other) {
-      if (options.links[other].node == link.node) return bad_option("links", i, "node", "two links lead to one node");
+      if (options.links[other].node == link.node) return bad_option("links", i, "node", "duplicate link to this node");
     }
   }
   for (std::size_t i = 0; i < options.listen.size(); ++i) {
     if (options.listen[i].empty()) {
-      return Error{ErrorCode::invalid_argument, concat({"listen[", i, "]: say an address, or leave it out"})};
+      return Error{ErrorCode::invalid_argument, concat({"listen[", i, "]: missing address"})};
     }
   }
   for (std::size_t i = 0; i < options.peers.size(); ++i) {
@@ -56,7 +57,7 @@ Result<void> check(const NodeOptions& options) {
     if (auto sane = check(lane); !sane) return sane;
   }
   if (options.queue.commit_delay < Duration::zero() || options.queue.commit_delay > limits::kCommitDelay) {
-    return Error{ErrorCode::invalid_argument, "queue.commit_delay: 0 to 100 ms"};
+    return Error{ErrorCode::invalid_argument, "queue.commit_delay: expected 0 to 100 ms"};
   }
   return {};
 }
@@ -66,7 +67,7 @@ Result<void> check(const NodeOptions& options) {
 Result<std::unique_ptr<Node>> Node::create(NodeOptions options, NodeParts parts) {
   if (auto sane = check(options); !sane) return sane.error();
   if (parts.wakeups.empty() || parts.wakeups.size() > limits::kWorkers) {
-    return Error{ErrorCode::invalid_argument, "A node needs 1 to 64 places to sleep, one a worker."};
+    return Error{ErrorCode::invalid_argument, "wakeups: expected 1 to 64, one per worker."};
   }
   std::unique_ptr<Node> node{new Node{std::move(parts), options.name}};
   if (auto started = node->start(std::move(options)); !started) return started.error();
@@ -101,6 +102,9 @@ Result<void> Node::start(NodeOptions options) {
   if (!root) return root.error();
   system_->root = *root;
 
+  Ways ways{{}, options.peers, !options.listen.empty() && options.peers.empty()};
+  for (const LinkOptions& link : options.links) ways.links.push_back(link.node);
+
   // Services start first, so that they stop last.
   auto router = std::make_unique<Router>(*system_, parts_.transport,
                                          parts_.store == nullptr ? 0 : parts_.store->incarnation(),
@@ -122,7 +126,8 @@ Result<void> Node::start(NodeOptions options) {
     system_->extensions = {&delivery_failed, &may_spill, &start_spiller};
     delivery_desk_ = std::make_unique<DeliveryDesk>(*system_);
     system_->settle_sink = delivery_desk_.get();
-    auto queue = std::make_unique<QueueService>(*system_, *parts_.store, std::move(options.lanes), options.queue);
+    auto queue = std::make_unique<QueueService>(*system_, *parts_.store, std::move(options.lanes), options.queue,
+                                                std::move(ways));
     if (auto loaded = queue->load(); !loaded) return loaded;
     system_->workers[store_worker]->add_hook(*queue);
     auto queue_port = spawn_service<ServicePort>(service_options(store_worker), static_cast<Service*>(queue.get()));
@@ -151,6 +156,14 @@ Result<ActorId> Node::spawn_message(MessagePtr start, const SpawnOptions& option
 
 Result<void> Node::tell(Ref to, const AnyTable& message) {
   return system_->send_from_outside(any_message(MessageKind::tell, to.id(), message));
+}
+
+Result<void> Node::set_peers(std::vector<PeerOptions> peers) {
+  if (system_->queue) {
+    auto told = system_->send_from_outside(native_message(MessageKind::tell, system_->queue, SetPeers{peers}));
+    if (!told) return told;
+  }
+  return system_->send_from_outside(native_message(MessageKind::tell, system_->router, SetPeers{std::move(peers)}));
 }
 
 std::span<Loop* const> Node::loops() const noexcept { return loops_; }

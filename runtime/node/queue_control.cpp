@@ -9,7 +9,7 @@ namespace {
 
 template <class Answer, class Question>
 Pending<Answer> ask_queue(ActorBase& actor, Question question) {
-  // No deadline of its own: the queue answers everybody.
+  // No deadline: the queue always answers.
   return Pending<Answer>{
       {&actor, native_message(MessageKind::ask, actor.system().queue, std::move(question)), Duration::max()}};
 }

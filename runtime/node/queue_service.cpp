@@ -1,16 +1,55 @@
 #include "runtime/node/queue_service.h"
 
+#include <algorithm>
+
 #include "platform/concat.h"
 #include "runtime/link/router_messages.h"
 
 namespace pannier {
 
-QueueService::QueueService(System& system, Store& store, std::vector<LaneOptions> lanes, QueueOptions options)
-    : system_(system), queue_(store, system.platform.clock, system.directory.own_node(), std::move(lanes), options) {}
+namespace {
+
+/// Destinations remembered as checked; beyond it a warning may repeat.
+constexpr std::size_t kKnownWays = 256;
+
+std::vector<std::string> destinations_of(const std::vector<LaneOptions>& lanes) {
+  std::vector<std::string> all;
+  for (const LaneOptions& lane : lanes) {
+    if (!lane.forward_to.empty()) all.push_back(lane.forward_to);
+  }
+  return all;
+}
+
+}  // namespace
+
+bool Ways::lead_to(std::string_view node) const noexcept {
+  return anybody || std::find(links.begin(), links.end(), node) != links.end() ||
+         std::any_of(peers.begin(), peers.end(), [&](const PeerOptions& peer) {
+           return peer.prefix ? node.starts_with(peer.node) : node == peer.node;
+         });
+}
+
+QueueService::QueueService(System& system, Store& store, std::vector<LaneOptions> lanes, QueueOptions options,
+                           Ways ways)
+    : system_(system),
+      queue_(store, system.platform.clock, system.directory.own_node(), lanes, options),
+      ways_(std::move(ways)),
+      forwarded_to_(destinations_of(lanes)) {}
+
+void QueueService::look_for_way(const std::string& node) {
+  if (node.empty() || known_.contains(node)) return;
+  if (known_.size() >= kKnownWays) known_.clear();
+  known_.insert(node);
+  if (ways_.lead_to(node)) return;
+  port_->log(LogLevel::warning, concat({"no link leads to '", printable(node),
+                                        "', and no peer has that name: what is "
+                                        "enqueued for it waits; is the name right?"}));
+}
 
 void QueueService::started(ServicePort& port) {
   port_ = &port;
   queue_.start(*this, *system_.settle_sink);
+  for (const std::string& node : forwarded_to_) look_for_way(node);
 }
 
 void QueueService::stopping() {
@@ -50,6 +89,7 @@ Result<void> QueueService::handle(Message& message) {
   };
 
   if (Commit* commit = nullptr; is(commit)) {
+    for (const Batch::Enqueue& each : commit->batch.messages()) look_for_way(each.node);
     queue_.enqueue(*commit, ReplyTo{message});
   } else if (IncomingRow* row = nullptr; is(row)) {
     queue_.receive(*row);
@@ -72,6 +112,10 @@ Result<void> QueueService::handle(Message& message) {
     queue_.link_down(down->node);
   } else if (LinkProgress* progress = nullptr; is(progress)) {
     queue_.link_progress(progress->node);
+  } else if (SetPeers* set = nullptr; is(set)) {
+    ways_.peers = std::move(set->peers);
+    known_.clear();
+    for (const std::string& node : forwarded_to_) look_for_way(node);
   } else if (ProducerIncarnations* known = nullptr; is(known)) {
     queue_.incarnations(known->node, known->incarnations);
   } else {

@@ -1,17 +1,19 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <pannier/link.h>
 
 #include "runtime/actor/service.h"
 #include "runtime/queue/queue.h"
 
 namespace pannier {
 
-/// Takes what consumers say of their deliveries to the node's queue. Outlives every actor, since one may hold a
-/// delivery to its end. Any thread; once the queue has stopped it does nothing: the row is still on disk, and is
-/// delivered again.
+/// Passes settlements from consumers to the node's queue. Outlives every actor, since an actor may hold a delivery to
+/// its end. Any thread. Does nothing once the queue has stopped: the row is still on disk and is delivered again.
 class DeliveryDesk final : public SettleSink {
  public:
   explicit DeliveryDesk(System& system) : system_(system) {}
@@ -21,12 +23,20 @@ class DeliveryDesk final : public SettleSink {
   System& system_;
 };
 
-/// Puts the queue on a node: takes its messages from actors and the router, lends it timers, and sends what it gives
-/// out.
+/// The nodes that links are configured to or from. Used only to warn about unknown names.
+struct Ways {
+  std::vector<std::string> links;
+  std::vector<PeerOptions> peers;
+  bool anybody = false;  ///< Peers may use any name.
+
+  [[nodiscard]] bool lead_to(std::string_view node) const noexcept;
+};
+
+/// The queue as a service: takes its messages from actors and the router, provides timers, and sends its output.
 class QueueService final : public Service, private QueueHost {
  public:
   /// `system` and `store` outlive the service. `lanes` passed check().
-  QueueService(System& system, Store& store, std::vector<LaneOptions> lanes, QueueOptions options);
+  QueueService(System& system, Store& store, std::vector<LaneOptions> lanes, QueueOptions options, Ways ways);
   /// As Queue::load.
   [[nodiscard]] Result<void> load() { return queue_.load(); }
 
@@ -49,6 +59,9 @@ class QueueService final : public Service, private QueueHost {
   void send_ack(StreamAck ack) override { tell_router(std::move(ack)); }
   void send_incarnations(std::string_view node, std::vector<std::uint64_t> incarnations) override;
 
+  /// Warns, once per name, if no link leads to a destination.
+  void look_for_way(const std::string& node);
+
   template <class T>
   void tell_router(T value) {
     port_->worker().send_reserved(native_message(MessageKind::tell, system_.router, std::move(value)));
@@ -56,6 +69,9 @@ class QueueService final : public Service, private QueueHost {
 
   System& system_;
   Queue queue_;
+  Ways ways_;
+  std::vector<std::string> forwarded_to_;     // by the lanes that the program named
+  std::set<std::string, std::less<>> known_;  // destinations already checked; bounded
   ServicePort* port_ = nullptr;
 };
 

@@ -11,17 +11,17 @@ namespace pannier {
 
 namespace {
 
-/// Spilled messages that are in the mailbox at once, on top of its own bound.
+/// Spilled messages in the mailbox at once, on top of its bound.
 constexpr std::uint32_t kWindow = 64;
 constexpr Duration kLookAgain = std::chrono::seconds{1};
 constexpr Duration kPatience = std::chrono::seconds{10};
 
-/// Behind everything that came before it.
+/// Enqueues behind everything that came before.
 struct LooksEmpty {};
 
-/// What is told to the target while something older is in the lane goes to the lane as well: that keeps the order. The
-/// detour ends once the queue says that all of the lane is in our hands; what is in our hands is in the target's
-/// mailbox before the next message can be.
+/// Returns a mailbox's spilled messages in order. While something older is in the lane, new messages go there too. The
+/// detour ends once the queue reports that this actor holds all that was in the lane, which reaches the target's
+/// mailbox before the next message can.
 struct Spiller : Actor<Spiller, Down, LooksEmpty> {
   Spiller(ActorId target, std::string lane) : target_(target), lane_(std::move(lane)) {}
 
@@ -75,7 +75,7 @@ struct Spiller : Actor<Spiller, Down, LooksEmpty> {
 
   void bring_back() {
     Cell* cell = target();
-    if (cell == nullptr) return;  // its end is on the way to us; the lane has this back when we end
+    if (cell == nullptr) return;  // its end is on the way; the lane gets this back when we end
     MessagePtr message = worker().keep_message();
     message->receiver = target_;
     worker().place(*cell, std::move(message));
@@ -84,7 +84,7 @@ struct Spiller : Actor<Spiller, Down, LooksEmpty> {
     if (to_come_ == 0 && waiting <= cell->plan().options().mailbox.messages / 2) look_if_active();
   }
 
-  /// In case that no message comes by that would make it look. No timer is armed while memory is enough.
+  /// In case no other message triggers the check. Not armed while memory suffices.
   void keep_looking() {
     if (std::exchange(keeps_looking_, true)) return;
     after(kLookAgain, [this] {
@@ -96,7 +96,7 @@ struct Spiller : Actor<Spiller, Down, LooksEmpty> {
     });
   }
 
-  /// Asks the queue whether anything is left in the lane.
+  /// Asks the queue if the lane still holds anything.
   void look_if_active() {
     const Spill* state = spill();
     if (looking_ || state == nullptr || !state->active) return;
@@ -116,7 +116,7 @@ struct Spiller : Actor<Spiller, Down, LooksEmpty> {
 
   ActorId target_;
   std::string lane_;
-  std::uint64_t to_come_ = 0;  // rows of the lane that are not in our hands, as the queue said last
+  std::uint64_t to_come_ = 0;  // rows of the lane that this actor does not hold, as last reported
   bool looking_ = false;
   bool keeps_looking_ = false;
   bool wrote_since_ = false;

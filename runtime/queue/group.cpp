@@ -64,10 +64,9 @@ Result<void> Group::part(FunctionRef<Result<void>()> changes) {
   if (failures_ != failures) return changed;  // the group has failed, and the part with it
   auto ended = change([&](Store& store) { return store.end_part(changed.ok()); });
   if (changed) return ended;
-  if (ended) {
-    ++failures_;
-    apply_from(first, changed);
-  }
+  if (is_mutant(Mutant::failed_part_not_undone))
+    effects_.erase(effects_.begin() + static_cast<std::ptrdiff_t>(first), effects_.end());
+  if (ended) apply_from(first, changed);
   return changed;
 }
 

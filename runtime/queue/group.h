@@ -143,8 +143,6 @@ class Group {
 
   [[nodiscard]] bool is_open() const noexcept { return open_; }
   [[nodiscard]] bool hurried() const noexcept { return hurried_; }
-  /// Groups and parts that failed so far.
-  [[nodiscard]] std::uint64_t failures() const noexcept { return failures_; }
 
   /// Commits, then applies the effects. Does nothing where no group is open.
   Result<void> commit();
@@ -159,7 +157,7 @@ class Group {
   bool open_ = false;
   bool hurried_ = false;
   Durability needed_ = Durability::committed;
-  std::uint64_t failures_ = 0;
+  std::uint64_t failures_ = 0;  // groups that failed so far
   std::vector<Effect> effects_;
   std::vector<Effect> applying_;  // kept for its memory
 };

@@ -159,7 +159,7 @@ void Outbox::grew(StreamId id) {
 bool Outbox::may_remove(StreamId id, Sequence sequence) const noexcept {
   const OutStream* stream = find(id);
   if (stream == nullptr) return true;
-  if (sequence <= stream->erase_through) return false;
+  if (sequence <= stream->erase_through && !is_mutant(Mutant::acknowledged_row_cancelled)) return false;
   const auto& rows = stream->in_flight;
   const auto at =
       std::lower_bound(rows.begin(), rows.end(), sequence,

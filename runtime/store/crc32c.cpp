@@ -98,24 +98,4 @@ std::uint32_t crc32c(std::uint32_t crc, std::span<const std::byte> bytes) noexce
   return crc32c_by_table(crc, bytes);
 }
 
-FieldChecksum& FieldChecksum::integer(std::uint64_t value, std::size_t size) noexcept {
-  std::array<std::byte, 8> little;
-  for (std::size_t i = 0; i < little.size(); ++i) little[i] = static_cast<std::byte>((value >> (8 * i)) & 0xffU);
-  return append(std::span{little}.first(size));
-}
-
-FieldChecksum& FieldChecksum::append(std::span<const std::byte> bytes) noexcept {
-  if (size_ + bytes.size() > held_.size()) {
-    crc_ = value();
-    size_ = 0;
-  }
-  if (bytes.size() > held_.size()) {
-    crc_ = crc32c(crc_, bytes);
-  } else {
-    std::copy(bytes.begin(), bytes.end(), held_.begin() + static_cast<std::ptrdiff_t>(size_));
-    size_ += bytes.size();
-  }
-  return *this;
-}
-
 }  // namespace pannier

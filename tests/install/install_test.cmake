@@ -28,6 +28,13 @@ run(${CMAKE_COMMAND} -S ${consumer} -B ${work}/cmake -G ${generator} ${how} -D C
 run(${CMAKE_COMMAND} --build ${work}/cmake)
 run(${CMAKE_CTEST_COMMAND} --test-dir ${work}/cmake --output-on-failure --no-tests=error)
 
+# The product of docs/first-product.md, as its own page builds it.
+if(product)
+  run(${CMAKE_COMMAND} -S ${product} -B ${work}/product -G ${generator} ${how} -D CMAKE_PREFIX_PATH=${prefix})
+  run(${CMAKE_COMMAND} --build ${work}/product)
+  run(${CMAKE_CTEST_COMMAND} --test-dir ${work}/product --output-on-failure --no-tests=error)
+endif()
+
 # By pkg-config.
 find_program(pkg_config NAMES pkg-config pkgconf REQUIRED)
 set(ENV{PKG_CONFIG_PATH} ${prefix}/${libdir}/pkgconfig)
@@ -37,3 +44,16 @@ separate_arguments(arguments UNIX_COMMAND "${arguments}")
 separate_arguments(flags UNIX_COMMAND "${flags}")
 run(${compiler} ${flags} -std=c++20 ${consumer}/main.cpp ${arguments} -o ${work}/by_pkg_config)
 run(${work}/by_pkg_config)
+
+# With UndefinedBehaviorSanitizer, whatever the library was built with.
+run(${compiler} ${flags} -std=c++20 -fsanitize=undefined ${consumer}/main.cpp ${arguments} -o ${work}/with_ubsan)
+run(${work}/with_ubsan)
+
+# With an older C++ there is one error, which says so.
+execute_process(COMMAND ${compiler} ${flags} -std=c++17 -c ${consumer}/main.cpp ${arguments} -o ${work}/too_old.o
+  RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+string(REGEX MATCHALL "error: " errors "${output}")
+list(LENGTH errors count)
+if(status EQUAL 0 OR NOT count EQUAL 1 OR NOT output MATCHES "Pannier needs C\\+\\+20")
+  message(FATAL_ERROR "C++17: ${output}")
+endif()

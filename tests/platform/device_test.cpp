@@ -1,6 +1,8 @@
 #include "platform/posix/device.h"
 
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -26,6 +28,24 @@ TEST_CASE("a folder's file system is known by its type, its room and its options
   CHECK(own->free_bytes > 0);
   CHECK(own->options.find(",rw,") != std::string::npos);
   CHECK(look_at_file_system(folder / "none").error().code == ErrorCode::not_found);
+}
+
+TEST_CASE("in a root directory that is no mount point a file system is known all the same") {
+  const TempFolder folder;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (::chroot(folder.path().c_str()) != 0) ::_exit(77);
+    const auto facts = look_at_file_system("/");
+    ::_exit(facts && !facts->type.empty() && facts->options == ",rw," ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 77) {
+    MESSAGE("not tried: chroot is for root");
+  } else {
+    CHECK(WEXITSTATUS(status) == 0);
+  }
 }
 
 TEST_CASE("syncs are measured in a folder, and leave nothing there") {

@@ -1,7 +1,9 @@
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -202,6 +204,42 @@ TEST_CASE("a log line is one line, whatever is in it") {
   CHECK(text.find(" warning a forged [31m line\n") != std::string::npos);
   CHECK(text.find("xxx...\n") != std::string::npos);
   CHECK(text.find("not shown") == std::string::npos);
+}
+
+/// Stderr leads into a pipe, or one end of a socket pair, while this lives.
+struct StderrInto {
+  explicit StderrInto(int fd) : saved(::dup(STDERR_FILENO)) { REQUIRE(::dup2(fd, STDERR_FILENO) >= 0); }
+  ~StderrInto() {
+    ::dup2(saved, STDERR_FILENO);
+    ::close(saved);
+  }
+  int saved;
+};
+
+TEST_CASE("a log that nobody reads drops lines, and says how many once it is read again") {
+  for (const bool socket : {false, true}) {
+    std::array<int, 2> ends{};
+    REQUIRE((socket ? ::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()) : ::pipe(ends.data())) == 0);
+    StderrLog log{LogLevel::info};
+    std::string text(std::size_t{1} << 20, '\0');
+    {
+      StderrInto into(ends[1]);
+      for (int i = 0; i < 1000; ++i) log.write(LogLevel::info, std::string(900, 'x'));  // more than either takes
+      const ssize_t got = ::read(ends[0], text.data(), text.size());
+      REQUIRE(got > 0);
+      CHECK(got < 900'000);
+      log.write(LogLevel::info, "read again");
+    }
+    ::close(ends[1]);
+    std::string rest;
+    for (ssize_t got = 1; got > 0;) {
+      got = ::read(ends[0], text.data(), text.size());
+      rest.append(text.data(), got > 0 ? static_cast<std::size_t>(got) : 0);
+    }
+    ::close(ends[0]);
+    CHECK(rest.find(" lines of this log were dropped because its reader was stuck\n") != std::string::npos);
+    CHECK(rest.ends_with(" info read again\n"));
+  }
 }
 
 }  // namespace

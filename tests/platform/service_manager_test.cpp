@@ -62,11 +62,11 @@ TEST_CASE("an environment that no service manager sets is named") {
     const auto manager = ServiceManager::open(environment);
     return manager ? std::string{} : manager.error().detail;
   };
-  CHECK(error({"relative/path", nullptr, nullptr}).starts_with("NOTIFY_SOCKET is 'relative/path'"));
-  CHECK(error({std::string(108, '/').c_str(), nullptr, nullptr}).starts_with("NOTIFY_SOCKET"));
-  CHECK(error({"/run/notify", "often", nullptr}).starts_with("WATCHDOG_USEC is 'often'"));
-  CHECK(error({"/run/notify", "0", nullptr}).starts_with("WATCHDOG_USEC"));
-  CHECK(error({"/run/notify", "30000000", "me"}).starts_with("WATCHDOG_PID is 'me'"));
+  CHECK(error({"relative/path", nullptr, nullptr}).starts_with("Invalid NOTIFY_SOCKET 'relative/path'"));
+  CHECK(error({std::string(108, '/').c_str(), nullptr, nullptr}).starts_with("Invalid NOTIFY_SOCKET"));
+  CHECK(error({"/run/notify", "often", nullptr}).starts_with("Invalid WATCHDOG_USEC 'often'"));
+  CHECK(error({"/run/notify", "0", nullptr}).starts_with("Invalid WATCHDOG_USEC"));
+  CHECK(error({"/run/notify", "30000000", "me"}).starts_with("Invalid WATCHDOG_PID 'me'"));
 }
 
 TEST_CASE("a service manager that is gone is an error, not the end of the process") {

@@ -9,7 +9,7 @@
 #include "runtime/store/store.h"
 #include "tests/sim/world.h"
 #include "tests/support/campaign.h"
-#include "tests/support/store_streams.h"
+#include "tests/support/fixtures.h"
 
 namespace pannier::testing {
 
@@ -130,9 +130,8 @@ class Chaos {
   /// What the stores say, and what the queues believe.
   std::string left_over(Host& host) {
     std::string left;
-    const auto streams = Result<std::vector<Stream>>(testing::all_streams(host.store()));
-    REQUIRE(streams);
-    for (const Stream& stream : *streams) {
+    const auto streams = streams_of(host.store());
+    for (const Stream& stream : streams) {
       if (stream[RowState::ready].messages + stream[RowState::dead_lettered].messages > 0) {
         left += host.name() + " keeps " + std::to_string(stream[RowState::ready].messages) + " ready and " +
                 std::to_string(stream[RowState::dead_lettered].messages) + " parked messages of lane " + stream.lane +
@@ -167,9 +166,8 @@ class Chaos {
 
   bool at_rest() {
     for (auto& host : hosts_) {
-      const auto streams = Result<std::vector<Stream>>(testing::all_streams(host->store()));
-      REQUIRE(streams);
-      for (const Stream& stream : *streams) {
+      const auto streams = streams_of(host->store());
+      for (const Stream& stream : streams) {
         if (stream[RowState::ready].messages > 0) return false;
       }
     }

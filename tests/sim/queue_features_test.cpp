@@ -11,17 +11,38 @@
 
 #include <doctest/doctest.h>
 
-#include <pannier/actor.h>
 #include <pannier/sim.h>
+#include "tests/runtime/queue/queue_bench.h"
 #include "tests/sim/crashing_store.h"
-#include "tests/sim/desk.h"
 #include "tests/support/campaign.h"
-#include "tests/support/store_streams.h"
 
 namespace pannier::testing {
 namespace {
 
-using namespace std::chrono_literals;
+/// A message of the model.
+struct Message {
+  std::int64_t id = 0;
+  std::string key;
+  Sequence receipt = 0;
+  std::optional<MonoTime> due;  ///< Delayed until then.
+  MonoTime expires_at = kNever;
+};
+using Messages = std::vector<Message>;
+
+std::vector<std::int64_t> ids(const Messages& messages) {
+  std::vector<std::int64_t> all;
+  for (const Message& each : messages) all.push_back(each.id);
+  return all;
+}
+std::vector<std::int64_t> sorted(std::vector<std::int64_t> all) {
+  std::sort(all.begin(), all.end());
+  return all;
+}
+std::string list(const std::vector<std::int64_t>& all) {
+  std::string text = "[";
+  for (const std::int64_t id : all) text += " " + std::to_string(id);
+  return text + " ]";
+}
 
 class FeatureModel {
  public:
@@ -29,7 +50,7 @@ class FeatureModel {
       : simulator_(seed), dice_(simulator_.entropy().next()), store_(simulator_.entropy().next(), dice_) {
     start();
   }
-  ~FeatureModel() { desk_.held.clear(); }
+  ~FeatureModel() { held_.clear(); }
   FeatureModel(const FeatureModel&) = delete;
   FeatureModel& operator=(const FeatureModel&) = delete;
 
@@ -46,7 +67,7 @@ class FeatureModel {
       compare("the end");
     }
     if (wrong_.empty() && !(ready_.empty() && delayed_.empty())) wrong_ = "what waits is not handed out";
-    if (wrong_.empty() && desk_.read.empty() != handled_.empty()) wrong_ = "nothing was replayed";
+    if (wrong_.empty() && read_.empty() != handled_.empty()) wrong_ = "nothing was replayed";
     return wrong_;
   }
   std::map<std::string, std::uint64_t> done;  ///< What was tried how often.
@@ -65,16 +86,26 @@ class FeatureModel {
                               {.name = "kept", .retention = {.messages = kKept}}}},
         testkit::Machine{.store = store_.get()});
     hand_ = *(*node_)->spawn<Hand>();
-    REQUIRE((*node_)->spawn<Keeper>(SpawnOptions{}, &desk_));
-    REQUIRE((*node_)->spawn<Doer>());
-    REQUIRE((*node_)->spawn<Reader>(SpawnOptions{}, &desk_));
+    const auto hold = [this](std::int64_t id, const Delivery& delivery) {
+      held_.insert_or_assign(id, delivery);
+      came_[id] = simulator_.now();
+    };
+    const auto read = [this](std::int64_t id, const Delivery& delivery) {
+      read_.push_back(id);
+      delivery.ack();
+    };
+    REQUIRE((*node_)->spawn<Consumer>(SpawnOptions{}, "jobs", ConsumeOptions{.window = 3, .max_attempts = 1'000'000},
+                                      Act{hold}));
+    REQUIRE((*node_)->spawn<Consumer>(SpawnOptions{}, "kept", ConsumeOptions{}, testing::finish()));
+    REQUIRE((*node_)->spawn<Replayer>(
+        SpawnOptions{}, "kept", ReplayOptions{.reader = "reader", .from = Replay::earliest, .window = 1}, Act{read}));
     pass(10ms);
   }
 
   void crash() {
     ++done["crash"];
     store_.crash();
-    desk_.held.clear();
+    held_.clear();
     node_.reset();
     store_.close();
     just_crashed_ = true;
@@ -103,8 +134,8 @@ class FeatureModel {
   }
 
   void check_reader() {
-    for (; seen_ < desk_.read.size(); ++seen_) {
-      const std::int64_t id = desk_.read[seen_];
+    for (; seen_ < read_.size(); ++seen_) {
+      const std::int64_t id = read_[seen_];
       const bool again = just_crashed_ && next_read_ > 0 && handled_[next_read_ - 1] == id;
       const bool next = next_read_ < handled_.size() && handled_[next_read_] == id;
       if (next) ++next_read_;
@@ -115,7 +146,7 @@ class FeatureModel {
 
   [[nodiscard]] std::vector<std::int64_t> in_hands() const {
     std::vector<std::int64_t> ids;
-    for (const auto& [id, delivery] : desk_.held) ids.push_back(id);
+    for (const auto& [id, delivery] : held_) ids.push_back(id);
     return ids;
   }
   static std::optional<Message> take(Messages& from, std::int64_t id) {
@@ -126,8 +157,8 @@ class FeatureModel {
     return taken;
   }
   void finish(std::int64_t id) {
-    desk_.held.at(id).ack();
-    desk_.held.erase(id);
+    held_.at(id).ack();
+    held_.erase(id);
     static_cast<void>(take(ready_, id));
   }
 
@@ -228,7 +259,7 @@ class FeatureModel {
     if (all.empty()) return;
     ++done["cancel"];
     const Message chosen = all[dice_.below(all.size())];
-    const bool held = desk_.held.contains(chosen.id);
+    const bool held = held_.contains(chosen.id);
     const MonoTime now = simulator_.now();
     const bool soon_over = chosen.expires_at <= now + 1ms || (chosen.due && *chosen.due <= now + 1ms);
     if (soon_over) return;  // Which comes first is not told.
@@ -267,8 +298,8 @@ class FeatureModel {
     const std::int64_t id = held[dice_.below(held.size())];
     const std::uint64_t die = dice_.below(10);
     if (die < 4) return finish(id);
-    const Delivery delivery = desk_.held.at(id);
-    desk_.held.erase(id);
+    const Delivery delivery = held_.at(id);
+    held_.erase(id);
     if (die < 6) {
       delivery.retry(500ms, "not now");
     } else {
@@ -281,7 +312,7 @@ class FeatureModel {
   }
   template <class See>
   void each_row(const std::string& lane, See&& see) {
-    for (const Stream& stream : testing::all_streams(*store_.get())) {
+    for (const Stream& stream : streams_of(*store_.get())) {
       if (stream.lane != lane) continue;
       for (const RowState state : kAllRowStates) {
         REQUIRE(store_.get()->read(stream.id, state, 0, 1000, [&](const Row& row) {
@@ -321,14 +352,14 @@ class FeatureModel {
     check("waits to be kept", kept[RowState::ready], {wait, handled_.end()});
     check("kept", kept[RowState::retained], {wait - left, wait});
 
-    if (desk_.held.size() > 3) wrong_ += when + ": more in hands than the window\n";
-    for (const auto& [number, delivery] : desk_.held) {
+    if (held_.size() > 3) wrong_ += when + ": more in hands than the window\n";
+    for (const auto& [number, delivery] : held_) {
       const auto id = number;  // clang 14 captures no structured binding
       const auto at = std::find_if(ready_.begin(), ready_.end(), [&](const Message& each) { return each.id == id; });
       if (at == ready_.end()) {
         const auto over = over_.find(id);  // Since; what was over before is not handed out.
         if (over == over_.end()) wrong_ += when + ": " + std::to_string(id) + " is handed out, and is not ready\n";
-        if (over != over_.end() && over->second.expires_at <= desk_.came.at(id)) {
+        if (over != over_.end() && over->second.expires_at <= came_.at(id)) {
           wrong_ += when + ": " + std::to_string(id) + " was handed out after its time\n";
         }
         continue;
@@ -341,7 +372,9 @@ class FeatureModel {
 
   sim::Simulator simulator_;
   sim::SeededEntropy dice_;
-  Desk desk_;
+  std::map<std::int64_t, Delivery> held_;  ///< Of jobs: the test decides what becomes of them.
+  std::map<std::int64_t, MonoTime> came_;  ///< When they were handed out.
+  std::vector<std::int64_t> read_;         ///< Of what is kept, by the reader, in order.
   CrashingStore store_;
   std::unique_ptr<SimNode> node_;
   ActorRef<Hand> hand_;

@@ -12,7 +12,7 @@
 #include "tests/runtime/script.h"
 #include "tests/sim/crashing_store.h"
 #include "tests/support/campaign.h"
-#include "tests/support/store_streams.h"
+#include "tests/support/fixtures.h"
 
 namespace pannier::testing {
 namespace {
@@ -37,7 +37,7 @@ struct Holder : Actor<Holder, Number> {
   Hands* hands_;
 };
 
-struct Message {
+struct ModelMessage {
   std::int64_t id = 0;
   std::string key;
   bool parked = false;
@@ -99,7 +99,7 @@ class QueueModel {
     return ids;
   }
   void forget(std::int64_t id) {
-    std::erase_if(ready_, [id](const Message& each) { return each.id == id; });
+    std::erase_if(ready_, [id](const ModelMessage& each) { return each.id == id; });
   }
   void finish(std::int64_t id) {
     hands_.held.at(id).ack();
@@ -123,7 +123,7 @@ class QueueModel {
       Batch batch;
       const std::string state = "s/" + std::to_string(dice_.below(6));
       batch.put_state(state, make<Number>(id));
-      const Message follows{next_id_++, "key-" + std::to_string(dice_.below(3)), false};
+      const ModelMessage follows{next_id_++, "key-" + std::to_string(dice_.below(3)), false};
       batch.enqueue("jobs", follows.key, make<Number>(follows.id));
       if (ready_.size() >= kMost) {
         delivery.retry(500ms);
@@ -139,7 +139,7 @@ class QueueModel {
       static_cast<void>(delivery);  // without a word
     } else {
       delivery.dead_letter("for a person");
-      for (Message& each : ready_) {
+      for (ModelMessage& each : ready_) {
         if (each.id == id) parked_.push_back(each.id);
       }
       forget(id);
@@ -148,7 +148,7 @@ class QueueModel {
 
   void put() {
     Batch batch;
-    std::vector<Message> added;
+    std::vector<ModelMessage> added;
     for (std::uint64_t count = 1 + dice_.below(3); count > 0; --count) {
       added.push_back({next_id_++, dice_.chance(0.3) ? "" : "key-" + std::to_string(dice_.below(3)), false});
       batch.enqueue("jobs", added.back().key, make<Number>(added.back().id));
@@ -176,11 +176,10 @@ class QueueModel {
     }));
     if (state != state_) say("the state differs");
 
-    const auto streams = Result<std::vector<Stream>>(testing::all_streams(*store_.get()));
-    REQUIRE(streams);
+    const auto streams = streams_of(*store_.get());
     for (const RowState kind : {RowState::ready, RowState::dead_lettered}) {
       std::vector<std::int64_t> found;
-      for (const Stream& stream : *streams) {
+      for (const Stream& stream : streams) {
         REQUIRE(store_.get()->read(stream.id, kind, 0, 1000, [&](const Row& row) {
           found.push_back(flatbuffers::GetRoot<Number>(BlockRef::copy_of(row.payload).bytes().data())->value());
           return true;
@@ -188,7 +187,7 @@ class QueueModel {
       }
       std::vector<std::int64_t> wanted;
       if (kind == RowState::ready) {
-        for (const Message& each : ready_) wanted.push_back(each.id);
+        for (const ModelMessage& each : ready_) wanted.push_back(each.id);
       } else {
         wanted = parked_;
         std::sort(found.begin(), found.end());
@@ -202,13 +201,14 @@ class QueueModel {
     if (hands_.held.size() > 3) say("more in the consumer's hands than its window");
     for (const auto& [number, delivery] : hands_.held) {
       const auto id = number;  // clang 14 captures no structured binding
-      const auto at = std::find_if(ready_.begin(), ready_.end(), [&](const Message& each) { return each.id == id; });
+      const auto at =
+          std::find_if(ready_.begin(), ready_.end(), [&](const ModelMessage& each) { return each.id == id; });
       if (at == ready_.end()) {
         say("message " + std::to_string(id) + " was handed out, and is done");
         continue;
       }
-      const bool first =
-          at->key.empty() || std::none_of(ready_.begin(), at, [&](const Message& each) { return each.key == at->key; });
+      const bool first = at->key.empty() || std::none_of(ready_.begin(), at,
+                                                         [&](const ModelMessage& each) { return each.key == at->key; });
       if (!first) say("message " + std::to_string(id) + " was handed out before an older one of its key");
     }
     hands_.came.clear();
@@ -227,7 +227,7 @@ class QueueModel {
   std::unique_ptr<SimNode> node_;
   ActorRef<Hand> hand_;
 
-  std::vector<Message> ready_;  ///< In the order of their enqueue.
+  std::vector<ModelMessage> ready_;  ///< In the order of their enqueue.
   std::vector<std::int64_t> parked_;
   std::map<std::string, std::int64_t> state_;
   std::int64_t next_id_ = 1;

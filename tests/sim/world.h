@@ -68,8 +68,8 @@ struct Producer : Actor<Producer, Place> {
 
 /// Writes one line of state for each effect that it is asked for: two lines for one message are an effect twice. Now
 /// and then it fails, forgets, asks for another try, or takes its time.
-struct Consumer : Actor<Consumer, Number> {
-  Consumer(Ledger* ledger, std::string lane, std::string answers_to)
+struct Effector : Actor<Effector, Number> {
+  Effector(Ledger* ledger, std::string lane, std::string answers_to)
       : ledger_(ledger), lane_(std::move(lane)), answers_to_(std::move(answers_to)) {}
 
   void on_start() {
@@ -111,7 +111,7 @@ struct Patron : Actor<Patron> {
   Patron(Ledger* ledger, std::vector<std::string> lanes, std::string answers_to)
       : ledger_(ledger), lanes_(std::move(lanes)), answers_to_(std::move(answers_to)) {}
   void on_start() {
-    for (const std::string& lane : lanes_) spawn<Consumer>({}, ledger_, lane, answers_to_).ignore();
+    for (const std::string& lane : lanes_) spawn<Effector>({}, ledger_, lane, answers_to_).ignore();
   }
   [[nodiscard]] static SpawnOptions options() {
     SpawnOptions options;

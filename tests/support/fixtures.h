@@ -1,12 +1,9 @@
 #pragma once
 
-#include <cstdint>
-#include <filesystem>
 #include <memory>
-#include <random>
 #include <string>
-#include <system_error>
 #include <utility>
+#include <vector>
 
 #include <doctest/doctest.h>
 
@@ -16,35 +13,21 @@
 #include "runtime/store/sim/sqlite_disk.h"
 #include "runtime/store/store.h"
 #include "testkit/memory_store.h"
+#include "tests/support/temp_folder.h"
 
 /// The one file that knows how each implementation is built for tests (tigerbeetle
 /// `src/testing/fixtures.zig`).
 namespace pannier::testing {
 
-/// A folder of its own, removed with its content at the end of the test. Stops the test where none can be
-/// made.
-class TempFolder {
- public:
-  TempFolder() {
-    static std::uint64_t number = 0;
-    std::random_device device;
-    do {
-      path_ = std::filesystem::temp_directory_path() /
-              ("pannier-test-" + std::to_string(device()) + "-" + std::to_string(++number));
-    } while (!std::filesystem::create_directory(path_));
-  }
-  ~TempFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-
-  [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
+/// Copies of all streams of a store, ordered by box, node and lane.
+inline std::vector<Stream> streams_of(const Store& store) {
+  std::vector<Stream> all;
+  store.visit_streams({}, {}, [&](const Stream& stream) {
+    all.push_back(stream);
+    return true;
+  });
+  return all;
+}
 
 /// A store in memory. It forgets: not for the tests of persistence.
 class MemoryStoreFixture {

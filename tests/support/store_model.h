@@ -11,7 +11,7 @@
 
 #include <pannier/sim.h>
 #include "runtime/store/store.h"
-#include "tests/support/store_streams.h"
+#include "tests/support/fixtures.h"
 
 /// What a store must hold, as plain maps: random groups of changes are made to both and the two are compared as text.
 namespace pannier::testing {
@@ -220,7 +220,7 @@ inline Result<void> perform(Store& store, const StoreGroup& group) {
 /// streams against the rows that it shows.
 inline std::string dump(Store& store) {
   std::string text;
-  const std::vector<Stream> streams = all_streams(store);
+  const std::vector<Stream> streams = streams_of(store);
   const auto as_text = [](std::span<const std::byte> bytes) {
     return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   };

@@ -108,7 +108,7 @@ TEST_CASE("a node that does not run is not reachable: exit status 1, with the re
   const Folder folder;
   const Ran ran = run(folder.path(), {"queue", "--config", "a.toml", "--timeout", "0.2"});
   CHECK(ran.status == 1);
-  CHECK(ran.errors.find("no link to 'a'") != std::string::npos);
+  CHECK(ran.errors.find("'a' does not run here: there is no") != std::string::npos);
   CHECK(std::count(ran.errors.begin(), ran.errors.end(), '\n') == 1);
 }
 

@@ -22,8 +22,10 @@ namespace pannier::testing {
 /// One running process of the command. Killed with its owner.
 class RunningCommand {
  public:
-  /// Starts `pannier` with these arguments in `folder`. Its stdout comes to us by a pipe, its stderr goes to a file.
-  RunningCommand(const std::string& folder, const std::vector<std::string>& arguments, const std::string& errors)
+  /// Starts `pannier`, or another program, with these arguments in `folder`. Its stdout comes to us by a pipe, its
+  /// stderr goes to a file, its stdin comes from one where that is named.
+  RunningCommand(const std::string& folder, const std::vector<std::string>& arguments, const std::string& errors,
+                 const std::string& program = PANNIER_COMMAND, const std::string& input = "/dev/null")
       : errors_(folder + "/" + errors) {
     int ends[2] = {-1, -1};
     if (::pipe2(ends, O_CLOEXEC) != 0) std::abort();
@@ -33,8 +35,9 @@ class RunningCommand {
       const int log = ::open(errors_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
       ::dup2(ends[1], STDOUT_FILENO);
       ::dup2(log, STDERR_FILENO);
+      ::dup2(::open(input.c_str(), O_RDONLY), STDIN_FILENO);
       if (::chdir(folder.c_str()) != 0) ::_exit(126);
-      std::vector<std::string> words = {PANNIER_COMMAND};
+      std::vector<std::string> words = {program};
       words.insert(words.end(), arguments.begin(), arguments.end());
       std::vector<char*> pointers;
       for (std::string& word : words) pointers.push_back(word.data());
@@ -103,9 +106,10 @@ struct Ran {
   std::string errors;
 };
 
-/// Runs the command to its end.
-inline Ran run(const std::string& folder, const std::vector<std::string>& arguments) {
-  RunningCommand command{folder, arguments, "command.err"};
+/// Runs the command, or another program, to its end.
+inline Ran run(const std::string& folder, const std::vector<std::string>& arguments,
+               const std::string& program = PANNIER_COMMAND, const std::string& input = "/dev/null") {
+  RunningCommand command{folder, arguments, "command.err", program, input};
   Ran ran;
   ran.out = command.rest();
   ran.status = command.wait();

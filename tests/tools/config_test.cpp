@@ -1,8 +1,8 @@
-#include "tools/config.h"
-
 #include <doctest/doctest.h>
 
 #include <fstream>
+
+#include <pannier/run.h>
 
 #include "tests/support/temp_folder.h"
 
@@ -11,7 +11,7 @@ namespace {
 
 struct Written {
   explicit Written(const std::string& content) { std::ofstream(folder / "n.toml") << content; }
-  [[nodiscard]] Result<NodeConfig> load() const { return load_config(folder / "n.toml"); }
+  [[nodiscard]] Result<RunOptions> load() const { return load_options(folder / "n.toml"); }
   testing::TempFolder folder;
 };
 
@@ -68,11 +68,11 @@ TEST_CASE("a lane is declared with everything that it can be, and what cannot be
 }
 
 TEST_CASE("the example configurations of the gateway and its hub are good") {
-  const auto gateway = load_config(std::string{PANNIER_EXAMPLES} + "/gateway/gateway.toml");
+  const auto gateway = load_options(std::string{PANNIER_EXAMPLES} + "/gateway/gateway.toml");
   if (!gateway) FAIL(gateway.error().detail);
   REQUIRE(gateway->lanes.size() >= 1);
   CHECK(gateway->lanes.front().forward_to == "hub");
-  const auto hub = load_config(std::string{PANNIER_EXAMPLES} + "/gateway/hub.toml");
+  const auto hub = load_options(std::string{PANNIER_EXAMPLES} + "/gateway/hub.toml");
   if (!hub) FAIL(hub.error().detail);
   CHECK(hub->peers.size() == 1);
 }

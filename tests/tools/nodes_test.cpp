@@ -72,7 +72,8 @@ TEST_CASE("what a script enqueues at the gateway is on the hub's disk, and a scr
   CHECK(taken.out.find(R"("key":"order-1")") != std::string::npos);
   CHECK(taken.out.find(R"("text":"two pizzas")") != std::string::npos);
   const Ran after = fleet.on("hub", "queue", {"--key", "order-1"});
-  CHECK(after.out.find("nothing with key 'order-1' waits at hub") != std::string::npos);
+  CHECK(after.status == 1);
+  CHECK(after.errors.find("nothing with key 'order-1' waits at hub") != std::string::npos);
   CHECK(fleet.on("hub", "consume", {"orders", "--wait", "0.05"}).out.empty());
   CHECK(gateway.end(SIGTERM) == 0);
   CHECK(hub.end(SIGTERM) == 0);

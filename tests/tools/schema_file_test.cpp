@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "tools/schema/inspect.fbs.h"
+#include "run/schema/inspect.fbs.h"
 
 namespace pannier::tools {
 namespace {

@@ -12,13 +12,13 @@ namespace pannier::inproc {
 namespace {
 
 constexpr std::string_view kScheme = "inproc://";
-/// Events that one poll reports.
+/// The most events that one poll reports.
 constexpr std::size_t kPollBatch = 256;
 
 Result<std::string> checked_name(std::string_view address) {
   if (!address.starts_with(kScheme) || address.size() == kScheme.size()) {
     return Error{ErrorCode::invalid_argument,
-                 "\"" + std::string{address} + "\" is no address of this transport; write inproc://name."};
+                 "Invalid address \"" + std::string{address} + "\"; expected inproc://name."};
   }
   return std::string{address};
 }
@@ -33,7 +33,7 @@ struct Half {
   std::size_t waiting_frames = 0;  ///< Sent to this end and not yet polled.
   std::size_t waiting_bytes = 0;
   bool open = true;
-  bool refused = false;  ///< The far end was told "full", and is woken when there is room.
+  bool refused = false;  ///< The far end got `full` and is notified when there is room.
 };
 
 struct Event {
@@ -63,7 +63,7 @@ struct ExchangeState {
   std::uint64_t next_channel = 1;
   std::uint64_t next_name = 1;
 
-  /// With the mutex held: ends `half`, forgets what waits for it, and tells the far end.
+  /// Call with the mutex held. Ends `half`, drops what waits for it, and tells the far end.
   void end(Half& half) {
     if (!half.open) return;
     half.open = false;
@@ -85,7 +85,7 @@ InprocTransport::InprocTransport(Exchange& exchange, Wakeup& wakeup, InprocOptio
 }
 
 InprocTransport::~InprocTransport() {
-  std::deque<Event> rest;  // Freed without the lock.
+  std::deque<Event> rest;  // Freed outside the lock.
   const std::lock_guard lock{exchange_.mutex};
   for (auto it = exchange_.listeners.begin(); it != exchange_.listeners.end();) {
     it = it->second == endpoint_ ? exchange_.listeners.erase(it) : std::next(it);
@@ -103,7 +103,7 @@ Result<std::string> InprocTransport::listen(std::string_view address) {
   const std::lock_guard lock{exchange_.mutex};
   if (*name == "inproc://*") name = "inproc://listener-" + std::to_string(exchange_.next_name++);
   if (!exchange_.listeners.try_emplace(*name, endpoint_).second) {
-    return Error{ErrorCode::in_use, concat({"Somebody listens at ", *name, " already; choose another name."})};
+    return Error{ErrorCode::in_use, concat({"Address already in use: ", *name, "."})};
   }
   return name;
 }
@@ -123,11 +123,12 @@ Result<ChannelId> InprocTransport::connect(std::string_view address, const std::
   const auto listener = exchange_.listeners.find(*name);
   if (listener == exchange_.listeners.end()) {
     endpoint_->post(
-        {Event::Kind::closed, ours, {}, {ErrorCode::unreachable, concat({"Nobody listens at ", *name, "."})}});
+        {Event::Kind::closed, ours, {}, {ErrorCode::unreachable, concat({"Nothing listens at ", *name, "."})}});
     return ours->id;
   }
   if (listener->second->halves >= limits::kLinks) {
-    endpoint_->post({Event::Kind::closed, ours, {}, {ErrorCode::unreachable, *name + " has no room for a channel."}});
+    endpoint_->post(
+        {Event::Kind::closed, ours, {}, {ErrorCode::unreachable, *name + " has reached its limit of channels."}});
     return ours->id;
   }
   auto theirs = std::make_shared<Half>();
@@ -143,8 +144,8 @@ Result<ChannelId> InprocTransport::connect(std::string_view address, const std::
 
 Result<void> InprocTransport::send(ChannelId channel, std::span<const std::byte> frame) {
   if (frame.size() > limits::kFrameBytes) {
-    return Error{ErrorCode::invalid_argument, concat({"A frame of ", frame.size(), " bytes is over the ",
-                                                      limits::kFrameBytes, " that a link carries."})};
+    return Error{ErrorCode::invalid_argument,
+                 concat({"The frame has ", frame.size(), " bytes; a link carries at most ", limits::kFrameBytes, "."})};
   }
   const auto found = channels_.find(channel);
   if (found == channels_.end()) return ErrorCode::closed;
@@ -153,7 +154,7 @@ Result<void> InprocTransport::send(ChannelId channel, std::span<const std::byte>
   const std::lock_guard lock{exchange_.mutex};
   const std::shared_ptr<Half> peer = found->second->peer.lock();
   if (peer == nullptr || !peer->open) return ErrorCode::closed;
-  // An empty direction takes any frame, so that a small bound cannot stop a large frame for ever.
+  // An empty direction takes any frame, so that a small bound cannot block a large frame for ever.
   if (peer->waiting_frames >= options_.channel_frames ||
       (peer->waiting_frames > 0 && peer->waiting_bytes + frame.size() > options_.channel_bytes)) {
     peer->refused = true;
@@ -194,7 +195,7 @@ bool InprocTransport::poll(TransportEvents& events) {
     }
     more = !endpoint_->events.empty();
   }
-  // Without the lock: the receiver sends and closes from within its calls.
+  // Outside the lock: the receiver sends and closes within its calls.
   for (Event& event : batch) {
     const ChannelId id = event.half->id;
     if (event.kind == Event::Kind::accept) {

@@ -6,7 +6,7 @@
 
 namespace pannier::sim {
 
-/// The network's own loop: wakes at delivery times.
+/// The network's own loop, which runs at delivery times.
 class Network::Pump final : public Loop {
  public:
   explicit Pump(Network& network) : network_(network), wakeup_(network.simulator_) {}
@@ -47,7 +47,7 @@ void Network::set_direction(std::string_view from, std::string_view to, const Pa
   path(from, to).options = options;
 }
 
-// A host's own cut stands under the empty name, so that it holds for hosts that are not there yet.
+// A host's own cut is stored under the empty name, so that it also holds for hosts added later.
 bool Network::is_cut(std::string_view from, std::string_view to) {
   return path(from, to).cut || path(from, "").cut || path("", to).cut;
 }
@@ -86,7 +86,7 @@ void Network::clog(std::string_view from, std::string_view to, Duration span) {
   way.clogged_until = std::max(way.clogged_until, simulator_.now() + span);
 }
 
-/// Ends at both sides every channel between the two; an empty name stands for any host.
+/// Ends every channel between the two, at both ends. An empty name matches any host.
 void Network::report_cut(std::string_view a, std::string_view b) {
   const auto matches = [](std::string_view wanted, std::string_view host) { return wanted.empty() || wanted == host; };
   for (const std::weak_ptr<Half>& each : std::vector{halves_}) {
@@ -134,7 +134,7 @@ MonoTime Network::deliver_due(MonoTime now) {
     if (parcel->from != nullptr) {
       const MonoTime clogged_until = path(parcel->from->host, parcel->to->host).clogged_until;
       if (clogged_until > now) {
-        parcel->at = clogged_until;  // Its sequence stays, and with it the order.
+        parcel->at = clogged_until;  // Its sequence stays, and so does the order.
         under_way_.push(parcel);
         continue;
       }
@@ -192,14 +192,14 @@ void Network::arrive_dial(Parcel& parcel) {
   Parcel answer{.kind = Parcel::Kind::welcome, .from = answering, .to = dialler};
   if (listener == listeners_.end()) {
     answer.kind = Parcel::Kind::refusal;
-    answer.cause = {ErrorCode::unreachable, "Nobody listens at " + parcel.address + "."};
+    answer.cause = {ErrorCode::unreachable, "Nothing listens at " + parcel.address + "."};
   } else if (dialler->wanted_key && dialler->wanted_key != listener->second->key) {
     answer.kind = Parcel::Kind::refusal;
-    answer.cause = {ErrorCode::permission, parcel.address + " has another key than the one expected."};
+    answer.cause = {ErrorCode::permission, parcel.address + " has a different key than expected."};
     ++listener->second->counters.refused_peers;
   } else if (listener->second->channels.size() >= limits::kLinks) {
     answer.kind = Parcel::Kind::refusal;
-    answer.cause = {ErrorCode::unreachable, parcel.address + " has no room for a channel."};
+    answer.cause = {ErrorCode::unreachable, parcel.address + " has reached its limit of channels."};
   } else {
     answering->owner = listener->second;
     answering->id = ChannelId{next_channel_++};

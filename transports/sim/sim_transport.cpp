@@ -6,13 +6,12 @@ namespace pannier::sim {
 namespace {
 
 constexpr std::string_view kScheme = "sim://";
-/// Events that one poll reports.
+/// The most events that one poll reports.
 constexpr std::size_t kPollBatch = 256;
 
 Result<std::string> checked_name(std::string_view address) {
   if (!address.starts_with(kScheme) || address.size() == kScheme.size()) {
-    return Error{ErrorCode::invalid_argument,
-                 "\"" + std::string{address} + "\" is no address of this transport; write sim://name."};
+    return Error{ErrorCode::invalid_argument, "Invalid address \"" + std::string{address} + "\"; expected sim://name."};
   }
   return std::string{address};
 }
@@ -37,7 +36,7 @@ SimTransport::~SimTransport() {
     if (event.kind == Network::Event::Kind::frame) ++network_.counters_.frames_undelivered;
   }
   endpoint_->wakeup = nullptr;
-  // A half keeps its endpoint and the other way round: part them.
+  // A half and its endpoint refer to each other; break the cycle.
   endpoint_->channels.clear();
   endpoint_->events.clear();
 }
@@ -47,7 +46,7 @@ Result<std::string> SimTransport::listen(std::string_view address) {
   if (!name) return name;
   if (*name == "sim://*") name = "sim://listener-" + std::to_string(network_.next_name_++);
   if (!network_.listeners_.try_emplace(*name, endpoint_).second) {
-    return Error{ErrorCode::in_use, "Somebody listens at " + *name + " already; choose another name."};
+    return Error{ErrorCode::in_use, "Address already in use: " + *name + "."};
   }
   return name;
 }
@@ -102,15 +101,16 @@ Result<ChannelId> SimTransport::connect(std::string_view address, const std::opt
 
 Result<void> SimTransport::send(ChannelId channel, std::span<const std::byte> frame) {
   if (frame.size() > limits::kFrameBytes) {
-    return Error{ErrorCode::invalid_argument, "A frame of " + std::to_string(frame.size()) + " bytes is over the " +
-                                                  std::to_string(limits::kFrameBytes) + " that a link carries."};
+    return Error{ErrorCode::invalid_argument, "The frame has " + std::to_string(frame.size()) +
+                                                  " bytes; a link carries at most " +
+                                                  std::to_string(limits::kFrameBytes) + "."};
   }
   const auto found = endpoint_->channels.find(channel);
   if (found == endpoint_->channels.end()) return ErrorCode::closed;
   Network::Half& half = *found->second;
   const std::shared_ptr<Network::Half> peer = half.peer;
   if (peer == nullptr) return ErrorCode::closed;
-  // An empty direction takes any frame, so that a small bound cannot stop a large frame for ever.
+  // An empty direction takes any frame, so that a small bound cannot block a large frame for ever.
   if (half.waiting_frames >= network_.options_.channel_frames ||
       (half.waiting_frames > 0 && half.waiting_bytes + frame.size() > network_.options_.channel_bytes)) {
     half.refused = true;

@@ -11,7 +11,7 @@
 
 namespace pannier::zmq {
 
-/// The keys that may come in. Empty: nobody. Callable from any thread.
+/// The admitted keys. Empty: none. Any thread.
 class AccessList {
  public:
   explicit AccessList(const std::vector<PublicKey>& keys = {}) : keys_(keys.begin(), keys.end()) {}
@@ -31,7 +31,7 @@ class AccessList {
     return keys_.contains(key);
   }
 
-  /// Grows with each revocation: who has seen this number need not look through its peers again.
+  /// Increases with each revocation, so that peers need checking only when it has changed.
   [[nodiscard]] std::uint64_t revocations() const noexcept { return revocations_.load(std::memory_order_acquire); }
 
  private:

@@ -94,7 +94,7 @@ bool ContextState::answer_one() noexcept {
       "1.0", text_of(request[1]), allowed ? "200" : "400", allowed ? "OK" : "No access", user_id, ""};
   for (std::size_t i = 0; i < reply.size(); ++i) {
     const int more = i + 1 < reply.size() ? ZMQ_SNDMORE : 0;
-    // Cannot block: a reply takes the place of its request. What fails here ends in the peer's handshake timeout.
+    // Cannot block: a reply takes the place of its request. If it fails, the peer's handshake times out.
     if (zmq_send(handler_->handle(), reply[i].data(), reply[i].size(), more | ZMQ_DONTWAIT) < 0) break;
   }
   return true;

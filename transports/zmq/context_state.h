@@ -15,25 +15,25 @@
 
 namespace pannier::zmq {
 
-/// What a transport is to the ZAP handler.
+/// A transport, as the ZAP handler sees it.
 struct ZapMember {
   std::string domain;
   const AccessList* access = nullptr;
   Wakeup* wakeup = nullptr;
 };
 
-/// The inside of a Context; not part of the API.
+/// The implementation of Context.
 struct ContextState {
   ContextState(int io_threads, int max_sockets);
 
-  /// Lets ZAP requests of this domain be answered from `member`, which must live until leave(). The first member opens
-  /// the handler and owns it.
+  /// Answers ZAP requests of this domain from `member`, which must live until leave(). The first member opens the
+  /// handler and owns it.
   Result<void> join(ZapMember& member);
-  /// On the member's thread. An owner hands the handler to the oldest other member.
+  /// Member's thread. An owner passes the handler to the oldest other member.
   void leave(ZapMember& member) noexcept;
-  /// The handler's socket when `member` owns it, to be polled by its thread; else null.
+  /// The handler's socket if `member` owns it, to be polled by its thread; otherwise null.
   [[nodiscard]] void* zap_socket_of(const ZapMember& member) noexcept;
-  /// Answers what waits, in bounded work, when `member` owns the handler. True when there is more.
+  /// Answers a bounded number of requests if `member` owns the handler. True if there are more.
   bool serve_zap(const ZapMember& member) noexcept;
 
   ::zmq::context_t context;
@@ -43,7 +43,7 @@ struct ContextState {
  private:
   bool answer_one() noexcept;
 
-  /// Guards what follows, and is the full fence that a socket needs when it moves from one thread to another.
+  /// Guards what follows, and is the full fence that a socket needs when it moves to another thread.
   std::mutex mutex_;
   std::vector<ZapMember*> members_;  ///< The first one owns the handler.
   std::optional<::zmq::socket_t> handler_;

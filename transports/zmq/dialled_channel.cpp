@@ -21,15 +21,15 @@ DialledChannel::~DialledChannel() { --shared_.open_channels; }
 
 Error DialledChannel::cause() const { return cause_ ? *cause_ : Error{ErrorCode::closed}; }
 
-/// Why a handshake that the far end ended without a word failed. A server that does not know a key, or that was dialled
-/// under another key than its own, just closes; one that is not there to answer runs into our timeout.
+/// Explains a handshake that the far end ended silently. A server that does not admit our key, or was dialled under a
+/// key other than its own, just closes. One that cannot answer runs into our timeout.
 Error DialledChannel::refusal() const {
   if (posix::mono_now() - dialled_at_ >= shared_.options.handshake_timeout * 9 / 10) {
     return {ErrorCode::timeout, address_ + " did not finish the handshake in time."};
   }
-  if (!shared_.encrypted()) return {ErrorCode::unreachable, address_ + " ended the handshake."};
+  if (!shared_.encrypted()) return {ErrorCode::unsupported, address_ + " ended the handshake: it may want encryption."};
   return {ErrorCode::permission,
-          address_ + " refused the handshake: check that its public key is the one given, and that it allows ours."};
+          address_ + " refused the handshake; check its public key, and that its allow-list has ours."};
 }
 
 void DialledChannel::open(TransportEvents& events) {
@@ -51,17 +51,17 @@ void DialledChannel::read_monitor(TransportEvents& events) {
         lost_ = true;
         break;
       case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
-        cause_ = shared_.encrypted() ? refusal() : Error{ErrorCode::unsupported, address_ + " wants encryption."};
+        cause_ = shared_.encrypted() ? refusal() : Error{ErrorCode::unsupported, address_ + " requires encryption."};
         lost_ = true;
         break;
       case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
         if (!cause_) cause_ = refusal();
         lost_ = true;
         break;
-      default:  // Disconnected, or a dial that nobody took, or no monitor any more.
+      default:  // Disconnected, dial failed, or the monitor is gone.
         if (!cause_) {
           cause_ = open_ ? Error{ErrorCode::closed, concat({"The connection to ", address_, " ended."})}
-                         : Error{ErrorCode::unreachable, concat({"Nobody answers at ", address_, "."})};
+                         : Error{ErrorCode::unreachable, concat({"Cannot connect to ", address_, "."})};
         }
         lost_ = true;
         break;
@@ -75,7 +75,7 @@ bool DialledChannel::poll(TransportEvents& events, std::size_t budget) {
   for (std::size_t count = 0; count < budget; ++count) {
     if (abandoned_) return false;
     if (!socket_.receive(part)) {
-      // All that the connection brought has been read, since it was lost before the last look.
+      // All that the connection brought has been read: it was lost before the last look.
       over_ = lost_;
       return false;
     }
@@ -86,7 +86,7 @@ bool DialledChannel::poll(TransportEvents& events, std::size_t budget) {
       over_ = true;
       return false;
     }
-    if (!open_) open(events);  // The frame came ahead of the monitor's word.
+    if (!open_) open(events);  // The frame arrived before the monitor's event.
     if (abandoned_) return false;
     shared_.count_received(part.size());
     events.on_frame(id_, {static_cast<const std::byte*>(part.data()), part.size()});

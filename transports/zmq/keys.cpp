@@ -16,7 +16,7 @@ constexpr std::size_t kZ85Chars = 40;
 constexpr std::uint64_t kKeyFileBytes = 4096;
 using Z85Text = std::array<char, kZ85Chars + 1>;
 
-/// A write that the compiler may not leave out, unlike that of a memset before the end of life.
+/// A write that the compiler may not omit, unlike a memset before the end of life.
 void wipe(void* data, std::size_t size) noexcept {
   volatile auto* bytes = static_cast<volatile unsigned char*>(data);
   for (std::size_t i = 0; i < size; ++i) bytes[i] = 0;
@@ -72,7 +72,7 @@ std::string to_z85(const PublicKey& key) {
 }
 
 Result<PublicKey> parse_z85(std::string_view text) {
-  // zmq_z85_decode of 4.3.4 checks the characters; the length is ours to check.
+  // zmq_z85_decode of 4.3.4 checks the characters but not the length.
   if (text.size() == kZ85Chars) {
     Z85Text terminated{};
     std::memcpy(terminated.data(), text.data(), kZ85Chars);
@@ -132,27 +132,27 @@ Result<KeyPair> load_key_pair(const std::string& path) {
     rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
     if (line.empty() || line.front() == '#') continue;
     const std::size_t equals = line.find('=');
-    // Z85 has a '=' of its own: only the first one divides.
+    // Z85 contains '=': split at the first one only.
     if (equals == std::string_view::npos)
       return bad_line(path, number, "expected `public = <key>` or `secret = <key>`.");
     const std::string_view name = trimmed(line.substr(0, equals));
     if (name != "public" && name != "secret") {
-      return bad_line(path, number, concat({"unknown name \"", name, "\"; there are public and secret."}));
+      return bad_line(path, number, concat({"unknown name \"", name, "\"; expected public or secret."}));
     }
     Result<PublicKey> key = parse_z85(trimmed(line.substr(equals + 1)));
     if (!key) return bad_line(path, number, key.error().detail);
     std::optional<PublicKey>& place = name == "public" ? public_key : secret_key;
-    if (place) return bad_line(path, number, concat({"\"", name, "\" stands here twice."}));
+    if (place) return bad_line(path, number, concat({"duplicate name \"", name, "\"."}));
     place = *key;
     if (name == "public") public_line = number;
   }
   wipe(content->data(), content->size());
-  if (!public_key) return bad_line(path, number, "the line `public = <key>` is missing.");
-  if (!secret_key) return bad_line(path, number, "the line `secret = <key>` is missing.");
+  if (!public_key) return bad_line(path, number, "missing line `public = <key>`.");
+  if (!secret_key) return bad_line(path, number, "missing line `secret = <key>`.");
   Result<KeyPair> keys = key_pair_of(*secret_key);
   wipe(secret_key->data(), secret_key->size());
   if (keys && keys->public_key != *public_key) {
-    return bad_line(path, public_line, "this public key does not belong to the secret key; make a new pair.");
+    return bad_line(path, public_line, "the public key does not match the secret key; make a new pair.");
   }
   return keys;
 }

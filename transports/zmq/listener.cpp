@@ -1,21 +1,30 @@
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <string_view>
 
+#include <pannier/limits.h>
+
+#include "platform/posix/connection.h"
+#include "platform/posix/system_clock.h"
 #include "transports/zmq/channels.h"
 
 namespace pannier::zmq {
 namespace {
 
 constexpr long kUnbindMilliseconds = 1000;
+/// Of ZMTP 3.1. A peer that has sent it intends to complete the handshake.
+constexpr std::uint64_t kGreetingBytes = 64;
+/// The time for a peer to read its goodbye and close.
+constexpr Duration kGoodbyeTime = std::chrono::seconds{1};
 
 std::string_view property(const ::zmq::message_t& message, const char* name) {
   const char* value = zmq_msg_gets(message.handle(), name);
   return value == nullptr ? std::string_view{} : std::string_view{value};
 }
 
-/// The connection that a message came in on. libzmq puts it under this name for its own ZMQ_SRCFD.
+/// The connection that a message arrived on. libzmq stores it under this name for its own ZMQ_SRCFD.
 int connection_of(const ::zmq::message_t& message) {
   const std::string_view text = property(message, "__fd");
   int fd = -1;
@@ -40,9 +49,11 @@ Listener::~Listener() {
 void Listener::read_monitor() {
   while (const std::optional<MonitoredSocket::Event> event = socket_.next_event()) {
     switch (event->kind) {
-      case ZMQ_EVENT_ACCEPTED: connections_[event->value] = true; break;
+      case ZMQ_EVENT_LISTENING: posix::accept_with_data(event->value); break;
+      case ZMQ_EVENT_ACCEPTED: accepted(event->value); break;
       case ZMQ_EVENT_DISCONNECTED:
         connections_.erase(event->value);
+        unproven_.erase(event->value);
         if (const auto found = by_fd_.find(event->value); found != by_fd_.end()) {
           ending_.emplace_back(found->second, event->value);
           by_fd_.erase(found);
@@ -55,10 +66,66 @@ void Listener::read_monitor() {
   }
 }
 
+/// Idle connections use up descriptors, and libzmq bounds only the handshake. So a connection must send its first frame
+/// in time, and few may be unproven at once. To make room, cut one of the source with the most of them, so that one
+/// crowd does not keep others out: one that has sent nothing, or else the oldest, so that a handshake in progress
+/// survives.
+void Listener::accepted(int fd) {
+  connections_[fd] = true;
+  unproven_[fd] = {posix::source_of(fd), posix::mono_now() + 2 * shared_.options.handshake_timeout};
+  if (unproven_.size() > limits::kUnprovenConnections) cut_one();
+}
+
+void Listener::let_go(int fd) {
+  if (connections_.contains(fd)) unproven_[fd] = {posix::source_of(fd), posix::mono_now() + kGoodbyeTime};
+}
+
+void Listener::cut_one() {
+  std::map<std::string_view, std::size_t> crowds;
+  for (const auto& [fd, each] : unproven_) ++crowds[each.source];
+  const auto crowd =
+      std::max_element(crowds.begin(), crowds.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  auto victim = unproven_.end();
+  std::pair<std::uint64_t, MonoTime> least{};
+  for (auto each = unproven_.begin(); each != unproven_.end(); ++each) {
+    if (each->second.source != crowd->first) continue;
+    const std::pair<std::uint64_t, MonoTime> worth{std::min(posix::bytes_received(each->first), kGreetingBytes),
+                                                   each->second.until};
+    if (victim == unproven_.end() || worth < least) {
+      victim = each;
+      least = worth;
+    }
+  }
+  posix::cut(victim->first);
+  ++shared_.counters.cut_connections;
+  unproven_.erase(victim);
+}
+
+void Listener::cut_overdue() {
+  if (unproven_.empty()) return;
+  const MonoTime now = posix::mono_now();
+  for (auto each = unproven_.begin(); each != unproven_.end();) {
+    if (each->second.until > now) {
+      ++each;
+      continue;
+    }
+    posix::cut(each->first);
+    ++shared_.counters.cut_connections;
+    each = unproven_.erase(each);
+  }
+}
+
+MonoTime Listener::due() const noexcept {
+  MonoTime first = kNever;
+  for (const auto& [fd, each] : unproven_) first = std::min(first, each.until);
+  return first;
+}
+
 bool Listener::poll(TransportEvents& events, std::size_t budget) {
   read_monitor();
+  cut_overdue();
   drop_revoked(events);
-  // What is gone by now has nothing to say beyond what is read below; who goes later is for the next time.
+  // Only connections gone by now are complete after the reads below; later ones wait for the next call.
   const std::size_t gone = ending_.size();
   ::zmq::message_t id_part;
   ::zmq::message_t payload;
@@ -72,7 +139,7 @@ bool Listener::poll(TransportEvents& events, std::size_t budget) {
       return false;
     }
     if (!id_part.more() || !socket_.receive(payload)) continue;
-    if (payload.more()) {  // No Pannier sends that to a ROUTER.
+    if (payload.more()) {  // No Pannier node sends that to a ROUTER.
       while (payload.more() && socket_.receive(payload)) {
       }
       ++shared_.counters.dropped_frames;
@@ -87,29 +154,33 @@ Listener::Peer& Listener::admit(TransportEvents& events, const std::string& rout
                                 const ::zmq::message_t& payload) {
   const int fd = connection_of(payload);
   std::optional<PublicKey> key;
-  if (shared_.encrypted()) {
+  if (shared_.encrypted() && own_user_) {
+    key = shared_.options.own_key.public_key;
+  } else if (shared_.encrypted()) {
     if (const Result<PublicKey> parsed = parse_hex(property(payload, "User-Id")); parsed.ok()) {
       key = parsed.value();
     }
   }
   if (const auto found = peers_.find(routing_id); found != peers_.end()) {
     if (found->second.fd == fd && found->second.key == key) return found->second;
-    // A peer may choose its routing id: never take the word of one connection for that of another.
+    // Peers choose their routing id: never accept one connection's messages as another's.
     finish(events, routing_id, found->second.fd);
   }
   read_monitor();
   Peer& peer = peers_[routing_id];
   peer = Peer{shared_.next_channel(), fd, key, false};
+  unproven_.erase(fd);
   if (connections_.contains(fd)) {
     by_fd_[fd] = routing_id;
   } else {
-    ending_.emplace_back(routing_id, fd);  // Sent this and went.
+    ending_.emplace_back(routing_id, fd);  // It sent this and disconnected.
   }
-  // Checked again though ZAP did: a key may be revoked since, and libzmq lets every key in when its handler is away.
-  const bool proven = !shared_.encrypted() || (key && shared_.access.allows(*key));
+  // Checked again after ZAP: a key may have been revoked since, and libzmq admits every key when its handler is away.
+  const bool proven = !shared_.encrypted() || own_user_ || (key && shared_.access.allows(*key));
   if (!proven || shared_.open_channels >= limits::kLinks) {
     ++shared_.counters.refused_peers;
     say_goodbye(routing_id);
+    let_go(fd);
     return peer;
   }
   peer.open = true;
@@ -131,7 +202,7 @@ void Listener::on_message(TransportEvents& events, const std::string& routing_id
   events.on_frame(peer.id, {static_cast<const std::byte*>(payload.data()), payload.size()});
 }
 
-/// Ends our use of a channel; its connection goes when the far end has read the goodbye.
+/// Ends our use of a channel. Its connection ends once the far end has read the goodbye.
 void Listener::shut(Peer& peer) {
   if (!peer.open) return;
   peer.open = false;
@@ -139,8 +210,8 @@ void Listener::shut(Peer& peer) {
   --shared_.open_channels;
 }
 
-/// Two parts, as no frame has: an empty one and a letter. Lost when the peer's queue is full; then its heartbeats end
-/// it.
+/// Two parts, unlike any frame: an empty one and a letter. Lost if the peer's queue is full; missing heartbeats then
+/// end the link.
 void Listener::say_goodbye(const std::string& routing_id) {
   constexpr std::byte kGoodbye{'B'};
   if (socket_.send(std::as_bytes(std::span{routing_id}), true) != 0) return;
@@ -161,13 +232,14 @@ void Listener::finish(TransportEvents& events, const std::string& routing_id, in
 
 void Listener::drop_revoked(TransportEvents& events) {
   const std::uint64_t revocations = shared_.access.revocations();
-  if (revocations == seen_revocations_) return;
+  if (revocations == seen_revocations_ || own_user_) return;
   seen_revocations_ = revocations;
   std::vector<ChannelId> revoked;
   for (auto& [routing_id, peer] : peers_) {
     if (!peer.open || !peer.key || shared_.access.allows(*peer.key)) continue;
     revoked.push_back(peer.id);
     say_goodbye(routing_id);
+    let_go(peer.fd);
     shut(peer);
   }
   for (const ChannelId id : revoked) events.on_closed(id, Error{ErrorCode::permission, "The peer's key was revoked."});
@@ -185,7 +257,7 @@ std::optional<Result<void>> Listener::send(ChannelId channel, std::span<const st
     shared_.count_sent(frame.size());
     return Result<void>{};
   }
-  // The connection is gone: the next poll says so.
+  // The connection is gone; the next poll reports it.
   ending_.emplace_back(found->second, peers_[found->second].fd);
   return Result<void>{ErrorCode::closed};
 }
@@ -195,6 +267,7 @@ bool Listener::close(ChannelId channel) {
   if (found == by_channel_.end()) return false;
   const std::string routing_id = found->second;
   say_goodbye(routing_id);
+  let_go(peers_[routing_id].fd);
   shut(peers_[routing_id]);
   return true;
 }

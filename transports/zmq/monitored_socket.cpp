@@ -8,7 +8,7 @@
 namespace pannier::zmq {
 namespace {
 
-constexpr int kServerEvents = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED |
+constexpr int kServerEvents = ZMQ_EVENT_LISTENING | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED |
                               ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
 constexpr int kClientEvents = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED |
                               ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
@@ -18,31 +18,31 @@ int milliseconds(Duration span) {
   return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(span).count());
 }
 
-/// Every default of libzmq that is wrong for us; see docs/decisions for why each is.
+/// Replaces libzmq's unsafe defaults.
 void set_bounds(::zmq::socket_t& socket, bool server, const ZmqOptions& options) {
   namespace opt = ::zmq::sockopt;
   socket.set(opt::linger, 0);
-  // An encrypted frame is 33 bytes longer than what it carries.
+  // Encryption adds 33 bytes to a frame.
   socket.set(opt::maxmsgsize, static_cast<std::int64_t>(limits::kFrameBytes + 64));
   socket.set(opt::sndhwm, options.queue_frames);
   socket.set(opt::rcvhwm, options.queue_frames);
   socket.set(opt::handshake_ivl, milliseconds(options.handshake_timeout));
   socket.set(opt::connect_timeout, milliseconds(options.handshake_timeout));
-  // Ends a connection whose peer takes nothing off the wire; heartbeats above find out earlier.
+  // Ends a connection whose peer reads nothing; the link layer's heartbeats find out earlier.
   socket.set(opt::tcp_maxrt, milliseconds(options.dead_after));
   socket.set(opt::tcp_keepalive, 1);
   socket.set(opt::tcp_keepalive_idle, 30);
   socket.set(opt::tcp_keepalive_intvl, 10);
   socket.set(opt::tcp_keepalive_cnt, 3);
   if (server) {
-    socket.set(opt::backlog, 512);
+    socket.set(opt::backlog, 1024);
     // Unknown and full peers are an error, not a silent drop. No handover: a stranger cannot take a peer's place.
     socket.set(opt::router_mandatory, true);
     socket.set(opt::router_handover, false);
   } else {
-    // One connection a socket, never repeated: dialling again is the link layer's. -1 turns libzmq's own off.
+    // One connection per socket, never repeated: redialling belongs to the link layer. -1 turns libzmq's own off.
     socket.set(opt::reconnect_ivl, -1);
-    // Nothing is queued for a connection that is not there.
+    // Nothing is queued for a missing connection.
     socket.set(opt::immediate, true);
   }
 }
@@ -59,7 +59,7 @@ Result<MonitoredSocket> MonitoredSocket::make(ContextState& context, bool server
     }
     ::zmq::socket_t monitor{context.context, ::zmq::socket_type::pair};
     monitor.set(::zmq::sockopt::linger, 0);
-    // Unbounded: libzmq's I/O thread blocks on a monitor that is full. An event is a few bytes, a connection has three.
+    // Unbounded: libzmq's I/O thread blocks on a full monitor. An event is a few bytes and a connection has three.
     monitor.set(::zmq::sockopt::rcvhwm, 0);
     monitor.connect(name);
     return MonitoredSocket{std::move(socket), std::move(monitor)};
@@ -92,7 +92,7 @@ int MonitoredSocket::send(std::span<const std::byte> part, bool more) noexcept {
   const int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
   if (zmq_send(socket_.handle(), part.data(), part.size(), flags) >= 0) return 0;
   if (zmq_errno() != EAGAIN) return zmq_errno();
-  // A send that would block does not look for credit that has come meanwhile; reading ZMQ_EVENTS does.
+  // A send that would block does not check for new credit; reading ZMQ_EVENTS does.
   int events = 0;
   std::size_t size = sizeof events;
   zmq_getsockopt(socket_.handle(), ZMQ_EVENTS, &events, &size);

@@ -14,11 +14,10 @@
 
 namespace pannier::zmq {
 
-/// A libzmq socket with its bounds set, and the socket that tells what becomes of its connections. Not part of the API.
-/// One thread.
+/// A libzmq socket with its limits set, and the monitor of its connections. One thread.
 class MonitoredSocket {
  public:
-  /// A ROUTER for `server`, else a DEALER. Sets everything but keys. full when no socket or descriptor is left.
+  /// A ROUTER if `server`, else a DEALER. Sets everything but keys. Error: full if out of sockets or descriptors.
   static Result<MonitoredSocket> make(ContextState& context, bool server, const ZmqOptions& options);
 
   [[nodiscard]] ::zmq::socket_t& socket() noexcept { return socket_; }
@@ -26,14 +25,14 @@ class MonitoredSocket {
 
   struct Event {
     int kind;   ///< ZMQ_EVENT_*
-    int value;  ///< A descriptor, an errno or a status, as the kind has it.
+    int value;  ///< A descriptor, an errno or a status, depending on the kind.
   };
-  /// The next event of a connection, if one waits.
+  /// The next event of a connection, if any.
   [[nodiscard]] std::optional<Event> next_event() noexcept;
 
-  /// Takes the next part of a message. False when none waits.
+  /// Takes the next part of a message. False if there is none.
   [[nodiscard]] bool receive(::zmq::message_t& part) noexcept;
-  /// Queues one part, copied. 0, or libzmq's errno: EAGAIN, EHOSTUNREACH ...
+  /// Queues a copy of one part. Returns 0 or libzmq's errno: EAGAIN, EHOSTUNREACH ...
   [[nodiscard]] int send(std::span<const std::byte> part, bool more) noexcept;
 
  private:
@@ -44,10 +43,10 @@ class MonitoredSocket {
   ::zmq::socket_t monitor_;
 };
 
-/// Bytes on the wire of one frame, estimated: libzmq does not count. ZMTP 3.1's frame header (2 or 9 bytes), and
+/// Estimated bytes of one frame on the wire, since libzmq does not count: ZMTP 3.1's frame header (2 or 9 bytes), and
 /// with CURVE a MESSAGE command: name 8, nonce 8, authenticator 16, flags 1.
 [[nodiscard]] std::uint64_t wire_bytes(std::size_t frame_bytes, bool encrypted) noexcept;
-/// Bytes of the greeting and the handshake: what the dialling side sends, and what it is answered. Estimated.
+/// Estimated bytes of greeting and handshake, sent by the dialling side and by the other.
 [[nodiscard]] std::uint64_t handshake_bytes(bool of_client, bool encrypted) noexcept;
 
 }  // namespace pannier::zmq

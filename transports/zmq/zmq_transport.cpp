@@ -16,29 +16,26 @@
 namespace pannier::zmq {
 namespace {
 
-/// Frames that one poll reports from one socket.
+/// The most frames that one poll reports from one socket.
 constexpr std::size_t kPollBatch = 256;
-/// libzmq cannot say which peer of a ROUTER has room again.
+/// How often to retry: libzmq cannot tell which peer of a ROUTER has room again.
 constexpr Duration kBlockedRetry = std::chrono::milliseconds{5};
 constexpr std::string_view kIpc = "ipc://";
 
 Result<void> check_address(std::string_view address) {
   const std::size_t scheme = address.starts_with("tcp://") || address.starts_with(kIpc) ? 6 : 0;
   if (scheme != 0 && address.size() > scheme) return {};
-  return Error{
-      ErrorCode::invalid_argument,
-      "\"" + std::string{address} + "\" is no address of this transport; write tcp://host:port or ipc:///path."};
+  return Error{ErrorCode::invalid_argument,
+               "Invalid address \"" + std::string{address} + "\"; expected tcp://host:port or ipc:///path."};
 }
 
 Error bind_error(const std::string& address, int cause) {
   switch (cause) {
-    case EADDRINUSE:
-      return {ErrorCode::in_use, concat({"Somebody listens at ", address, " already; choose another address."})};
+    case EADDRINUSE: return {ErrorCode::in_use, concat({"Address already in use: ", address, "."})};
     case EACCES:
     case EPERM: return {ErrorCode::permission, concat({"Not allowed to listen at ", address, "."})};
     case EMFILE:
-    case ENFILE:
-      return {ErrorCode::full, concat({"No descriptor is left to listen at ", address, "; raise `ulimit -n`."})};
+    case ENFILE: return {ErrorCode::full, concat({"Out of file descriptors for ", address, "; raise `ulimit -n`."})};
     default:
       return {ErrorCode::invalid_argument, concat({"Cannot listen at ", address, ": ", zmq_strerror(cause), "."})};
   }
@@ -105,13 +102,14 @@ void ZmqTransport::State::wait_until(MonoTime deadline) noexcept {
     collect_items();
     const MonoTime now = posix::mono_now();
     if (std::exchange(shared.listener_blocked, false)) deadline = std::min(deadline, now + kBlockedRetry);
+    for (const auto& listener : listeners) deadline = std::min(deadline, listener->due());
     long timeout_ms = -1;
     if (deadline != kNever) {
       using std::chrono::milliseconds;
       const auto left = std::chrono::ceil<milliseconds>(std::max(deadline - now, Duration::zero()));
       timeout_ms = static_cast<long>(std::min(left, milliseconds{60'000}).count());  // May return early.
     }
-    // Its errors (EINTR, a context that ends) are early returns.
+    // Its errors (EINTR, a terminating context) are early returns.
     zmq_poll(items.data(), static_cast<int>(items.size()), timeout_ms);
   }
   event.disarm();
@@ -126,7 +124,7 @@ Result<std::unique_ptr<ZmqTransport>> ZmqTransport::make(Context& context, ZmqOp
       return Error{ErrorCode::unsupported, "This libzmq was built without CURVE; install one with libsodium."};
     }
     if (options.own_key.secret_key == PublicKey{}) {
-      return Error{ErrorCode::invalid_argument, "A key pair is needed; make one with `pannier keygen`."};
+      return Error{ErrorCode::invalid_argument, "Missing key pair; make one with `pannier keygen`."};
     }
   }
   return std::unique_ptr<ZmqTransport>{new ZmqTransport{std::make_unique<State>(*context.state_, std::move(options))}};
@@ -135,13 +133,23 @@ Result<std::unique_ptr<ZmqTransport>> ZmqTransport::make(Context& context, ZmqOp
 Result<std::string> ZmqTransport::listen(std::string_view address) {
   if (Result<void> checked = check_address(address); !checked) return checked.error();
   const std::string text{address};
-  // libzmq unlinks a socket file before it binds, and would take the address of a living process.
+  // Before it binds, libzmq unlinks the file of a local address, whatever it is and whoever listens there.
+  if (address.starts_with(kIpc) && posix::is_no_socket(text.substr(kIpc.size()))) {
+    return Error{ErrorCode::in_use, concat({"Cannot listen at ", text, ": the file exists and is not a socket."})};
+  }
   if (address.starts_with(kIpc) && posix::local_socket_is_served(text.substr(kIpc.size()))) {
     return bind_error(text, EADDRINUSE);
   }
   Result<MonitoredSocket> socket = MonitoredSocket::make(state_->context, true, state_->options);
   if (!socket) return socket.error();
-  if (state_->shared.encrypted()) {
+  const bool own_user = text == state_->options.own_users_address;
+  if (own_user) {
+    const std::uint32_t users[] = {posix::own_user(), 0};
+    for (const std::uint32_t& user : users) {
+      if (zmq_setsockopt(socket->socket().handle(), ZMQ_IPC_FILTER_UID, &user, sizeof user) == 0) continue;
+      return Error{ErrorCode::unsupported, concat({"This libzmq cannot tell users apart at ", text, "."})};
+    }
+  } else if (state_->shared.encrypted()) {
     if (!state_->joined) {
       if (Result<void> joined = state_->context.join(state_->member); !joined) return joined.error();
       state_->joined = true;
@@ -162,7 +170,7 @@ Result<std::string> ZmqTransport::listen(std::string_view address) {
   if (zmq_getsockopt(socket->socket().handle(), ZMQ_LAST_ENDPOINT, endpoint, &size) != 0) {
     return bind_error(text, zmq_errno());
   }
-  state_->listeners.push_back(std::make_unique<Listener>(state_->shared, std::move(*socket), endpoint));
+  state_->listeners.push_back(std::make_unique<Listener>(state_->shared, std::move(*socket), endpoint, own_user));
   return std::string{endpoint};
 }
 
@@ -170,7 +178,7 @@ Result<ChannelId> ZmqTransport::connect(std::string_view address, const std::opt
   if (Result<void> checked = check_address(address); !checked) return checked.error();
   const std::string text{address};
   if (state_->shared.encrypted() && !peer_key) {
-    return Error{ErrorCode::invalid_argument, concat({"The public key of ", text, " is needed to dial it."})};
+    return Error{ErrorCode::invalid_argument, concat({"Dialling ", text, " requires its public key."})};
   }
   if (state_->shared.open_channels >= limits::kLinks) return ErrorCode::full;
   Result<MonitoredSocket> socket = MonitoredSocket::make(state_->context, false, state_->options);
@@ -195,8 +203,8 @@ Result<ChannelId> ZmqTransport::connect(std::string_view address, const std::opt
 
 Result<void> ZmqTransport::send(ChannelId channel, std::span<const std::byte> frame) {
   if (frame.size() > limits::kFrameBytes) {
-    return Error{ErrorCode::invalid_argument, concat({"A frame of ", frame.size(), " bytes is over the ",
-                                                      limits::kFrameBytes, " that a link carries."})};
+    return Error{ErrorCode::invalid_argument,
+                 concat({"The frame has ", frame.size(), " bytes; a link carries at most ", limits::kFrameBytes, "."})};
   }
   if (const auto found = state_->channels.find(channel); found != state_->channels.end()) {
     return found->second->send(frame);

@@ -46,7 +46,7 @@ AuditResult Auditor::result() const {
 
   std::map<std::string_view, std::uint64_t> times;  // by event, over all receivers
   std::set<std::string_view> delivered;
-  // Of one sender, receiver and order: where each event was applied, in the order of their sending.
+  // Per sender, receiver and order: where each event was applied, in sending order.
   using Flow = std::tuple<std::string_view, std::string_view, std::string_view>;
   using Sent = std::pair<std::uint64_t, std::string_view>;
   std::map<Flow, std::map<Sent, std::uint64_t>> flows;

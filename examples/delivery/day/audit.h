@@ -12,7 +12,7 @@
 
 namespace pannier::delivery {
 
-/// The verdict over the ledgers of one run.
+/// The verdict on the ledgers of one run.
 struct AuditResult {
   std::uint64_t events_accepted = 0;   ///< Distinct events with a receipt.
   std::uint64_t events_applied = 0;    ///< Distinct events that took effect at least once.
@@ -20,14 +20,14 @@ struct AuditResult {
   std::uint64_t twice = 0;             ///< Applied more than once, at one receiver or over all.
   std::uint64_t out_of_order = 0;      ///< Applied before an earlier event of the same sender, receiver and order.
   std::uint64_t unclaimed = 0;         ///< Applied without a receipt in the ledger: its sender was killed in between.
-  std::uint64_t orders_delivered = 0;  ///< Orders of which an event of the delivering type took effect.
+  std::uint64_t orders_delivered = 0;  ///< Applied without a receipt in the ledger: the sender was killed in between.
   std::uint64_t torn_lines = 0;
   std::vector<std::string> examples;    ///< Some violations in words, at most kMaxExamples.
   std::vector<std::string> incomplete;  ///< Processes whose export of `applied` is missing or cut off.
 
   static constexpr std::size_t kMaxExamples = 10;
 
-  /// No promise was broken, and the export of every process is there to show it.
+  /// No promise was broken, and every process's export is complete.
   [[nodiscard]] bool good() const noexcept {
     return lost == 0 && twice == 0 && out_of_order == 0 && incomplete.empty();
   }
@@ -36,14 +36,12 @@ struct AuditResult {
 /// Compares what was promised with what took effect.
 class Auditor {
  public:
-  /// `delivering_type` is the type whose application makes an order delivered.
+  /// `delivering_type`: an order counts as delivered once an event of this type was applied.
   explicit Auditor(std::string_view delivering_type = "OrderDelivered") : delivering_type_(delivering_type) {}
 
-  /// Takes one process's lines, in the order in which they stand. Of several exports of one row the last
-  /// counts.
+  /// Adds one process's lines, in file order. Of several exports of one row the last counts.
   void add(const std::string& process, const std::vector<LedgerLine>& lines);
-  /// Reads and adds `<directory>/<process>.ledger`; not_found where there is none, invalid_argument for a
-  /// broken line.
+  /// Reads and adds `<directory>/<process>.ledger`. Errors: not_found; invalid_argument for a broken line.
   Result<void> add_file(const std::string& directory, const std::string& process);
 
   [[nodiscard]] AuditResult result() const;

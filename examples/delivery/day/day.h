@@ -6,7 +6,7 @@
 
 namespace pannier::delivery {
 
-/// A place in metres from the city's corner.
+/// A place, in metres from the city's corner.
 struct Place {
   std::int32_t x_m = 0;
   std::int32_t y_m = 0;
@@ -31,13 +31,13 @@ struct Restaurant {
 struct Courier {
   std::string id;
   Place start;
-  std::int32_t on_min = 0;   ///< The shift begins, in minutes from the start of the day.
-  std::int32_t off_min = 0;  ///< The shift ends.
+  std::int32_t on_min = 0;   ///< Start of the shift, in minutes from the start of the day.
+  std::int32_t off_min = 0;  ///< End of the shift.
   friend bool operator==(const Courier&, const Courier&) = default;
 };
 
 struct DayParameters {
-  std::int32_t metres_per_minute = 320;  ///< Of a courier.
+  std::int32_t metres_per_minute = 320;  ///< Speed of a courier.
   std::int32_t pickup_service_min = 4;
   std::int32_t dropoff_service_min = 4;
   std::int32_t click_to_door_target_min = 40;
@@ -47,18 +47,18 @@ struct DayParameters {
   friend bool operator==(const DayParameters&, const DayParameters&) = default;
 };
 
-/// One day of meal delivery in the shape of the Meal Delivery Routing Problem instances (Reyes et al., 2018;
-/// public repository grubhub/mdrplib): recorded (instance.h) or made up (generator.h).
+/// One day of meal delivery, modelled on the Meal Delivery Routing Problem instances (Reyes et al., 2018; public
+/// repository grubhub/mdrplib): recorded (instance.h) or generated (generator.h).
 ///
-/// Holds for both: ids are unique within their kind and hold no white space, every order's restaurant exists,
-/// there is at least one of each, and orders stand in the order of their placing.
+/// Always: ids are unique within their kind and contain no white space, every order's restaurant exists, there is at
+/// least one of each, and orders are sorted by the time they are placed.
 struct Day {
   std::vector<Order> orders;
   std::vector<Restaurant> restaurants;
   std::vector<Courier> couriers;
   DayParameters parameters;
 
-  /// The last minute at which something begins in this day.
+  /// The last minute at which something begins.
   [[nodiscard]] std::int32_t last_minute() const noexcept {
     std::int32_t last = 0;
     for (const Order& order : orders) last = order.ready_min > last ? order.ready_min : last;

@@ -13,8 +13,8 @@
 namespace pannier::delivery {
 namespace {
 
-// Orders an hour, per thousand: the shape of the recorded days, with the lunch peak in the fourth hour and
-// the dinner peak in the tenth.
+// Orders per hour, per thousand: shaped like the recorded days, with the lunch peak in the fourth hour and the dinner
+// peak in the tenth.
 constexpr std::array<std::int64_t, 14> kOrdersInHour{20, 42, 56, 78, 60, 40, 32, 62, 130, 190, 150, 85, 45, 10};
 
 // In tenths of the orders, from the smallest to the largest value.
@@ -32,7 +32,7 @@ struct Shift {
 };
 constexpr std::array<Shift, 4> kShifts{{{90, 4}, {120, 26}, {150, 5}, {180, 65}}};
 
-// Districts: where restaurants crowd. Spread is half the width of the district.
+// Districts with many restaurants. Spread is half the width of the district.
 struct District {
   std::int64_t x;
   std::int64_t y;
@@ -62,14 +62,14 @@ Place in_city(std::int64_t x, std::int64_t y) {
           static_cast<std::int32_t>(std::clamp<std::int64_t>(y, 0, kCityMetres))};
 }
 
-// The sum of three uniform values is bell enough for a map.
+// The sum of three uniform values is close enough to a bell curve.
 std::int64_t bell(Random& random, std::int64_t spread) {
   std::int64_t sum = 0;
   for (int i = 0; i < 3; ++i) sum += random.between(-spread, spread);
   return sum / 2;
 }
 
-// A place `metres` away in any direction: a random point of a disc, moved out to the circle.
+// A place `metres` away in a random direction: a random point of a disc, moved out to the circle.
 Place at_distance(Random& random, Place from, std::int64_t metres) {
   constexpr std::int64_t kRadius = 1'000;
   for (;;) {
@@ -102,8 +102,8 @@ std::vector<Courier> make_couriers(Random random, std::int64_t count) {
   std::vector<Courier> couriers;
   for (std::int64_t i = 1; i <= count; ++i) {
     const std::int64_t minutes = kShifts[choose(random, kShifts)].minutes;
-    // The shift lies around a minute at which somebody orders, and begins on the half hour. Two couriers open
-    // the day and two close it, so that no order finds nobody at work.
+    // A shift lies around a minute with an order and begins on the half hour. Two couriers open the day and two close
+    // it, so that no order is left without one.
     std::int64_t on = placing_minute(random);
     on -= random.below(minutes);
     if (i <= 2) on = 0;
@@ -186,7 +186,7 @@ OrderDetails describe_order(const Order& order, std::uint64_t seed) {
     details.total_minor += line.price_minor * line.quantity;
     details.lines.push_back(std::move(line));
   }
-  // One statement each: the order in which operands are evaluated is the compiler's choice.
+  // One statement each: the compiler chooses the evaluation order of operands.
   details.address = std::to_string(random.between(1, 199)) + " ";
   details.address += kStreets[static_cast<std::size_t>(random.below(kStreets.size()))];
   return details;

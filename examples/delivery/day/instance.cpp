@@ -19,7 +19,7 @@ constexpr std::uint64_t kMaxFileBytes = 64ULL * 1024 * 1024;
 constexpr std::int32_t kMaxMinute = 7 * 24 * 60;
 constexpr std::int32_t kMaxMetre = 1'000'000;
 
-// Splits one file into lines and fields and remembers where it is, so that every error names its line.
+// Splits a file into lines and fields and tracks the position, so that every error names its line.
 class Table {
  public:
   Table(std::string_view name, std::string_view text, std::string_view header)
@@ -29,7 +29,7 @@ class Table {
     return {ErrorCode::invalid_argument, std::string(name_) + ":" + std::to_string(line_) + ": " + std::string(what)};
   }
 
-  /// The header has to be the one expected: columns in another order would be read as something else.
+  /// The header must match: columns in another order would be misread.
   Result<void> read_header() {
     const auto line = next_line();
     if (!line) return error("the file is empty, expected the header line \"" + shown(header_) + "\"");
@@ -39,7 +39,7 @@ class Table {
     return {};
   }
 
-  /// The next row that is not empty: true, or false at the end of the file.
+  /// Reads the next non-empty row. False at the end of the file.
   Result<bool> next_row() {
     std::optional<std::string_view> line;
     do line = next_line();
@@ -115,7 +115,7 @@ class Table {
   std::size_t line_ = 0;
 };
 
-// Reads numbers of one row and keeps the first error, so that a row reads as a list of its columns.
+// Reads numbers of one row and keeps the first error.
 class Row {
  public:
   explicit Row(const Table& table) : table_(table) {}
@@ -141,7 +141,7 @@ class Row {
   std::optional<Error> error_;
 };
 
-// Runs `row` for each row of the file and keeps ids unique. `row` gives back the row's id.
+// Runs `row`, which returns the row's id, for each row, and checks that ids are unique.
 template <class ReadRow>
 Result<std::unordered_set<std::string>> read_table(std::string_view name, std::string_view text,
                                                    std::string_view header, ReadRow read_row) {
@@ -156,7 +156,7 @@ Result<std::unordered_set<std::string>> read_table(std::string_view name, std::s
     Result<std::string> id = read_row(table, row);
     if (row.error()) return *row.error();
     if (!id) return id.error();
-    if (!ids.insert(*id).second) return table.error("\"" + *id + "\" stands here a second time, expected it once");
+    if (!ids.insert(*id).second) return table.error("duplicate id \"" + *id + "\"");
   }
   if (ids.empty()) return table.error("no row follows the header, expected at least one");
   return ids;

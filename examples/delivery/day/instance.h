@@ -8,7 +8,7 @@
 
 namespace pannier::delivery {
 
-/// The four files of a recorded day, as text; the names are for error lines.
+/// The four files of a recorded day, as text, with their names for errors.
 struct InstanceText {
   std::string orders_name = "orders.txt";
   std::string_view orders;
@@ -20,13 +20,12 @@ struct InstanceText {
   std::string_view parameters;
 };
 
-/// Reads a recorded day from text: tab-separated, one header line a file. A line that does not hold is
-/// invalid_argument, "FILE:LINE: what is wrong, what is expected"; nothing is skipped or guessed.
+/// Parses a recorded day: tab-separated, one header line per file. A wrong line is invalid_argument, "FILE:LINE: what
+/// is wrong, what is expected". Nothing is skipped or guessed.
 [[nodiscard]] Result<Day> parse_instance(const InstanceText& text);
 
-/// Reads a recorded day from `directory`: orders.txt, restaurants.txt, couriers.txt, instance_parameters.txt.
-/// not_found where a file is missing, permission or storage_io where it cannot be read, else as
-/// parse_instance.
+/// Reads a recorded day from `directory`: orders.txt, restaurants.txt, couriers.txt, instance_parameters.txt. Errors:
+/// not_found for a missing file, permission or storage_io for an unreadable one, otherwise as parse_instance.
 [[nodiscard]] Result<Day> read_instance(const std::string& directory);
 
 }  // namespace pannier::delivery

@@ -9,8 +9,8 @@
 
 namespace pannier::delivery {
 
-/// Writes JSON (RFC 8259) as text, two spaces a level. The caller closes what it opens; within an object each
-/// value follows its key.
+/// Writes JSON (RFC 8259), indented by two spaces. The caller closes what it opens; within an object each value follows
+/// its key.
 class JsonWriter {
  public:
   JsonWriter& begin(char bracket) {
@@ -50,7 +50,7 @@ class JsonWriter {
     out_ += std::to_string(number);
     return *this;
   }
-  /// Three decimals; what is unknown is null.
+  /// Three decimals. An unknown value is null.
   JsonWriter& value(std::optional<double> number) {
     before_value();
     if (!number) {
@@ -62,7 +62,7 @@ class JsonWriter {
     out_ += code == std::errc{} ? std::string_view(text, static_cast<std::size_t>(stop - text)) : "null";
     return *this;
   }
-  /// What has been written, with a line end.
+  /// The text so far, with a line end.
   [[nodiscard]] std::string text() const { return out_ + "\n"; }
 
  private:

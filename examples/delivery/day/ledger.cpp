@@ -16,7 +16,7 @@
 namespace pannier::delivery {
 namespace {
 
-// Stands at the end of a line that its writer did not finish.
+// Marks a line that its writer did not finish.
 constexpr std::string_view kTorn = " !torn";
 
 template <class... Visitors>
@@ -44,7 +44,7 @@ Error io_error(const std::string& path, const char* what) {
   return {full ? ErrorCode::storage_full : ErrorCode::storage_io, path + ": " + what + ": " + std::strerror(cause)};
 }
 
-// The words of a line, read one after the other; the first that does not hold fails the line.
+// Reads a line word by word; the first error fails the line.
 class Words {
  public:
   explicit Words(std::string_view text) : rest_(text) {}
@@ -94,7 +94,7 @@ Result<LedgerLine> parse_line(std::string_view text) {
   Words words(text);
   const std::string kind = words.word();
   LedgerLine line = End{0};
-  // Braces: the words are read in the order in which they stand.
+  // Braces: the words are read in order.
   if (kind == "accepted") {
     line =
         Accepted{words.word(), words.word(), words.word(), words.number<std::uint64_t>(), words.number<std::int64_t>()};
@@ -150,7 +150,7 @@ LedgerWriter::~LedgerWriter() {
 
 Result<void> LedgerWriter::append(const LedgerLine& line) {
   if (!has_names(line)) {
-    return Error{ErrorCode::invalid_argument, path_ + ": a name for the ledger is empty or holds white space"};
+    return Error{ErrorCode::invalid_argument, path_ + ": a name in the ledger is empty or contains white space"};
   }
   const std::string text = format(line);
   ssize_t written = 0;

@@ -11,28 +11,24 @@
 
 namespace pannier::delivery {
 
-// The ledger is the witness of a run: text files outside of the runtime, one a process, which the auditor
-// (audit.h) compares when all is over. A line is written with one write(2) to a file opened for appending, so
-// it survives kill -9 of its writer. (It is not synced: no power cut is part of the demo.)
+// The ledger is the witness of a run: text files outside the runtime, one per process, compared by the auditor
+// (audit.h) at the end. Each line is one write(2) to a file opened for appending, so it survives kill -9 of its writer.
+// (It is not synced: the demo has no power cuts.)
 //
-// What was promised and what took effect are written differently, since a line cannot be in the same
-// transaction as the store:
-//  - `accepted` is written after the receipt came, thus only for what the runtime has promised. Killed in
-//  between, the
-//    promise goes unclaimed: the audit may miss a promise, it never invents one.
-//  - what took effect is not written as it happens: killed between commit and line, a line would be missing,
-//  and killed
-//    the other way round it would lie. The application instead counts in its own tables, in the transaction
-//    of the effect itself, how often each event was applied and at which place within its order. At the end
-//    of the run it writes those rows out as `applied`, and `end` with their number, so that a cut-off export
-//    is seen.
+// A line cannot share a transaction with the store, so promises and effects are written differently:
+// - `accepted` is written after the receipt, so only for what the runtime has promised. If the process is killed in
+//   between, the audit misses a promise; it never invents one.
+// - An effect is not written when it happens: a kill between commit and line would lose the line, or make it lie the
+//   other way round. Instead the application counts in its own tables, in the transaction of the effect, how often each
+//   event was applied and at which place within its order. At the end of the run it exports those rows as `applied`,
+//   followed by `end` with their number, so that an incomplete export is noticed.
 
 /// The runtime gave a receipt for this event.
 struct Accepted {
-  std::string event;  ///< Unique among all events of all processes. As all names here: not empty, no white space.
+  std::string event;  ///< Unique among all events of all processes. Like all names here: not empty, no white space.
   std::string order;
   std::string type;        ///< The schema's short name: "OrderReady".
-  std::uint64_t sequence;  ///< Rises with each event that this sender sends to one receiver for the order.
+  std::uint64_t sequence;  ///< Increases with each event of this sender to one receiver for the order.
   std::int64_t t_ms;       ///< On the machine's monotonic clock.
   friend bool operator==(const Accepted&, const Accepted&) = default;
 };
@@ -42,8 +38,8 @@ struct Applied {
   std::string event;
   std::string order;
   std::string type;
-  std::uint64_t times;     ///< How often its effect was applied. 1 is right.
-  std::uint64_t position;  ///< Of its first application among those of the same order in this process, from 1.
+  std::uint64_t times;     ///< How often its effect was applied; 1 is correct.
+  std::uint64_t position;  ///< Place of its first application among those of the same order in this process, from 1.
   friend bool operator==(const Applied&, const Applied&) = default;
 };
 
@@ -53,7 +49,7 @@ struct End {
   friend bool operator==(const End&, const End&) = default;
 };
 
-/// A gauge for the progress line ("placed", "delivered", "waiting", "links_up"); no verdict rests on it.
+/// A gauge for the progress line ("placed", "delivered", "waiting", "links_up"). No part of the verdict.
 struct Status {
   std::string name;
   std::int64_t value;
@@ -63,16 +59,15 @@ struct Status {
 
 using LedgerLine = std::variant<Accepted, Applied, End, Status>;
 
-/// The line as it stands in the file, with its line end.
+/// The line as written, with its line end.
 [[nodiscard]] std::string format(const LedgerLine& line);
-/// Reads one line without its line end; invalid_argument says what is wrong with it.
+/// Parses one line without its line end. invalid_argument says what is wrong.
 [[nodiscard]] Result<LedgerLine> parse_line(std::string_view text);
 
-/// Appends to one process's ledger file `<directory>/<process>.ledger`. Callable from any thread.
+/// Appends to `<directory>/<process>.ledger`. Any thread.
 class LedgerWriter {
  public:
-  /// Creates the file, or goes on after what a killed predecessor left; a line it was cut off in is marked as
-  /// torn.
+  /// Creates the file, or continues after a killed predecessor, whose last line is marked if it is incomplete.
   [[nodiscard]] static Result<LedgerWriter> open(const std::string& directory, const std::string& process);
 
   LedgerWriter(LedgerWriter&& other) noexcept;
@@ -81,8 +76,8 @@ class LedgerWriter {
   LedgerWriter& operator=(const LedgerWriter&) = delete;
   ~LedgerWriter();
 
-  /// When this returns without error, the line outlives this process. invalid_argument for a name with white
-  /// space; storage_full or storage_io when the file does not take it.
+  /// After success the line outlives this process. Errors: invalid_argument for a name with white space; storage_full;
+  /// storage_io.
   Result<void> append(const LedgerLine& line);
 
  private:
@@ -96,8 +91,8 @@ class LedgerReader {
  public:
   explicit LedgerReader(std::string path) : path_(std::move(path)) {}
 
-  /// The whole lines since the last call; none while the file does not exist. A line without its end waits
-  /// for it; a torn line is counted. invalid_argument, "FILE:LINE: ...", for a line that is neither.
+  /// The complete lines since the last call; none if the file does not exist. An incomplete line is left for later; a
+  /// torn line is counted. invalid_argument, "FILE:LINE: ...", for any other line.
   [[nodiscard]] Result<std::vector<LedgerLine>> read_more();
 
   [[nodiscard]] std::uint64_t torn() const noexcept { return torn_; }
@@ -110,7 +105,7 @@ class LedgerReader {
   std::uint64_t torn_ = 0;
 };
 
-/// Milliseconds of the machine's monotonic clock: one scale for all processes of one machine.
+/// Milliseconds of the machine's monotonic clock, the same for all its processes.
 [[nodiscard]] std::int64_t ledger_now_ms() noexcept;
 
 }  // namespace pannier::delivery

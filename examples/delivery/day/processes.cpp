@@ -28,19 +28,18 @@ std::optional<std::uint64_t> written_by(int pid) {
   return std::nullopt;
 }
 
-// The child, between fork and exec: only what is safe in a copy of a process with threads. Tells why by
-// `report`.
+// The child, between fork and exec: only what is safe in a copy of a threaded process. Reports errors through `report`.
 [[noreturn]] void become(char* const* argv, const char* log_path, pid_t parent, int report) {
   const auto fail = [report] {
     const int cause = errno;
     [[maybe_unused]] const ssize_t written = ::write(report, &cause, sizeof cause);
     ::_exit(127);
   };
-  // A parent that waits for its signals has them blocked; the child has to hear its own.
+  // The parent may have blocked signals to wait for them; the child must receive its own.
   sigset_t none;
   ::sigemptyset(&none);
   if (::sigprocmask(SIG_SETMASK, &none, nullptr) != 0) fail();
-  // The parent may have gone before the wish was recorded.
+  // The parent may have ended before the request was recorded.
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) fail();
   if (::getppid() != parent) ::_exit(127);
   if (*log_path != '\0') {
@@ -63,7 +62,7 @@ Error start_error(const std::string& name, int cause) {
 
 Result<Process> Process::start(ProcessSpec spec) {
   if (spec.argv.empty()) {
-    return Error{ErrorCode::invalid_argument, "cannot start " + spec.name + ": no program is named"};
+    return Error{ErrorCode::invalid_argument, "cannot start " + spec.name + ": no program given"};
   }
   Process process(std::move(spec));
   if (const auto launched = process.launch(); !launched) return launched.error();
@@ -71,7 +70,7 @@ Result<Process> Process::start(ProcessSpec spec) {
 }
 
 Result<void> Process::launch() {
-  // The pipe closes by itself when the program is running; what comes through it is why it is not.
+  // Exec closes the pipe; anything read from it is an error.
   std::array<int, 2> report{};
   if (::pipe2(report.data(), O_CLOEXEC) != 0) return start_error(spec_.name, errno);
   std::vector<char*> argv;
@@ -144,7 +143,7 @@ std::optional<ProcessExit> Process::wait(std::chrono::milliseconds limit) {
   return exit_;
 }
 
-// The process has ended and is still in the table, so that its counters can be read one last time.
+// The process has ended but is still in the table, so its counters can be read a last time.
 void Process::reap() {
   earlier_disk_bytes_ = disk_bytes();
   int status = 0;
@@ -155,7 +154,7 @@ void Process::reap() {
 }
 
 Result<void> Process::restart() {
-  if (running()) return Error{ErrorCode::in_use, spec_.name + " still runs; end it first"};
+  if (running()) return Error{ErrorCode::in_use, spec_.name + " is still running; stop it first"};
   return launch();
 }
 

@@ -10,49 +10,48 @@
 
 namespace pannier::delivery {
 
-/// What to start, and how to start it again.
+/// What to start, and how to restart it.
 struct ProcessSpec {
-  std::string name;               ///< For error lines.
-  std::vector<std::string> argv;  ///< The program's path first. Not empty.
-  std::string log_path;           ///< Takes its output and errors, appended; empty: those of the demo itself.
+  std::string name;               ///< For error messages.
+  std::vector<std::string> argv;  ///< Starts with the program's path. Not empty.
+  std::string log_path;           ///< Its output and errors are appended here. Empty: the demo's own.
 };
 
-/// How a process ended: by itself with a status, or by a signal.
+/// How a process ended: with a status, or by a signal.
 struct ProcessExit {
   int status = 0;
-  int signal = 0;  ///< 0 when it ended by itself.
+  int signal = 0;  ///< 0 if it exited by itself.
   [[nodiscard]] bool clean() const noexcept { return status == 0 && signal == 0; }
 };
 
-/// One child process of the demo, in its successive lives. It dies with the demo's thread that started it,
-/// however that ends (PR_SET_PDEATHSIG), so that nothing is left behind: start and restart from the main
-/// thread. Not thread-safe.
+/// One child process of the demo, over its restarts. It dies with the thread of the demo that started it
+/// (PR_SET_PDEATHSIG), so that nothing is left behind: start and restart from the main thread. Not thread-safe.
 class Process {
  public:
-  /// not_found or permission when the program cannot be run; full when the system has no process left.
+  /// Errors: not_found or permission if the program cannot be run; full if the system is out of processes.
   [[nodiscard]] static Result<Process> start(ProcessSpec spec);
 
   Process(Process&& other) noexcept;
   Process& operator=(Process&& other) noexcept;
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
-  /// Kills what still runs, and waits for it.
+  /// Kills the process if it runs, and waits for it.
   ~Process();
 
-  /// Kills with SIGKILL, in the midst of whatever it does, and waits for its end. Nothing when it has ended.
+  /// Kills with SIGKILL and waits. No effect if it has ended.
   void kill_now();
-  /// Asks it to end (SIGTERM); wait() tells when it has.
+  /// Sends SIGTERM. See wait().
   void terminate();
-  /// Waits at most `limit`; empty when it still runs then. Zero only looks.
+  /// Waits at most `limit`. Empty if it still runs. Zero polls.
   [[nodiscard]] std::optional<ProcessExit> wait(std::chrono::milliseconds limit);
-  /// The same program again, on the same files, once it has ended (else in_use).
+  /// Starts the same program on the same files. in_use if it still runs.
   Result<void> restart();
 
   [[nodiscard]] bool running() const noexcept { return pid_ > 0; }
   [[nodiscard]] int pid() const noexcept { return pid_; }
   [[nodiscard]] const ProcessSpec& spec() const noexcept { return spec_; }
-  /// Bytes that all its lives have caused to be written to disk, from /proc/PID/io; empty where the system
-  /// does not tell. Files in memory (tmpfs) count for nothing.
+  /// Bytes written to disk over all its lives, from /proc/PID/io. Empty if unknown. Files in memory (tmpfs) do not
+  /// count.
   [[nodiscard]] std::optional<std::uint64_t> disk_bytes() const;
 
  private:
@@ -63,7 +62,7 @@ class Process {
   ProcessSpec spec_;
   int pid_ = -1;
   std::optional<ProcessExit> exit_;
-  std::optional<std::uint64_t> earlier_disk_bytes_ = 0;  // of the lives before this one
+  std::optional<std::uint64_t> earlier_disk_bytes_ = 0;  // of earlier lives
 };
 
 }  // namespace pannier::delivery

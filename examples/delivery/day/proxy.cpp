@@ -23,10 +23,10 @@
 namespace pannier::delivery {
 namespace {
 
-/// One of the two ways through a connection.
+/// One direction of a connection.
 struct Way {
   Flow flow;
-  bool ended = false;   // the reading side has said its end
+  bool ended = false;   // the reading side has ended
   bool closed = false;  // and the writing side has been told
 };
 
@@ -43,7 +43,7 @@ struct Link {
   explicit Link(ProxyLink link) : options(std::move(link)), up(options.up), down(options.down) {}
 
   ProxyLink options;
-  // Bound and never listening: keeps the port ours while a cut makes the system refuse connections to it.
+  // Bound and never listening: reserves the port while a cut makes the system refuse connections.
   Socket placeholder;
   Socket listener;
   std::uint16_t port = 0;
@@ -111,7 +111,7 @@ class Proxy::Worker {
     return *at;
   }
 
-  /// Runs `work` on the proxy's thread, which alone touches sockets, and waits for it.
+  /// Runs `work` on the proxy's thread, the only one that touches sockets, and waits for it.
   void on_thread(std::function<void()> work) {
     std::packaged_task<void()> task(std::move(work));
     std::future<void> done = task.get_future();
@@ -120,7 +120,7 @@ class Proxy::Worker {
       commands_.push_back(std::move(task));
     }
     const char byte = 0;
-    // A full pipe has woken the thread already.
+    // A full pipe has already woken the thread.
     [[maybe_unused]] const ssize_t written = ::write(wake_write_.fd(), &byte, 1);
     done.wait();
   }
@@ -137,7 +137,7 @@ class Proxy::Worker {
   }
 
   Result<void> restore(Link& link) {
-    if (link.frozen) {  // the time that has passed carries nothing
+    if (link.frozen) {  // nothing moves in the time that has passed
       link.frozen = false;
       link.up.skip_to(now_ms());
       link.down.skip_to(now_ms());
@@ -189,7 +189,7 @@ class Proxy::Worker {
     for (auto& command : commands) command();
   }
 
-  // Grants what the trace allows, writes it, and tells ends that are through. When to come again.
+  // Grants what the trace allows, writes it, and closes ends that are done. Returns when to run again.
   std::int64_t advance(Link& link, std::int64_t now) {
     if (link.frozen) return kNeverMs;
     const auto up = link.flows(&Connection::up);
@@ -223,8 +223,8 @@ class Proxy::Worker {
     }
   }
 
-  // What the poll waits for: for each socket only what can be used, and of a frozen link nothing, since even
-  // an unasked hang-up would wake the thread again and again.
+  // Polls each socket only for what can be used, and a frozen link for nothing, since even an unrequested hang-up would
+  // wake the thread repeatedly.
   void collect() {
     polled_.clear();
     watches_.clear();
@@ -266,7 +266,7 @@ class Proxy::Worker {
         read(link, *what.connection, what.connection->down, link.down.due_ms(now), what.connection->upstream);
       }
     }
-    // The dead are swept in advance(): watches_ points at them until here.
+    // The dead are removed in advance(): watches_ points at them until here.
   }
 
   void accept(Link& link) {
@@ -329,7 +329,7 @@ class Proxy::Worker {
   }
 
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  std::list<Link> links_;  // stays where it is: Link holds atomics
+  std::list<Link> links_;  // does not move: Link holds atomics
   Socket wake_read_;
   Socket wake_write_;
   std::mutex mutex_;

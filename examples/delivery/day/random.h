@@ -6,16 +6,16 @@
 
 namespace pannier::delivery {
 
-/// Deterministic randomness for made-up days and traces: the same seed gives the same numbers on every
-/// machine, compiler and library, which std::uniform_int_distribution does not promise. Integers only:
-/// floating point may be contracted differently on another processor. Not for secrets.
+/// Deterministic randomness for generated days and traces: the same seed gives the same numbers on every machine,
+/// compiler and library, unlike std::uniform_int_distribution. Integers only: floating point may differ between
+/// processors. Not for secrets.
 ///
 /// splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014).
 class Random {
  public:
   explicit constexpr Random(std::uint64_t seed) noexcept : state_(seed) {}
 
-  /// A generator for one part, so that a change in the use of one part leaves the others as they were.
+  /// A generator for one part, so that changes in its use leave the others unchanged.
   [[nodiscard]] static constexpr Random for_part(std::uint64_t seed, std::uint64_t part) noexcept {
     Random mixer{seed ^ (part * 0xd1342543de82ef95ULL)};
     return Random{mixer.next()};
@@ -29,8 +29,7 @@ class Random {
     return z ^ (z >> 31U);
   }
 
-  /// Uniform in [0, bound); 0 for a bound of 0. The bias of the modulo is below 1e-9 for the bounds used
-  /// here.
+  /// Uniform in [0, bound); 0 for a bound of 0. The bias of the modulo is below 1e-9 for the bounds used here.
   constexpr std::int64_t below(std::int64_t bound) noexcept {
     return bound <= 0 ? 0 : static_cast<std::int64_t>(next() % static_cast<std::uint64_t>(bound));
   }
@@ -38,8 +37,7 @@ class Random {
   /// Uniform in [low, high], both included.
   constexpr std::int64_t between(std::int64_t low, std::int64_t high) noexcept { return low + below(high - low + 1); }
 
-  /// A value from a distribution given by its quantiles in equal steps (first the minimum, last the maximum),
-  /// straight between two of them.
+  /// A value from a distribution given by equidistant quantiles, from minimum to maximum, interpolated linearly.
   template <std::size_t N>
   constexpr std::int64_t from_quantiles(const std::array<std::int64_t, N>& quantiles) noexcept {
     static_assert(N >= 2);
@@ -49,7 +47,7 @@ class Random {
     return quantiles[step] + (quantiles[step + 1] - quantiles[step]) * (at % kFine) / kFine;
   }
 
-  /// An index, chosen in proportion to its weight. The weights are not negative and their sum is above 0.
+  /// An index, chosen in proportion to its weight. Weights are not negative and their sum is positive.
   template <class Weights>
   constexpr std::size_t weighted(const Weights& weights) noexcept {
     std::int64_t sum = 0;

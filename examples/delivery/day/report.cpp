@@ -9,7 +9,7 @@
 namespace pannier::delivery {
 namespace {
 
-// The days begin at minute 0 with breakfast; the lunch peak in the fourth hour then falls on noon.
+// The days begin at minute 0 with breakfast, so the lunch peak in the fourth hour falls on noon.
 constexpr std::int32_t kDayBeginsAtMinute = 8 * 60 + 30;
 
 std::string grouped(std::uint64_t number) {
@@ -58,13 +58,13 @@ std::string per_event_text(const std::optional<double>& bytes) {
 std::string verdict(const Report& report) {
   const AuditResult& audit = report.audit;
   std::string text;
-  if (report.good()) return "Every event that was accepted took effect once, in its order.\n";
+  if (report.good()) return "Every accepted event took effect once, in order.\n";
   if (audit.lost + audit.twice + audit.out_of_order > 0) text += "FAILED: events were lost, doubled or reordered.\n";
   if (audit.orders_delivered < report.orders) {
     text += "FAILED: " + grouped(report.orders - audit.orders_delivered) + " orders were not delivered.\n";
   }
   for (const std::string& process : audit.incomplete) {
-    text += "FAILED: " + process + " did not show at its end what took effect there.\n";
+    text += "FAILED: " + process + " did not report what took effect there.\n";
   }
   for (const std::string& example : audit.examples) text += "  " + example + "\n";
   return text;

@@ -32,7 +32,7 @@ class Socket {
   void close() {
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));
   }
-  /// Closes so that the other side sees a reset, not an orderly end.
+  /// Closes so that the peer sees a reset.
   void reset() {
     const linger now{1, 0};
     if (fd_ >= 0) ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
@@ -45,7 +45,7 @@ class Socket {
   int fd_ = -1;
 };
 
-/// 127.0.0.1 and this port: the demo speaks to nobody outside of the machine.
+/// 127.0.0.1 and this port: the demo stays on this machine.
 inline sockaddr_in loopback(std::uint16_t port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -54,18 +54,18 @@ inline sockaddr_in loopback(std::uint16_t port) {
   return address;
 }
 
-/// The sockets' interface takes any kind of address through this one type.
+/// The socket API takes any kind of address as this type.
 inline const sockaddr* generic(const sockaddr_in& address) { return reinterpret_cast<const sockaddr*>(&address); }
 inline sockaddr* generic(sockaddr_in& address) { return reinterpret_cast<sockaddr*>(&address); }
 
-/// What errno says, for the link named: in_use or unreachable.
+/// errno as an error that names the link: in_use or unreachable.
 inline Error socket_error(const std::string& link, const char* what) {
   const int cause = errno;
   return {cause == EADDRINUSE ? ErrorCode::in_use : ErrorCode::unreachable,
           "proxy link " + link + ": " + what + ": " + std::strerror(cause)};
 }
 
-/// A non-blocking TCP socket that holds the port (0: any) and does not listen.
+/// A non-blocking TCP socket bound to the port (0: any), not listening.
 inline Result<Socket> bound_socket(const std::string& link, std::uint16_t port) {
   Socket socket(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket) return socket_error(link, "no socket");
@@ -76,7 +76,7 @@ inline Result<Socket> bound_socket(const std::string& link, std::uint16_t port) 
   return socket;
 }
 
-/// The port that the socket is bound to.
+/// The bound port.
 inline std::uint16_t port_of(const Socket& socket) {
   sockaddr_in address{};
   socklen_t size = sizeof address;
@@ -84,13 +84,13 @@ inline std::uint16_t port_of(const Socket& socket) {
   return ntohs(address.sin_port);
 }
 
-/// Sends small writes at once: the delay is the shaper's business.
+/// Sends small writes at once: delays are the shaper's job.
 inline void no_delay(const Socket& socket) {
   const int on = 1;
   ::setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
-/// Whether the call that failed may be tried again later.
+/// True if the failed call may be repeated later.
 inline bool would_block() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
 
 }  // namespace pannier::delivery

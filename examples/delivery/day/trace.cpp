@@ -56,19 +56,18 @@ Result<Trace> Trace::read(const std::string& path) {
 }
 
 Trace Trace::generate(std::uint64_t seed, std::uint32_t kbit_per_s, std::uint32_t length_ms) {
-  // The rate is a slow random walk pulled back to its mean, and chance decides on top of it when the link
-  // serves: a doubly stochastic process, as Sprout models cellular links (Winstein et al., NSDI 2013).
-  // Outages come on top.
+  // The rate is a mean-reverting random walk, and chance decides on top of it when the link serves: a doubly stochastic
+  // process, as Sprout models cellular links (Winstein et al., NSDI 2013). Outages come on top.
   Random random = Random::for_part(seed, kbit_per_s);
   const std::int64_t length = std::max<std::int64_t>(length_ms, 10'000);
   constexpr std::int64_t kMicro = 1'000'000;  // of one opportunity
-  const std::int64_t mean = std::max<std::int64_t>(1, std::int64_t{kbit_per_s} * kMicro / 12'000);  // a ms
+  const std::int64_t mean = std::max<std::int64_t>(1, std::int64_t{kbit_per_s} * kMicro / 12'000);  // per ms
   std::int64_t rate = mean;
   std::int64_t credit = 0;
   std::int64_t silent_until = 0;
   std::vector<std::uint32_t> at_ms;
   for (std::int64_t ms = 0; ms <= length; ++ms) {
-    if (ms % 100 == 0) {  // every 100 ms the rate takes a step of up to a fifth, and a fiftieth of the way back
+    if (ms % 100 == 0) {  // every 100 ms the rate moves by up to a fifth, and a fiftieth of the way back
       rate += rate * random.between(-200, 200) / 1'000 + (mean - rate) / 50;
       rate = std::clamp(rate, mean / 10, mean * 3);
     }
@@ -80,7 +79,7 @@ Trace Trace::generate(std::uint64_t seed, std::uint32_t kbit_per_s, std::uint32_
     credit += random.below(2 * rate + 1);
     for (; credit >= kMicro; credit -= kMicro) at_ms.push_back(static_cast<std::uint32_t>(ms));
   }
-  // The round ends at its length whatever chance did last.
+  // The round ends at its length in any case.
   if (at_ms.empty() || at_ms.back() < length) at_ms.push_back(static_cast<std::uint32_t>(length));
   return Trace(std::move(at_ms));
 }

@@ -11,10 +11,9 @@
 
 namespace pannier::delivery {
 
-/// What a mobile link lets through over time, in the format of mahimahi (Netravali et al., USENIX ATC 2015;
-/// traces recorded as in Winstein et al., NSDI 2013): each line is a time in ms at which 1,500 bytes may
-/// cross. A repeated line is several such opportunities in that ms; a gap is an outage; from its last time on
-/// the trace is repeated.
+/// What a mobile link lets through over time, in mahimahi's format (Netravali et al., USENIX ATC 2015; traces recorded
+/// as in Winstein et al., NSDI 2013): each line is a time in ms at which 1,500 bytes may cross. Repeated lines are
+/// several opportunities in that ms; a gap is an outage. After its last time the trace repeats.
 class Trace {
  public:
   static constexpr std::size_t kOpportunityBytes = 1'500;
@@ -22,22 +21,21 @@ class Trace {
   /// No trace: everything passes at once.
   Trace() = default;
 
-  /// From a trace's text; `name` is for error lines: invalid_argument, "FILE:LINE: what is wrong, what is
-  /// expected".
+  /// Parses a trace. `name` is for errors: invalid_argument, "FILE:LINE: what is wrong, what is expected".
   [[nodiscard]] static Result<Trace> parse(std::string_view name, std::string_view text);
-  /// From a file: not_found, permission, storage_io, else as parse.
+  /// Reads a file. Errors: not_found, permission, storage_io, otherwise as parse.
   [[nodiscard]] static Result<Trace> read(const std::string& path);
-  /// Makes up `length_ms` of an LTE link in a moving car: the rate wanders around `kbit_per_s` (a tenth to
-  /// three times as much) with a memory of seconds, short stalls every few seconds, and outages of 1 to 5 s
-  /// about twice a minute. The same arguments give the same trace on every machine. At least 10 s long.
+  /// Generates `length_ms`, at least 10 s, of an LTE link in a moving car: a rate around `kbit_per_s` (a tenth to three
+  /// times as much) that varies over seconds, short stalls every few seconds, and outages of 1 to 5 s about twice a
+  /// minute. The same arguments give the same trace on every machine.
   [[nodiscard]] static Trace generate(std::uint64_t seed, std::uint32_t kbit_per_s, std::uint32_t length_ms = 120'000);
 
   [[nodiscard]] bool unlimited() const noexcept { return at_ms_.empty(); }
-  /// The opportunities of one round, rising, in ms. Valid as long as the trace.
+  /// The opportunities of one round, increasing, in ms. Valid as long as the trace.
   [[nodiscard]] const std::vector<std::uint32_t>& opportunities() const noexcept { return at_ms_; }
-  /// After this many ms the trace begins again; 0 when unlimited.
+  /// The length of a round in ms; 0 if unlimited.
   [[nodiscard]] std::uint32_t period_ms() const noexcept { return at_ms_.empty() ? 0 : at_ms_.back(); }
-  /// The longest time without an opportunity within a round.
+  /// The longest gap between opportunities within a round.
   [[nodiscard]] std::uint32_t longest_gap_ms() const noexcept;
 
  private:
@@ -45,27 +43,27 @@ class Trace {
   std::vector<std::uint32_t> at_ms_;
 };
 
-/// Both directions of one link.
+/// Both directions of a link.
 struct TracePair {
   Trace up;    ///< From the device.
   Trace down;  ///< To the device.
 };
 
-/// Reads `path`, and its other half where there is one: of X.up that is X.down, and of X.down X.up. A trace
-/// that stands alone serves both directions. Errors as Trace::read.
+/// Reads `path` and its other half if there is one: X.down for X.up, and vice versa. A single trace serves both
+/// directions. Errors as Trace::read.
 [[nodiscard]] Result<TracePair> read_trace_pair(const std::string& path);
 
-/// Walks a trace in the trace's own time (ms from its start, any number of rounds) and hands out its
-/// opportunities. An opportunity that nobody used at its time is gone, as on the air.
+/// Walks a trace in its own time (ms from its start, any number of rounds) and hands out its opportunities. An
+/// opportunity not used at its time is lost.
 class TraceCursor {
  public:
   /// Borrows `trace`, which outlives the cursor.
   explicit TraceCursor(const Trace& trace) : trace_(&trace) {}
 
-  /// Lets pass unused what lies before `now_ms`.
+  /// Discards the opportunities before `now_ms`.
   void skip_to(std::int64_t now_ms) noexcept;
-  /// Takes all opportunities up to and with `now_ms`; how many bytes they carry. For an unlimited trace a
-  /// large number.
+  /// Takes all opportunities up to and including `now_ms` and returns the bytes they carry. A large number for an
+  /// unlimited trace.
   [[nodiscard]] std::size_t take_until(std::int64_t now_ms) noexcept;
   /// When the next opportunity comes; for an unlimited trace long ago.
   [[nodiscard]] std::int64_t next_ms() const noexcept;

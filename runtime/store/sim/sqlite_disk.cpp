@@ -8,6 +8,8 @@
 #include <new>
 #include <span>
 
+#include "runtime/store/sqlite/vfs_methods.h"
+
 namespace pannier::sim {
 
 struct SqliteDisk::Vfs {
@@ -69,6 +71,7 @@ struct SqliteDisk::Methods {
     return SQLITE_OK;
   }
   static int lock(sqlite3_file* /*file*/, int /*level*/) { return SQLITE_OK; }
+  static int unlock(sqlite3_file* /*file*/, int /*level*/) { return SQLITE_OK; }
   static int check_reserved(sqlite3_file* /*file*/, int* result) {
     *result = 0;
     return SQLITE_OK;
@@ -82,23 +85,6 @@ struct SqliteDisk::Methods {
   static int characteristics(sqlite3_file* /*file*/) { return SQLITE_IOCAP_POWERSAFE_OVERWRITE; }
 
   static int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags) {
-    static const sqlite3_io_methods kIo = [] {
-      sqlite3_io_methods io{};
-      io.iVersion = 1;
-      io.xClose = close;
-      io.xRead = read;
-      io.xWrite = write;
-      io.xTruncate = truncate;
-      io.xSync = sync;
-      io.xFileSize = file_size;
-      io.xLock = lock;
-      io.xUnlock = lock;
-      io.xCheckReservedLock = check_reserved;
-      io.xFileControl = control;
-      io.xSectorSize = sector_size;
-      io.xDeviceCharacteristics = characteristics;
-      return io;
-    }();
     File* ours = new (file) File{};
     if (name == nullptr) return SQLITE_CANTOPEN;  // A temporary file: the store keeps those in memory.
     const bool create = (flags & SQLITE_OPEN_CREATE) != 0;
@@ -107,7 +93,7 @@ struct SqliteDisk::Methods {
     ours->disk = &disk(vfs);
     ours->file = opened->release();
     ours->sync_entry = create && (flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL)) != 0;
-    ours->head.pMethods = &kIo;
+    ours->head.pMethods = file_methods<Methods>();
     if (out_flags != nullptr) *out_flags = flags;
     return SQLITE_OK;
   }
@@ -146,19 +132,11 @@ SqliteDisk::SqliteDisk(Disk& disk) : vfs_(std::make_unique<Vfs>()) {
   vfs_->disk = &disk;
   vfs_->name = "pannier-sim-" + std::to_string(++number);
   sqlite3_vfs& vfs = vfs_->head;
-  vfs.iVersion = 1;
   vfs.szOsFile = static_cast<int>(sizeof(File));
   vfs.mxPathname = 512;
   vfs.zName = vfs_->name.c_str();
   vfs.pAppData = vfs_.get();
-  vfs.xOpen = Methods::open;
-  vfs.xDelete = Methods::remove;
-  vfs.xAccess = Methods::access;
-  vfs.xFullPathname = Methods::full_path;
-  vfs.xRandomness = Methods::randomness;
-  vfs.xSleep = Methods::sleep;
-  vfs.xCurrentTime = Methods::current_time;
-  vfs.xGetLastError = Methods::last_error;
+  set_vfs_methods<Methods>(vfs);
   if (sqlite3_vfs_register(&vfs, 0) != SQLITE_OK) std::abort();  // Out of memory, in a test.
   // Another one each time: a log must not come under the salts of one that was there before.
   sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, static_cast<int>(disk.draw() | 1U), nullptr);

@@ -19,23 +19,12 @@ constexpr std::size_t kBuilding = 8;
 constexpr std::size_t kCompactAt = 4;
 constexpr std::size_t kCompactBytes = 8192;
 
-}  // namespace
+constexpr char kFirstBefore[] =
+    "SELECT position FROM batches WHERE position BETWEEN ?1 AND ?2 ORDER BY position DESC LIMIT 1";
+constexpr char kFirstBehind[] =
+    "SELECT position FROM batches WHERE position>?1 AND position<=?2 ORDER BY position LIMIT 1";
 
-SqliteBatches::SqliteBatches(const Connection& database, Statement& put_row, std::size_t least_bytes)
-    : put_row_(put_row),
-      least_bytes_(least_bytes),
-      put_(database, "INSERT INTO batches (position, rows) VALUES (?1, ?2)"),
-      // Of the same size it writes those pages alone that differ: SQLite compares them.
-      update_(database, "UPDATE batches SET rows=?2 WHERE position=?1"),
-      erase_(database, "DELETE FROM batches WHERE position=?1"),
-      before_(database,
-              "SELECT position FROM batches WHERE position BETWEEN ?1 AND ?2"
-              " ORDER BY position DESC LIMIT 1"),
-      behind_(database,
-              "SELECT position FROM batches WHERE position>?1 AND position<=?2"
-              " ORDER BY position LIMIT 1"),
-      read_(database, "SELECT rows FROM batches WHERE position=?1"),
-      any_(database, "SELECT EXISTS (SELECT 1 FROM batches)") {}
+}  // namespace
 
 bool SqliteBatches::fits(std::size_t head_bytes, std::size_t payload_bytes) noexcept {
   return head_bytes + payload_bytes < kLargeRow;
@@ -70,15 +59,13 @@ int SqliteBatches::write_new(SqliteBatch& batch) {
   const bool few = batch.size() == 1 || batch.bytes().size() < least_bytes_;
   for (std::size_t i = 0; few && rc == SQLITE_OK && i < batch.size(); ++i) {
     const StoredRow row = batch.row(i);
-    put_row_.bind(1, row.position);
-    put_row_.bind(2, row.head);
-    put_row_.bind(3, row.payload);
-    rc = put_row_.run();
+    // A ready row without a moment, an origin or anything else that is indexed.
+    rc = sql_["INSERT INTO messages (position, head, payload) VALUES (?1, ?2, ?3)"]
+             .with(row.position, row.head, row.payload)
+             .run();
   }
   if (!few) {
-    put_.bind(1, batch.first());
-    put_.bind(2, batch.bytes());
-    rc = put_.run();
+    rc = sql_["INSERT INTO batches (position, rows) VALUES (?1, ?2)"].with(batch.first(), batch.bytes()).run();
     may_be_any_ = true;
   }
   batch.clear();
@@ -90,13 +77,11 @@ int SqliteBatches::write_changed(Loaded& loaded) {
   loaded.changed = false;
   if (batch.rows() == 0) {
     loaded.used = 0;
-    erase_.bind(1, batch.first());
-    return erase_.run();
+    return sql_["DELETE FROM batches WHERE position=?1"].with(batch.first()).run();
   }
   if (batch.bytes().size() > kCompactBytes && batch.row_bytes() < batch.bytes().size() / kCompactAt) batch.compact();
-  update_.bind(1, batch.first());
-  update_.bind(2, batch.bytes());
-  return update_.run();
+  // Of the same size it writes those pages alone that differ: SQLite compares them.
+  return sql_["UPDATE batches SET rows=?2 WHERE position=?1"].with(batch.first(), batch.bytes()).run();
 }
 
 int SqliteBatches::flush() {
@@ -118,10 +103,9 @@ void SqliteBatches::forget() noexcept {
 
 // --- Reading --------------------------------------------------------------------------------------------------
 
-int SqliteBatches::query(Statement& statement, std::int64_t from, std::int64_t to, std::int64_t& position) {
+int SqliteBatches::query(const char* sql, std::int64_t from, std::int64_t to, std::int64_t& position) {
+  Statement& statement = sql_[sql].with(from, to);
   const StatementScope scope(statement);
-  statement.bind(1, from);
-  statement.bind(2, to);
   const int rc = statement.step();
   if (rc == SQLITE_ROW) position = statement.integer(0);
   return rc;
@@ -144,10 +128,10 @@ int SqliteBatches::load(std::int64_t position, Loaded*& found) {
     return SQLITE_ROW;
   }
   if (const int rc = room(found); rc != SQLITE_OK) return rc;
-  const StatementScope scope(read_);
-  read_.bind(1, position);
-  if (const int rc = read_.step(); rc != SQLITE_ROW) return rc;
-  if (!found->batch.parse(position, read_.blob(0))) return SQLITE_CORRUPT;
+  Statement& read = sql_["SELECT rows FROM batches WHERE position=?1"].with(position);
+  const StatementScope scope(read);
+  if (const int rc = read.step(); rc != SQLITE_ROW) return rc;
+  if (!found->batch.parse(position, read.blob(0))) return SQLITE_CORRUPT;
   found->used = ++uses_;
   return SQLITE_ROW;
 }
@@ -171,19 +155,20 @@ int SqliteBatches::seek(std::int64_t after, std::int64_t last, Loaded*& found) {
   if (!may_be_any_) return SQLITE_DONE;
   const std::int64_t lowest = sqlite_schema::first_position(RowState::ready, stream_of(last));
   std::int64_t at = 0;
-  int rc = query(before_, lowest, after + 1, at);
+  int rc = query(kFirstBefore, lowest, after + 1, at);
   if (rc == SQLITE_ROW) rc = load(at, found);
   if (rc == SQLITE_ROW && found->batch.last() > after) {
     found->used = ++uses_;
     return SQLITE_ROW;
   }
-  if (rc == SQLITE_ROW || rc == SQLITE_DONE) rc = query(behind_, after + 1, last, at);
+  if (rc == SQLITE_ROW || rc == SQLITE_DONE) rc = query(kFirstBehind, after + 1, last, at);
   if (rc == SQLITE_ROW) rc = load(at, found);
   if (rc == SQLITE_ROW) found->used = ++uses_;
   if (rc != SQLITE_DONE) return rc;
-  const StatementScope scope(any_);
-  if (rc = any_.step(); rc != SQLITE_ROW) return rc;
-  may_be_any_ = any_.integer(0) != 0;
+  Statement& any = sql_["SELECT EXISTS (SELECT 1 FROM batches)"];
+  const StatementScope scope(any);
+  if (rc = any.step(); rc != SQLITE_ROW) return rc;
+  may_be_any_ = any.integer(0) != 0;
   return SQLITE_DONE;
 }
 
@@ -222,7 +207,7 @@ int SqliteBatches::erase(std::int64_t first, std::int64_t last, Removed removed)
 }
 
 int SqliteBatches::next_entry(std::int64_t position, std::int64_t& found) {
-  return query(behind_, position, std::numeric_limits<std::int64_t>::max(), found);
+  return query(kFirstBehind, position, std::numeric_limits<std::int64_t>::max(), found);
 }
 
 }  // namespace pannier

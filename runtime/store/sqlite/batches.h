@@ -21,9 +21,8 @@ namespace pannier {
 /// Results are SQLite's codes. One thread.
 class SqliteBatches {
  public:
-  /// `least_bytes`: what is smaller at a flush goes to `messages` instead, through `put_row` (position, head, payload),
-  /// which outlives this.
-  SqliteBatches(const Connection& database, Statement& put_row, std::size_t least_bytes);
+  /// `sql` outlives this. `least_bytes`: what is smaller at a flush goes to `messages` instead.
+  SqliteBatches(Statements& sql, std::size_t least_bytes) : sql_(sql), least_bytes_(least_bytes) {}
 
   /// Whether a row of this size may go into a batch.
   [[nodiscard]] static bool fits(std::size_t head_bytes, std::size_t payload_bytes) noexcept;
@@ -62,17 +61,10 @@ class SqliteBatches {
   /// One to load another batch into; what was changed in it is with SQLite.
   [[nodiscard]] int room(Loaded*& free);
   /// Runs a statement that takes two positions and gives one.
-  [[nodiscard]] int query(Statement& statement, std::int64_t from, std::int64_t to, std::int64_t& position);
+  [[nodiscard]] int query(const char* sql, std::int64_t from, std::int64_t to, std::int64_t& position);
 
-  Statement& put_row_;
+  Statements& sql_;
   std::size_t least_bytes_;
-  Statement put_;
-  Statement update_;
-  Statement erase_;
-  Statement before_;
-  Statement behind_;
-  Statement read_;
-  Statement any_;
   bool may_be_any_ = true;
   std::vector<SqliteBatch> building_;  ///< By stream; those without rows are free.
   std::array<Loaded, 4> loaded_;

@@ -159,6 +159,11 @@ Result<void> Connection::execute(const char* sql) {
 
 Result<std::int64_t> Connection::integer(std::string_view sql) {
   Statement read(*this, sql);
+  return integer(read);
+}
+
+Result<std::int64_t> Connection::integer(Statement& read) {
+  const StatementScope scope(read);
   const int rc = read.step();
   if (rc != SQLITE_ROW) return error(rc == SQLITE_DONE ? SQLITE_CORRUPT : rc, "read");
   return read.integer(0);

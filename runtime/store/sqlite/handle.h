@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 
 #include <pannier/result.h>
@@ -36,11 +37,19 @@ class Statement {
   void bind(int index, const sqlite3_value* value) noexcept {
     if (prepared()) keep(sqlite3_bind_value(get(), index, value));
   }
-  void bind_null(int index) noexcept {
+  void bind(int index, std::nullptr_t) noexcept {
     if (prepared()) keep(sqlite3_bind_null(get(), index));
   }
   void bind(int index, std::string_view text) noexcept;
   void bind(int index, std::span<const std::byte> blob) noexcept;
+
+  /// Binds these from ?1 on.
+  template <class... Values>
+  Statement& with(const Values&... values) noexcept {
+    int index = 0;
+    (bind(++index, values), ...);
+    return *this;
+  }
 
   /// SQLITE_OK, or why it could not be prepared, which every step then gives until reset; SQLITE_MISUSE for text that
   /// is not one statement.
@@ -94,6 +103,7 @@ class Connection {
   [[nodiscard]] Result<void> execute(const char* sql);
   /// The first column of the first row.
   [[nodiscard]] Result<std::int64_t> integer(std::string_view sql);
+  [[nodiscard]] Result<std::int64_t> integer(Statement& read);
   [[nodiscard]] Result<std::string> text(std::string_view sql);
   /// Sets a pragma and reads it back; an error where it holds something else.
   [[nodiscard]] Result<void> set(std::string_view pragma, std::string_view value, std::string_view expected);
@@ -123,6 +133,23 @@ class Connection {
   std::unique_ptr<sqlite3, Close> handle_;
   std::string path_;
   std::function<void()> on_damage_;
+};
+
+/// The statements of one connection, each made when it is first used and kept. Must not outlive the connection. One
+/// thread.
+class Statements {
+ public:
+  explicit Statements(const Connection& connection) noexcept : database_(connection.get()) {}
+  /// `sql` is a literal: its address is what it is known by. The reference holds as long as this.
+  [[nodiscard]] Statement& operator[](const char* sql) {
+    const auto [at, fresh] = all_.try_emplace(sql);
+    if (fresh) at->second = Statement(database_, sql);
+    return at->second;
+  }
+
+ private:
+  sqlite3* database_;
+  std::unordered_map<const char*, Statement> all_;
 };
 
 /// One line about a store's file: "Store <path>: <problem>; <what to do for an error of this code>."

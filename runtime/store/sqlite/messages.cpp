@@ -18,25 +18,33 @@ constexpr unsigned kReserveTries = 16;
 /// Pages below the cap that are kept from new messages.
 constexpr std::int64_t kReservedPages = 64;
 
-/// What the columns `moment` and `key` hold, for their indexes: nothing for most rows.
-bool has_moment(const Row& row) noexcept {
-  return row.state == RowState::delayed || (row.state == RowState::ready && row.moment != kNoMoment);
-}
-bool has_key(const Row& row) noexcept {
-  return row.state == RowState::dead_lettered || (row.state == RowState::ready && row.moment != kNoMoment);
-}
-
-void bind_indexed(Statement& statement, int moment, int key, const Row& row) noexcept {
-  has_moment(row) ? statement.bind(moment, stored(row.moment)) : statement.bind_null(moment);
-  has_key(row) ? statement.bind(key, row.key) : statement.bind_null(key);
-}
+constexpr char kErase[] = "DELETE FROM messages WHERE position BETWEEN ?1 AND ?2";
 
 std::span<const std::byte> bytes_of(std::string_view text) noexcept { return std::as_bytes(std::span{text}); }
 
 }  // namespace
 
-// --- Room
-// -------------------------------------------------------------------------------------------------------------
+bool is_paused(const Row& row) noexcept { return row.state == RowState::ready && row.moment != kNoMoment; }
+
+Statement& bind_row(Statement& statement, std::int64_t at, std::span<const std::byte> head, const Row& row) noexcept {
+  // The columns `moment` and `key` are for their indexes: most rows have nothing there.
+  const bool has_moment = row.state == RowState::delayed || is_paused(row);
+  const bool has_key = row.state == RowState::dead_lettered || is_paused(row);
+  statement.with(at, head);
+  has_moment ? statement.bind(3, stored(row.moment)) : statement.bind(3, nullptr);
+  has_key ? statement.bind(4, row.key) : statement.bind(4, nullptr);
+  return statement;
+}
+
+Statement& bind_whole_row(Statement& statement, std::int64_t at, std::span<const std::byte> head,
+                          const Row& row) noexcept {
+  bind_row(statement, at, head, row);
+  row.origin != 0 ? statement.bind(5, as_signed(row.origin)) : statement.bind(5, nullptr);
+  statement.bind(6, row.payload);
+  return statement;
+}
+
+// --- Room ------------------------------------------------------------------------------------------------------------
 
 bool SqliteStore::hold_reserve() {
   return options_.reserve_bytes == 0 ||
@@ -46,13 +54,12 @@ bool SqliteStore::hold_reserve() {
 Result<void> SqliteStore::check_room() {
   // Once a group: a group is small against a store, and the cap itself is hard.
   if (room_checked_ || (reserve_held_ && options_.max_bytes == 0)) return {};
-  const StatementScope pages_scope(session_->page_count);
-  const StatementScope free_scope(session_->free_pages);
-  int rc = session_->page_count.step();
-  if (rc == SQLITE_ROW) rc = session_->free_pages.step();
-  if (rc != SQLITE_ROW) return session_->connection.error(rc, "read");
-  const std::int64_t free = session_->free_pages.integer(0);
-  const std::int64_t used = session_->page_count.integer(0) - free;
+  const Result<std::int64_t> pages = session_->connection.integer(session_->sql["PRAGMA page_count"]);
+  if (!pages) return pages.error();
+  const Result<std::int64_t> unused = session_->connection.integer(session_->sql["PRAGMA freelist_count"]);
+  if (!unused) return unused.error();
+  const std::int64_t free = *unused;
+  const std::int64_t used = *pages - free;
   if (!reserve_held_ && refusals_++ % kReserveTries == 0) reserve_held_ = hold_reserve();
   if (!reserve_held_) {
     // The file does not shrink: on a disk that stays full, what was delivered leaves room within it.
@@ -62,15 +69,15 @@ Result<void> SqliteStore::check_room() {
   if (options_.max_bytes > 0) {
     const std::int64_t most = static_cast<std::int64_t>(options_.max_bytes) / sqlite_schema::kPageBytes;
     if (used >= most - std::min(kReservedPages, most / 16)) {
-      return store_error(ErrorCode::storage_full, options_.path, "at its cap");
+      return store_error(ErrorCode::storage_full, options_.path,
+                         concat({"at its cap of ", options_.max_bytes, " bytes"}));
     }
   }
   room_checked_ = true;
   return {};
 }
 
-// --- Rows that come
-// ---------------------------------------------------------------------------------------------------
+// --- Rows that come --------------------------------------------------------------------------------------------------
 
 Result<void> SqliteStore::put(const Row& whole) {
   if (Result<void> ready = check_change(); !ready) return ready;
@@ -118,18 +125,11 @@ int SqliteStore::put_row(const Row& row) {
 
 /// Its head is in head_.
 int SqliteStore::put_single(std::int64_t at, const Row& row) {
-  Statement& put = session_->put;
-  put.bind(1, at);
-  put.bind(2, bytes_of(head_));
-  put.bind(3, row.payload);
-  bind_indexed(put, 4, 5, row);
-  row.origin != 0 ? put.bind(6, as_signed(row.origin)) : put.bind_null(6);
-  may_be_paused_ = may_be_paused_ || (row.state == RowState::ready && has_moment(row));
-  return put.run();
+  may_be_paused_ = may_be_paused_ || is_paused(row);
+  return bind_whole_row(session_->sql[kPutRow], at, bytes_of(head_), row).run();
 }
 
-// --- Rows that go
-// -----------------------------------------------------------------------------------------------------
+// --- Rows that go ----------------------------------------------------------------------------------------------------
 
 int SqliteStore::erase_range(RowState state, StreamId stream, Sequence first, Sequence last, std::uint64_t& removed) {
   const std::int64_t from = position(state, stream, first);
@@ -146,20 +146,16 @@ int SqliteStore::erase_range(RowState state, StreamId stream, Sequence first, Se
   if (first == last && batched > 0) return SQLITE_OK;
   std::uint64_t single = 0;
   {
-    const StatementScope scope(session_->sizes);
-    session_->sizes.bind(1, from - 1);
-    session_->sizes.bind(2, to);
-    int rc = session_->sizes.step();
-    for (; rc == SQLITE_ROW; rc = session_->sizes.step(), ++single) {
-      streams_.take(session_->sizes.integer(0), as_unsigned(session_->sizes.integer(2)));
-    }
+    Statement& sizes = session_->sql[kReadSizes].with(from - 1, to);
+    const StatementScope scope(sizes);
+    int rc = sizes.step();
+    for (; rc == SQLITE_ROW; rc = sizes.step(), ++single)
+      streams_.take(sizes.integer(0), as_unsigned(sizes.integer(2)));
     if (rc != SQLITE_DONE) return rc;
   }
   removed += single;
   if (single == 0) return SQLITE_OK;
-  session_->erase.bind(1, from);
-  session_->erase.bind(2, to);
-  return session_->erase.run();
+  return session_->sql[kErase].with(from, to).run();
 }
 
 Result<void> SqliteStore::erase(StreamId id, Sequence sequence) {
@@ -183,8 +179,7 @@ Result<void> SqliteStore::erase_through(StreamId id, Sequence sequence) {
   return rc == SQLITE_OK ? Result<void>{} : fail(rc, "erase");
 }
 
-// --- Rows that change
-// -------------------------------------------------------------------------------------------------
+// --- Rows that change ------------------------------------------------------------------------------------------------
 
 int SqliteStore::locate(const Stream& stream, Sequence sequence, Located& found) {
   for (const RowState state : kAllRowStates) {
@@ -210,9 +205,7 @@ int SqliteStore::locate(const Stream& stream, Sequence sequence, Located& found)
 int SqliteStore::take_out(const Located& found) {
   streams_.take(found.position, found.row.payload.size());
   if (found.batched) return session_->batches.erase(found.position, found.position, [](const StoredRow&) {});
-  session_->erase.bind(1, found.position);
-  session_->erase.bind(2, found.position);
-  return session_->erase.run();
+  return session_->sql[kErase].with(found.position, found.position).run();
 }
 
 Result<void> SqliteStore::mark(StreamId id, Sequence sequence, const Mark& mark) {
@@ -235,12 +228,10 @@ Result<void> SqliteStore::mark(StreamId id, Sequence sequence, const Mark& mark)
   encode_head(row, head_);
   const std::int64_t at = position(row.state, id, sequence);
   if (at == found.position && !found.batched) {
-    Statement& remark = session_->remark;
-    remark.bind(1, at);
-    remark.bind(2, bytes_of(head_));
-    bind_indexed(remark, 3, 4, row);
-    may_be_paused_ = may_be_paused_ || (row.state == RowState::ready && has_moment(row));
-    rc = remark.run();
+    may_be_paused_ = may_be_paused_ || is_paused(row);
+    rc = bind_row(session_->sql["UPDATE messages SET head=?2, moment=?3, key=?4 WHERE position=?1"], at,
+                  bytes_of(head_), row)
+             .run();
   } else {
     rc = take_out(found);
     if (rc == SQLITE_OK) rc = put_single(at, row);
@@ -280,8 +271,7 @@ Result<void> SqliteStore::requeue(StreamId id, Sequence sequence, Sequence next)
   return fail({ErrorCode::invalid_argument, "requeue: this sequence is taken; ask next_sequence() for one."});
 }
 
-// --- Reads
-// ------------------------------------------------------------------------------------------------------------
+// --- Reads -----------------------------------------------------------------------------------------------------------
 
 Result<void> SqliteStore::visit_rows(SqliteRows& rows, std::size_t limit, RowVisitor visit) {
   Row row;
@@ -307,11 +297,11 @@ Result<bool> SqliteStore::find(Sequence id, RowVisitor visit) {
   if (id == 0 || id > limits::kMaxSequence) return false;
   std::vector<std::int64_t> places;  // Where its origin leads, or its own place in some stream.
   {
-    const StatementScope scope(session_->find_origin);
-    session_->find_origin.bind(1, as_signed(id));
-    const int rc = session_->find_origin.step();
+    Statement& moved = session_->sql["SELECT position FROM messages WHERE origin=?1"].with(as_signed(id));
+    const StatementScope scope(moved);
+    const int rc = moved.step();
     if (rc != SQLITE_ROW && rc != SQLITE_DONE) return session_->connection.error(rc, "read");
-    if (rc == SQLITE_ROW) places.push_back(session_->find_origin.integer(0));
+    if (rc == SQLITE_ROW) places.push_back(moved.integer(0));
   }
   if (places.empty()) {
     streams_.visit({}, {}, [&](const Stream& stream) {
@@ -336,9 +326,12 @@ Result<bool> SqliteStore::find(Sequence id, RowVisitor visit) {
 
 Result<void> SqliteStore::read_due(StoreTime now, std::size_t limit, RowVisitor visit) {
   if (Result<void> ready = check_open(); !ready) return ready;
-  Statement& due = session_->due;
+  Statement& due = session_
+                       ->sql
+                           ["SELECT position, head, payload FROM messages WHERE moment<=?1"
+                            " ORDER BY moment, position"]
+                       .with(stored(now));
   const StatementScope scope(due);
-  due.bind(1, stored(now));
   Row row;
   for (; limit > 0; --limit) {
     int rc = due.step();
@@ -352,11 +345,12 @@ Result<void> SqliteStore::read_due(StoreTime now, std::size_t limit, RowVisitor 
 
 Result<std::optional<StoreTime>> SqliteStore::next_due() {
   if (Result<void> ready = check_open(); !ready) return ready.error();
-  const StatementScope scope(session_->next_due);
-  const int rc = session_->next_due.step();
+  Statement& next = session_->sql["SELECT moment FROM messages WHERE moment IS NOT NULL ORDER BY moment LIMIT 1"];
+  const StatementScope scope(next);
+  const int rc = next.step();
   if (rc == SQLITE_DONE) return std::optional<StoreTime>{};
   if (rc != SQLITE_ROW) return session_->connection.error(rc, "read");
-  return std::optional(store_time(session_->next_due.integer(0)));
+  return std::optional(store_time(next.integer(0)));
 }
 
 Result<Sequence> SqliteStore::first_of_key(StreamId id, RowState state, std::string_view key) {
@@ -365,17 +359,24 @@ Result<Sequence> SqliteStore::first_of_key(StreamId id, RowState state, std::str
   if (stream == nullptr || SqliteStreams::empty(*stream, state)) return Sequence{0};
   if (state != RowState::dead_lettered && (state != RowState::ready || !may_be_paused_)) return Sequence{0};
   {
-    Statement& first = session_->first_of_key;
+    // position>>44 is the state and the stream. The index messages_key has what this asks for, in its order.
+    Statement& first = session_
+                           ->sql
+                               ["SELECT coalesce(origin, position&17592186044415) FROM messages"
+                                " WHERE position>>44=?1 AND key=?2"
+                                " ORDER BY coalesce(origin, position&17592186044415) LIMIT 1"]
+                           .with(first_position(state, id) >> limits::kSequenceBits, key);
     const StatementScope scope(first);
-    first.bind(1, first_position(state, id) >> limits::kSequenceBits);
-    first.bind(2, key);
     const int rc = first.step();
     if (rc == SQLITE_ROW) return as_unsigned(first.integer(0));
     if (rc != SQLITE_DONE) return session_->connection.error(rc, "read");
   }
   if (state != RowState::ready) return Sequence{0};
-  const StatementScope scope(session_->any_paused);
-  const int rc = session_->any_paused.step();
+  Statement& paused = session_->sql
+                          ["SELECT 1 FROM messages INDEXED BY messages_key"
+                           " WHERE key IS NOT NULL AND position>>44<131072 LIMIT 1"];
+  const StatementScope scope(paused);
+  const int rc = paused.step();
   if (rc != SQLITE_ROW && rc != SQLITE_DONE) return session_->connection.error(rc, "read");
   may_be_paused_ = rc == SQLITE_ROW;
   return Sequence{0};

@@ -21,8 +21,7 @@ using sqlite_schema::sequence_of;
 using sqlite_schema::state_of;
 using sqlite_schema::stream_of;
 
-// --- Opening
-// ----------------------------------------------------------------------------------------------------------
+// --- Opening ---------------------------------------------------------------------------------------------------------
 
 Result<StorePtr> open_sqlite_store(const SqliteOptions& options) {
   return open_sqlite_store(options, {with_retention, with_tokens, with_state, with_sql_tables});
@@ -70,7 +69,7 @@ Result<void> SqliteStore::open_file() {
       },
       this);
   log_pages_ = 0;
-  Result<void> loaded = session_->check_tables();
+  Result<void> loaded = sqlite_schema::check_columns(session_->connection);
   // What another life left in the log may have been dropped by a sync that failed and nobody remembers.
   const bool empties_found = found_log && !is_mutant(Mutant::found_log_not_emptied);
   if (loaded && (empties_found || vfs_->sync_failed())) {
@@ -101,7 +100,6 @@ Result<void> SqliteStore::open_file() {
   may_be_paused_ = true;
   fresh_from_ = next_;
   if (!reserve_held_) reserve_held_ = hold_reserve();
-  if (claims_ == nullptr) claims_ = std::make_unique<SqliteClaims>(*vfs_, options_.path + "-claims");
   return {};
 }
 
@@ -116,7 +114,7 @@ Result<void> SqliteStore::empty_log() {
 }
 
 void SqliteStore::check_log() {
-  if (const std::string found = vfs_->witness().check(options_.path); !found.empty()) {
+  if (const std::string found = vfs_->notes().check(options_.path); !found.empty()) {
     ++counters_.broken_syncs;
     findings_.push_back(
         concat({"Store ", options_.path, ": ", found,
@@ -141,12 +139,10 @@ Result<void> SqliteStore::load_meta() {
 
 Result<void> SqliteStore::load_incarnations() {
   incarnations_.clear();
-  Statement read(session_->connection, "SELECT first_sequence, incarnation FROM incarnations ORDER BY first_sequence");
-  int rc = read.step();
-  for (; rc == SQLITE_ROW; rc = read.step()) {
-    incarnations_.push_back({as_unsigned(read.integer(0)), as_unsigned(read.integer(1))});
-  }
-  return rc == SQLITE_DONE ? Result<void>{} : session_->connection.error(rc, "read");
+  return read_rows("SELECT first_sequence, incarnation FROM incarnations ORDER BY first_sequence",
+                   [this](const Statement& row) {
+                     incarnations_.push_back({as_unsigned(row.integer(0)), as_unsigned(row.integer(1))});
+                   });
 }
 
 /// A new one, after those that no stored message can bear any more were dropped.
@@ -197,24 +193,24 @@ Result<void> SqliteStore::load_streams() {
     return true;
   });
   streams_.clear();
-  Statement read(session_->connection,
-                 "SELECT id, box, node, lane, ready, ready_bytes, dead, dead_bytes, delayed, delayed_bytes, retained,"
-                 " retained_bytes FROM streams");
-  int rc = read.step();
-  for (; rc == SQLITE_ROW; rc = read.step()) {
-    Stream stream{.id = static_cast<StreamId>(read.integer(0)),
-                  .box = static_cast<Box>(read.integer(1)),
-                  .node = std::string(read.text(2)),
-                  .lane = std::string(read.text(3))};
+  bool twice = false;
+  const auto load = [&](const Statement& row) {
+    Stream stream{.id = static_cast<StreamId>(row.integer(0)),
+                  .box = static_cast<Box>(row.integer(1)),
+                  .node = std::string(row.text(2)),
+                  .lane = std::string(row.text(3))};
     for (std::size_t i = 0; i < kRowStates; ++i) {
       const auto column = static_cast<int>(4 + 2 * i);
-      stream.loads[i] = {as_unsigned(read.integer(column)), as_unsigned(read.integer(column + 1))};
+      stream.loads[i] = {as_unsigned(row.integer(column)), as_unsigned(row.integer(column + 1))};
     }
-    if (!streams_.load(std::move(stream))) {
-      return store_error(ErrorCode::corrupt, options_.path, "the table streams names one twice");
-    }
-  }
-  if (rc != SQLITE_DONE) return session_->connection.error(rc, "read");
+    twice = !streams_.load(std::move(stream)) || twice;
+  };
+  auto read = read_rows(
+      "SELECT id, box, node, lane, ready, ready_bytes, dead, dead_bytes, delayed, delayed_bytes,"
+      " retained, retained_bytes FROM streams",
+      load);
+  if (!read) return read;
+  if (twice) return store_error(ErrorCode::corrupt, options_.path, "the table streams names one twice");
   if (clean_) return {};
   for (const Stream& stream : known) streams_.estimate(stream);
   streams_.start_count();
@@ -236,13 +232,13 @@ void SqliteStore::reopen() noexcept {
   // After a failed write or fsync the kernel may have dropped dirty pages and call the next fsync a success:
   // only what is read back from the file is known (fsyncgate, LWN 752063). begin() tries again where this
   // does not succeed.
+  if (is_mutant(Mutant::no_reopen)) return vfs_->log_given_up();
   if (session_) session_->connection.checkpoint_on_close(false);
   close_session();
   if (!open()) close_session();
 }
 
-// --- Counting
-// ---------------------------------------------------------------------------------------------------------
+// --- Counting --------------------------------------------------------------------------------------------------------
 
 Result<bool> SqliteStore::count_rows(std::size_t limit) {
   Statement next_single(session_->connection,
@@ -292,8 +288,7 @@ Result<bool> SqliteStore::count_some() {
   return count_rows(kCountRows);
 }
 
-// --- Closing
-// ----------------------------------------------------------------------------------------------------------
+// --- Closing ---------------------------------------------------------------------------------------------------------
 
 void SqliteStore::close_session() noexcept {
   if (session_ && vfs_->sync_failed()) session_->connection.checkpoint_on_close(false);
@@ -306,11 +301,11 @@ void SqliteStore::close() noexcept {
   if (session_ == nullptr || (clean_ && next_ <= leased_)) return;
   // One transaction; where it fails the next start counts. The checkpoint of closing syncs it.
   vfs_->transaction_begins();
-  if (session_->begin.run() != SQLITE_OK) return;
+  if (session_->sql[kBegin].run() != SQLITE_OK) return;
   int rc = write_loads();
   if (rc == SQLITE_OK) rc = write_meta(std::max(leased_, next_), streams_.exact());
   vfs_->leave_out_commit_sync(true);
-  if (rc == SQLITE_OK) rc = session_->commit.run();
+  if (rc == SQLITE_OK) rc = session_->sql[kCommit].run();
   vfs_->leave_out_commit_sync(false);
   if (rc != SQLITE_OK) end_transaction();
 }

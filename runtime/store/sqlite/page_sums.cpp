@@ -42,6 +42,12 @@ void PageSums::forget(std::uint32_t page) noexcept {
   if (little(bytes_, place_of(page)) == page) put_little(bytes_, place_of(page), std::uint32_t{0});
 }
 
+void PageSums::cut(std::uint32_t pages) noexcept {
+  for (std::size_t i = 0; i < kPlaces; ++i) {
+    if (page(i) > pages) forget(page(i));
+  }
+}
+
 std::span<const std::byte> PageSums::sealed(const LogNumber& log, Beside beside) noexcept {
   put_little(bytes_, 8, log.run);
   put_little(bytes_, 12, log.generation);

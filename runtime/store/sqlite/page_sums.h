@@ -17,7 +17,7 @@ struct LogNumber {
 };
 
 /// What stands on pages of the database, as far as the disk has reported it as synced: a sum each, for those that were
-/// written last (docs/storage.md, Lying disk). A page has one place, which it shares with every 1,024th. In the form
+/// written last (docs/storage.md, Notes). A page has one place, which it shares with every 1,024th. In the form
 /// that the file has, so that nothing need be encoded.
 class PageSums {
  public:
@@ -31,6 +31,8 @@ class PageSums {
   void written(std::uint32_t page, std::span<const std::byte> content) noexcept;
   /// Nothing is known of the page any more.
   void forget(std::uint32_t page) noexcept;
+  /// The database has no more than `pages`.
+  void cut(std::uint32_t pages) noexcept;
   void clear() noexcept;
 
   /// Whether anything was written() since sealed().

@@ -14,7 +14,7 @@
 #include "runtime/store/sqlite/format.h"
 #include "runtime/store/sqlite/log.h"
 #include "runtime/store/sqlite/page_sum.h"
-#include "runtime/store/sqlite/schema.h"
+#include "runtime/store/sqlite/session.h"
 
 namespace pannier::sqlite_rebuild {
 
@@ -70,8 +70,7 @@ bool passes(int rc) noexcept {
   }
 }
 
-// --- Setting aside
-// ----------------------------------------------------------------------------------------------------
+// --- Setting aside ---------------------------------------------------------------------------------------------------
 
 /// Nothing where there is no note. One that does not hold was being written: nothing had been done by then.
 Result<std::optional<Note>> read_note(CountingVfs& vfs, const std::string& path) {
@@ -142,8 +141,7 @@ std::uint32_t free_number(CountingVfs& vfs, const std::string& path) {
   return 0;
 }
 
-// --- Reading what is left
-// -----------------------------------------------------------------------------------------------
+// --- Reading what is left --------------------------------------------------------------------------------------------
 
 std::string quoted(std::string_view name) {
   std::string text = "\"";
@@ -334,13 +332,11 @@ class Rebuild {
   Result<StreamId> stand_in(StreamId lost) {
     const auto number = static_cast<std::uint32_t>(lost);
     if (outbox_.contains(number) || inbox_.contains(number)) return lost;
-    Statement put_stream(to_,
-                         "INSERT INTO streams (id, box, node, lane, ready, ready_bytes, dead, dead_bytes, delayed,"
-                         " delayed_bytes, retained, retained_bytes) VALUES (?1, 1, '', ?2, 0, 0, 0, 0, 0, 0, 0, 0)");
+    Statement put_stream(to_, kPutStream);
     const std::string lane = concat({"rebuilt.", number});
-    put_stream.bind(1, std::int64_t{number});
-    put_stream.bind(2, std::string_view(lane));
-    if (const int rc = put_stream.run(); rc != SQLITE_OK) return to_.error(rc, "rebuild");
+    const auto box = static_cast<std::int64_t>(Box::inbox);
+    if (const int rc = put_stream.with(std::int64_t{number}, box, "", lane).run(); rc != SQLITE_OK)
+      return to_.error(rc, "rebuild");
     inbox_.insert(number);
     nameless_.insert(number);
     return lost;
@@ -370,15 +366,8 @@ class Rebuild {
       if (is_there_.step() == SQLITE_ROW) return {};
     }
     encode_head(row, head_);
-    insert_.bind(1, position(row.state, row.stream, row.sequence));
-    insert_.bind(2, std::as_bytes(std::span{head_}));
-    insert_.bind(3, row.payload);
-    const bool has_moment = row.state == RowState::delayed || (row.state == RowState::ready && row.moment != kNoMoment);
-    const bool has_key = row.state == RowState::dead_lettered || (row.state == RowState::ready && has_moment);
-    has_moment ? insert_.bind(4, stored(row.moment)) : insert_.bind_null(4);
-    has_key ? insert_.bind(5, row.key) : insert_.bind_null(5);
-    row.origin != 0 ? insert_.bind(6, as_signed(row.origin)) : insert_.bind_null(6);
-    const Result<bool> done = put(insert_);
+    const std::int64_t at = position(row.state, row.stream, row.sequence);
+    const Result<bool> done = put(bind_whole_row(insert_, at, std::as_bytes(std::span{head_}), row));
     if (!done) return done.error();
     if (*done) ++messages_;
     return {};
@@ -440,12 +429,18 @@ class Rebuild {
     sqlite3_blob* blob = nullptr;
     int rc = sqlite3_blob_open(from_.get(), "main", "batches", "rows", at, 0, &blob);
     const int size = rc == SQLITE_OK ? sqlite3_blob_bytes(blob) : 0;
-    constexpr int kPiece = 256;
-    for (int got = 0; rc == SQLITE_OK && got < size; got += kPiece) {
-      std::array<std::byte, kPiece> piece{};
-      const int want = std::min(kPiece, size - got);
+    std::array<std::byte, 256> piece{};
+    auto most = static_cast<int>(piece.size());
+    for (int got = 0; rc == SQLITE_OK && got < size;) {
+      const int want = std::min(most, size - got);
       rc = sqlite3_blob_read(blob, piece.data(), want, got);
-      if (rc == SQLITE_OK) bytes.insert(bytes.end(), piece.begin(), piece.begin() + want);
+      if (rc == SQLITE_OK) {
+        bytes.insert(bytes.end(), piece.begin(), piece.begin() + want);
+        got += want;
+      } else if (most > 1 && !passes(rc)) {  // up to the very end of the last page that reads
+        most /= 2;
+        rc = SQLITE_OK;
+      }
     }
     sqlite3_blob_close(blob);
     return rc;
@@ -565,9 +560,7 @@ class Rebuild {
   Connection& from_;
   Connection& to_;
   Statement is_there_{to_, "SELECT 1 FROM messages WHERE position=?1"};
-  Statement insert_{to_,
-                    "INSERT OR IGNORE INTO messages (position, head, payload, moment, key, origin)"
-                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"};
+  Statement insert_{to_, kPutRow};
   std::set<std::uint32_t> outbox_;
   std::set<std::uint32_t> inbox_;
   std::set<std::uint32_t> nameless_;
@@ -752,11 +745,11 @@ Result<std::string> run(const SqliteOptions& options, CountingVfs& vfs) {
     note.is_aside = true;
     if (Result<void> written = write_note(vfs, path, note); !written) return written.error();
   }
-  for (const char* part : {"-witness", "-claims", "-wal", "-journal", ""}) {
+  for (const char* part : {"-notes", "-wal", "-journal", ""}) {
     if (!VfsFile(vfs.base(), path + part).remove(true))
       return disk_error(SQLITE_IOERR, path, "make room for a new one");
   }
-  static_cast<void>(vfs.witness().check(path));  // Of the new file from here on, which has no log yet.
+  static_cast<void>(vfs.notes().check(path));  // Of the new file from here on, which has no log yet.
   Result<std::string> report = fill_new_file(options, vfs, aside);
   if (!report) return report;
   if (!VfsFile(vfs.base(), note_name(path)).remove(true)) return disk_error(SQLITE_IOERR, path, "end the rebuild");

@@ -152,6 +152,22 @@ Result<void> migrate(Connection& database, std::int64_t from, std::span<const Mi
   return {};
 }
 
+Result<void> check_columns(const Connection& database) {
+  for (const char* columns :
+       {"SELECT sequence_lease, clean FROM meta", "SELECT first_sequence, incarnation FROM incarnations",
+        "SELECT id, box, node, lane, ready, ready_bytes, dead, dead_bytes, delayed, delayed_bytes, retained,"
+        " retained_bytes FROM streams",
+        "SELECT position, head, payload, moment, key, origin FROM messages", "SELECT position, rows FROM batches",
+        "SELECT producer, incarnation, lane, sequence FROM watermarks", "SELECT id, store, mono, wall, boot FROM clock",
+        "SELECT stream, reader, sequence FROM cursors", "SELECT stream, token, sequence, expires_at FROM tokens",
+        "SELECT key, value FROM state"}) {
+    if (const int rc = Statement(database, columns).prepare(); rc != SQLITE_OK) {
+      return database.error(rc, "prepare a statement");
+    }
+  }
+  return {};
+}
+
 Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs) {
   // SQLite deletes the log of an empty or missing database without a word, and acknowledged messages with it.
   if (vfs.size_of(options.path) == 0 && vfs.size_of(options.path + "-wal").value_or(1) > 0) {

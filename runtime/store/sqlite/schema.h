@@ -54,6 +54,9 @@ using Migration = Result<void> (*)(Connection& database);
 /// True for a name of one of the store's tables and indexes, or one that is reserved for them.
 [[nodiscard]] bool is_store_table(std::string_view name) noexcept;
 
+/// corrupt where a table or a column of the store is missing.
+[[nodiscard]] Result<void> check_columns(const Connection& database);
+
 /// Opens the file, refuses what is not ours before anything is written, makes the tables of a new one, migrates an
 /// older one, sets and reads back every setting, and checks the structure.
 [[nodiscard]] Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs);

@@ -36,7 +36,7 @@ void bind(Statement& statement, int index, const SqlValue& value) noexcept {
   struct Binder {
     Statement& statement;
     int index;
-    void operator()(const SqlNull&) const noexcept { statement.bind_null(index); }
+    void operator()(const SqlNull&) const noexcept { statement.bind(index, nullptr); }
     void operator()(std::int64_t number) const noexcept { statement.bind(index, number); }
     void operator()(double number) const noexcept { statement.bind(index, number); }
     void operator()(const std::string& text) const noexcept { statement.bind(index, std::string_view(text)); }

@@ -6,8 +6,14 @@
 
 namespace pannier {
 
-// --- Identity and sequence
-// --------------------------------------------------------------------------------------------
+namespace {
+
+constexpr char kHoldsTokens[] = "SELECT 1 FROM tokens WHERE stream=?1 LIMIT 1";
+constexpr char kHoldsCursors[] = "SELECT 1 FROM cursors WHERE stream=?1 LIMIT 1";
+
+}  // namespace
+
+// --- Identity and sequence -------------------------------------------------------------------------------------------
 
 std::uint64_t SqliteStore::incarnation_of(Sequence sequence) const noexcept {
   const auto after = std::upper_bound(incarnations_.begin(), incarnations_.end(), sequence,
@@ -24,15 +30,17 @@ std::vector<std::uint64_t> SqliteStore::incarnations() const {
 
 int SqliteStore::write_meta(Sequence lease, bool clean) {
   if constexpr (is_mutant(Mutant::lease_not_kept)) lease = 1;
-  session_->set_meta.bind(1, as_signed(lease));
-  session_->set_meta.bind(2, std::int64_t{clean ? 1 : 0});
-  return session_->set_meta.run();
+  return session_->sql["UPDATE meta SET sequence_lease=?1, clean=?2 WHERE id=1"]
+      .with(as_signed(lease), std::int64_t{clean ? 1 : 0})
+      .run();
 }
 
 int SqliteStore::write_loads() {
   int rc = SQLITE_OK;
   for (const StreamId id : streams_.take_changed()) {
-    Statement& put = session_->put_loads;
+    Statement& put = session_->sql
+                         ["UPDATE streams SET ready=?2, ready_bytes=?3, dead=?4, dead_bytes=?5, delayed=?6,"
+                          " delayed_bytes=?7, retained=?8, retained_bytes=?9 WHERE id=?1"];
     put.bind(1, static_cast<std::int64_t>(id));
     int column = 2;
     for (const Load& load : streams_.find(id)->loads) {
@@ -47,13 +55,12 @@ int SqliteStore::write_loads() {
 int SqliteStore::write_lease(Sequence lease) {
   int rc = write_meta(lease, false);
   if (rc == SQLITE_OK && !incarnation_stored_) {
-    session_->put_incarnation.bind(1, as_signed(first_));
-    session_->put_incarnation.bind(2, as_signed(incarnation_));
-    rc = session_->put_incarnation.run();
+    rc = session_->sql["INSERT OR REPLACE INTO incarnations (first_sequence, incarnation) VALUES (?1, ?2)"]
+             .with(as_signed(first_), as_signed(incarnation_))
+             .run();
   }
   if (rc == SQLITE_OK && drop_before_ > 0) {
-    session_->drop_incarnations.bind(1, as_signed(drop_before_));
-    rc = session_->drop_incarnations.run();
+    rc = session_->sql["DELETE FROM incarnations WHERE first_sequence<?1"].with(as_signed(drop_before_)).run();
   }
   // A page is written anyway: what the streams hold goes along, for a start after an unclean end.
   return rc == SQLITE_OK ? write_loads() : rc;
@@ -88,8 +95,7 @@ Result<Sequence> SqliteStore::next_sequence() {
   return next_++;
 }
 
-// --- Transactions
-// -----------------------------------------------------------------------------------------------------
+// --- Transactions ----------------------------------------------------------------------------------------------------
 
 Result<void> SqliteStore::begin() {
   if (open_) return Error{ErrorCode::invalid_argument, "begin within a transaction: commit or roll back first."};
@@ -101,7 +107,7 @@ Result<void> SqliteStore::begin() {
     return store_error(ErrorCode::storage_io, options_.path, "a sync failed, and the log cannot be written anew yet");
   }
   vfs_->transaction_begins();
-  int rc = session_->begin.run();
+  int rc = session_->sql[kBegin].run();
   if (rc == SQLITE_OK && clean_) rc = write_meta(leased_, false);
   if (rc != SQLITE_OK) {
     Error error = session_->connection.error(rc, "begin");
@@ -125,7 +131,7 @@ Result<void> SqliteStore::commit(Durability durability) {
   }
   if (rc != SQLITE_OK) return fail(rc, "put");
   vfs_->leave_out_commit_sync(durability != Durability::fsynced);
-  rc = session_->commit.run();
+  rc = session_->sql[kCommit].run();
   vfs_->leave_out_commit_sync(false);
   // A group that changed nothing writes and syncs nothing; those before it may wait for that.
   if (rc == SQLITE_OK && durability == Durability::fsynced) rc = vfs_->sync_log();
@@ -136,7 +142,7 @@ Result<void> SqliteStore::commit(Durability durability) {
     vfs_->void_transaction();
     return fail(std::move(error));
   }
-  vfs_->witness().committed();
+  vfs_->notes().committed();
   if (new_lease_) {
     leased_ = *std::exchange(new_lease_, std::nullopt);
     incarnation_stored_ = true;
@@ -173,7 +179,7 @@ Result<void> SqliteStore::begin_part() {
   if (Result<void> ready = check_change(); !ready) return ready;
   if (in_part_) return fail({ErrorCode::invalid_argument, "begin_part within a part: end it first."});
   int rc = session_->batches.flush();  // What stands before the part is not undone with it.
-  if (rc == SQLITE_OK) rc = session_->begin_part.run();
+  if (rc == SQLITE_OK) rc = session_->sql["SAVEPOINT part"].run();
   if (rc != SQLITE_OK) return fail(rc, "begin a part");
   streams_.begin_part();
   for (const auto& part : parts.all) part->begin_part();
@@ -186,8 +192,8 @@ Result<void> SqliteStore::begin_part() {
 Result<void> SqliteStore::end_part(bool keep) {
   if (Result<void> ready = check_change(); !ready) return ready;
   if (!in_part_) return {};
-  int rc = keep ? SQLITE_OK : session_->undo_part.run();
-  if (rc == SQLITE_OK) rc = session_->end_part.run();
+  int rc = keep ? SQLITE_OK : session_->sql["ROLLBACK TO part"].run();
+  if (rc == SQLITE_OK) rc = session_->sql["RELEASE part"].run();
   if (rc != SQLITE_OK) return fail(rc, "end a part");
   streams_.end_part(keep);
   in_part_ = false;
@@ -203,7 +209,7 @@ Result<void> SqliteStore::end_part(bool keep) {
 void SqliteStore::end_transaction() noexcept {
   // SQLite ends a transaction by itself on some errors; a ROLLBACK then would be an error of its own.
   if (!session_ || session_->connection.autocommit()) return;
-  session_->rollback.run();
+  session_->sql["ROLLBACK"].run();
   if (!session_->connection.autocommit()) close_session();  // No memory for it: closing rolls back as well.
 }
 
@@ -241,6 +247,23 @@ Result<void> SqliteStore::check_change() const {
   return {};
 }
 
+Result<void> SqliteStore::check_change(const Result<void>& valid) {
+  if (Result<void> ready = check_change(); !ready) return ready;
+  return valid ? Result<void>{} : fail(valid.error());
+}
+
+Result<void> SqliteStore::change(std::string_view doing, Statement& statement) {
+  const int rc = statement.run();
+  return rc == SQLITE_OK ? Result<void>{} : fail(rc, doing);
+}
+
+Result<void> SqliteStore::read_all(Statement& statement, FunctionRef<void(const Statement&)> visit) {
+  const StatementScope scope(statement);
+  int rc = statement.step();
+  for (; rc == SQLITE_ROW; rc = statement.step()) visit(statement);
+  return rc == SQLITE_DONE ? Result<void>{} : session_->connection.error(rc, "read");
+}
+
 Store::Counters SqliteStore::counters() const noexcept {
   Counters counters = counters_;
   counters.bytes_written = vfs_->bytes_written();
@@ -249,8 +272,7 @@ Store::Counters SqliteStore::counters() const noexcept {
   return counters;
 }
 
-// --- Streams
-// ----------------------------------------------------------------------------------------------------------
+// --- Streams ---------------------------------------------------------------------------------------------------------
 
 Result<StreamId> SqliteStore::stream(Box box, std::string_view node, std::string_view lane) {
   if (const Stream* known = streams_.find(box, node, lane)) return known->id;
@@ -259,12 +281,9 @@ Result<StreamId> SqliteStore::stream(Box box, std::string_view node, std::string
   if (Result<void> checked = store_checks::stream_name(node, lane); !checked) return fail(checked.error());
   if (streams_.size() >= limits::kStreams) return store_checks::too_many_streams();
   const StreamId id = streams_.make(box, node, lane).id;
-  Statement& put = session_->put_stream;
-  put.bind(1, static_cast<std::int64_t>(id));
-  put.bind(2, static_cast<std::int64_t>(box));
-  put.bind(3, node);
-  put.bind(4, lane);
-  if (const int rc = put.run(); rc != SQLITE_OK) return fail(rc, "make a stream");
+  auto made = change("make a stream", session_->sql[kPutStream].with(static_cast<std::int64_t>(id),
+                                                                     static_cast<std::int64_t>(box), node, lane));
+  if (!made) return made.error();
   return id;
 }
 
@@ -275,16 +294,17 @@ Result<bool> SqliteStore::erase_stream(StreamId id) {
   for (const RowState state : kAllRowStates) {
     if (!SqliteStreams::empty(*stream, state)) return false;
   }
-  for (Statement* holds : {&session_->holds_tokens, &session_->holds_cursors}) {
-    const StatementScope scope(*holds);
-    holds->bind(1, static_cast<std::int64_t>(id));
-    const int rc = holds->step();
+  for (const char* look : {kHoldsTokens, kHoldsCursors}) {
+    Statement& holds = session_->sql[look].with(static_cast<std::int64_t>(id));
+    const StatementScope scope(holds);
+    const int rc = holds.step();
     if (rc == SQLITE_ROW) return false;
     if (rc != SQLITE_DONE) return fail(rc, "look into a stream");
   }
   streams_.erase(id);
-  session_->erase_stream.bind(1, static_cast<std::int64_t>(id));
-  if (const int rc = session_->erase_stream.run(); rc != SQLITE_OK) return fail(rc, "remove a stream");
+  auto erased =
+      change("remove a stream", session_->sql["DELETE FROM streams WHERE id=?1"].with(static_cast<std::int64_t>(id)));
+  if (!erased) return erased.error();
   return true;
 }
 

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include <pannier/sqlite_store.h>
-#include "runtime/store/sqlite/claims.h"
 #include "runtime/store/sqlite/session.h"
 #include "runtime/store/sqlite/streams.h"
 #include "runtime/store/sqlite/vfs.h"
@@ -25,8 +24,8 @@ class SqlitePart {
  public:
   virtual ~SqlitePart() = default;
   /// May hold statements of the connection until closing().
-  [[nodiscard]] virtual Result<void> opened(Connection& connection) = 0;
-  virtual void closing() noexcept = 0;
+  [[nodiscard]] virtual Result<void> opened(Connection& /*connection*/) { return {}; }
+  virtual void closing() noexcept {}
   virtual void begin() noexcept {}
   virtual void rollback() noexcept {}
   virtual void begin_part() noexcept {}
@@ -103,6 +102,9 @@ class SqliteStore final : public Store {
   [[nodiscard]] std::vector<std::string> findings() const override { return findings_; }
   [[nodiscard]] Counters counters() const noexcept override;
 
+  // compact.cpp
+  [[nodiscard]] Result<CompactedStore> compact();
+
   // --- For its parts
   struct Parts {
     std::vector<std::unique_ptr<SqlitePart>> all;
@@ -118,6 +120,17 @@ class SqliteStore final : public Store {
   [[nodiscard]] Result<void> check_open() const;
   /// What ended the transaction, or invalid_argument outside of one.
   [[nodiscard]] Result<void> check_change() const;
+  /// The same; and an argument that is not valid ends the transaction.
+  [[nodiscard]] Result<void> check_change(const Result<void>& valid);
+  /// Runs a statement that changes something. An error ends the transaction.
+  [[nodiscard]] Result<void> change(std::string_view doing, Statement& statement);
+  /// Visits what a statement reads. `sql` as for Statements.
+  template <class... Values>
+  [[nodiscard]] Result<void> read_rows(const char* sql, FunctionRef<void(const Statement&)> visit,
+                                       const Values&... values) {
+    if (Result<void> ready = check_open(); !ready) return ready;
+    return read_all(session_->sql[sql].with(values...), visit);
+  }
   /// Ends the transaction with this error, which is given back until rollback().
   Error fail(Error error);
   Error fail(int rc, std::string_view doing) { return fail(session_->connection.error(rc, doing)); }
@@ -153,6 +166,7 @@ class SqliteStore final : public Store {
   void reopen() noexcept;
 
   // store.cpp
+  [[nodiscard]] Result<void> read_all(Statement& statement, FunctionRef<void(const Statement&)> visit);
   void checkpoint() noexcept;
   [[nodiscard]] int write_lease(Sequence lease);
   [[nodiscard]] int write_meta(Sequence lease, bool clean);
@@ -173,7 +187,6 @@ class SqliteStore final : public Store {
   SqliteOptions options_;
   std::unique_ptr<CountingVfs> vfs_;
   std::unique_ptr<SqliteSession> session_;  ///< Null after a failure that could not be healed.
-  std::unique_ptr<SqliteClaims> claims_;
   std::vector<std::string> findings_;
 
   std::uint64_t incarnation_ = 0;

@@ -12,6 +12,7 @@
 #include "runtime/mutants.h"
 #include "runtime/store/sqlite/log.h"
 #include "runtime/store/sqlite/page_sum.h"
+#include "runtime/store/sqlite/vfs_methods.h"
 
 namespace pannier {
 
@@ -93,7 +94,7 @@ struct CountingVfs::Methods {
     File* ours = File::of(file);
     const std::span bytes{static_cast<const std::byte*>(from), static_cast<std::size_t>(size)};
     if (ours->is_log) {
-      if (!ours->vfs->witness_->log_written(bytes, offset)) return SQLITE_IOERR_WRITE;
+      if (!ours->vfs->notes_->log_written(bytes, offset)) return SQLITE_IOERR_WRITE;
       if (offset > 0 && ours->vfs->first_frame_ < 0) ours->vfs->first_frame_ = offset;
       ours->vfs->frames_are_last_ = offset >= kLogHeaderBytes;
     }
@@ -106,8 +107,8 @@ struct CountingVfs::Methods {
     std::memcpy(sealed.data(), from, sealed.size());
     if (ours->seals) seal_page(page, sealed);
     if (ours->vfs->log_ != nullptr) {
-      ours->vfs->witness_->page_written(page, sealed);
-    } else if (!ours->vfs->witness_->page_written_past_log(page)) {
+      ours->vfs->notes_->page_written(page, sealed);
+    } else if (!ours->vfs->notes_->page_written_past_log(page)) {
       return SQLITE_IOERR_WRITE;
     }
     return ours->vfs->gather_.write(ours->base(), sealed, offset);
@@ -116,10 +117,14 @@ struct CountingVfs::Methods {
     File* ours = File::of(file);
     CountingVfs* vfs = ours->vfs;
     if (const int written = vfs->gather_.flush(base(file)); written != SQLITE_OK) return written;
-    if (!ours->is_log || size > 0) return base(file)->pMethods->xTruncate(base(file), size);
+    if (!ours->is_log || size > 0) {
+      if (ours->is_database)
+        vfs->notes_->database_cut(static_cast<std::uint32_t>(static_cast<std::uint64_t>(size) / kPageBytes));
+      return base(file)->pMethods->xTruncate(base(file), size);
+    }
     // The log is given up as a whole: that is to be on the disk before anything follows.
     vfs->frame_sums_.clear();
-    if (!vfs->witness_->forget()) return SQLITE_IOERR_TRUNCATE;
+    if (!vfs->notes_->forget_log()) return SQLITE_IOERR_TRUNCATE;
     const int rc = base(file)->pMethods->xTruncate(base(file), size);
     return rc == SQLITE_OK ? vfs->sync_base(base(file), SQLITE_SYNC_NORMAL) : rc;
   }
@@ -136,9 +141,9 @@ struct CountingVfs::Methods {
     const int rc = vfs->sync_base(base(file), flags);
     if (ours->is_log && rc == SQLITE_OK) {
       vfs->log_unsynced_ = false;
-      vfs->witness_->log_synced();
+      vfs->notes_->log_synced();
     }
-    if (ours->is_database && rc == SQLITE_OK) vfs->witness_->database_synced();
+    if (ours->is_database && rc == SQLITE_OK) vfs->notes_->database_synced();
     return rc;
   }
   static int file_size(sqlite3_file* file, sqlite3_int64* size) {
@@ -157,23 +162,6 @@ struct CountingVfs::Methods {
   static int characteristics(sqlite3_file* file) { return base(file)->pMethods->xDeviceCharacteristics(base(file)); }
 
   static int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags) {
-    static const sqlite3_io_methods kIo = [] {
-      sqlite3_io_methods io{};
-      io.iVersion = 1;
-      io.xClose = close;
-      io.xRead = read;
-      io.xWrite = write;
-      io.xTruncate = truncate;
-      io.xSync = sync;
-      io.xFileSize = file_size;
-      io.xLock = lock;
-      io.xUnlock = unlock;
-      io.xCheckReservedLock = check_reserved;
-      io.xFileControl = control;
-      io.xSectorSize = sector_size;
-      io.xDeviceCharacteristics = characteristics;
-      return io;
-    }();
     File* ours = new (file) File{};
     ours->vfs = self(vfs);
     ours->is_log = (flags & SQLITE_OPEN_WAL) != 0;
@@ -182,7 +170,7 @@ struct CountingVfs::Methods {
     ours->base()->pMethods = nullptr;
     const int rc = base(vfs)->xOpen(base(vfs), name, ours->base(), flags, out_flags);
     // A base that failed may still want its close called: it says so by its methods.
-    ours->head.pMethods = ours->base()->pMethods == nullptr ? nullptr : &kIo;
+    ours->head.pMethods = ours->base()->pMethods == nullptr ? nullptr : file_methods<Methods>();
     if (rc == SQLITE_OK && ours->is_log) {
       ours->vfs->log_ = ours->base();
       // For all that is known: its last commits may have asked for no sync.
@@ -191,7 +179,7 @@ struct CountingVfs::Methods {
     return rc;
   }
   static int remove(sqlite3_vfs* vfs, const char* name, int sync_directory) {
-    if (std::string_view(name).ends_with("-wal") && !self(vfs)->witness_->forget()) return SQLITE_IOERR_DELETE;
+    if (std::string_view(name).ends_with("-wal") && !self(vfs)->notes_->forget_log()) return SQLITE_IOERR_DELETE;
     return base(vfs)->xDelete(base(vfs), name, sync_directory);
   }
   static int access(sqlite3_vfs* vfs, const char* name, int flags, int* result) {
@@ -212,25 +200,17 @@ Result<std::unique_ptr<CountingVfs>> CountingVfs::create(const std::string& base
   std::unique_ptr<CountingVfs> made(new CountingVfs);
   made->base_ = sqlite3_vfs_find(base.empty() ? nullptr : base.c_str());
   if (made->base_ == nullptr) return Error{ErrorCode::not_found, concat({"SQLite has no VFS named ", base, "."})};
-  made->witness_ = std::make_unique<Witness>(made->base_);
+  made->notes_ = std::make_unique<Notes>(made->base_);
   // A number, not an address: a name must not be taken again while a connection of an older one closes
   // elsewhere.
   static std::atomic<std::uint64_t> number{0};
   made->name_ = concat({"pannier-", ++number});
   sqlite3_vfs& vfs = made->vfs_;
-  vfs.iVersion = 1;
   vfs.szOsFile = static_cast<int>(sizeof(File)) + made->base_->szOsFile;
   vfs.mxPathname = made->base_->mxPathname;
   vfs.zName = made->name_.c_str();
   vfs.pAppData = made.get();
-  vfs.xOpen = Methods::open;
-  vfs.xDelete = Methods::remove;
-  vfs.xAccess = Methods::access;
-  vfs.xFullPathname = Methods::full_path;
-  vfs.xRandomness = Methods::randomness;
-  vfs.xSleep = Methods::sleep;
-  vfs.xCurrentTime = Methods::current_time;
-  vfs.xGetLastError = Methods::last_error;
+  set_vfs_methods<Methods>(vfs);
   if (sqlite3_vfs_register(&vfs, 0) != SQLITE_OK) {
     made->vfs_.zName = nullptr;
     return Error{ErrorCode::storage_io, "SQLite did not take the store's VFS."};
@@ -268,33 +248,6 @@ bool CountingVfs::hold_room(const std::string& path, std::int64_t bytes) {
   return held;
 }
 
-class CountingVfs::BaseSideFile final : public SideFile {
- public:
-  BaseSideFile(CountingVfs& vfs, const std::string& path) : vfs_(vfs), file_(vfs.base_, path) {
-    usable_ = file_.open(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MAIN_JOURNAL);
-  }
-  [[nodiscard]] bool usable() const noexcept { return usable_; }
-  [[nodiscard]] std::int64_t size() noexcept override { return file_.size().value_or(0); }
-  [[nodiscard]] bool read(std::int64_t offset, std::span<std::byte> to) noexcept override {
-    return file_.read(to, offset);
-  }
-  [[nodiscard]] bool write(std::int64_t offset, std::span<const std::byte> from) noexcept override {
-    vfs_.bytes_written_ += from.size();
-    return file_.write(from, offset);
-  }
-
- private:
-  CountingVfs& vfs_;
-  VfsFile file_;
-  bool usable_ = false;
-};
-
-std::unique_ptr<SideFile> CountingVfs::open_side_file(const std::string& path) {
-  auto opened = std::make_unique<BaseSideFile>(*this, path);
-  if (!opened->usable()) return nullptr;
-  return opened;
-}
-
 void CountingVfs::release_room(const std::string& path) noexcept { VfsFile(base_, path).remove(); }
 
 int CountingVfs::sync_base(sqlite3_file* file, int flags) noexcept {
@@ -317,7 +270,7 @@ void CountingVfs::note_frame(std::span<const std::byte> bytes, sqlite3_int64 off
 }
 
 int CountingVfs::check_frame(std::span<const std::byte> bytes, sqlite3_int64 offset) {
-  witness_->log_read(bytes, offset);
+  notes_->log_read(bytes, offset);
   if (bytes.size() < kPageBytes) return SQLITE_OK;
   const std::uint64_t sum = page_sum(0, bytes.last(kPageBytes));
   const std::size_t frame = frame_of(offset);
@@ -335,7 +288,7 @@ int CountingVfs::sync_log() noexcept {
   const int rc = sync_base(log_, SQLITE_SYNC_NORMAL);
   if (rc == SQLITE_OK) {
     log_unsynced_ = false;
-    witness_->log_synced();
+    notes_->log_synced();
   }
   return rc;
 }

@@ -12,27 +12,14 @@
 
 #include <pannier/result.h>
 #include "runtime/store/sqlite/gather.h"
-#include "runtime/store/sqlite/witness.h"
+#include "runtime/store/sqlite/notes.h"
 
 namespace pannier {
-
-/// A small file beside a database. Its writes are counted like all others; nothing is synced.
-class SideFile {
- public:
-  virtual ~SideFile() = default;
-  /// Bytes of it; 0 where it cannot say.
-  [[nodiscard]] virtual std::int64_t size() noexcept = 0;
-  [[nodiscard]] virtual bool read(std::int64_t offset, std::span<std::byte> to) noexcept = 0;
-  [[nodiscard]] virtual bool write(std::int64_t offset, std::span<const std::byte> from) noexcept = 0;
-};
 
 /// A layer over SQLite's own way to the files (or over one that a test registered): counts what is written
 /// and synced where SQLite does it, gathers writes, and knows where in the log a transaction began. Registered
 /// under a name of its own while it lives, never the default, so that SQLite elsewhere in the process is not
 /// touched. It must outlive every connection opened through it. One thread, that of its store.
-///
-/// Its files offer neither shared memory nor memory mapping (io methods of version 1), so that SQLite cannot
-/// use either even where a pragma failed to forbid it.
 class CountingVfs {
  public:
   /// `base`: the name of a registered VFS; empty for SQLite's default. not_found where there is none.
@@ -47,10 +34,10 @@ class CountingVfs {
   /// For sqlite3_open_v2. Lives as long as this.
   [[nodiscard]] const char* name() const noexcept { return name_.c_str(); }
 
-  [[nodiscard]] std::uint64_t bytes_written() const noexcept { return bytes_written_ + witness_->bytes_written(); }
+  [[nodiscard]] std::uint64_t bytes_written() const noexcept { return bytes_written_ + notes_->bytes_written(); }
   [[nodiscard]] std::uint64_t syncs() const noexcept { return syncs_; }
 
-  [[nodiscard]] Witness& witness() noexcept { return *witness_; }
+  [[nodiscard]] Notes& notes() noexcept { return *notes_; }
 
   /// Bytes of the file at `path` (absolute or relative), 0 where there is none, nothing where it cannot be opened.
   [[nodiscard]] std::optional<std::int64_t> size_of(const std::string& path);
@@ -59,9 +46,6 @@ class CountingVfs {
   /// that much room back. False where it cannot be had; then no file is left.
   [[nodiscard]] bool hold_room(const std::string& path, std::int64_t bytes);
   void release_room(const std::string& path) noexcept;
-
-  /// A file that is no database, opened or made through the base; null where it cannot be. It must go before this.
-  [[nodiscard]] std::unique_ptr<SideFile> open_side_file(const std::string& path);
 
   /// The next sync of the log that follows frames is left out: that of a commit which need only survive the process.
   /// Syncs of the log's header, of a checkpoint and of the database are not. Off takes an order back that found none.
@@ -86,7 +70,7 @@ class CountingVfs {
   /// From here on what is written to the log belongs to a new transaction.
   void transaction_begins() noexcept {
     first_frame_ = -1;
-    witness_->transaction_begins();
+    notes_->transaction_begins();
   }
   /// Takes a transaction that could not be committed out of the log, by zeros over the first frame that it
   /// wrote: the chain of frame checksums ends before it, and recovery does not find a group that was reported
@@ -96,7 +80,6 @@ class CountingVfs {
  private:
   struct File;
   struct Methods;
-  class BaseSideFile;
   CountingVfs() = default;
   [[nodiscard]] int sync_base(sqlite3_file* file, int flags) noexcept;
   [[nodiscard]] static std::size_t frame_of(sqlite3_int64 offset) noexcept;
@@ -119,7 +102,7 @@ class CountingVfs {
   std::uint64_t corrupt_pages_ = 0;
   std::uint64_t repaired_pages_ = 0;
   std::vector<std::uint64_t> frame_sums_;  ///< Of the pages in the log, as they were written; 0: not known.
-  std::unique_ptr<Witness> witness_;
+  std::unique_ptr<Notes> notes_;
 };
 
 }  // namespace pannier

@@ -36,7 +36,7 @@ TEST_CASE("the same seed makes the same day, on every machine") {
 
 TEST_CASE("another seed makes another day") { CHECK(!(generate_day({7, 505}) == generate_day({8, 505}))); }
 
-TEST_CASE("a made-up day keeps what every day promises") {
+TEST_CASE("a generated day keeps what every day promises") {
   for (const std::uint32_t orders : {0U, 1U, 40U, 505U, 3'213U}) {
     CAPTURE(orders);
     const Day day = generate_day({3, orders});
@@ -58,7 +58,7 @@ TEST_CASE("a made-up day keeps what every day promises") {
   }
 }
 
-TEST_CASE("a made-up day has the shape of the recorded ones") {
+TEST_CASE("a generated day has the shape of the recorded ones") {
   const Day day = generate_day({1, 3'213});
   std::array<int, 24> in_hour{};
   std::map<std::string, int> at_restaurant;

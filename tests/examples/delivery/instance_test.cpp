@@ -84,8 +84,7 @@ TEST_CASE("a broken line is named with its file and line, what is wrong and what
         "orders.txt:4: restaurant \"r9\" is unknown, expected one of restaurants.txt");
   CHECK(complaint_about(orders_with("o3\t1\t2\t9\tr1\t4")) ==
         "orders.txt:4: ready_time is before placement_time, expected it at or after");
-  CHECK(complaint_about(orders_with("o1\t1\t2\t3\tr1\t4")) ==
-        "orders.txt:4: \"o1\" stands here a second time, expected it once");
+  CHECK(complaint_about(orders_with("o1\t1\t2\t3\tr1\t4")) == "orders.txt:4: duplicate id \"o1\"");
 }
 
 TEST_CASE("a file without its header, or without a row, is refused") {

@@ -86,7 +86,7 @@ TEST_CASE("the two halves of a recorded link are found by either name, and a lon
   CHECK(read_trace_pair(folder.path() + "/none.up").error().code == ErrorCode::not_found);
 }
 
-TEST_CASE("a made-up trace is the same each time and has the character of a car's LTE link") {
+TEST_CASE("a generated trace is the same each time and has the character of a car's LTE link") {
   const Trace trace = Trace::generate(1, 2'000);
   CHECK(trace.opportunities() == Trace::generate(1, 2'000).opportunities());
   CHECK(trace.opportunities() != Trace::generate(2, 2'000).opportunities());

@@ -54,7 +54,7 @@ struct Silent : Actor<Silent, Question> {
   std::vector<Responder> kept_;
 };
 
-TEST_CASE("a question that comes back to an actor that waits for it is refused at once, with the way it took") {
+TEST_CASE("an ask that closes a cycle is refused at once, with its path") {
   Script script;
   Shell shell;
   const auto a = *shell->spawn<Relay>(SpawnOptions{.name = "a"}, &script, std::string{"b"}, Duration{10s});
@@ -63,7 +63,7 @@ TEST_CASE("a question that comes back to an actor that waits for it is refused a
   REQUIRE(shell->tell(a, Begin{}));
   shell.run_for(1ms);
   CHECK(script.take() ==
-        "c after 0 ms: rejected: the question comes back to one who waits for it: a -> b -> c -> a; "
+        "c after 0 ms: rejected: ask cycle detected: a -> b -> c -> a; "
         "b after 0 ms: failed; a after 0 ms: failed");
 }
 

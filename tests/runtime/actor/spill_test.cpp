@@ -13,7 +13,7 @@
 #include "runtime/store/store.h"
 #include "testkit/memory_store.h"
 #include "tests/runtime/shell.h"
-#include "tests/support/store_streams.h"
+#include "tests/support/fixtures.h"
 
 namespace pannier::testing {
 namespace {
@@ -194,7 +194,7 @@ TEST_CASE("what an earlier life has left is read first also while nobody knows y
   store->reset();
   store = open_sqlite_store(options);
   REQUIRE(store.ok());
-  REQUIRE_FALSE(testing::all_streams(**store).front().exact);
+  REQUIRE_FALSE(streams_of(**store).front().exact);
   Script script;
   Shell shell{{.store = store->get()}};
   const auto hand = *shell->spawn<Hand>(on_first_worker());

@@ -37,7 +37,7 @@ TEST_CASE("a node that calls itself otherwise than it was dialled is turned away
 TEST_CASE("a node that bears this node's own name is turned away") {
   Fleet fleet;
   auto hub = fleet.hub();
-  auto twin = fleet.device("hub", "other");
+  auto twin = fleet.device("hub", "depot", "sim://hub");
   fleet.run(5s);
   hub->ask("hub/echo", 1);  // itself
   fleet.run(1s);

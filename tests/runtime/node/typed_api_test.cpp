@@ -109,10 +109,10 @@ TEST_CASE("options that no node can be made of are refused with the name of the 
         std::string::npos);
   CHECK(refusal_of({.name = "a", .links = {{.node = "b", .address = ""}}}).find("links[0].address") !=
         std::string::npos);
-  CHECK(refusal_of({.name = "a", .links = {{.node = "a", .address = "sim://a"}}}).find("no link to itself") !=
-        std::string::npos);
+  CHECK(refusal_of({.name = "a", .links = {{.node = "a", .address = "sim://a"}}})
+            .find("links[0].node: a node cannot link to itself") != std::string::npos);
   CHECK(refusal_of({.name = "a", .links = {{.node = "b", .address = "sim://b"}, {.node = "b", .address = "sim://c"}}})
-            .find("links[1].node: two links") != std::string::npos);
+            .find("links[1].node: duplicate link") != std::string::npos);
   CHECK(refusal_of({.name = "a", .listen = {""}}).find("listen[0]") != std::string::npos);
   CHECK(refusal_of({.name = "a", .peers = {{.node = "b c"}}}).find("peers[0].node") != std::string::npos);
 }

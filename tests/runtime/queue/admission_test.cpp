@@ -1,5 +1,4 @@
 #include "runtime/store/store.h"
-#include "tests/runtime/queue/lane_bench.h"
 #include "tests/runtime/queue/queue_bench.h"
 
 // Either a message is stored and exactly what had to go is gone and counted, or it is refused and nothing has changed.
@@ -139,7 +138,7 @@ TEST_CASE("latest_per_key: a redriven message that was replaced meanwhile does n
 TEST_CASE("a message that was replaced within its own group is not delivered, though a later part of the group fails") {
   LaneBench bench{{.max_messages = 100, .eviction = Eviction::latest_per_key}};
   bench.consumer("", {}, finish());
-  let(bench.simulator, **bench.node, bench.hand, [&](Hand& actor) {
+  let(bench.simulator, *bench.node, bench.hand, [&](Hand& actor) {
     actor.enqueue("jobs", "van", make<Number>(1));
     actor.enqueue("jobs", "van", make<Number>(2));
     Batch refused;
@@ -235,7 +234,7 @@ TEST_CASE(
                  [](std::int64_t value, const Delivery& delivery) { value == 1 ? delivery.retry() : delivery.ack(); });
   bench.run(5s);
   bench.script.take();
-  LaneOptions lower = bench.lane;
+  LaneOptions lower = bench.status(0).lanes.at(0).options;
   lower.max_attempts = 2;
   bench.asked<void>([&](QueueControl queue) { return queue.set_lane(lower); });
   bench.run(10s);

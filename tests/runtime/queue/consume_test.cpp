@@ -1,6 +1,6 @@
 // Who gets a lane's messages, and when they come again.
 
-#include "tests/runtime/queue/lane_bench.h"
+#include "tests/runtime/queue/queue_bench.h"
 
 namespace pannier::testing {
 namespace {
@@ -64,8 +64,8 @@ TEST_CASE("a delivery that is not settled in time goes back as a failed attempt,
   CHECK(bench.status().rows.at(0).attempts == 1);
   CHECK(bench.counters().timed_out == 1);
   std::size_t effects = 0;
-  REQUIRE(bench.real.state()->read_state("late",
-                                         [&](std::string_view, std::span<const std::byte>) { return ++effects > 0; }));
+  REQUIRE(bench.node.store().state()->read_state(
+      "late", [&](std::string_view, std::span<const std::byte>) { return ++effects > 0; }));
   CHECK(effects == 0);
   bench.run(20s);
   CHECK(bench.script.take() == "a1");
@@ -129,7 +129,7 @@ TEST_CASE(
     "ten thousand messages behind one that is dead-lettered are dead-lettered too, and the one of another key is "
     "handled") {
   LaneBench bench{{.name = "jobs", .max_attempts = 1, .dead_letter = DeadLetterScope::key}};
-  let(bench.simulator, **bench.node, bench.hand, [](Hand& self) {
+  let(bench.simulator, *bench.node, bench.hand, [](Hand& self) {
     Batch batch;
     for (int i = 1; i <= 10'000; ++i) batch.enqueue("jobs", "bad", make<Number>(i));
     batch.enqueue("jobs", "good", make<Number>(0));
@@ -175,7 +175,7 @@ TEST_CASE("a message that expires while it waits for its next attempt is gone") 
 struct Puller {
   LaneBench& bench;
   void pull(FetchOptions options) {
-    let(bench.simulator, **bench.node, bench.hand, [this, options](Hand& self) {
+    let(bench.simulator, *bench.node, bench.hand, [this, options](Hand& self) {
       self.fetch<Number>("jobs", options).then([this](Result<std::vector<Fetched<Number>>> got) {
         REQUIRE(got);
         std::string line = "got";

@@ -1,6 +1,6 @@
 // What a person decides about dead-lettered messages.
 
-#include "tests/runtime/queue/lane_bench.h"
+#include "tests/runtime/queue/queue_bench.h"
 
 namespace pannier::testing {
 namespace {
@@ -110,8 +110,8 @@ TEST_CASE("a redrive that the disk refuses changes nothing, and says so") {
   bench.consume();
   bench.run();
   bench.script.take();
-  bench.store.fail_commits(1);
-  let(bench.simulator, **bench.node, bench.hand, [&](Hand& self) {
+  bench.node.disk().fail_commits(1);
+  let(bench.simulator, *bench.node, bench.hand, [&](Hand& self) {
     self.queue().redrive({.lane = "jobs"}).then([&](Result<DeadLetterCount> answer) {
       bench.script.note(answer ? "redriven" : outcome(answer.error()));
     });

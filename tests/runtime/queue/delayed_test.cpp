@@ -4,16 +4,12 @@
 namespace pannier::testing {
 namespace {
 
-using namespace std::chrono_literals;
-
 /// Handles everything in "orders", and writes it down.
 void consume_orders(Bench& bench) {
-  REQUIRE(bench.node->spawn<Consumer>(
-      SpawnOptions{}, "orders", ConsumeOptions{},
-      OnDelivery{[&bench](std::int64_t value, const std::string&, const Delivery& delivery) {
-        bench.script.note("handled " + std::to_string(value));
-        delivery.ack();
-      }}));
+  bench.consume("orders", {}, [&bench](std::int64_t value, const Delivery& delivery) {
+    bench.script.note("handled " + std::to_string(value));
+    delivery.ack();
+  });
 }
 
 TEST_CASE("a delayed message is handled when it is due, after what was enqueued meanwhile") {

@@ -4,8 +4,6 @@
 namespace pannier::testing {
 namespace {
 
-using namespace std::chrono_literals;
-
 TEST_CASE("a full lane that evicts its oldest takes every message, and counts what it gave up") {
   Bench bench{{{.name = "positions", .max_messages = 3, .eviction = Eviction::oldest}}};
   for (const int value : {1, 2, 3, 4, 5}) bench.enqueue("positions", "", value);
@@ -16,11 +14,10 @@ TEST_CASE("a full lane that evicts its oldest takes every message, and counts wh
 
 TEST_CASE("more than a lane holds in one group: the last ones stay, and nothing that was given up is delivered") {
   Bench bench{{{.name = "positions", .max_messages = 3, .eviction = Eviction::oldest}}};
-  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "positions", ConsumeOptions{.window = 16},
-                                      OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& delivery) {
-                                        bench.script.note(std::to_string(value));
-                                        delivery.ack();
-                                      }}));
+  bench.consume("positions", {.window = 16}, [&](std::int64_t value, const Delivery& delivery) {
+    bench.script.note(std::to_string(value));
+    delivery.ack();
+  });
   bench.run(1s);
   let(bench.simulator, *bench.node, bench.hand, [&](Hand& actor) {
     for (int value = 1; value <= 10; ++value) actor.enqueue("positions", "", make<Number>(value)).forget();
@@ -32,11 +29,10 @@ TEST_CASE("more than a lane holds in one group: the last ones stay, and nothing 
 TEST_CASE("what is in a consumer's hands is not given up") {
   Bench bench{{{.name = "positions", .max_messages = 2, .eviction = Eviction::oldest}}};
   std::vector<Delivery> held;
-  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "positions", ConsumeOptions{.window = 1},
-                                      OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& delivery) {
-                                        bench.script.note("got " + std::to_string(value));
-                                        held.push_back(delivery);
-                                      }}));
+  bench.consume("positions", {.window = 1}, [&](std::int64_t value, const Delivery& delivery) {
+    bench.script.note("got " + std::to_string(value));
+    held.push_back(delivery);
+  });
   bench.run(1s);
   for (const int value : {1, 2, 3}) bench.enqueue("positions", "", value);
   CHECK(bench.waiting("positions") == "1 3");

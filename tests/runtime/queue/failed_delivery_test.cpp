@@ -2,7 +2,7 @@
 
 #include <stdexcept>
 
-#include "tests/runtime/queue/lane_bench.h"
+#include "tests/runtime/queue/queue_bench.h"
 
 namespace pannier::testing {
 namespace {
@@ -38,14 +38,14 @@ std::string parked(LaneBench& bench) { return bench.rows(RowState::dead_lettered
 TEST_CASE("messages whose handler throws are given up one by one, and never end the node") {
   LaneBench bench;  // all options at their defaults
   Clerk::Seen seen;
-  REQUIRE((*bench.node)
-              ->spawn<Clerk>(SpawnOptions{}, &seen, ConsumeOptions{}, [](Clerk&, std::int64_t value) -> Result<void> {
-                if (value % 2 == 0) throw std::runtime_error("paper jam");
-                return {};
-              }));
+  REQUIRE(
+      bench.node->spawn<Clerk>(SpawnOptions{}, &seen, ConsumeOptions{}, [](Clerk&, std::int64_t value) -> Result<void> {
+        if (value % 2 == 0) throw std::runtime_error("paper jam");
+        return {};
+      }));
   for (std::int64_t value = 1; value <= 20; ++value) bench.enqueue(value, std::to_string(value));
   bench.run(10min);
-  CHECK_FALSE((*bench.node)->failed());
+  CHECK_FALSE(bench.node->failed());
   CHECK(bench.load(RowState::dead_lettered) == 10);
   CHECK(bench.load(RowState::ready) == 0);
   CHECK(parked(bench).starts_with("2 dead-lettered: failed: paper jam"));
@@ -55,12 +55,11 @@ TEST_CASE("messages whose handler throws are given up one by one, and never end 
 TEST_CASE("a handler that returns an error for a delivery keeps its state, and the message pays") {
   LaneBench bench{{.name = "jobs", .max_attempts = 2, .backoff = {Backoff::Kind::constant, 1s}}};
   Clerk::Seen seen;
-  REQUIRE((*bench.node)
-              ->spawn<Clerk>(SpawnOptions{}, &seen, ConsumeOptions{.window = 1},
-                             [](Clerk&, std::int64_t value) -> Result<void> {
-                               if (value == 2) return Error{ErrorCode::failed, "no such address"};
-                               return {};
-                             }));
+  REQUIRE(bench.node->spawn<Clerk>(SpawnOptions{}, &seen, ConsumeOptions{.window = 1},
+                                   [](Clerk&, std::int64_t value) -> Result<void> {
+                                     if (value == 2) return Error{ErrorCode::failed, "no such address"};
+                                     return {};
+                                   }));
   bench.enqueue({1, 2, 3});
   bench.run(1min);
   CHECK(seen.lives == 1);
@@ -83,11 +82,11 @@ TEST_CASE("an answer that a delivery's handler waited for, and that throws, is c
       });
     }
   };
-  REQUIRE((*bench.node)->spawn<Teller>(SpawnOptions{.name = "teller"}));
-  REQUIRE((*bench.node)->spawn<Caller>());
+  REQUIRE(bench.node->spawn<Teller>(SpawnOptions{.name = "teller"}));
+  REQUIRE(bench.node->spawn<Caller>());
   for (std::int64_t value = 1; value <= 10; ++value) bench.enqueue(value, std::to_string(value));
   bench.run(10min);
-  CHECK_FALSE((*bench.node)->failed());
+  CHECK_FALSE(bench.node->failed());
   CHECK(bench.load(RowState::dead_lettered) == 5);
   CHECK(bench.load(RowState::ready) == 0);
 }
@@ -105,14 +104,14 @@ TEST_CASE("deliveries that a failed consumer gave back take no room in its mailb
     int* told_;
   };
   int told = 0;
-  const auto small = *(*bench.node)->spawn<Small>(SpawnOptions{.mailbox = {.messages = 8}}, &told);
+  const auto small = *bench.node->spawn<Small>(SpawnOptions{.mailbox = {.messages = 8}}, &told);
   bench.run();
   for (std::int64_t round = 0; round < 3; ++round) {  // each time five wait behind the one that fails
     for (std::int64_t value = 1; value <= 6; ++value) bench.enqueue(round * 6 + value, std::to_string(value));
     bench.run(10s);
   }
   CHECK(bench.load(RowState::ready) == 0);
-  let(bench.simulator, **bench.node, bench.hand, [&](Hand& self) {
+  let(bench.simulator, *bench.node, bench.hand, [&](Hand& self) {
     for (int i = 0; i < 8; ++i) CHECK(self.tell(Ref{small}, make<Number>(i)));
     CHECK(self.tell(Ref{small}, make<Number>(8)).error().code == ErrorCode::full);
   });

@@ -1,4 +1,4 @@
-#include "tests/runtime/queue/lane_bench.h"
+#include "tests/runtime/queue/queue_bench.h"
 
 // One key, however many messages it has and however long its first one waits, keeps nothing from other keys.
 
@@ -6,7 +6,7 @@ namespace pannier::testing {
 namespace {
 
 /// Fails every message of key "blocked", for ten minutes each time; acknowledges the others.
-Hauler::Act fail_negative() {
+Act fail_negative() {
   return [](std::int64_t value, const Delivery& delivery) {
     value < 0 ? delivery.retry(10min, "printer off") : delivery.ack();
   };
@@ -91,6 +91,20 @@ TEST_CASE("a message that arrives behind one that waits for its next attempt wai
   bench.enqueue(6, "other");
   bench.run(1min);
   CHECK(bench.script.take() == "-1; 6");
+}
+
+TEST_CASE("a message that waited for its next attempt and is cancelled lets its key go on") {
+  LaneBench bench{{.max_attempts = 1000}};
+  bench.Bench::enqueue("jobs", "blocked", -1);
+  const Sequence first = bench.last.sequence;
+  bench.enqueue({2, 3}, "blocked");
+  bench.script.take();
+  bench.consumer("", {}, fail_negative());
+  bench.run(1s);
+  CHECK(bench.script.take() == "-1");
+  bench.asked<Cancelled>([first](QueueControl queue) { return queue.cancel(first); });
+  bench.run(1s);
+  CHECK(bench.script.take() == "2; 3");
 }
 
 }  // namespace

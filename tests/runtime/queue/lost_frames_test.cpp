@@ -7,7 +7,7 @@
 
 #include <pannier/simulation.h>
 #include "tests/runtime/script.h"
-#include "tests/support/store_streams.h"
+#include "tests/support/fixtures.h"
 
 namespace pannier::testing {
 namespace {
@@ -40,10 +40,9 @@ struct Path {
         [=](Hand& self) { self.enqueue("hub/orders", "", make<Number>(value)).forget(); });
   }
   [[nodiscard]] std::uint64_t waiting() {
-    const auto streams = Result<std::vector<Stream>>(testing::all_streams(tablet.store()));
-    REQUIRE(streams);
+    const auto streams = streams_of(tablet.store());
     std::uint64_t sum = 0;
-    for (const Stream& stream : *streams) sum += stream[RowState::ready].messages;
+    for (const Stream& stream : streams) sum += stream[RowState::ready].messages;
     return sum;
   }
 

@@ -9,8 +9,6 @@
 namespace pannier::testing {
 namespace {
 
-using namespace std::chrono_literals;
-
 TEST_CASE("a message is cancelled before it leaves, by the number of its receipt") {
   Bench bench;
   bench.enqueue("hub/orders", "k", 1);
@@ -38,9 +36,7 @@ TEST_CASE("of a message of an earlier life nobody can say that it has not left")
 TEST_CASE("what is in somebody's hands is not cancelled") {
   Bench bench;
   std::vector<Delivery> held;
-  REQUIRE(bench.node->spawn<Consumer>(
-      SpawnOptions{}, "orders", ConsumeOptions{},
-      OnDelivery{[&](std::int64_t, const std::string&, const Delivery& delivery) { held.push_back(delivery); }}));
+  bench.consume("orders", {}, [&](std::int64_t, const Delivery& delivery) { held.push_back(delivery); });
   bench.enqueue("orders", "k", 1);
   const Sequence id = bench.last.sequence;
   const auto cancelled = bench.ask<Cancelled>([id](QueueControl queue) { return queue.cancel(id); });
@@ -59,11 +55,10 @@ TEST_CASE("a cancelled message is not handed out later, and the next of its key 
   bench.enqueue("orders", "k", 2);
   REQUIRE(bench.ask<Cancelled>([id](QueueControl queue) { return queue.cancel(id); }));
   bench.script.take();
-  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "orders", ConsumeOptions{},
-                                      OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& delivery) {
-                                        bench.script.note(std::to_string(value));
-                                        delivery.ack();
-                                      }}));
+  bench.consume("orders", {}, [&](std::int64_t value, const Delivery& delivery) {
+    bench.script.note(std::to_string(value));
+    delivery.ack();
+  });
   bench.run(1s);
   CHECK(bench.script.take() == "2");
 }
@@ -111,13 +106,12 @@ struct Uplink {
     hand = *(*tablet)->spawn<Hand>();
   }
   void consume(const std::string& lane) {
-    REQUIRE((*hub)->spawn<Consumer>(
-        SpawnOptions{}, lane, ConsumeOptions{.window = 256},
-        OnDelivery{[this, lane](std::int64_t value, const std::string&, const Delivery& delivery) {
-          arrived.push_back(lane);
-          script.note(lane + " " + std::to_string(value));
-          delivery.ack();
-        }}));
+    REQUIRE((*hub)->spawn<Consumer>(SpawnOptions{}, lane, ConsumeOptions{.window = 256},
+                                    Act{[this, lane](std::int64_t value, const Delivery& delivery) {
+                                      arrived.push_back(lane);
+                                      script.note(lane + " " + std::to_string(value));
+                                      delivery.ack();
+                                    }}));
   }
   void enqueue(const std::string& address, std::int64_t value, EnqueueOptions options = {}) {
     let(simulator, **tablet, hand,

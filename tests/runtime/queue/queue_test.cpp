@@ -13,8 +13,6 @@
 namespace pannier::testing {
 namespace {
 
-using namespace std::chrono_literals;
-
 /// Keeps its deliveries until it is stopped, and says nothing.
 struct Keeper : Actor<Keeper, Number> {
   explicit Keeper(Script* script) : script_(script) {}
@@ -118,11 +116,10 @@ TEST_CASE("a lane at its quota refuses, drains, and takes messages again") {
   Bench bench{{{.name = "small", .max_messages = 2}}};
   for (const int value : {1, 2, 3}) bench.enqueue("small", "", value);
   CHECK(bench.script.take() == "1 stored; 2 stored; 3 full");
-  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "small", ConsumeOptions{},
-                                      OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                        bench.script.note("handled " + std::to_string(value));
-                                        d.ack();
-                                      }}));
+  bench.consume("small", {}, [&](std::int64_t value, const Delivery& d) {
+    bench.script.note("handled " + std::to_string(value));
+    d.ack();
+  });
   bench.run();
   bench.enqueue("small", "", 4);
   CHECK(bench.script.take() == "handled 1; handled 2; 4 stored; handled 4");
@@ -132,12 +129,11 @@ TEST_CASE("a poison message is dead-lettered with its cause after its attempts, 
   Bench bench;
   for (const int value : {1, 2}) bench.enqueue("lane", "key", value);
   bench.script.take();
-  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{.max_attempts = 3},
-                                      OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                        bench.script.note(std::to_string(value));
-                                        if (value == 1) d.retry(50ms, "the printer is out of paper");
-                                        if (value == 2) d.ack();
-                                      }}));
+  bench.consume("lane", {.max_attempts = 3}, [&](std::int64_t value, const Delivery& d) {
+    bench.script.note(std::to_string(value));
+    if (value == 1) d.retry(50ms, "the printer is out of paper");
+    if (value == 2) d.ack();
+  });
   bench.run(10s);
   CHECK(bench.script.text() == "1; 1; 1; 2");
   const QueueStatus status = bench.status(10);
@@ -150,11 +146,8 @@ TEST_CASE("a poison message is dead-lettered with its cause after its attempts, 
 TEST_CASE("a handler that throws is the cause of a retry, and in the end of dead-lettering") {
   Bench bench;
   bench.enqueue("lane", "key", 1);
-  SpawnOptions patient;
-  REQUIRE(bench.node->spawn<Consumer>(patient, "lane", ConsumeOptions{.max_attempts = 2},
-                                      OnDelivery{[](std::int64_t, const std::string&, const Delivery&) {
-                                        throw std::runtime_error("no such printer");
-                                      }}));
+  bench.consume("lane", {.max_attempts = 2},
+                [](std::int64_t, const Delivery&) { throw std::runtime_error("no such printer"); });
   bench.run(10s);
   const QueueStatus status = bench.status(10);
   REQUIRE(status.rows.size() == 1);
@@ -169,11 +162,10 @@ TEST_CASE("one of a key is in hand at a time, in order; other keys pass, up to t
   for (const auto& [key, value] : messages) bench.enqueue("lane", key, value);
   bench.script.take();
   std::map<std::int64_t, Delivery> hands;
-  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{.window = 3},
-                                      OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                        bench.script.note(std::to_string(value));
-                                        hands.emplace(value, d);
-                                      }}));
+  bench.consume("lane", {.window = 3}, [&](std::int64_t value, const Delivery& d) {
+    bench.script.note(std::to_string(value));
+    hands.emplace(value, d);
+  });
   bench.run();
   CHECK(bench.script.take() == "1; 3; 4");
   hands.extract(3).mapped().ack();
@@ -198,12 +190,11 @@ TEST_CASE("a consumer that is built anew gets again what it had in its hands") {
   for (const int value : {1, 2, 3}) bench.enqueue("lane", "", value);
   bench.script.take();
   bool broken = false;
-  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{},
-                                      OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                        bench.script.note(std::to_string(value));
-                                        if (value == 2 && !std::exchange(broken, true)) throw std::runtime_error("x");
-                                        d.ack({});
-                                      }}));
+  bench.consume("lane", {}, [&](std::int64_t value, const Delivery& d) {
+    bench.script.note(std::to_string(value));
+    if (value == 2 && !std::exchange(broken, true)) throw std::runtime_error("x");
+    d.ack({});
+  });
   bench.run(10s);
   CHECK(bench.script.lines.size() >= 4);
   CHECK(std::count(bench.script.lines.begin(), bench.script.lines.end(), "1") == 1);
@@ -217,18 +208,18 @@ TEST_CASE("what was not done before a crash is delivered after it; what was done
   for (const int value : {1, 2}) bench.enqueue("lane", "", value);
   bench.script.take();
   std::vector<Delivery> kept;
-  const OnDelivery act = [&](std::int64_t value, const std::string&, const Delivery& d) {
+  const Act act = [&](std::int64_t value, const Delivery& d) {
     bench.script.note(std::to_string(value));
     if (value == 1) d.ack(std::move(Batch{}.put_state("effect", make<Number>(1))));
     if (value == 2) kept.push_back(d);
   };
-  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{}, act));
+  bench.consume("lane", {}, act);
   bench.run();
   CHECK(bench.script.take() == "1; 2");
   CHECK(bench.state("effect") == 1);
   kept.clear();
   bench.restart();
-  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{}, act));
+  bench.consume("lane", {}, act);
   bench.run();
   CHECK(bench.script.take() == "2");
   kept.clear();
@@ -240,13 +231,12 @@ TEST_CASE("on a full disk nothing new is taken, what is done is still kept, and 
   bench.script.take();
   bench.node.disk().fill_disk(true);
   bench.enqueue("lane", "", 3);
-  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{},
-                                      OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                        bench.script.note("handled " + std::to_string(value));
-                                        Batch effects;
-                                        if (value == 2) effects.enqueue("elsewhere/lane", "", make<Number>(20));
-                                        d.ack(effects);
-                                      }}));
+  bench.consume("lane", {}, [&](std::int64_t value, const Delivery& d) {
+    bench.script.note("handled " + std::to_string(value));
+    Batch effects;
+    if (value == 2) effects.enqueue("elsewhere/lane", "", make<Number>(20));
+    d.ack(effects);
+  });
   bench.run(1s);
   // 2 waits: its effect needs room. 1 shared its group, and is done again without it.
   CHECK(bench.script.take() == "3 storage_full; handled 1; handled 2; handled 1");
@@ -263,11 +253,10 @@ TEST_CASE("a row that is gone from under its delivery fails nobody else") {
   for (const int value : {1, 2}) bench.enqueue("lane", "", value);
   std::vector<Delivery> hands;
   int handed_out = 0;
-  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{},
-                                      OnDelivery{[&](std::int64_t, const std::string&, const Delivery& d) {
-                                        ++handed_out;
-                                        hands.push_back(d);
-                                      }}));
+  bench.consume("lane", {}, [&](std::int64_t, const Delivery& d) {
+    ++handed_out;
+    hands.push_back(d);
+  });
   bench.run();
   REQUIRE(hands.size() == 2);
   const auto lane = bench.node.store().stream(Box::inbox, "", "lane");
@@ -289,11 +278,10 @@ TEST_CASE("rows that could not be read are read later") {
   bench.script.take();
   bench.restart();
   bench.node.disk().fail_reads(1);
-  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{},
-                                      OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                        bench.script.note(std::to_string(value));
-                                        d.ack();
-                                      }}));
+  bench.consume("lane", {}, [&](std::int64_t value, const Delivery& d) {
+    bench.script.note(std::to_string(value));
+    d.ack();
+  });
   bench.run(10s);
   CHECK(bench.script.take() == "1; 2");
 }
@@ -308,12 +296,11 @@ TEST_CASE("ten thousand messages of a backlog are handled in order, however few 
   bench.restart();
   std::int64_t last = 0;
   bool in_order = true;
-  REQUIRE(bench.node->spawn<Consumer>(SpawnOptions{}, "lane", ConsumeOptions{.window = 64},
-                                      OnDelivery{[&](std::int64_t value, const std::string&, const Delivery& d) {
-                                        in_order = in_order && value == last + 1;
-                                        last = value;
-                                        d.ack();
-                                      }}));
+  bench.consume("lane", {.window = 64}, [&](std::int64_t value, const Delivery& d) {
+    in_order = in_order && value == last + 1;
+    last = value;
+    d.ack();
+  });
   bench.run(10s);
   CHECK(in_order);
   CHECK(last == 10'000);

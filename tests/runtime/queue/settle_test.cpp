@@ -9,7 +9,7 @@
 #include "runtime/store/store.h"
 #include "testkit/faulty_store.h"
 #include "tests/runtime/schema/messages.fbs.h"
-#include "tests/support/store_streams.h"
+#include "tests/support/fixtures.h"
 
 namespace pannier::testing {
 namespace {
@@ -58,8 +58,8 @@ struct Bench {
   }
   /// Rows that wait in a lane of the inbox.
   std::uint64_t waiting(const std::string& lane) {
-    const auto streams = Result<std::vector<Stream>>(testing::all_streams(sim.node().store()));
-    for (const Stream& stream : *streams) {
+    const auto streams = streams_of(sim.node().store());
+    for (const Stream& stream : streams) {
       if (stream.box == Box::inbox && stream.lane == lane) return stream[RowState::ready].messages;
     }
     return 0;
@@ -128,14 +128,14 @@ TEST_CASE("a plain handler of a delivery may return an answer, and fails its act
   CHECK(story == Story{"number 1", "note x", "note x"});
   CHECK(sim.node()->dead_letters(DeadLetterReason::handler_failed) == 2);
   Story streams;
-  const auto kept = Result<std::vector<Stream>>(testing::all_streams(sim.node().store()));
-  for (const Stream& stream : *kept) {
+  const auto kept = streams_of(sim.node().store());
+  for (const Stream& stream : kept) {
     streams.push_back(stream.lane + " " + std::to_string(stream[RowState::ready].messages) + " dead-lettered " +
                       std::to_string(stream[RowState::dead_lettered].messages));
   }
   CHECK(streams == Story{"in 0 dead-lettered 1"});
   Story causes;
-  REQUIRE(sim.node().store().read(kept->front().id, RowState::dead_lettered, 0, 10, [&](const Row& row) {
+  REQUIRE(sim.node().store().read(kept.front().id, RowState::dead_lettered, 0, 10, [&](const Row& row) {
     causes.emplace_back(row.cause);
     return true;
   }));

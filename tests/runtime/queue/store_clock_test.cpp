@@ -64,5 +64,23 @@ TEST_CASE("a machine that wakes up with its wall clock in the past counts no tim
   CHECK(life.now() == before);
 }
 
+TEST_CASE("where the system has no boot id, two boots are two: the monotonic clock says nothing, the wall clock does") {
+  struct Nameless final : Clock {
+    MonoTime mono{1000s};
+    WallTime wall{1'700'000'000s};
+    [[nodiscard]] MonoTime now() const noexcept override { return mono; }
+    [[nodiscard]] WallTime wall_now() const noexcept override { return wall; }
+    [[nodiscard]] std::uint64_t boot() const noexcept override { return 0; }
+  } clock;
+  StoreClock first{clock};
+  first.load(std::nullopt);
+  const ClockAnchor noted = first.anchor();
+  clock.mono += 24h;  // another boot, which has lasted longer than the first one had
+  clock.wall += 2h;
+  StoreClock second{clock};
+  second.load(noted);
+  CHECK(second.now() - noted.store == 2h);
+}
+
 }  // namespace
 }  // namespace pannier

@@ -1,6 +1,6 @@
 // Messages that end the process, and those that were only near.
 
-#include "tests/runtime/queue/lane_bench.h"
+#include "tests/runtime/queue/queue_bench.h"
 
 namespace pannier::testing {
 namespace {
@@ -11,12 +11,10 @@ std::string lives(LaneBench& bench, std::int64_t poison, int most) {
   for (int life = 0; life < most; ++life) {
     bool dead = false;
     std::string seen;
-    REQUIRE((*bench.node)
-                ->spawn<Hauler>(SpawnOptions{}, "", &bench.script, ConsumeOptions{.window = 4},
-                                Hauler::Act{[&](std::int64_t value, const Delivery& delivery) {
-                                  if (value == poison && !std::exchange(dead, true)) seen = bench.script.take();
-                                  dead ? delivery.mark_settled() : delivery.ack();
-                                }}));
+    bench.consume("jobs", {.window = 4}, bench.noting("", [&](std::int64_t value, const Delivery& delivery) {
+      if (value == poison && !std::exchange(dead, true)) seen = bench.script.take();
+      dead ? delivery.mark_settled() : delivery.ack();
+    }));
     for (int step = 0; step < 1000 && !dead; ++step) bench.run(1ms);
     story += (story.empty() ? "" : " | ") + (dead ? seen : bench.script.take());
     bench.script.take();  // the dead see nothing more
@@ -83,7 +81,7 @@ TEST_CASE("what a consumer gave back before the process ended counts no attempt 
 TEST_CASE("a message that was pulled when the process ended has had an attempt") {
   LaneBench bench;
   bench.enqueue(1);
-  let(bench.simulator, **bench.node, bench.hand, [&](Hand& self) {
+  let(bench.simulator, *bench.node, bench.hand, [&](Hand& self) {
     self.fetch<Number>("jobs", {.max = 1}).then([&](Result<std::vector<Fetched<Number>>> got) {
       REQUIRE(got);
       bench.hands.insert_or_assign(1, got->at(0).delivery);

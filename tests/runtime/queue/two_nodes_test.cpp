@@ -111,6 +111,51 @@ TEST_CASE("a sender's restored backup: what is enqueued afterwards arrives, what
   CHECK(values(world.hub.store(), RowState::ready) == range(1000, 5) + " " + range(2000, 50) + " " + range(3000, 20));
 }
 
+TEST_CASE("a receiver's restored backup loses what came since, drops nothing new, and takes nothing twice") {
+  for (const bool sender_too : {false, true}) {
+    CAPTURE(sender_too);
+    testkit::Simulation sim{5};
+    sim::Disk disks[] = {sim::Disk{9}, sim::Disk{10}};  // the hub's and the tablet's
+    const sim::SqliteDisk vfs[] = {sim::SqliteDisk{disks[0]}, sim::SqliteDisk{disks[1]}};
+    sim::SeededEntropy entropy{9};
+    const NodeOptions options[] = {kHub, kTablet};
+    StorePtr stores[2];
+    std::unique_ptr<SimNode> nodes[2];
+    const auto stop = [&] {
+      for (auto& each : nodes) each.reset();
+      for (auto& each : stores) each.reset();
+    };
+    const auto start = [&] {
+      for (int i = 0; i < 2; ++i) {
+        auto store = open_sqlite_store({.path = "node.db", .entropy = entropy, .vfs = vfs[i].name()});
+        REQUIRE(store);
+        stores[i] = std::move(*store);
+        nodes[i] = std::make_unique<SimNode>(sim.simulator(), &sim.network(), options[i],
+                                             testkit::Machine{.store = stores[i].get()});
+      }
+      sim.advance(3s);
+    };
+    const auto send = [&](std::int64_t first) {
+      enqueue(sim, *nodes[1], "hub/orders", first, 5);
+      sim.advance(20s);
+    };
+    start();
+    send(1000);
+    stop();
+    sim::Disk backups[] = {disks[0].after_power_cut(sim::Loss::none, 1), disks[1].after_power_cut(sim::Loss::none, 1)};
+    start();
+    send(2000);
+    stop();
+    disks[0] = std::move(backups[0]);
+    if (sender_too) disks[1] = std::move(backups[1]);
+    start();
+    send(3000);
+    CHECK(values(*stores[0], RowState::ready) == range(1000, 5) + " " + range(3000, 5));
+    CHECK(values(*stores[1], RowState::ready).empty());
+    stop();
+  }
+}
+
 TEST_CASE("an acknowledgement for the rows of a tablet's old store means nothing to its new one") {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
     for (int clog_at = 10; clog_at < 90; clog_at += 8) {

@@ -14,7 +14,7 @@
 #include "runtime/store/store.h"
 #include "tests/contract/store_support.h"
 #include "tests/runtime/store/sqlite_support.h"
-#include "tests/support/store_streams.h"
+#include "tests/support/fixtures.h"
 
 /// A store with some of everything, and what became of it.
 namespace pannier::testing {
@@ -35,7 +35,7 @@ struct Content {
 
 inline Content content_of(Store& store) {
   Content content;
-  for (const Stream& stream : all_streams(store)) {
+  for (const Stream& stream : streams_of(store)) {
     for (const RowState state : kAllRowStates) {
       contract::each_row(store, stream.id, state, [&](const Row& row) {
         CHECK(content.payloads.emplace(row.id(), contract::text_of(row.payload)).second);

@@ -63,7 +63,7 @@ void run(std::uint64_t seed, double lies, bool keeps_the_note, std::array<Tally,
     sim::Disk left = disk.after_power_cut(loss, dice.next());
     const sim::SqliteDisk left_vfs(left);
     options.vfs = left_vfs.name();
-    if (keeps_the_note) left.keep_as_seen("node.db-witness", disk);
+    if (keeps_the_note) left.keep_as_seen("node.db-notes", disk);
     Tally& tally = tallies[static_cast<std::size_t>(loss)];
     ++tally.cuts;
     auto opened = open_sqlite_store(options);

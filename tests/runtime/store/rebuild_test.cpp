@@ -139,7 +139,7 @@ TEST_CASE("a damaged page, whichever: the node starts, says so, has what was sou
     INFO("page " << page << ", damage " << static_cast<int>(how));
     std::string file = sound;
     damage(file, page, how, dice);
-    for (const char* part : {"-wal", "-witness", "-damaged1", "-damaged1-wal"}) std::remove((path + part).c_str());
+    for (const char* part : {"-wal", "-notes", "-damaged1", "-damaged1-wal"}) std::remove((path + part).c_str());
     save(path, file);
     damages.look(options, [&] { CHECK(load(path + "-damaged1") == file); });
   }

@@ -22,7 +22,7 @@ using pannier::testing::TempFolder;
 
 /// The files of a store as a kill -9 would leave them, under another name.
 void copy_as_killed(const std::string& from, const std::string& to) {
-  for (const char* part : {"", "-wal", "-claims"}) {
+  for (const char* part : {"", "-wal", "-notes"}) {
     std::filesystem::remove(to + part);
     if (std::filesystem::exists(from + part)) std::filesystem::copy_file(from + part, to + part);
   }
@@ -208,9 +208,9 @@ TEST_CASE("what was in somebody's hands when the process died is told once, and 
   SUBCASE("a note that rotted is none") {
     bench.after_kill().reset();
     copy_as_killed(bench.options.path, killed);
-    std::string notes = pannier::testing::load(killed + "-claims");
-    notes[0] = static_cast<char>(notes[0] ^ 1);
-    pannier::testing::save(killed + "-claims", notes);
+    std::string notes = pannier::testing::load(killed + "-notes");
+    notes[12288] = static_cast<char>(notes[12288] ^ 1);
+    pannier::testing::save(killed + "-notes", notes);
     CHECK(left_in(*open_or_fail({.path = killed, .entropy = bench.random})) == std::vector<Sequence>{rows[2], rows[3]});
   }
 }

@@ -1,5 +1,6 @@
 #include <pannier/sqlite_store.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -215,4 +216,45 @@ TEST_CASE("a store of the parts that were named has these and no others") {
   }
   const StorePtr store = open_or_fail(options);
   CHECK(*store->tokens()->token(*store->stream(Box::outbox, "hub", "orders"), "token", at_ms(9)) == 7);
+}
+
+TEST_CASE("a file that is older than what was given out gives the same numbers again, under another incarnation") {
+  for (const bool log_was_removed : {true, false}) {  // else a backup was put back
+    CAPTURE(log_was_removed);
+    TempFolder folder;
+    sim::SeededEntropy random(1);
+    const SqliteOptions options{.path = folder.file("node.db"), .entropy = random, .sequence_block = 16};
+    std::vector<Sequence> first;
+    std::vector<Sequence> second;
+    std::uint64_t of_first = 0;
+    std::uint64_t of_second = 0;
+    {
+      const StorePtr store = open_or_fail(options);
+      first = put_rows(*store, make_stream(*store), 5);
+      of_first = store->incarnation();
+    }
+    const std::string backup = load(options.path);
+    std::string as_killed;
+    std::string notes;
+    {
+      const StorePtr store = open_or_fail(options);
+      second = put_rows(*store, make_stream(*store), 100);
+      of_second = store->incarnation();
+      as_killed = load(options.path);
+      notes = load(options.path + "-notes");
+    }
+    pannier::testing::save(options.path, log_was_removed ? as_killed : backup);
+    if (log_was_removed) pannier::testing::save(options.path + "-notes", notes);
+    const StorePtr store = open_or_fail(options);
+    CHECK(store->counters().broken_syncs == 1);
+    CHECK(read_sequences(*store, make_stream(*store)) == first);
+    CHECK(store->incarnation_of(first.front()) == of_first);
+    const std::vector<Sequence> third = put_rows(*store, make_stream(*store), 100);
+    CHECK(std::find(second.begin(), second.end(), third.front()) != second.end());
+    for (const Sequence each : third) {
+      const std::uint64_t bears = store->incarnation_of(each);
+      CHECK(bears != of_first);
+      CHECK(bears != of_second);
+    }
+  }
 }

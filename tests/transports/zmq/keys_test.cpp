@@ -71,8 +71,8 @@ TEST_CASE("a key file with a fault names its file and line") {
   CHECK(fault_of("\n" + public_line + public_line + secret_line).starts_with(path + ":3: "));
   CHECK(fault_of(public_line + "private = x\n").starts_with(path + ":2: "));
   CHECK(fault_of("garbage\n").starts_with(path + ":1: "));
-  CHECK(fault_of(public_line).find("`secret = <key>` is missing") != std::string::npos);
-  CHECK(fault_of("").find("is missing") != std::string::npos);
+  CHECK(fault_of(public_line).find("missing line `secret = <key>`") != std::string::npos);
+  CHECK(fault_of("").find("missing line") != std::string::npos);
   CHECK(fault_of("public = " + to_z85(others.public_key) + "\n" + secret_line).starts_with(path + ":1: "));
 }
 

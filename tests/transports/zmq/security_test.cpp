@@ -1,8 +1,17 @@
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <utility>
 
 #include <doctest/doctest.h>
+#include "tests/support/temp_folder.h"
 #include "tests/support/transport_fixtures.h"
 
 // Who comes in, and who does not (fault 18: wrong key, no key, revoked key, NULL mechanism).
@@ -168,6 +177,94 @@ TEST_CASE("dialling without the far end's key, or without one's own, is refused 
   const Result<std::unique_ptr<ZmqTransport>> keyless = ZmqTransport::make(site.context, {});
   REQUIRE(!keyless.ok());
   CHECK(keyless.error().code == ErrorCode::invalid_argument);
+}
+
+/// Connections that a stranger opens to `address` and leaves idle, at once or after a first byte; opened anew as they
+/// are cut.
+class IdleCrowd {
+ public:
+  IdleCrowd(const std::string& address, std::size_t size, bool one_byte)
+      : one_byte_(one_byte),
+        port_(static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)))),
+        sockets_(size, -1) {
+    for (int& each : sockets_) each = open();
+  }
+  ~IdleCrowd() {
+    for (const int each : sockets_) ::close(each);
+  }
+  /// How many were cut since the last look.
+  std::size_t refill() {
+    std::size_t cut = 0;
+    for (int& each : sockets_) {
+      char byte = 0;
+      const ssize_t got = ::recv(each, &byte, 1, MSG_DONTWAIT);
+      // The far end greets; an end is an end.
+      if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOTCONN))) continue;
+      ::close(each);
+      each = open();
+      ++cut;
+    }
+    return cut;
+  }
+
+ private:
+  [[nodiscard]] int open() const {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    REQUIRE(fd >= 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port_);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    (void)::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    if (one_byte_) (void)::send(fd, "\xff", 1, MSG_NOSIGNAL);
+    return fd;
+  }
+  bool one_byte_;
+  std::uint16_t port_;
+  std::vector<int> sockets_;
+};
+
+TEST_CASE("a crowd of connections that say nothing is cut down, and an honest device comes in beside it") {
+  Site site;
+  IdleCrowd silent(site.address, 300, false);
+  IdleCrowd crowd(site.address, 300, true);
+  std::size_t cut = 0;
+  REQUIRE(drive(site, {&site.hub}, [&] { return (cut += crowd.refill()) > 300; }));  // cut, and here again
+  Peer device = site.make_device(site.device_key);
+  const ChannelId id = device.transport->connect(site.address, site.hub_key.public_key).value();
+  REQUIRE(drive(site, {&site.hub, &device}, [&] {
+    crowd.refill();
+    return device.seen.find(id) != nullptr;
+  }));
+  CHECK(device.seen.is_open(id));
+  CHECK(site.hub.transport->counters().cut_connections > 300);
+}
+
+TEST_CASE("an authenticated peer that says nothing, or does not go when it is told to, is cut") {
+  Site site;
+  Peer silent = site.make_device(site.device_key);
+  const ChannelId id = silent.transport->connect(site.address, site.hub_key.public_key).value();
+  REQUIRE(drive(site, {&site.hub, &silent}, [&] { return silent.seen.is_closed(id); }));
+  CHECK(site.hub.transport->counters().cut_connections == 1);
+
+  // One that listens to nobody: only its socket tells that it is still there.
+  Peer deaf = site.make_device(site.device_key);
+  site.dial(deaf, site.hub_key.public_key);
+  REQUIRE(drive(site, {&site.hub, &deaf}, [&] { return site.hub.seen.frame_count == 1; }));
+  site.hub.transport->close(site.hub.seen.channels.front().id);
+  CHECK(drive(site, {&site.hub}, [&] { return site.hub.transport->counters().cut_connections == 2; }));
+}
+
+TEST_CASE("listening at the path of a file is refused, and the file stays") {
+  Site site;
+  testing::TempFolder folder;
+  const std::string path = folder.path() + "/orders.txt";
+  std::ofstream(path) << "order 7";
+  const auto listening = site.hub.transport->listen("ipc://" + path);
+  REQUIRE_FALSE(listening.ok());
+  CHECK(listening.error().code == ErrorCode::in_use);
+  CHECK(listening.error().detail.find("not a socket") != std::string::npos);
+  CHECK(std::filesystem::file_size(path) == 7);
 }
 
 }  // namespace

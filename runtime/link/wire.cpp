@@ -88,6 +88,7 @@ Result<void> append(std::vector<std::byte>& bytes, const Record& record) {
 }
 
 std::size_t size_at(const std::byte* at) noexcept { return load<std::uint32_t>(at); }
+bool has_origin_at(const std::byte* at) noexcept { return at[59] != std::byte{0}; }
 Kind kind_at(const std::byte* at) noexcept { return static_cast<Kind>(at[4]); }
 
 Result<Parsed> parse(std::span<const std::byte> bytes) {

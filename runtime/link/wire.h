@@ -82,6 +82,7 @@ inline constexpr std::size_t kSecondBytes = 3072;
 [[nodiscard]] Result<void> append(std::vector<std::byte>& bytes, const Record& record);
 /// Of the record that starts at `at`, which append() wrote.
 [[nodiscard]] std::size_t size_at(const std::byte* at) noexcept;
+[[nodiscard]] bool has_origin_at(const std::byte* at) noexcept;
 [[nodiscard]] Kind kind_at(const std::byte* at) noexcept;
 /// The record that `bytes` starts with, and how many bytes it takes. malformed: it is cut off or contradicts itself.
 struct Parsed {

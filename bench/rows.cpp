@@ -8,6 +8,9 @@ const std::vector<Row>& rows() {
   const Side caf1{"caf 0.17.6, 1 thread", "caf", 1};
   const Side caf2{"caf 0.17.6, 2 threads", "caf", 2};
   const Side queue{"ours", "queue"};
+  const Side link{"ours", "link"};
+  const Side push_pull{"libzmq, PUSH to PULL", "zmq"};
+  const Side req_rep{"libzmq, REQ to REP", "zmq"};
   const Side sqlite{"sqlite, key and payload", "sqlite", 1};
   const Side sqlite_rows{"sqlite, columns of rows", "sqlite", 2};
   const Side mosquitto{"mosquitto 2.0, QoS 1", "mosquitto"};
@@ -30,6 +33,12 @@ const std::vector<Row>& rows() {
       {"end-to-end/fsynced", "msg/s", true, queue, {mosquitto}},
       {"end-to-end/plaintext", "msg/s", true, queue, {mosquitto}},
       {"end-to-end/handled", "msg/s", true, queue, {mosquitto}},
+      {"link/tell", "msg/s", true, link, {push_pull}},
+      {"link/tell-curve", "msg/s", true, link, {push_pull}},
+      {"link/tell-1k", "msg/s", true, link, {push_pull}},
+      {"link/tell-16k", "msg/s", true, link, {push_pull}},
+      {"link/ask-tcp", "us", false, link, {req_rep}},
+      {"link/ask-ipc", "us", false, link, {req_rep}},
       {"flash/bytes", "B/msg", false, queue, {}, 3},
       {"flash/fsyncs", "1/msg", false, queue, {}, 3},
       {"backlog/memory", "MB", false, queue, {}, 1},

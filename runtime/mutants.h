@@ -36,6 +36,8 @@ enum class Mutant {
   found_log_not_emptied,       ///< Data an earlier process left in the log is taken for synced.
   reserve_not_synced,          ///< The reserve for a full disk may be lost in a power cut.
   frame_dropped_when_full,     ///< A frame that does not fit into the transport is dropped.
+  full_mailbox_drops,          ///< What a full mailbox refuses of a link is forgotten.
+  credit_not_taken,            ///< A sender is never told that it outruns the path.
   ack_dropped_when_full,       ///< An acknowledgement that does not fit is dropped, and the link goes on.
 };
 

@@ -82,6 +82,18 @@ inline constexpr std::size_t kGoodbyeBytes = 200;
 inline constexpr std::size_t kLinkQueueBytes = 4 * 1024 * 1024;
 /// Added for records whose loss would cost the link: replies and filters.
 inline constexpr std::size_t kLinkReserveBytes = 1024 * 1024;
+/// On top, for what actors have told before they could know that a link is full: what the mailbox of the router holds.
+inline constexpr std::size_t kLinkAdmittedBytes = 64 * 1024 * 1024;
+/// What the actors of one node may have told one actor of another node, and that one's mailbox has not taken yet: the
+/// credit of a flow (docs/protocol.md, Credit). An eighth of it is left to what is urgent. The last message may go past
+/// the bytes.
+inline constexpr std::uint32_t kFlowMessages = 4096;
+inline constexpr std::uint32_t kFlowBytes = 1024 * 1024;
+/// What the actors of one node have told those of this one, and no mailbox has taken yet, all flows together.
+inline constexpr std::size_t kHeldMessages = 16 * kFlowMessages;
+inline constexpr std::size_t kHeldBytes = 16 * 1024 * 1024;
+/// Flows from one node that are remembered.
+inline constexpr std::size_t kFlows = 4096;
 /// How often a link reports progress to the queue while rows are crossing it slowly.
 inline constexpr Duration kRowProgress = std::chrono::seconds{5};
 /// Topics with a retained value on one node, and the total bytes of these values.
@@ -178,6 +190,7 @@ static_assert(16 * kAsksPerLink <= kAsksInFlight, "a few peers must not use up t
 static_assert(8 * kIdleNames <= kNames, "a few peers must not use up the names");
 static_assert(kFrameTargetBytes + kPayloadBytes + 4096 <= kFrameBytes, "one payload must fit behind a full target");
 static_assert(kOutboxWindowBytes + kPayloadBytes < kLinkQueueBytes);
+static_assert(kPayloadBytes <= kFlowBytes && kFlowBytes < kLinkQueueBytes / 2);
 static_assert(kRowProgress < kAckTimeout / 2);
 static_assert(kHeartbeatTimeout > 3 * kHeartbeatInterval, "one lost heartbeat must not cut a link");
 static_assert(2 + kStreamBits + kSequenceBits == 63);

@@ -32,6 +32,8 @@ struct TopicCounters {
   std::uint64_t mailbox_full = 0;           ///< Copies dropped because the subscriber's mailbox was full.
   std::uint64_t subscriber_gone = 0;        ///< Copies dropped because the subscriber had ended.
   std::uint64_t link_full = 0;              ///< Copies dropped because the link was full or had ended.
+  std::uint64_t mailbox_full_there = 0;     ///< Copies of this node's publications dropped at full mailboxes elsewhere.
+  std::uint64_t link_full_there = 0;        ///< And before full links elsewhere.
   std::uint64_t not_retained = 0;           ///< Values passed on but not retained: no room for another topic.
   std::uint64_t cleared = 0;                ///< Retained values cleared.
   std::uint64_t filters_refused = 0;        ///< Filters of linked nodes refused here. The nodes were told.

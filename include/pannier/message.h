@@ -562,6 +562,7 @@ enum class MessageKind : std::uint8_t {
              ///< at most.
   failed,    ///< System, child to supervisor: decide about a failure. Payload: ChildFailure.
   down,      ///< System: a child or a watched actor has ended. Payload: Down.
+  room,      ///< System, a question: answered once the mailbox of the receiver has room.
 };
 
 enum class Urgency : std::uint8_t { normal, urgent };
@@ -616,8 +617,19 @@ template <class T>
   return detail::kTypeInfo<T>;
 }
 
-/// A message within a process: envelope and payload in one piece of pool memory. A native value is inline; a table, or
-/// a native value shared by a fan-out, is a share of a block. Owned by MessagePtr.
+/// To whom a message belongs, as in W3C Trace Context: the trace, and the span in it that caused the message.
+struct Trace {
+  std::uint64_t high = 0;  ///< The trace's id, its first eight bytes,
+  std::uint64_t low = 0;   ///< and its last.
+  std::uint64_t span = 0;
+  std::uint8_t flags = 0;  ///< Bit 0: sampled.
+  /// False: it belongs to none.
+  explicit operator bool() const noexcept { return (high | low) != 0; }
+  friend bool operator==(const Trace&, const Trace&) = default;
+};
+
+/// One message on its way inside a process: envelope and payload in one piece of pool memory. A native value stands
+/// inline; a table (or a native value shared by a fan-out) is a share of a block. Owned through MessagePtr.
 struct Message {
   Message* next = nullptr;  ///< Link of the containing queue.
   TypeId type{};
@@ -625,7 +637,7 @@ struct Message {
   ActorId receiver;
   ActorId sender;
   std::uint64_t correlation = 0;
-  std::uint64_t trace = 0;     ///< Passed on from the message being handled to those it causes.
+  BlockRef trace;              ///< A Trace, carried from the message being handled to those it causes; mostly none.
   MonoTime deadline = kNever;  ///< Of an ask.
   BlockRef block;
   /// The topic of a publication, the key of a delivery, the cause of a refusal, or the node that sent a question. Of a
@@ -647,6 +659,10 @@ struct Message {
   }
 
   [[nodiscard]] void* inline_value() noexcept;
+  [[nodiscard]] Trace trace_context() const noexcept {
+    return trace ? *reinterpret_cast<const Trace*>(trace.bytes().data()) : Trace{};
+  }
+  void set_trace(const Trace& context) { trace = context ? BlockRef::holding(context) : BlockRef{}; }
   /// What counts against a mailbox's bytes.
   [[nodiscard]] std::size_t payload_bytes() const noexcept { return inline_bytes + block.bytes().size(); }
   [[nodiscard]] std::string_view type_name() const noexcept { return info != nullptr ? info->name : "unknown type"; }

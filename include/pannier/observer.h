@@ -67,6 +67,7 @@ struct DeadLetter {
   std::string_view type;
   ActorId sender;
   ActorId receiver;
+  std::uint64_t count = 1;  ///< So many alike: another node dropped them, and has said so.
 };
 
 /// A handled message. Includes replies, handled by the function waiting for them.
@@ -74,8 +75,10 @@ struct Handled {
   std::string_view type;
   ActorId sender;
   ActorId receiver;
-  std::uint64_t correlation = 0;  ///< Of a question or a delivery, otherwise 0.
-  std::uint64_t trace = 0;        ///< Shared by a message and everything it causes, here and on linked nodes.
+  std::uint64_t correlation = 0;  ///< Of a question or a delivery; 0 otherwise.
+  /// Its id is that of everything that one message has caused, here and on other nodes; `span` is this turn.
+  Trace trace;
+  std::uint64_t parent = 0;  ///< The span that caused the message; 0: here begins the trace.
   Duration took{};
   bool ok = true;
 };

@@ -76,6 +76,7 @@ class ProbeActor final : public Actor<ProbeActor, Down> {
   using Actor::stop;
   using Actor::subscribe_any;
   using Actor::subscribe_type;
+  using Actor::on_room;
   using Actor::tell;
   using Actor::unsubscribe;
   using Actor::watch;

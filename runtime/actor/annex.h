@@ -57,7 +57,12 @@ struct Spill {
 struct Annex {
   std::deque<Child> children;  // in the order of their start
   std::vector<ActorId> watchers;
-  std::vector<MonoTime> restarts;  // within the period
+  struct RoomWaiter {
+    ActorId asker;
+    std::uint64_t correlation;
+  };
+  std::vector<RoomWaiter> room_waiters;  // bounded by the questions of their workers
+  std::vector<MonoTime> restarts;  // those within the period
   Regroup regroup;
   TimerId stop_timer{};
   MonoTime announced{};  // how long its end may take, as told to its supervisor

@@ -65,7 +65,8 @@ struct Cell {
   std::atomic<std::uint32_t> rejected{0};
   std::atomic<std::uint32_t> failures{0};
   bool keyed = false;        // messages wait in annex->latest
-  bool holds_names = false;  // the directory holds names for this actor
+  bool holds_names = false;  // the directory keeps names for this actor
+  bool room_wanted = false;  // somebody waits in annex->room_waiters
 
   [[nodiscard]] bool has_message() const noexcept {
     // A suspended or ending actor handles system messages only.

@@ -157,13 +157,101 @@ std::shared_ptr<const ActorName> Directory::text(std::uint32_t index) const noex
   return at(index).name;
 }
 
-Directory::Path Directory::path(ActorId id) const noexcept {
-  return at(id.name_index()).path.load(std::memory_order_relaxed);
+// --- Ways and credit ------------------------------------------------------------------------------------------------
+
+Directory::Path Directory::path(ActorId id) noexcept {
+  Entry& entry = at(id.name_index());
+  if (entry.asked_at.load(std::memory_order_acquire) != changes_.load(std::memory_order_acquire)) {
+    const Lock lock{busy_};
+    if (knows(id)) refresh(entry);
+  }
+  const Path path = entry.path.load(std::memory_order_relaxed);
+  return knows(id) ? path : Path::forgotten;
 }
 
-Directory::Path Directory::set_path(ActorId id, Path path) noexcept {
+void Directory::refresh(Entry& entry) noexcept {
+  const std::uint32_t changes = changes_.load(std::memory_order_relaxed);
+  const auto found = ways_.find(entry.name->node());
+  const Way& way = found == ways_.end() ? others_ : found->second;
+  if (std::exchange(entry.way_opened, way.opened) != way.opened) {
+    entry.messages.store(limits::kFlowMessages, std::memory_order_relaxed);
+    entry.bytes.store(limits::kFlowBytes, std::memory_order_relaxed);
+  }
+  entry.path.store(way.path, std::memory_order_relaxed);
+  entry.asked_at.store(changes, std::memory_order_release);
+}
+
+void Directory::change(Way& way, Path path) noexcept {
+  if (way.path == path) return;
+  if (way.path == Path::unreachable) way.opened = ++openings_;
+  way.path = path;
+  changes_.fetch_add(1, std::memory_order_release);
+}
+
+void Directory::set_way(std::string_view node, Path path) {
   const Lock lock{busy_};
-  return knows(id) ? at(id.name_index()).path.exchange(path, std::memory_order_relaxed) : Path::unknown;
+  auto found = ways_.find(node);
+  if (found == ways_.end()) {
+    found = ways_.emplace(std::string{node}, others_).first;
+    changes_.fetch_add(1, std::memory_order_release);
+  }
+  change(found->second, path);
+}
+
+void Directory::forget_way(std::string_view node) {
+  const Lock lock{busy_};
+  const auto found = ways_.find(node);
+  if (found == ways_.end()) return;
+  ways_.erase(found);
+  changes_.fetch_add(1, std::memory_order_release);
+}
+
+void Directory::set_other_ways(Path path) {
+  const Lock lock{busy_};
+  change(others_, path);
+}
+
+bool Directory::take_credit(ActorId id, std::size_t bytes, bool urgent) noexcept {
+  if constexpr (is_mutant(Mutant::credit_not_taken)) return true;
+  Entry& entry = at(id.name_index());
+  const auto size = static_cast<std::int32_t>(bytes);
+  const std::int32_t kept_messages = urgent ? 0 : static_cast<std::int32_t>(limits::kFlowMessages / 8);
+  const std::int32_t kept_bytes = urgent ? 0 : static_cast<std::int32_t>(limits::kFlowBytes / 8);
+  const bool enough = entry.messages.fetch_sub(1, std::memory_order_relaxed) > kept_messages;
+  if (entry.bytes.fetch_sub(size, std::memory_order_relaxed) > kept_bytes && enough) return true;
+  entry.messages.fetch_add(1, std::memory_order_relaxed);
+  entry.bytes.fetch_add(size, std::memory_order_relaxed);
+  return false;
+}
+
+void Directory::give_back(ActorId id, std::size_t bytes) noexcept {
+  Entry& entry = at(id.name_index());
+  entry.messages.fetch_add(1, std::memory_order_relaxed);
+  entry.bytes.fetch_add(static_cast<std::int32_t>(bytes), std::memory_order_relaxed);
+}
+
+ActorId Directory::give_credit(std::string_view node, std::string_view actor, std::uint32_t messages,
+                               std::uint32_t bytes) noexcept {
+  const Lock lock{busy_};
+  const std::uint32_t index = look_up({node, actor});
+  if (index == kNone) return {};
+  Entry& entry = at(index);
+  // A peer may give more than was taken, or give it twice: there is never more than a flow has at first.
+  const auto add = [](std::atomic<std::int32_t>& left, std::uint32_t more, std::uint32_t most) {
+    const auto bound = static_cast<std::int32_t>(most);
+    const auto amount = static_cast<std::int32_t>(std::min(more, 2 * most));
+    const std::int32_t now = left.fetch_add(amount, std::memory_order_relaxed) + amount;
+    if (now > bound) left.fetch_sub(now - bound, std::memory_order_relaxed);
+  };
+  add(entry.messages, messages, limits::kFlowMessages);
+  add(entry.bytes, bytes, limits::kFlowBytes);
+  return ActorId::named(index, entry.generation.load(std::memory_order_relaxed), true);
+}
+
+bool Directory::has_credit(ActorId id) const noexcept {
+  const Entry& entry = at(id.name_index());
+  return entry.messages.load(std::memory_order_relaxed) > static_cast<std::int32_t>(limits::kFlowMessages / 4) &&
+         entry.bytes.load(std::memory_order_relaxed) > static_cast<std::int32_t>(limits::kFlowBytes / 4);
 }
 
 std::size_t Directory::size() const noexcept {
@@ -273,7 +361,8 @@ void Directory::forget(std::uint32_t index) noexcept {
   index_.erase(entry.name->text_);
   entry.name.reset();
   entry.referred = false;
-  entry.path.store(Path::unknown, std::memory_order_relaxed);
+  entry.asked_at.store(0, std::memory_order_relaxed);
+  entry.way_opened = 0;
   const std::uint32_t next = entry.generation.load(std::memory_order_relaxed) + 1;
   entry.generation.store(next, std::memory_order_release);
   // A place whose generations are used up is never reused.

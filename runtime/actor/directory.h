@@ -80,14 +80,28 @@ class Directory {
   // --- Names on other nodes -----------------------------------------------------------------------------------------
   /// The route to the name's node. Anything but `open` refuses a message before it is queued.
   enum class Path : std::uint8_t {
-    unknown,      ///< Nothing was sent there yet.
-    open,         ///< The router takes messages for it.
     unreachable,  ///< No link leads there.
-    full,         ///< The link is full for now.
+    full,         ///< The link on the way there takes no more for now.
+    open,
+    forgotten,    ///< The name was: it leads to nobody.
   };
-  [[nodiscard]] Path path(ActorId id) const noexcept;
-  /// Returns the previous value. No effect on a forgotten name.
-  Path set_path(ActorId id, Path path) noexcept;
+  [[nodiscard]] Path path(ActorId id) noexcept;
+  /// Of all names of `node` that have no way of their own: unreachable, full, or open. The router's word. A way that
+  /// was unreachable begins with full credit.
+  void set_way(std::string_view node, Path path);
+  /// Of those no longer needed: what holds for others holds for the node.
+  void forget_way(std::string_view node);
+  /// Of all nodes without a way.
+  void set_other_ways(Path path);
+
+  // --- Credit: how much may be told to a name elsewhere before its mailbox has taken some. --------------------------
+  /// False: nothing more may be told now. `urgent`: with what is left for that.
+  [[nodiscard]] bool take_credit(ActorId id, std::size_t bytes, bool urgent) noexcept;
+  /// It was not sent after all.
+  void give_back(ActorId id, std::size_t bytes) noexcept;
+  /// The mailbox has taken messages of so many bytes, or they are lost. Who is meant; nobody where no name is known.
+  ActorId give_credit(std::string_view node, std::string_view actor, std::uint32_t messages, std::uint32_t bytes) noexcept;
+  [[nodiscard]] bool has_credit(ActorId id) const noexcept;
 
   /// Names held or remembered.
   [[nodiscard]] std::size_t size() const noexcept;
@@ -98,17 +112,28 @@ class Directory {
   static constexpr std::uint32_t kNone = 0xffffffff;
 
   struct Entry {
-    std::atomic<std::uint64_t> local{0};       // ActorId bits of the actor with this name
-    std::atomic<std::uint32_t> generation{0};  // of valid references
-    std::atomic<Path> path{Path::unknown};
-    // under the lock:
+    std::atomic<std::uint64_t> local{0};       // ActorId bits of who bears the name
+    std::atomic<std::uint32_t> generation{0};  // of references that are good
+    std::atomic<Path> path{Path::unreachable};
+    std::atomic<std::uint32_t> asked_at{0};  // the change of ways since which `path` holds
+    std::atomic<std::int32_t> messages{0};   // credit that is left
+    std::atomic<std::int32_t> bytes{0};      // may fall below zero
+    // Under the lock:
     bool referred = false;  // a reference by name was given out
     bool for_good = false;
+    std::uint32_t way_opened = 0;  // the credit is of this opening of the way
     std::uint32_t holders = 0;
     std::uint32_t previous = kNone;  // among the idle names of its node, least recently used first
     std::uint32_t next = kNone;
     std::shared_ptr<const ActorName> name;  // null: vacant
   };
+  struct Way {
+    Path path = Path::unreachable;
+    std::uint32_t opened = 0;  // how often it was
+  };
+  void change(Way& way, Path path) noexcept;
+  /// Looks the way up once more.
+  void refresh(Entry& entry) noexcept;
   struct Idle {
     std::uint32_t first = kNone;
     std::uint32_t last = kNone;
@@ -149,6 +174,10 @@ class Directory {
   std::unordered_map<std::string_view, std::uint32_t> index_;           // by ActorName::text_
   std::unordered_map<std::string, Idle, Hash, std::equal_to<>> idle_;   // by node
   std::unordered_map<std::uint64_t, std::vector<std::uint32_t>> held_;  // by holder, the latest last
+  std::unordered_map<std::string, Way, Hash, std::equal_to<>> ways_;    // by node
+  Way others_;
+  std::uint32_t openings_ = 0;
+  std::atomic<std::uint32_t> changes_{1};
 };
 
 }  // namespace pannier

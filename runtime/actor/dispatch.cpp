@@ -20,21 +20,36 @@ Worker::Handle Worker::find_handler(const Cell& cell, Message& message) noexcept
 }
 
 Result<void> Worker::timed_turn(Cell& cell, Message& message, FunctionRef<Result<void>()> body) {
-  if (message.trace == 0) {  // a new trace starts here
-    const auto node = static_cast<std::uint64_t>(type_id_of(system_.directory.own_node()));
-    message.trace = node << 32 | std::uint64_t{index_ + 1} << 24 | (++traces_ & 0xffffff);
-  }
+  Trace trace = message.trace_context();
+  const std::uint64_t parent = trace.span;
+  if (!trace) trace = {next_trace_id(), next_trace_id(), 0, 1};  // here begins what it causes
+  trace.span = next_trace_id();
+  message.set_trace(trace);
   const MonoTime began = system_.platform.clock.now();
   Result<void> handled = turn(cell, &message, body);
-  timed(cell, message, system_.platform.clock.now() - began, handled);
+  timed(cell, message, parent, system_.platform.clock.now() - began, handled);
   return handled;
 }
 
-void Worker::timed(Cell& cell, const Message& message, Duration took, Result<void>& handled) {
+/// No two are the same, nor those of two nodes or of two lives, for all practical purposes. Not random: a simulation
+/// with an observer goes as it goes without one.
+std::uint64_t Worker::next_trace_id() noexcept {
+  if (traces_ == 0) {
+    const auto wall = static_cast<std::uint64_t>(system_.platform.clock.wall_now().time_since_epoch().count());
+    traces_ = static_cast<std::uint64_t>(type_id_of(system_.directory.own_node())) ^ wall * 0x9e3779b97f4a7c15 ^ index_;
+  }
+  // SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+  std::uint64_t id = traces_ += 0x9e3779b97f4a7c15;
+  id = (id ^ (id >> 30)) * 0xbf58476d1ce4e5b9;
+  id = (id ^ (id >> 27)) * 0x94d049bb133111eb;
+  return (id ^ (id >> 31)) | 1;
+}
+
+void Worker::timed(Cell& cell, const Message& message, std::uint64_t parent, Duration took, Result<void>& handled) {
   if (system_.times_handlers.load(std::memory_order_relaxed)) record_time(cell.id.slot(), took);
   if (system_.observer != nullptr) {
     system_.observer->on_handled({message.type_name(), message.sender, message.receiver, message.correlation,
-                                  message.trace, took, handled.ok()});
+                                  message.trace_context(), parent, took, handled.ok()});
   }
   const Duration budget = cell.plan().options().handler_budget;
   if (!handled || !cell.timed || took <= budget) return;

@@ -56,7 +56,14 @@ void Worker::handle_system(Cell& cell, MessagePtr message) {
       child_failed(cell, message->sender, std::move(*static_cast<ChildFailure*>(message->inline_value())));
       return;
     case MessageKind::down: child_down(cell, *message); return;
-    default:  // a program's message that took reserved capacity
+    case MessageKind::room:
+      if (message->receiver.is_named()) {  // elsewhere: the router knows
+        handle(cell, *message);
+      } else {
+        ask_for_room(cell, *message);
+      }
+      return;
+    default:  // a program's message that took reserved room
       handle(cell, *message);
       if (std::exchange(message_kept_, false)) static_cast<void>(message.release());
       return;
@@ -173,6 +180,10 @@ void Worker::finish_end(Cell& cell) {
   }
 
   drain_mailbox(cell);
+  if (cell.room_wanted) {
+    const Error gone{ErrorCode::closed};
+    tell_of_room(cell, &gone);
+  }
   const Error reason{cell.end_failed ? ErrorCode::failed : ErrorCode::closed};
   if (cell.annex != nullptr) {
     for (const ActorId watcher : cell.annex->watchers) send_reserved(down_message(watcher, cell, reason));

@@ -76,7 +76,40 @@ Result<void> Worker::drop_oldest(Cell& cell, std::size_t bytes) {
   return {};
 }
 
-// --- Latest per key --------------------------------------------------------------------------------------------------
+// --- Room again -----------------------------------------------------------------------------------------------------
+
+bool Worker::is_half_empty(const Cell& cell) noexcept {
+  const auto read = [](const std::atomic<std::uint32_t>& number) { return number.load(std::memory_order_relaxed); };
+  return read(cell.local_count) <= read(cell.max_count) / 2 && read(cell.local_bytes) <= read(cell.max_bytes) / 2;
+}
+
+void Worker::ask_for_room(Cell& cell, const Message& question) {
+  const bool going = cell.phase == Phase::vacant || (cell.phase == Phase::ending && !cell.hold_after_end);
+  if (going) {
+    reply_error(question, ErrorCode::closed);
+  } else if (is_half_empty(cell) || decides_itself(cell)) {
+    reply(question, make_message(MessageKind::reply, {}));
+  } else {
+    cell.open_annex().room_waiters.push_back({question.sender, question.correlation});
+    cell.room_wanted = true;
+  }
+}
+
+void Worker::tell_of_room(Cell& cell, const Error* error) {
+  cell.room_wanted = false;
+  for (const auto& waiter : std::exchange(cell.annex->room_waiters, {})) {
+    MessagePtr word = make_message(MessageKind::reply, waiter.asker);
+    word->sender = cell.id;
+    word->correlation = waiter.correlation;
+    if (error != nullptr) {
+      word->has_error = true;
+      word->error = error->code;
+    }
+    send_reserved(std::move(word));
+  }
+}
+
+// --- The latest of each key ------------------------------------------------------------------------------------------
 
 Result<void> Worker::keep_latest(Cell& cell, MessagePtr& message) {
   const bool keyed = message->urgency == Urgency::normal &&
@@ -184,7 +217,7 @@ void Worker::forget_deliveries(Cell& cell) {
 
 void Worker::drain_mailbox(Cell& cell) {
   const auto drop = [this](const Message& message) {
-    if (message.kind == MessageKind::ask) reply_error(message, ErrorCode::closed);
+    if (message.kind == MessageKind::ask || message.kind == MessageKind::room) reply_error(message, ErrorCode::closed);
     if (message.kind < MessageKind::reply || message.kind == MessageKind::publish) {
       dead_letter(message, DeadLetterReason::stopped);
     }

@@ -19,31 +19,41 @@ System::~System() = default;
 Result<System::Target> System::resolve(ActorId receiver) noexcept {
   if (!receiver.is_named()) return Target{receiver, receiver};
   if (receiver.is_elsewhere()) {
-    if (!directory.knows(receiver)) return ErrorCode::not_found;
-    Directory::Path path = directory.path(receiver);
-    if (path == Directory::Path::unknown) {
-      const auto name = directory.text(receiver);
-      if (name == nullptr) return ErrorCode::not_found;
-      path = may_reach && !may_reach(name->node()) ? Directory::Path::unreachable : Directory::Path::open;
-      directory.set_path(receiver, path);
+    switch (directory.path(receiver)) {
+      case Directory::Path::open: return Target{router, receiver};
+      case Directory::Path::full: return ErrorCode::full;
+      case Directory::Path::unreachable: return ErrorCode::unreachable;
+      case Directory::Path::forgotten: break;
     }
-    if (path == Directory::Path::unreachable) return ErrorCode::unreachable;
-    if (path == Directory::Path::full) return ErrorCode::full;
-    return Target{router, receiver};
-  } else if (const ActorId local = directory.living(receiver)) {
-    return Target{local, local};
+    return ErrorCode::not_found;
   }
+  if (const ActorId local = directory.living(receiver)) return Target{local, local};
   return ErrorCode::not_found;
+}
+
+Result<System::Target> System::resolve(const Message& message) noexcept {
+  if (message.kind == MessageKind::room && message.receiver.is_named() && message.receiver.is_elsewhere()) {
+    return Target{router, message.receiver};  // who knows when the way opens
+  }
+  auto target = resolve(message.receiver);
+  if (target && target->receiver.is_named() && message.kind == MessageKind::tell &&
+      !directory.take_credit(target->receiver, message.payload_bytes(), message.urgency == Urgency::urgent)) {
+    return ErrorCode::full;
+  }
+  return target;
 }
 
 Result<void> System::send_from_outside(MessagePtr message) {
   if (closed.load(std::memory_order_acquire)) return ErrorCode::closed;
-  const auto target = resolve(message->receiver);
+  const auto target = resolve(*message);
   if (!target) return target.error();
   if (target->cell.worker() >= workers.size()) return ErrorCode::not_found;
   message->receiver = target->receiver;
   Worker& worker = *workers[target->cell.worker()];
-  if (auto room = worker.reserve_room(target->cell, *message); !room) return room;
+  if (auto room = worker.reserve_room(target->cell, *message); !room) {
+    if (message->receiver.is_named()) directory.give_back(message->receiver, message->payload_bytes());
+    return room;
+  }
   Message* raw = message.release();
   worker.push_inbound(raw, raw);
   return {};
@@ -95,7 +105,7 @@ void System::stop() {
 }
 
 void System::report(const DeadLetter& letter) noexcept {
-  dead_letters[static_cast<std::size_t>(letter.reason)].fetch_add(1, std::memory_order_relaxed);
+  dead_letters[static_cast<std::size_t>(letter.reason)].fetch_add(letter.count, std::memory_order_relaxed);
   if (observer != nullptr) observer->on_dead_letter(letter);
 }
 

@@ -49,12 +49,10 @@ struct System {
   SettleSink* settle_sink = nullptr;  ///< Where deliveries are settled; null without a store.
 
   std::array<std::atomic<std::uint64_t>, kDeadLetterReasons> dead_letters{};
-  std::atomic<std::uint32_t> next_worker{0};    ///< Round-robin placement.
-  std::uint32_t first_actor_worker = 0;         ///< The first worker that runs the program's actors.
-  std::size_t step_batch = limits::kStepBatch;  ///< Messages and timers per step. A test may set 1.
-  /// False for a node that can never have a link. Set before the node runs; any thread.
-  std::function<bool(std::string_view node)> may_reach;
-  std::function<void()> on_stopped;  ///< Called by the worker whose actor stopped last.
+  std::atomic<std::uint32_t> next_worker{0};    ///< Round-robin of placement.
+  std::uint32_t first_actor_worker = 0;         ///< Workers from here on carry the program's actors.
+  std::size_t step_batch = limits::kStepBatch;  ///< Messages, and timers, of one step; a test takes them one by one.
+  std::function<void()> on_stopped;  ///< Called by the worker whose actor was the last to stop.
   std::atomic<bool> stopping{false};
   std::atomic<bool> stopped{false};
   std::atomic<bool> closed{false};  ///< Being destroyed: nothing is sent any more.
@@ -71,9 +69,12 @@ struct System {
     ActorId receiver;  ///< The intended receiver.
   };
   [[nodiscard]] Result<Target> resolve(ActorId receiver) noexcept;
-  /// Whether a sender that can wait should send `bytes` of payload to an actor of this node. `later`: the mailbox is
-  /// half full and the rest is for senders that cannot wait. `never`: the mailbox is too small. Sending to an actor
-  /// that is gone, or whose bound only its worker knows, is allowed. Any thread.
+  /// The same for a message that is about to be sent. A tell to a name elsewhere takes its credit; give it back where
+  /// the message is not sent after all (Directory::give_back).
+  [[nodiscard]] Result<Target> resolve(const Message& message) noexcept;
+  /// Whether a sender that can wait should send `bytes` of payload to an actor of this node: `later` where the mailbox
+  /// is half full, so that there is room for those that cannot wait; `never` where it is too small. An actor that is
+  /// gone, or whose bound only its own worker knows, may be sent to now. Any thread.
   enum class Room : std::uint8_t { now, later, never };
   [[nodiscard]] Room room_for(ActorId actor, std::size_t bytes) noexcept;
   /// Begins to stop the node, once: the top supervisor stops, and everything with it. Any thread.

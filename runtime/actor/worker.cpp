@@ -28,23 +28,29 @@ Worker::~Worker() {
 }
 // --- Sending ---------------------------------------------------------------------------------------------------------
 
-Result<void> Worker::send(MessagePtr message) {
+Result<void> Worker::try_send(MessagePtr& message) {
   ActorId cell_id = message->receiver;
   if (cell_id.is_named()) {
-    const auto target = system_.resolve(cell_id);
+    const auto target = system_.resolve(*message);
     if (!target) return target.error();
     message->receiver = target->receiver;
     cell_id = target->cell;
   }
+  const ActorId elsewhere = message->receiver.is_named() ? message->receiver : ActorId{};
+  const std::size_t bytes = message->payload_bytes();
+  Result<void> sent;
   if (cell_id.worker() == index_) [[likely]] {
     Cell* cell = living(cell_id);
-    if (cell == nullptr) return ErrorCode::closed;
-    return deliver(*cell, message);
+    sent = cell == nullptr ? Result<void>{ErrorCode::closed} : deliver(*cell, message);
+  } else if (cell_id.worker() >= system_.workers.size()) {
+    return ErrorCode::not_found;
+  } else if (sent = system_.workers[cell_id.worker()]->reserve_room(cell_id, *message); sent) {
+    send_across(std::move(message), cell_id.worker());
   }
-  if (cell_id.worker() >= system_.workers.size()) return ErrorCode::not_found;
-  if (auto room = system_.workers[cell_id.worker()]->reserve_room(cell_id, *message); !room) return room;
-  send_across(std::move(message), cell_id.worker());
-  return {};
+  if (!sent && elsewhere && message->kind == MessageKind::tell) [[unlikely]] {
+    system_.directory.give_back(elsewhere, bytes);
+  }
+  return sent;
 }
 
 void Worker::send_reserved(MessagePtr message) {
@@ -184,7 +190,10 @@ void Worker::take_inbound() {
       slot->remote_bytes.fetch_sub(static_cast<std::uint32_t>(message->payload_bytes()), std::memory_order_relaxed);
     }
     if (slot->generation.load(std::memory_order_relaxed) != target.generation()) {
-      if (message->kind == MessageKind::ask) reply_error(*message, ErrorCode::closed);
+      if (message->kind == MessageKind::ask || message->kind == MessageKind::room) {
+        reply_error(*message, ErrorCode::closed);
+      }
+      if (message->kind == MessageKind::room) continue;
       if (message->kind == MessageKind::watch) {
         send_reserved(native_message(MessageKind::down, message->sender, Down{Ref{target}}));
       } else {
@@ -262,6 +271,8 @@ void Worker::run_cell(Cell& cell, std::size_t& budget) {
     if (message == nullptr) message = pop_keyed(cell);
     if (message == nullptr) break;
     count_out(cell, *message);
+    if (cell.room_wanted && is_half_empty(cell)) [[unlikely]]
+      tell_of_room(cell);
     handle(cell, *message);
     if (std::exchange(message_kept_, false)) [[unlikely]]
       static_cast<void>(message.release());

@@ -42,9 +42,11 @@ class Worker final : public Loop {
   void add_hook(StepHook& hook) { hooks_.push_back(&hook); }
 
   // --- For actors of this worker, within a step --------------------------------------------------------------------
-  /// Sends to any actor. On error nothing was sent and the message is destroyed.
-  [[nodiscard]] Result<void> send(MessagePtr message);
-  /// Sends past all bounds: replies, stop, down.
+  /// Sends to anybody. On error nothing was sent and the message is destroyed; the error is the sender's to handle.
+  [[nodiscard]] Result<void> send(MessagePtr message) { return try_send(message); }
+  /// The same, but on error the message stays with the caller.
+  [[nodiscard]] Result<void> try_send(MessagePtr& message);
+  /// Sends what no bound may stop: replies, stop, down.
   void send_reserved(MessagePtr message);
   void reply(const Message& question, MessagePtr answer);
   void reply_error(const Message& question, const Error& error);
@@ -127,7 +129,8 @@ class Worker final : public Loop {
   using Handle = Result<void> (*)(ActorBase&, Message&);
   [[nodiscard]] static Handle find_handler(const Cell& cell, Message& message) noexcept;
   [[nodiscard]] Result<void> timed_turn(Cell& cell, Message& message, FunctionRef<Result<void>()> body);
-  void timed(Cell& cell, const Message& message, Duration took, Result<void>& handled);
+  void timed(Cell& cell, const Message& message, std::uint64_t parent, Duration took, Result<void>& handled);
+  [[nodiscard]] std::uint64_t next_trace_id() noexcept;
   [[nodiscard]] bool is_timed(const Cell& cell) const noexcept {
     return cell.timed || system_.watched.load(std::memory_order_relaxed);
   }
@@ -145,6 +148,11 @@ class Worker final : public Loop {
   /// By the bounds the actor was spawned with, whatever the fast path sees.
   [[nodiscard]] static bool has_room(const Cell& cell, std::size_t more_bytes) noexcept;
   void open_mailbox(Cell& cell);
+  /// Answers `question`, of MessageKind::room, now or later.
+  void ask_for_room(Cell& cell, const Message& question);
+  [[nodiscard]] static bool is_half_empty(const Cell& cell) noexcept;
+  /// Answers those that wait for room; with an error, because there will be none.
+  void tell_of_room(Cell& cell, const Error* error = nullptr);
   [[nodiscard]] MessagePtr pop_keyed(Cell& cell) { return cell.keyed ? take_keyed(cell) : nullptr; }
   [[nodiscard]] MessagePtr take_keyed(Cell& cell);
   /// Discards the stashed message of a failed turn.

@@ -350,7 +350,7 @@ Result<void> Links::heard(Link& link, const wire::Record& record) {
 
 Result<void> Links::heard_piece(Link& link, const wire::Record& piece) {
   if (piece.code >= wire::kAssemblies) return Error{ErrorCode::malformed, "A piece is of no assembly."};
-  heard_mark(link, static_cast<std::uint64_t>(piece.type), piece.trace);
+  heard_mark(link, static_cast<std::uint64_t>(piece.type), piece.trace.span);
   Assembly& assembly = link.assemblies[piece.code];
   const auto whole = assembly.add(piece);
   if (!whole) return whole.error();
@@ -387,7 +387,9 @@ void Links::heard_echo(Link& link, const wire::Record& echo) {
 
 Result<void> Links::send(Link& link, const wire::Record& record, std::uint32_t priority) {
   if (!link.up) return ErrorCode::unreachable;
-  if (record.kind == wire::Kind::ack) return send_control(link, record);
+  if (record.kind == wire::Kind::ack || record.kind == wire::Kind::credit || record.kind == wire::Kind::cancel) {
+    return send_control(link, record);
+  }
   const std::size_t size = wire::size_of(record);
   const std::size_t piece = link.window.piece();
   const auto fits = [&] {

@@ -59,6 +59,7 @@ struct Link {
   std::optional<Echo> echo;      ///< Owed to the peer.
   std::uint64_t rows_until = 0;  ///< Position behind the last byte of a row that was sent.
   MonoTime rows_told{};          ///< When the queue last heard that rows move.
+  bool congested = false;        ///< Senders were told that it takes no more: the router's.
 };
 
 /// What the link layer tells the router.

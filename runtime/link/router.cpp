@@ -26,28 +26,20 @@ std::uint64_t remaining_ms(MonoTime deadline, MonoTime now) noexcept {
 
 }  // namespace
 
-Router::Router(System& system, Transport* transport, bool listens, std::uint64_t incarnation,
-               std::vector<LinkOptions> dials, std::vector<PeerOptions> peers)
+Router::Router(System& system, Transport* transport, std::uint64_t incarnation, std::vector<LinkOptions> dials,
+               std::vector<PeerOptions> peers)
     : system_(system),
       incarnation_(incarnation),
       links_(transport == nullptr ? nullptr
                                   : std::make_unique<Links>(*transport, *this, system.directory.own_node(), incarnation,
                                                             std::move(dials), std::move(peers))),
-      topics_(links_.get()) {
-  // Whoever listens may be dialled by anybody, sooner or later.
-  if (transport != nullptr && listens) return;
-  std::vector<std::string> dialled;
-  for (const LinkOptions& dial : links_ == nullptr ? std::vector<LinkOptions>{} : links_->dials()) {
-    dialled.push_back(dial.node);
-  }
-  system.may_reach = [dialled = std::move(dialled)](std::string_view node) {
-    return std::find(dialled.begin(), dialled.end(), node) != dialled.end();
-  };
-}
+      topics_(links_.get()),
+      inflows_(system) {}
 
 void Router::started(ServicePort& port) {
   port_ = &port;
   topics_.start(port);
+  inflows_.start(port);
   if (links_ != nullptr) links_->start(port);
 }
 
@@ -60,8 +52,13 @@ bool Router::before_actors(MonoTime) { return port_ != nullptr && links_ != null
 
 bool Router::after_actors(MonoTime) {
   if (port_ != nullptr && links_ != nullptr) {
+    send_credits();
     links_->flush();
-    open_ways();
+    std::erase_if(congested_, [this](std::uint64_t id) {
+      Link* const link = links_->by_id(id);
+      if (link != nullptr) watch_congestion(*link);
+      return link == nullptr || !link->congested;
+    });
   }
   return false;
 }
@@ -69,6 +66,10 @@ bool Router::after_actors(MonoTime) {
 // --- From this node --------------------------------------------------------------------------------------------------
 
 Result<void> Router::handle(Message& message) {
+  if (message.kind == MessageKind::room) {
+    await_room(message);
+    return {};
+  }
   if (message.receiver.is_named()) return send_away(message);
   const auto is = [&]<class T>(T*& value) {
     if (message.inline_bytes == 0 || message.type != type_info<T>().id) return false;
@@ -120,48 +121,113 @@ Result<void> Router::send_away(Message& message) {
     record.first = name->actor();
     if (sender.front() != '#') record.second = sender;
     record.payload = message.block.bytes();
-    record.trace = message.trace;
+    record.trace = message.trace_context();
     if (message.urgency == Urgency::urgent) record.flags |= wire::kUrgent;
     sent = question ? send_question(*link, message, record) : links_->send(*link, record);
-    if (!sent && sent.error().code == ErrorCode::full && link->waiting.bytes() >= limits::kLinkQueueBytes / 2) {
-      refuse_from_now_on(message.receiver, name->node(), Directory::Path::full);
-    }
+    watch_congestion(*link);
   }
   if (sent) return {};
-  if (link == nullptr && name != nullptr) {
-    refuse_from_now_on(message.receiver, name->node(), Directory::Path::unreachable);
-  }
   if (question) {
     fail_ask({message.sender, message.receiver, message.correlation, {}}, sent.error().code);
-  } else {
-    const bool full = sent.error().code == ErrorCode::full;
-    const auto reason = full ? DeadLetterReason::link_full : DeadLetterReason::no_such_actor;
-    system_.report({reason, message.type_name(), message.sender, message.receiver});
+    return {};
   }
+  const bool full = sent.error().code == ErrorCode::full;
+  const auto reason = full ? DeadLetterReason::link_full : DeadLetterReason::no_such_actor;
+  system_.report({reason, message.type_name(), message.sender, message.receiver});
+  system_.directory.give_back(message.receiver, message.payload_bytes());
   return {};
 }
 
-void Router::refuse_from_now_on(ActorId name, std::string_view node, Directory::Path why) {
-  if (system_.directory.set_path(name, why) != Directory::Path::open) return;  // it is listed
-  if (why == Directory::Path::full) {
-    full_names_.push_back(name);
-  } else {
-    auto& names = unreachable_names_[std::string{node}];
-    if (names.size() >= limits::kIdleNames) {
-      std::erase_if(names, [this](ActorId id) { return !system_.directory.knows(id); });
+// --- Room ------------------------------------------------------------------------------------------------------------
+
+void Router::watch_congestion(Link& link) {
+  const std::size_t waits = link.waiting.bytes();
+  if (!link.congested && waits >= limits::kLinkQueueBytes / 2) {
+    link.congested = true;
+    congested_.push_back(link.id);
+    system_.directory.set_way(link.node, Directory::Path::full);
+  } else if (link.congested && waits < limits::kLinkQueueBytes / 4) {
+    link.congested = false;
+    if (link.up) system_.directory.set_way(link.node, Directory::Path::open);
+    std::vector<std::uint64_t> names;
+    for (const auto& [name, waiters] : room_waiters_) names.push_back(name);
+    for (const std::uint64_t name : names) {
+      const ActorId id = ActorId::from_bits(name);
+      if (system_.directory.path(id) == Directory::Path::open && system_.directory.has_credit(id)) answer_room(name, {});
     }
-    names.push_back(name);
   }
 }
 
-void Router::open_ways() {
-  std::erase_if(full_names_, [this](ActorId id) {
-    const auto name = system_.directory.text(id);
-    const Link* const link = name == nullptr ? nullptr : links_->to(name->node());
-    if (link != nullptr && link->waiting.bytes() >= limits::kLinkQueueBytes / 2) return false;
-    system_.directory.set_path(id, Directory::Path::open);
-    return true;
+void Router::await_room(const Message& question) {
+  const ActorId name = question.receiver;
+  const Directory::Path path = system_.directory.path(name);
+  if (path == Directory::Path::forgotten || path == Directory::Path::unreachable) {
+    const bool known = path == Directory::Path::unreachable;
+    port_->worker().reply_error(question, known ? ErrorCode::unreachable : ErrorCode::not_found);
+    return;
+  }
+  const bool refused = full_there_.erase(name.bits()) > 0;
+  if (path == Directory::Path::open && system_.directory.has_credit(name) && !refused) {
+    port_->worker().reply(question, make_message(MessageKind::reply, {}));
+    return;
+  }
+  room_waiters_[name.bits()].push_back({question.sender, question.correlation});
+  if (!refused) return;
+  const auto text = system_.directory.text(name);
+  Link* link = text == nullptr ? nullptr : links_->to(text->node());
+  if (link == nullptr) return give_up_waiting();
+  const wire::Record probe{.kind = wire::Kind::credit, .flags = wire::kProbe, .first = text->actor()};
+  if (!links_->send(*link, probe)) links_->cut(*link);
+}
+
+void Router::answer_room(std::uint64_t name, const Result<void>& room) {
+  const auto waiters = room_waiters_.extract(name);
+  if (waiters.empty()) return;
+  for (const RoomWaiter& waiter : waiters.mapped()) {
+    MessagePtr word = make_message(MessageKind::reply, waiter.asker);
+    word->sender = ActorId::from_bits(name);
+    word->correlation = waiter.correlation;
+    if (!room) {
+      word->has_error = true;
+      word->error = room.error().code;
+    }
+    port_->worker().send_reserved(std::move(word));
+  }
+}
+
+void Router::give_up_waiting() {
+  std::vector<std::uint64_t> lost;
+  for (const auto& [name, waiters] : room_waiters_) {
+    const Directory::Path path = system_.directory.path(ActorId::from_bits(name));
+    if (path == Directory::Path::unreachable || path == Directory::Path::forgotten) lost.push_back(name);
+  }
+  for (const std::uint64_t name : lost) answer_room(name, ErrorCode::unreachable);
+}
+
+void Router::send_credits() {
+  inflows_.each_due([this](const Inflows::Due& due) {
+    Link* link = links_->to(due.origin);
+    if (link == nullptr) return;  // with its next link it begins anew
+    wire::Record credit{.kind = wire::Kind::credit, .code = due.code, .id = due.messages, .number = due.bytes};
+    credit.first = due.actor;
+    if (!links_->send(*link, credit)) links_->cut(*link);
   });
+}
+
+void Router::heard_credit(const Link& link, const wire::Record& credit) {
+  if ((credit.flags & wire::kProbe) != 0) {
+    inflows_.await_room(link.node, credit.first);
+    return;
+  }
+  const auto messages = static_cast<std::uint32_t>(std::min<std::uint64_t>(credit.id, limits::kFlowMessages));
+  const auto bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(credit.number, 2 * limits::kFlowBytes));
+  const ActorId name = system_.directory.give_credit(link.node, credit.first, messages, bytes);
+  if (credit.code != 0 && messages > 0) {
+    const bool full = wire::error_of(credit.code) == ErrorCode::full;
+    const auto reason = full ? DeadLetterReason::mailbox_full : DeadLetterReason::no_such_actor;
+    system_.report({reason, "", {}, name, messages});
+  }
+  if (name) answer_room(name.bits(), credit.code == 0 || messages > 0 ? Result<void>{} : wire::error_of(credit.code));
 }
 
 Result<void> Router::send_question(Link& link, const Message& question, wire::Record& record) {
@@ -195,15 +261,18 @@ Result<void> Router::send_row(const OutgoingRow& row) {
   Link* link = links_ == nullptr ? nullptr : links_->to(row.node);
   if (link == nullptr) return {};  // the queue hears of the loss by LinkDown, and starts again when the link is up
   wire::Record record{.kind = wire::Kind::row, .type = row.type, .id = row.sequence, .number = row.after};
-  record.trace = row.remaining_ms;
+  std::string second;
+  if (row.remaining_ms != 0) {
+    record.flags |= wire::kExpires;
+    second = wire::text_of_u64(row.remaining_ms);
+  }
   record.first = row.lane;
-  record.second = row.key;
-  std::string named;
   if (row.incarnation != 0 && row.incarnation != incarnation_) {
     record.flags |= wire::kIncarnation;
-    named = wire::text_of_u64(row.incarnation) + row.key;
-    record.second = named;
+    second = wire::text_of_u64(row.incarnation) + second;
   }
+  second += row.key;
+  record.second = second;
   record.payload = row.payload.bytes();
   if (auto sent = links_->send(*link, record, row.priority); !sent) {
     StreamAck bounced{row.node, row.lane, 0, true, sent.error().code, row.incarnation};
@@ -245,9 +314,7 @@ void Router::tell_queue(MessagePtr message) {
 // --- From another node -----------------------------------------------------------------------------------------------
 
 void Router::on_link_up(Link& link) {
-  for (auto names = unreachable_names_.extract(link.node); !names.empty(); names = {}) {
-    for (const ActorId name : names.mapped()) system_.directory.set_path(name, Directory::Path::open);
-  }
+  system_.directory.set_way(link.node, Directory::Path::open);
   topics_.link_up(link);
   tell_queue(native_message(MessageKind::tell, {}, LinkUp{link.node}));
 }
@@ -258,6 +325,9 @@ void Router::on_link_down(Link& link) {
   for (std::size_t lost = link.waiting.tells(); lost > 0; --lost) {
     system_.report({DeadLetterReason::no_such_actor, "", {}, {}});
   }
+  system_.directory.set_way(link.node, Directory::Path::unreachable);
+  link.congested = false;
+  give_up_waiting();
   topics_.link_down(link);
   tell_queue(native_message(MessageKind::tell, {}, LinkDown{link.node}));
   const auto peer = peers_.extract(link.id);
@@ -272,7 +342,8 @@ void Router::on_link_down(Link& link) {
 
 Result<void> Router::on_record(Link& link, const wire::Record& record) {
   switch (record.kind) {
-    case wire::Kind::tell: return heard_tell(link, record);
+    case wire::Kind::tell: inflows_.take(link.node, record); return {};
+    case wire::Kind::credit: heard_credit(link, record); return {};
     case wire::Kind::ask: return heard_ask(link, record);
     case wire::Kind::reply: heard_reply(link, record); return {};
     case wire::Kind::publish: {
@@ -300,27 +371,12 @@ Result<void> Router::on_record(Link& link, const wire::Record& record) {
   }
 }
 
-Result<void> Router::heard_tell(const Link& link, const wire::Record& record) {
-  const ActorId receiver = system_.directory.find(record.first);
-  MessagePtr message =
-      any_message(MessageKind::tell, receiver, AnyTable{record.type, nullptr, BlockRef::copy_of(record.payload)});
-  message->trace = record.trace;
-  if ((record.flags & wire::kUrgent) != 0) message->urgency = Urgency::urgent;
-  if (!record.second.empty()) {
-    const auto sender = system_.directory.name(concat({link.node, "/", record.second}));
-    if (sender) message->sender = sender->id();
-  }
-  if (!receiver || !port_->worker().send(std::move(message))) {
-    system_.report({receiver ? DeadLetterReason::mailbox_full : DeadLetterReason::no_such_actor, "", {}, receiver});
-  }
-  return {};
-}
-
 Result<void> Router::heard_ask(Link& link, const wire::Record& record) {
   const ActorId receiver = system_.directory.find(record.first);
   auto& answering = peers_[link.id].answering;
   if (answering.contains(record.id)) return ErrorCode::malformed;  // one question, one id
-  if (!receiver || answering.size() >= limits::kAsksPerLink) {
+  const bool behind = inflows_.holds(link.node, record.first);  // it must not overtake those
+  if (!receiver || behind || answering.size() >= limits::kAsksPerLink) {
     wire::Record refusal{.kind = wire::Kind::reply, .id = record.id};
     const ErrorCode code = receiver ? ErrorCode::full : ErrorCode::not_found;
     refusal.code = wire::code_of(code);
@@ -329,7 +385,7 @@ Result<void> Router::heard_ask(Link& link, const wire::Record& record) {
   }
   MessagePtr question =
       any_message(MessageKind::ask, receiver, AnyTable{record.type, nullptr, BlockRef::copy_of(record.payload)});
-  question->trace = record.trace;
+  question->set_trace(record.trace);
   question->label = BlockRef::copy_of(std::as_bytes(std::span{link.node}));
   question->from_afar = true;
   if ((record.flags & wire::kUrgent) != 0) question->urgency = Urgency::urgent;
@@ -379,7 +435,9 @@ void Router::heard_reply(const Link& link, const wire::Record& record) {
   asked.erase(found);
   port_->cancel(ask.deadline);
   if (record.code != 0) {
-    fail_ask(ask, wire::error_of(record.code));
+    const ErrorCode code = wire::error_of(record.code);
+    if (code == ErrorCode::full && full_there_.size() < limits::kIdleNames) full_there_.insert(ask.asked.bits());
+    fail_ask(ask, code);
     return;
   }
   MessagePtr reply =
@@ -390,22 +448,22 @@ void Router::heard_reply(const Link& link, const wire::Record& record) {
 }
 
 Result<void> Router::heard_row(const Link& link, const wire::Record& record) {
-  IncomingRow row{link.node,
-                  link.incarnation,
-                  std::string{record.first},
-                  record.id,
-                  record.number,
-                  std::string{record.second},
-                  record.type,
-                  BlockRef::copy_of(record.payload),
-                  record.trace};
-  if ((record.flags & wire::kIncarnation) != 0) {
-    if (record.second.size() < sizeof row.incarnation) {
-      return Error{ErrorCode::malformed, "A row does not name the incarnation that it should."};
-    }
-    row.incarnation = wire::get_u64(reinterpret_cast<const std::byte*>(record.second.data()));
-    row.key.erase(0, sizeof row.incarnation);
+  IncomingRow row{link.node,   link.incarnation, std::string{record.first},       record.id, record.number, {},
+                  record.type, BlockRef::copy_of(record.payload), 0};
+  std::string_view rest = record.second;
+  const auto number = [&rest](std::uint64_t& value) {
+    if (rest.size() < sizeof value) return false;
+    value = wire::get_u64(reinterpret_cast<const std::byte*>(rest.data()));
+    rest.remove_prefix(sizeof value);
+    return true;
+  };
+  if ((record.flags & wire::kIncarnation) != 0 && !number(row.incarnation)) {
+    return Error{ErrorCode::malformed, "A row does not name the incarnation that it should."};
   }
+  if ((record.flags & wire::kExpires) != 0 && !number(row.remaining_ms)) {
+    return Error{ErrorCode::malformed, "A row does not say when it expires, as it should."};
+  }
+  row.key = rest;
   if (system_.queue) {
     tell_queue(native_message(MessageKind::tell, {}, std::move(row)));
     return {};

@@ -3,11 +3,13 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include <pannier/link.h>
 #include "runtime/actor/directory.h"
 #include "runtime/actor/service.h"
+#include "runtime/link/inflows.h"
 #include "runtime/link/links.h"
 #include "runtime/link/router_messages.h"
 #include "runtime/link/topic_service.h"
@@ -19,9 +21,8 @@ namespace pannier {
 /// on_record, then runtime/queue/inbox.h.
 class Router final : public Service, public LinkEvents {
  public:
-  /// `transport` may be null: a node on its own. `listens`: other nodes may dial this one. Everything given outlives
-  /// the router.
-  Router(System& system, Transport* transport, bool listens, std::uint64_t incarnation, std::vector<LinkOptions> dials,
+  /// `transport` may be null: a node on its own. Everything given outlives the router.
+  Router(System& system, Transport* transport, std::uint64_t incarnation, std::vector<LinkOptions> dials,
          std::vector<PeerOptions> peers);
 
   void started(ServicePort& port) override;
@@ -53,16 +54,20 @@ class Router final : public Service, public LinkEvents {
   };
 
   Result<void> send_away(Message& message);
-  /// Senders to this name are told so from now on, until its way is open again.
-  void refuse_from_now_on(ActorId name, std::string_view node, Directory::Path why);
-  /// Of names whose link was full.
-  void open_ways();
+  /// An actor wants to hear when the name of the message may be told more.
+  void await_room(const Message& question);
+  void answer_room(std::uint64_t name, const Result<void>& room);
+  /// Those that wait for names that no way leads to any more.
+  void give_up_waiting();
+  /// Tells senders where the link of `link` is full, or has room again.
+  void watch_congestion(Link& link);
+  void send_credits();
   Result<void> send_row(const OutgoingRow& row);
   Result<void> send_ack(const StreamAck& ack);
   Result<void> send_incarnations(const SendIncarnations& lives);
   void tell_queue(MessagePtr message);
 
-  Result<void> heard_tell(const Link& link, const wire::Record& record);
+  void heard_credit(const Link& link, const wire::Record& record);
   Result<void> heard_ask(Link& link, const wire::Record& record);
   void heard_reply(const Link& link, const wire::Record& record);
   Result<void> heard_row(const Link& link, const wire::Record& record);
@@ -80,8 +85,14 @@ class Router final : public Service, public LinkEvents {
   ServicePort* port_ = nullptr;
   std::uint64_t next_ask_ = 1;
   std::unordered_map<std::uint64_t, Peer> peers_;  // by link
-  std::vector<ActorId> full_names_;
-  std::unordered_map<std::string, std::vector<ActorId>> unreachable_names_;  // by node
+  Inflows inflows_;
+  struct RoomWaiter {
+    ActorId asker;
+    std::uint64_t correlation;
+  };
+  std::unordered_map<std::uint64_t, std::vector<RoomWaiter>> room_waiters_;  // by name
+  std::unordered_set<std::uint64_t> full_there_;  // names whose mailbox has refused a question
+  std::vector<std::uint64_t> congested_;          // links
 };
 
 }  // namespace pannier

@@ -12,7 +12,12 @@ constexpr std::size_t kPieceOverhead = wire::kFrameHeaderBytes + wire::kRecordHe
 /// What a peer must not miss while the link is up: its loss would cost the link.
 bool is_reserved(wire::Kind kind) noexcept {
   return kind == wire::Kind::reply || kind == wire::Kind::subscribe || kind == wire::Kind::unsubscribe ||
-         kind == wire::Kind::lives;
+         kind == wire::Kind::lives || kind == wire::Kind::reach;
+}
+
+/// Its sender was told that the link takes it, before it was seen to be full; what a worker's mailbox holds bounds that.
+bool is_admitted(const wire::Record& record) noexcept {
+  return record.kind == wire::Kind::tell && record.origin.empty();
 }
 
 }  // namespace
@@ -35,8 +40,10 @@ SendQueue::Flow& SendQueue::flow_of(const wire::Record& record) {
 Result<void> SendQueue::add(const wire::Record& record, std::uint32_t priority) {
   const std::size_t size = wire::size_of(record);
   if (size > wire::kRecordBytes) return ErrorCode::invalid_argument;
-  const std::size_t bound = limits::kLinkQueueBytes + (is_reserved(record.kind) ? limits::kLinkReserveBytes : 0);
-  if (bytes_ + size > bound) return ErrorCode::full;
+  const bool admitted = is_admitted(record);
+  const std::size_t held = admitted ? admitted_ : bytes_ - admitted_;
+  const std::size_t more = admitted ? limits::kLinkAdmittedBytes : is_reserved(record.kind) ? limits::kLinkReserveBytes : 0;
+  if (held + size > limits::kLinkQueueBytes + more) return ErrorCode::full;
   Flow& flow = flow_of(record);
   // The sender of rows may raise a lane's later rows; they cannot pass the earlier ones, so all of them are raised.
   flow.priority = std::max(flow.priority, priority);
@@ -45,6 +52,7 @@ Result<void> SendQueue::add(const wire::Record& record, std::uint32_t priority) 
     return written;
   }
   bytes_ += size;
+  if (admitted) admitted_ += size;
   ++records_;
   if (record.kind == wire::Kind::tell) ++tells_;
   return {};
@@ -93,7 +101,7 @@ SendQueue::Step SendQueue::move_into(wire::FrameWriter& frame, const Room& room)
     part.payload = {record + flow->left, now};
     step.bytes = wire::size_of(part);
     part.type = TypeId{room.position + step.bytes};
-    part.trace = room.clock;
+    part.trace.span = room.clock;
     if (!frame.add(part)) return {};
     in_use_[flow->assembly] = true;
     flow->left += now;
@@ -107,7 +115,10 @@ SendQueue::Step SendQueue::move_into(wire::FrameWriter& frame, const Room& room)
 void SendQueue::pop(Flow& flow) {
   const std::byte* const record = flow.bytes.data() + flow.head;
   const std::size_t size = wire::size_at(record);
-  if (wire::kind_at(record) == wire::Kind::tell) --tells_;
+  if (wire::kind_at(record) == wire::Kind::tell) {
+    --tells_;
+    if (!wire::has_origin_at(record)) admitted_ -= size;
+  }
   if (flow.left > 0) in_use_[flow.assembly] = false;
   flow.left = 0;
   flow.head += size;

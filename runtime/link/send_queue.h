@@ -67,6 +67,7 @@ class SendQueue {
 
   std::vector<Flow> flows_;  // none is empty
   std::size_t bytes_ = 0;
+  std::size_t admitted_ = 0;  // of the bytes
   std::size_t records_ = 0;
   std::size_t tells_ = 0;  // of the records
   std::uint64_t turns_ = 0;

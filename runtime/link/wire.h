@@ -16,7 +16,7 @@ namespace pannier::wire {
 
 inline constexpr std::uint8_t kVersion = 1;
 inline constexpr std::size_t kFrameHeaderBytes = 16;
-inline constexpr std::size_t kRecordHeaderBytes = 48;
+inline constexpr std::size_t kRecordHeaderBytes = 64;
 /// The longest record: the largest payload and its texts.
 inline constexpr std::size_t kRecordBytes = limits::kPayloadBytes + 4096;
 /// Records that one end of a link may have in pieces at the same time.
@@ -38,11 +38,22 @@ enum class Kind : std::uint8_t {
   mark,
   echo,
   lives,
+  credit,
+  cancel,
+  reach,
 };
 inline constexpr std::uint8_t kUrgent = 1;
 inline constexpr std::uint8_t kRetain = 2;
 /// Of a row: the second text starts with the eight bytes of the incarnation.
 inline constexpr std::uint8_t kIncarnation = 4;
+/// Of a row: the second text has, before the key, eight bytes with the milliseconds until it expires.
+inline constexpr std::uint8_t kExpires = 8;
+/// Of a credit: it speaks of publications.
+inline constexpr std::uint8_t kPublications = 16;
+/// Of a credit: it asks for one.
+inline constexpr std::uint8_t kProbe = 32;
+/// Of a hello: this node has one link only, and takes all that it does not know to lie behind it.
+inline constexpr std::uint8_t kLeaf = 1;
 
 /// One record. Text and payload are borrowed: from the caller when written, from the frame when read.
 struct Record {
@@ -52,11 +63,18 @@ struct Record {
   TypeId type{};
   std::uint64_t id = 0;
   std::uint64_t number = 0;
-  std::uint64_t trace = 0;
+  Trace trace = {};
+  std::uint8_t hops = 0;           ///< Links that it has crossed before this one.
+  std::string_view node = {};      ///< Where it goes; empty: to the peer.
+  std::string_view origin = {};    ///< Where it comes from; empty: from the peer.
   std::string_view first = {};
   std::string_view second = {};
   std::span<const std::byte> payload = {};
 };
+
+/// The longest texts.
+inline constexpr std::size_t kFirstBytes = 255;
+inline constexpr std::size_t kSecondBytes = 3072;
 
 /// Bytes that a record takes in a frame.
 [[nodiscard]] std::size_t size_of(const Record& record) noexcept;
@@ -64,6 +82,7 @@ struct Record {
 [[nodiscard]] Result<void> append(std::vector<std::byte>& bytes, const Record& record);
 /// Of the record that starts at `at`, which append() wrote.
 [[nodiscard]] std::size_t size_at(const std::byte* at) noexcept;
+[[nodiscard]] bool has_origin_at(const std::byte* at) noexcept;
 [[nodiscard]] Kind kind_at(const std::byte* at) noexcept;
 /// The record that `bytes` starts with, and how many bytes it takes. malformed: it is cut off or contradicts itself.
 struct Parsed {

@@ -16,7 +16,7 @@ struct ReplyTo {
   ActorId asker;
   ActorId asked;
   std::uint64_t correlation = 0;
-  std::uint64_t trace = 0;
+  BlockRef trace;
 
   explicit ReplyTo(const Message& question) noexcept
       : asker(question.sender), asked(question.receiver), correlation(question.correlation), trace(question.trace) {}

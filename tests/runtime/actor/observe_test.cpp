@@ -96,14 +96,21 @@ TEST_CASE("a message and all that it causes share a trace: the question, its ans
   REQUIRE(questions.size() == 2);
   REQUIRE(answers.size() == 2);
   for (std::size_t i = 0; i < 2; ++i) {
-    const std::uint64_t trace = errands[2 * i].trace;
-    CHECK(trace != 0);
-    CHECK(questions[i].trace == trace);
-    CHECK(answers[i].trace == trace);
-    CHECK(errands[2 * i + 1].trace == trace);
+    const Trace trace = errands[2 * i].trace;
+    CHECK(trace);
+    CHECK(errands[2 * i].parent == 0);
+    // One after the other, each caused by the one before.
+    const Handled* cause = &errands[2 * i];
+    for (const Handled* each : {&questions[i], &answers[i], &errands[2 * i + 1]}) {
+      CHECK(each->trace.high == trace.high);
+      CHECK(each->trace.low == trace.low);
+      CHECK(each->trace.span != cause->trace.span);
+      CHECK(each->parent == cause->trace.span);
+      cause = each;
+    }
     CHECK(questions[i].correlation == answers[i].correlation);
   }
-  CHECK(errands[0].trace != errands[2].trace);
+  CHECK(errands[0].trace.low != errands[2].trace.low);
 }
 
 TEST_CASE("a dead letter names the sender, the receiver, the type and the reason") {

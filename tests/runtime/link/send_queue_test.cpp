@@ -145,12 +145,14 @@ TEST_CASE("at most two records are in pieces at a time: a third large one waits,
   CHECK(rest == "b#2 c#3 a#1 ");
 }
 
-TEST_CASE("a full queue refuses, but has a reserve for replies and filters") {
+TEST_CASE("a full queue refuses, but has a reserve for replies and filters, and room for tells that were accepted") {
   Sender sender;
   std::uint64_t id = 0;
-  while (sender.tell(id, 200'000)) ++id;
+  while (sender.row("a", id, 200'000)) ++id;
   CHECK(id == limits::kLinkQueueBytes / 200'000);
-  CHECK(sender.row("a", 1, 200'000).error().code == ErrorCode::full);
+  for (std::uint64_t told = 0; told < 100; ++told) CHECK(sender.tell(told, 200'000));
+  CHECK(sender.row("a", id, 200'000).error().code == ErrorCode::full);
+  CHECK(sender.add({.kind = Kind::tell, .origin = "van", .first = "a"}, 200'000, 0).error().code == ErrorCode::full);
   CHECK(sender.add({.kind = Kind::reply, .id = 1}, 200'000, 0));
   CHECK(sender.add({.kind = Kind::subscribe, .first = "a/#"}, 0, 0));
   sender.queue.clear();

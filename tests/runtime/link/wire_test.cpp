@@ -20,20 +20,28 @@ std::string text_of(sim::SeededEntropy& dice, std::size_t most) {
 
 /// A record and what its views stand in.
 struct Kept {
+  std::string node;
+  std::string origin;
   std::string first;
   std::string second;
   std::string payload;
   Record record;
 
   explicit Kept(sim::SeededEntropy& dice)
-      : first(text_of(dice, 40)), second(text_of(dice, 40)), payload(text_of(dice, 300)) {
+      : node(text_of(dice, 64)),
+        origin(text_of(dice, 64)),
+        first(text_of(dice, 40)),
+        second(text_of(dice, 40)), payload(text_of(dice, 300)) {
     record.kind = static_cast<Kind>(1 + dice.below(11));
     record.flags = static_cast<std::uint8_t>(dice.next());
     record.code = static_cast<std::uint16_t>(dice.next());
     record.type = TypeId{dice.next()};
     record.id = dice.next();
     record.number = dice.next();
-    record.trace = dice.next();
+    record.trace = {dice.next(), dice.next(), dice.next(), static_cast<std::uint8_t>(dice.next())};
+    record.hops = static_cast<std::uint8_t>(dice.next());
+    record.node = node;
+    record.origin = origin;
     record.first = first;
     record.second = second;
     record.payload = std::as_bytes(std::span{payload});
@@ -44,7 +52,7 @@ struct Kept {
 
 bool same(const Record& a, const Record& b) {
   return a.kind == b.kind && a.flags == b.flags && a.code == b.code && a.type == b.type && a.id == b.id &&
-         a.number == b.number && a.trace == b.trace && a.first == b.first && a.second == b.second &&
+         a.number == b.number && a.trace == b.trace && a.hops == b.hops && a.node == b.node && a.origin == b.origin && a.first == b.first && a.second == b.second &&
          std::equal(a.payload.begin(), a.payload.end(), b.payload.begin(), b.payload.end());
 }
 
@@ -112,10 +120,11 @@ TEST_CASE("the bytes of a frame are those of docs/protocol.md") {
     hex += "0123456789abcdef"[std::to_integer<unsigned>(b) & 15];
   }
   CHECK(hex ==
-        "504e0100500000000000000000000000"
-        "40000000010000000000000000000000"
+        "504e0100600000000000000000000000"
+        "50000000010000000000000000000000"
         "0201000000000000d007000000000000"
-        "00000000000000000300000000000000"
+        "00000000000000000000000000000000"
+        "00000000000000000000000000000300"
         "68756200000000000000000000000000");
 }
 
@@ -165,7 +174,7 @@ TEST_CASE("a full frame takes no more, and says so before anything is added") {
   const std::vector<std::byte> payload(limits::kPayloadBytes);
   Record row{.kind = Kind::row};
   row.payload = payload;
-  while (writer.size() + limits::kPayloadBytes + 64 <= limits::kFrameBytes) REQUIRE(writer.add(row));
+  while (writer.size() + limits::kPayloadBytes + kRecordHeaderBytes <= limits::kFrameBytes) REQUIRE(writer.add(row));
   const std::size_t size = writer.size();
   const auto refused = writer.add(row);
   REQUIRE_FALSE(refused);

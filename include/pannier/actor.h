@@ -35,6 +35,9 @@ class NodeActor : public ActorBase {
   /// Publications of every type; the class handles AnyTable.
   Result<void> subscribe_any(std::string_view filter) { return subscribe_type(filter, TypeId{}); }
   Result<void> unsubscribe(std::string_view filter);
+  /// Tells all linked nodes that nothing may be heard of this one for `span`, 24 h at most: it is going to sleep, and is
+  /// not to be taken for gone before then. The next word of it, whatever it is, ends that.
+  void announce_sleep(Duration span);
   /// What became of the publications and subscriptions of this node, by cause where they were dropped.
   [[nodiscard]] Pending<TopicCounters> topic_counters();
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include <pannier/message.h>
+#include <pannier/platform.h>
 #include <pannier/transport.h>
 
 namespace pannier {
@@ -14,6 +15,10 @@ struct LinkOptions {
   std::string node;                   ///< The name that the far end must give.
   std::string address;                ///< In the transport's form.
   std::optional<PublicKey> key = {};  ///< The only key that the far end may have.
+  /// An end that has sent nothing for so long says that it lives; who hears nothing for two and a half times as long
+  /// takes the link for lost. 100 ms to 10 min; the longer one of what both ends say counts, and a listening node says
+  /// 2 s. Zero: 2 s.
+  Duration heartbeat{};
 };
 
 /// Which name a key may bear. Where a transport proves no key (plaintext, in process), any name is believed.

@@ -102,7 +102,7 @@ Result<void> Node::start(NodeOptions options) {
   system_->root = *root;
 
   // Services start first, so that they stop last.
-  auto router = std::make_unique<Router>(*system_, parts_.transport,
+  auto router = std::make_unique<Router>(*system_, parts_.transport, !options.listen.empty(),
                                          parts_.store == nullptr ? 0 : parts_.store->incarnation(),
                                          std::move(options.links), std::move(options.peers));
   if (parts_.transport != nullptr) {

@@ -64,6 +64,11 @@ struct Taker : Actor<Taker, Number, Note> {
     if (number.value() != log_->next++) ++log_->wrong;
   }
   void on(const Note&) {
+    if (log_->stalled) {
+      require(stash());
+      after(10ms, [this] { unstash(); });
+      return;
+    }
     log_->before_note = log_->next;
     ++log_->notes;
   }
@@ -138,6 +143,7 @@ TEST_CASE("what is urgent overtakes what waits for room, and finds credit left f
     CHECK(self.tell(self.ref("hub/desk"), make<Number>(1)).error().code == ErrorCode::full);
     CHECK(self.tell(self.ref("hub/desk"), note("now"), Urgency::urgent));
   });
+  road.run(100ms);
   taken.stalled = false;
   road.run(60s);
   CHECK(taken.notes == 1);
@@ -241,9 +247,10 @@ TEST_CASE("a peer that heeds no credit is held to a bound, and what it sends bey
   hub.spawn<Taker>(SpawnOptions{.name = "desk", .mailbox = {.messages = 16}}, &stuck);
   WirePeer peer{sim, "van"};
   sim.advance(1s);
-  const std::vector<std::byte> bytes(200 * 1024);
+  const Table<Note> large = note(std::string(200 * 1024, 'x'));
+  const auto bytes = large.block().bytes();
   for (int i = 0; i < 200; ++i) {
-    peer.send({{.kind = wire::Kind::tell, .type = type_info<Number>().id, .first = "desk", .payload = bytes}});
+    peer.send({{.kind = wire::Kind::tell, .type = type_info<Note>().id, .first = "desk", .payload = bytes}});
     sim.advance(5ms);
     peer.read();
   }

@@ -35,6 +35,9 @@ class NodeActor : public ActorBase {
   /// Subscribes to every type. The class must handle AnyTable.
   Result<void> subscribe_any(std::string_view filter) { return subscribe_type(filter, TypeId{}); }
   Result<void> unsubscribe(std::string_view filter);
+  /// Tells all linked nodes that this one is going to sleep: they do not close the link for silence before `span` has
+  /// passed, 24 h at most. The next record ends that.
+  void announce_sleep(Duration span);
   /// This node's publication and subscription counters, with drops by cause.
   [[nodiscard]] Pending<TopicCounters> topic_counters();
 

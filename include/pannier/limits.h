@@ -60,12 +60,30 @@ inline constexpr std::size_t kLinks = 4096;
 /// Accepted connections of one listening address that have sent no frame yet. Beyond it, one of the source with the
 /// most of them is cut.
 inline constexpr std::size_t kUnprovenConnections = 64;
+/// The default of a link, and what LinkOptions::heartbeat may ask for.
 inline constexpr Duration kHeartbeatInterval = std::chrono::seconds{2};
-/// After this long without a sign the peer is gone, whatever TCP says.
-inline constexpr Duration kHeartbeatTimeout = std::chrono::seconds{7};
+inline constexpr Duration kHeartbeatLeast = std::chrono::milliseconds{100};
+inline constexpr Duration kHeartbeatMost = std::chrono::minutes{10};
+/// After so many half intervals without a sign the peer is gone, whatever TCP says.
+inline constexpr int kSilentHalves = 5;
+/// The longest sleep that a node may announce.
+inline constexpr Duration kQuietMost = std::chrono::hours{24};
 inline constexpr Duration kHandshakeTimeout = std::chrono::seconds{5};
 inline constexpr Duration kReconnectBase = std::chrono::milliseconds{100};
 inline constexpr Duration kReconnectCap = std::chrono::seconds{30};
+/// The cap for this long after a link was lost: a restarted hub has its devices back within seconds.
+inline constexpr Duration kReconnectCapSoon = std::chrono::seconds{2};
+inline constexpr Duration kReconnectSoon = std::chrono::minutes{2};
+/// Hellos that a listening node accepts in a second. It tells the others after how long to dial again, spread over
+/// kRetrySpread; a dialler heeds at most kRetryAfterMost.
+inline constexpr std::size_t kAcceptsPerSecond = 200;
+inline constexpr Duration kRetrySpread = std::chrono::seconds{3};
+inline constexpr Duration kRetryAfterMost = std::chrono::minutes{5};
+/// The longest route, in links, and the nodes that one link may lead to.
+inline constexpr std::size_t kHops = 16;
+inline constexpr std::size_t kNodesPerLink = 4096;
+/// A ring of links that stands for so long is opened. Shorter ones come and go when a node changes its place.
+inline constexpr Duration kRingGrace = std::chrono::seconds{15};
 /// A link that ends sooner after its hello has not settled: the dialler keeps backing off.
 inline constexpr Duration kLinkSettles = std::chrono::seconds{2};
 /// As kLinkSettles, for a link that ends in a refusal or is replaced by a newer one.
@@ -192,7 +210,7 @@ static_assert(kFrameTargetBytes + kPayloadBytes + 4096 <= kFrameBytes, "one payl
 static_assert(kOutboxWindowBytes + kPayloadBytes < kLinkQueueBytes);
 static_assert(kPayloadBytes <= kFlowBytes && kFlowBytes < kLinkQueueBytes / 2);
 static_assert(kRowProgress < kAckTimeout / 2);
-static_assert(kHeartbeatTimeout > 3 * kHeartbeatInterval, "one lost heartbeat must not cut a link");
+static_assert(kSilentHalves > 2 * 2, "one lost heartbeat must not cut a link");
 static_assert(2 + kStreamBits + kSequenceBits == 63);
 static_assert(kInboxHeldRows <= kInFlight && kPayloadBytes <= kInboxHeldBytes);
 static_assert(kPayloadBytes <= kGroupBytes && kPayloadBytes <= kLinkQueueBytes && kPayloadBytes <= kMailboxBytes);

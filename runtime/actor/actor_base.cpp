@@ -56,7 +56,8 @@ std::string_view ActorBase::label() const noexcept {
   const Message* message = worker_.current_message();
   if (message == nullptr || (message->kind == MessageKind::ask && !message->from_afar)) return {};
   const auto bytes = message->label.bytes();
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  const std::string_view text{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  return message->kind == MessageKind::ask ? text.substr(0, text.find('\n')) : text;
 }
 
 MonoTime ActorBase::deadline() const noexcept {
@@ -113,7 +114,13 @@ Waiting ActorBase::waiting() const {
   if (cause->kind == MessageKind::reply) return worker_.reply_waiting();
   std::vector<std::uint64_t> chain;
   chain.reserve(limits::kAskChain);
-  const auto behind = cause->from_afar ? std::span<const std::byte>{} : cause->label.bytes();
+  if (cause->from_afar) {
+    const auto bytes = cause->label.bytes();
+    std::string_view text{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+    text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+    return {cause->deadline, system().waiting_afar(text), false};
+  }
+  const auto behind = cause->label.bytes();
   chain.resize(behind.size() / sizeof(std::uint64_t));
   if (!behind.empty()) std::memcpy(chain.data(), behind.data(), behind.size());
   chain.push_back(cause->sender.bits());

@@ -34,7 +34,9 @@ Result<Directory::Parsed> Directory::parse(std::string_view text) const {
   const std::string_view node = slash == std::string_view::npos ? std::string_view{} : text.substr(0, slash);
   const std::string_view actor = slash == std::string_view::npos ? text : text.substr(slash + 1);
   const bool node_fits = slash == std::string_view::npos || valid_name(node, limits::kNodeNameBytes);
-  if (!node_fits || !valid_name(actor, limits::kActorNameBytes)) {
+  // One without a name stands where a question says who waits for it, and cannot be told anything.
+  const bool nameless = slash != std::string_view::npos && actor.starts_with('#');
+  if (!node_fits || !valid_name(nameless ? actor.substr(1) : actor, limits::kActorNameBytes)) {
     return Error{ErrorCode::invalid_argument, concat({"Invalid actor name '", printable(text),
                                                       "'; expected name or node/name, of a-z 0-9 . _ - only."})};
   }
@@ -192,22 +194,19 @@ void Directory::set_way(std::string_view node, Path path) {
   const Lock lock{busy_};
   auto found = ways_.find(node);
   if (found == ways_.end()) {
+    if (ways_.size() >= limits::kNames) return;  // more than the links of a node have peers that are known
     found = ways_.emplace(std::string{node}, others_).first;
     changes_.fetch_add(1, std::memory_order_release);
   }
   change(found->second, path);
 }
 
-void Directory::forget_way(std::string_view node) {
+void Directory::set_all_ways(Path path) {
   const Lock lock{busy_};
-  const auto found = ways_.find(node);
-  if (found == ways_.end()) return;
-  ways_.erase(found);
-  changes_.fetch_add(1, std::memory_order_release);
-}
-
-void Directory::set_other_ways(Path path) {
-  const Lock lock{busy_};
+  if (!ways_.empty()) {
+    ways_.clear();
+    changes_.fetch_add(1, std::memory_order_release);
+  }
   change(others_, path);
 }
 

@@ -89,10 +89,8 @@ class Directory {
   /// Of all names of `node` that have no way of their own: unreachable, full, or open. The router's word. A way that
   /// was unreachable begins with full credit.
   void set_way(std::string_view node, Path path);
-  /// Of those no longer needed: what holds for others holds for the node.
-  void forget_way(std::string_view node);
-  /// Of all nodes without a way.
-  void set_other_ways(Path path);
+  /// Of all nodes alike; what was said of single ones is forgotten.
+  void set_all_ways(Path path);
 
   // --- Credit: how much may be told to a name elsewhere before its mailbox has taken some. --------------------------
   /// False: nothing more may be told now. `urgent`: with what is left for that.

@@ -1,5 +1,8 @@
 #include "runtime/actor/system.h"
 
+#include <algorithm>
+#include <charconv>
+
 #include "platform/concat.h"
 #include "runtime/actor/worker.h"
 
@@ -122,6 +125,36 @@ std::string System::describe(ActorId id) {
     if (text != nullptr) return std::string{text->actor()};
   }
   return concat({"#", id.worker(), ".", id.slot(), ".", id.generation()});
+}
+
+BlockRef System::waiting_afar(std::string_view chain) {
+  std::vector<std::uint64_t> waiting;
+  while (!chain.empty() && waiting.size() < limits::kAskChain) {
+    const std::string_view word = chain.substr(0, chain.find(' '));
+    chain.remove_prefix(std::min(word.size() + 1, chain.size()));
+    const auto name = directory.name(word);
+    if (!name) continue;
+    ActorId id = name->id();
+    if (!id.is_elsewhere()) {
+      const auto text = directory.text(id);
+      id = text == nullptr ? ActorId{} : by_description(text->actor());
+    }
+    if (id) waiting.push_back(id.bits());
+  }
+  return BlockRef::copy_of(std::as_bytes(std::span{waiting}));
+}
+
+ActorId System::by_description(std::string_view text) noexcept {
+  if (!text.starts_with('#')) return directory.find(text);
+  std::uint32_t numbers[3] = {};
+  const char* at = text.data() + 1;
+  const char* const end = text.data() + text.size();
+  for (std::uint32_t& number : numbers) {
+    const auto read = std::from_chars(at, end, number);
+    if (read.ec != std::errc{}) return {};
+    at = read.ptr == end ? end : read.ptr + 1;
+  }
+  return {numbers[0], numbers[1], numbers[2]};
 }
 
 std::string System::path(ActorId id) {

@@ -82,6 +82,10 @@ struct System {
   void report(const DeadLetter& letter) noexcept;
   /// "name" or "#worker.slot.generation", for people.
   [[nodiscard]] std::string describe(ActorId id);
+  /// Of an actor of this node.
+  [[nodiscard]] ActorId by_description(std::string_view text) noexcept;
+  /// Who waits for a question that came over a link, "node/actor" each with ' ' between, as Waiting::chain has it.
+  [[nodiscard]] BlockRef waiting_afar(std::string_view chain);
   /// "/boss/courier": the path from the top to a living actor of this node, for people.
   [[nodiscard]] std::string path(ActorId id);
 };

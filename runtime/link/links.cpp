@@ -24,13 +24,14 @@ std::uint64_t microseconds(MonoTime time) noexcept {
 }  // namespace
 
 Links::Links(Transport& transport, LinkEvents& events, std::string own_name, std::uint64_t incarnation,
-             std::vector<LinkOptions> dials, std::vector<PeerOptions> peers)
+             std::vector<LinkOptions> dials, std::vector<PeerOptions> peers, bool leaf)
     : transport_(transport),
       events_(events),
       own_name_(std::move(own_name)),
       incarnation_(incarnation),
       dials_(std::move(dials)),
-      peers_(std::move(peers)) {}
+      peers_(std::move(peers)),
+      leaf_(leaf) {}
 
 void Links::start(ServicePort& port) {
   port_ = &port;
@@ -101,11 +102,16 @@ void Links::dial(Link& link) {
 }
 
 void Links::dial_later(Link& link) {
+  const MonoTime now = port_->now();
+  const bool soon = link.lost_at != MonoTime{} && now - link.lost_at < limits::kReconnectSoon &&
+                    !link.refused;
+  const Duration cap = soon ? limits::kReconnectCapSoon : limits::kReconnectCap;
   Duration ceiling = limits::kReconnectBase;
-  for (std::uint32_t n = 0; n < link.failures && ceiling < limits::kReconnectCap; ++n) ceiling *= 2;
-  ceiling = std::min(ceiling, limits::kReconnectCap);
+  for (std::uint32_t n = 0; n < link.failures && ceiling < cap; ++n) ceiling *= 2;
+  ceiling = std::min(ceiling, cap);
   ++link.failures;
-  const Duration delay{static_cast<Duration::rep>(port_->random() % static_cast<std::uint64_t>(ceiling.count()))};
+  const Duration jitter{static_cast<Duration::rep>(port_->random() % static_cast<std::uint64_t>(ceiling.count()))};
+  const Duration delay = std::exchange(link.retry_after, Duration::zero()) + jitter;
   link.timer = port_->after(delay, [this, &link] { dial(link); });
 }
 
@@ -122,6 +128,16 @@ void Links::on_accept(ChannelId channel, const PeerIdentity& peer) {
   Link& link = add_link();
   link.channel = channel;
   channels_[static_cast<std::uint64_t>(channel)] = &link;
+  if (!takes_stranger()) {
+    ++counters_.refused;
+    link.open = true;
+    // Spread out: not all of them at the same moment.
+    const auto spread = static_cast<std::uint64_t>(limits::kRetrySpread.count());
+    say_goodbye(link, wire::code_of(ErrorCode::full), "too many come at once",
+                Duration{static_cast<Duration::rep>(port_->random() % spread)});
+    drop(link, Error{ErrorCode::full, "too many come at once"});
+    return;
+  }
   const std::uint64_t id = link.id;
   link.timer = port_->after(limits::kHandshakeTimeout, [this, id] {
     const auto found = links_.find(id);
@@ -136,9 +152,14 @@ void Links::opened(Link& link, const PeerIdentity& peer) {
   link.open = true;
   link.peer = peer;
   link.heard = link.sent = port_->now();
-  const auto interval = std::chrono::duration_cast<std::chrono::milliseconds>(limits::kHeartbeatInterval);
+  const bool own_choice = link.dial != nullptr && link.dial->heartbeat > Duration::zero();
+  link.heartbeat = own_choice
+                       ? std::clamp(link.dial->heartbeat, limits::kHeartbeatLeast, limits::kHeartbeatMost)
+                       : limits::kHeartbeatInterval;
+  const auto interval = std::chrono::duration_cast<std::chrono::milliseconds>(link.heartbeat);
   wire::Record hello{.kind = wire::Kind::hello, .id = incarnation_, .first = own_name_};
   hello.number = static_cast<std::uint64_t>(interval.count());
+  if (leaf_) hello.flags |= wire::kLeaf;
   link.out.frame.add(hello).ignore();  // the first record of an empty frame fits
   send_frame(link);
 }
@@ -164,11 +185,15 @@ Result<void> Links::heard_hello(Link& link, const wire::Record& hello) {
   port_->cancel(link.timer);
   link.node = name;
   link.incarnation = hello.id;
+  link.peer_is_leaf = (hello.flags & wire::kLeaf) != 0;
   link.up = true;
   link.up_since = port_->now();
   nodes_[name] = &link;
   ++counters_.ups;
-  link.timer = port_->every(limits::kHeartbeatInterval, [this, &link] { beat(link); });
+  const auto theirs = std::chrono::milliseconds{std::min<std::uint64_t>(hello.number, 600'000)};
+  link.heartbeat = std::max<Duration>(link.heartbeat, std::min<Duration>(theirs, limits::kHeartbeatMost));
+  link.refused = false;
+  beat_later(link);
   port_->log(LogLevel::info, concat({"link to ", name, " is up"}));
   add_mark(link);  // small and alone, it measures the delay of the empty line
   flush(link);
@@ -183,7 +208,7 @@ void Links::make_way_for(Link& link, Link& older) {
     return;
   }
   const MonoTime now = port_->now();
-  const bool lived = now - older.heard <= 2 * limits::kHeartbeatInterval;
+  const bool lived = now - older.heard <= 2 * older.heartbeat;
   if (lived || now - older.up_since < limits::kLinkProven) {
     complain(concat({"takeover ", older.node}),
              concat({"a newer link from ", older.node,
@@ -214,15 +239,42 @@ void Links::set_peers(std::vector<PeerOptions> peers) {
 
 void Links::beat(Link& link) {
   const MonoTime now = port_->now();
-  if (now - link.heard >= limits::kHeartbeatTimeout) {
-    refuse(link, Error{ErrorCode::timeout, "nothing heard for 7 s"});
+  if (now - link.heard >= link.heartbeat / 2 * limits::kSilentHalves && now >= link.quiet_until) {
+    const auto silence = std::chrono::duration_cast<std::chrono::milliseconds>(now - link.heard).count();
+    refuse(link, Error{ErrorCode::timeout, concat({"nothing heard for ", silence, " ms"})});
     return;
   }
   // What is unechoed for so long may have lost its mark.
   if (link.window.in_flight() > 0) add_mark(link);
-  if (now - link.sent >= limits::kHeartbeatInterval && link.out.frame.empty()) {
+  if (now - link.sent >= link.heartbeat && link.out.frame.empty()) {
     send_control(link, {.kind = wire::Kind::heartbeat}).ignore();  // a full link is not a silent one
+    link.sent = now;                                               // it leaves in this step
   }
+  beat_later(link);
+}
+
+/// When there is something to say, or to be afraid of; not sooner than a quarter of an interval.
+void Links::beat_later(Link& link) {
+  const MonoTime now = port_->now();
+  const MonoTime silent = std::max(link.heard + link.heartbeat / 2 * limits::kSilentHalves, link.quiet_until);
+  const MonoTime due = std::max(std::min(link.sent + link.heartbeat, silent), now + link.heartbeat / 4);
+  link.timer = port_->after(due - now, [this, &link] { beat(link); });
+}
+
+void Links::announce_sleep(Duration span) {
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(span).count();
+  each_up([&](Link& link) {
+    send_control(link, {.kind = wire::Kind::heartbeat, .number = static_cast<std::uint64_t>(ms)}).ignore();
+  });
+}
+
+bool Links::takes_stranger() noexcept {
+  const MonoTime now = port_->now();
+  if (now - accepts_since_ >= std::chrono::seconds{1}) {
+    accepts_since_ = now;
+    accepts_ = 0;
+  }
+  return ++accepts_ <= limits::kAcceptsPerSecond;
 }
 
 void Links::refuse(Link& link, const Error& why) {
@@ -230,8 +282,10 @@ void Links::refuse(Link& link, const Error& why) {
   drop(link, why);
 }
 
-void Links::say_goodbye(Link& link, std::uint16_t code, std::string_view text) {
+void Links::say_goodbye(Link& link, std::uint16_t code, std::string_view text, Duration retry_after) {
   wire::Record goodbye{.kind = wire::Kind::goodbye, .code = code};
+  goodbye.number =
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(retry_after).count());
   goodbye.first = text.substr(0, limits::kGoodbyeBytes);
   // A courtesy: silence says it too.
   link.out.frame.add(goodbye).ignore();
@@ -253,7 +307,10 @@ void Links::drop(Link& link, const Error& why) {
   link.echo.reset();
   link.rows_until = 0;
   const bool was_up = std::exchange(link.up, false);
+  link.refused = link.refused || is_refusal(why.code);
+  link.quiet_until = {};
   if (was_up) {
+    link.lost_at = port_->now();
     ++counters_.downs;
     port_->log(LogLevel::info, concat({"link to ", link.node, " is down: ", why.text()}));
     if (const auto found = nodes_.find(link.node); found != nodes_.end() && found->second == &link) nodes_.erase(found);
@@ -314,6 +371,7 @@ void Links::on_frame(ChannelId channel, std::span<const std::byte> borrowed) {
   Link* link = by_channel(channel);
   if (link == nullptr) return;
   link->heard = port_->now();
+  link->quiet_until = {};
   const BlockRef frame = BlockRef::copy_of(borrowed);  // aligned, so that payloads are
   Result<void> outcome;
   auto reader = wire::FrameReader::open(frame.bytes());
@@ -330,10 +388,15 @@ void Links::on_frame(ChannelId channel, std::span<const std::byte> borrowed) {
 
 Result<void> Links::heard(Link& link, const wire::Record& record) {
   if (record.kind == wire::Kind::hello) return link.up ? Result<void>{} : heard_hello(link, record);
-  if (!link.up) return {};  // nothing is heeded before hello
+  // Nothing is heeded before hello, but a goodbye to a link that is not taken.
+  if (!link.up && !(record.kind == wire::Kind::goodbye && link.dial != nullptr)) return {};
   switch (record.kind) {
-    case wire::Kind::heartbeat: return {};
+    case wire::Kind::heartbeat:
+      link.quiet_until = port_->now() + std::chrono::milliseconds{std::min<std::uint64_t>(record.number, 86'400'000)};
+      return {};
     case wire::Kind::goodbye:
+      link.retry_after = std::min<Duration>(std::chrono::milliseconds{std::min<std::uint64_t>(record.number, 600'000)},
+                                            limits::kRetryAfterMost);
       if (record.code == 0) {
         drop(link, Error{ErrorCode::closed, "the peer said goodbye"});
       } else {
@@ -490,8 +553,8 @@ void Links::flush(Link& link) {
 }
 
 void Links::flush() {
-  for (const std::uint64_t id : std::exchange(to_cut_, {})) {
-    if (Link* link = by_id(id)) refuse(*link, Error{ErrorCode::full, "the peer does not keep up"});
+  for (const auto& [id, why] : std::exchange(to_cut_, {})) {
+    if (Link* link = by_id(id)) refuse(*link, why);
   }
   std::vector<std::uint64_t> again;
   for (const std::uint64_t id : std::exchange(to_flush_, {})) {

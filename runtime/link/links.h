@@ -59,6 +59,12 @@ struct Link {
   std::optional<Echo> echo;      ///< Owed to the peer.
   std::uint64_t rows_until = 0;  ///< Position behind the last byte of a row that was sent.
   MonoTime rows_told{};          ///< When the queue last heard that rows move.
+  bool peer_is_leaf = false;     ///< It says so.
+  Duration heartbeat = limits::kHeartbeatInterval;  ///< Of both ends.
+  MonoTime quiet_until{};                           ///< The peer has announced that it sleeps.
+  bool refused = false;                             ///< By the peer, since it was up last.
+  Duration retry_after{};                           ///< The peer has asked to be dialled no sooner.
+  MonoTime lost_at{};                               ///< When a dialled link was up last; the start of time: never.
   bool congested = false;        ///< Senders were told that it takes no more: the router's.
 };
 
@@ -82,12 +88,15 @@ class Links final : public TransportEvents {
  public:
   /// Everything given outlives the links.
   Links(Transport& transport, LinkEvents& events, std::string own_name, std::uint64_t incarnation,
-        std::vector<LinkOptions> dials, std::vector<PeerOptions> peers);
+        std::vector<LinkOptions> dials, std::vector<PeerOptions> peers, bool leaf);
 
   /// The port has started: dial.
   void start(ServicePort& port);
   /// Says goodbye to every peer and closes.
   void stop();
+
+  /// Says on every link that nothing may be heard of this node for `span`.
+  void announce_sleep(Duration span);
 
   /// Takes what the transport has. True when there is more.
   bool poll();
@@ -104,7 +113,9 @@ class Links final : public TransportEvents {
   [[nodiscard]] Link* to(std::string_view node) noexcept;
   [[nodiscard]] Link* by_id(std::uint64_t id) noexcept;
   /// Ends the link at the end of this step; a dialled one is dialled again.
-  void cut(Link& link) { to_cut_.push_back(link.id); }
+  void cut(Link& link) { cut(link, Error{ErrorCode::full, "the peer does not keep up"}); }
+  /// The same, and tells the peer why.
+  void cut(const Link& link, Error why) { to_cut_.emplace_back(link.id, std::move(why)); }
   void each_up(FunctionRef<void(Link&)> visit) {
     for (auto& [id, link] : links_) {
       if (link->up) visit(*link);
@@ -135,11 +146,14 @@ class Links final : public TransportEvents {
   void dial_later(Link& link);
   void opened(Link& link, const PeerIdentity& peer);
   void beat(Link& link);
+  void beat_later(Link& link);
+  /// Room for one more stranger in this second.
+  [[nodiscard]] bool takes_stranger() noexcept;
   /// Tells the peer why, and drops the link.
   void refuse(Link& link, const Error& why);
   void drop(Link& link, const Error& why);
   void back_off(Link& link, const Error& why, Duration lived) noexcept;
-  void say_goodbye(Link& link, std::uint16_t code, std::string_view text);
+  void say_goodbye(Link& link, std::uint16_t code, std::string_view text, Duration retry_after = {});
   /// Logs the first complaint about `subject`, then one for all that come within an interval.
   void complain(const std::string& subject, std::string_view text);
   Result<void> heard(Link& link, const wire::Record& record);
@@ -171,9 +185,12 @@ class Links final : public TransportEvents {
   std::unordered_map<std::uint64_t, Link*> channels_;
   std::unordered_map<std::string, Link*> nodes_;  // the links that are up
   std::vector<std::uint64_t> to_flush_;
-  std::vector<std::uint64_t> to_cut_;
+  const bool leaf_;
+  std::vector<std::pair<std::uint64_t, Error>> to_cut_;
   std::vector<std::unique_ptr<Link>> gone_;  // ended in this step; references may still be on the stack
   TimerId retry_{};
+  MonoTime accepts_since_{};
+  std::size_t accepts_ = 0;
   struct Complaint {
     MonoTime logged{};
     std::uint64_t since = 0;  // complaints that were not logged

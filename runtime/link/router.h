@@ -12,6 +12,7 @@
 #include "runtime/link/inflows.h"
 #include "runtime/link/links.h"
 #include "runtime/link/router_messages.h"
+#include "runtime/link/routes.h"
 #include "runtime/link/topic_service.h"
 
 namespace pannier {
@@ -19,10 +20,11 @@ namespace pannier {
 /// Everything between this node's actors and other nodes: names elsewhere, questions and answers, topics, and the rows
 /// and acknowledgements of the queue. Next on a row's way: runtime/link/links.h, then the transport; at the far end
 /// on_record, then runtime/queue/inbox.h.
-class Router final : public Service, public LinkEvents {
+class Router final : public Service, public LinkEvents, public RouteEvents {
  public:
-  /// `transport` may be null: a node on its own. Everything given outlives the router.
-  Router(System& system, Transport* transport, std::uint64_t incarnation, std::vector<LinkOptions> dials,
+  /// `transport` may be null: a node on its own. `listens`: other nodes may dial this one. Everything given outlives
+  /// the router.
+  Router(System& system, Transport* transport, bool listens, std::uint64_t incarnation, std::vector<LinkOptions> dials,
          std::vector<PeerOptions> peers);
 
   void started(ServicePort& port) override;
@@ -35,22 +37,34 @@ class Router final : public Service, public LinkEvents {
   void on_link_down(Link& link) override;
   Result<void> on_record(Link& link, const wire::Record& record) override;
   void on_rows_moved(Link& link) override;
+  void on_way(std::string_view node) override;
+  void on_no_way(std::string_view node) override;
 
   /// Any thread.
   [[nodiscard]] TopicCounters topics() const noexcept { return topics_.counters(); }
 
  private:
-  struct RemoteAsk {  // a question of ours on its way to another node, by its id on the wire
-    ActorId asker;
-    ActorId asked;
-    std::uint64_t correlation;
-    TimerId deadline;
+  /// A question on its way over a link, by its id there: one of ours, or one that came over another link.
+  struct RemoteAsk {
+    ActorId asker{};
+    ActorId asked{};
+    std::uint64_t correlation = 0;
+    TimerId deadline{};
+    std::uint64_t from_link = 0;  // 0: it is ours
+    std::uint64_t from_id = 0;
+    Urgency urgency = Urgency::normal;
+  };
+  /// A question that came over a link: in the hands of one of our actors, or passed on.
+  struct Answering {
+    TimerId question{};
+    std::uint64_t to_link = 0;  // 0: it is in our actor's hands
+    std::uint64_t to_id = 0;
   };
   /// The questions between this node and one linked node, while the link is up. Each side has a bound of its own, so
   /// that a peer that does not answer, or does not stop asking, costs the others nothing.
   struct Peer {
-    std::unordered_map<std::uint64_t, RemoteAsk> asked;    // ours, by their ids on the wire
-    std::unordered_map<std::uint64_t, TimerId> answering;  // its own, in the hands of our actors, by its ids
+    std::unordered_map<std::uint64_t, RemoteAsk> asked;      // of it, by their ids on the wire
+    std::unordered_map<std::uint64_t, Answering> answering;  // that it has asked, by its ids
   };
 
   Result<void> send_away(Message& message);
@@ -61,26 +75,40 @@ class Router final : public Service, public LinkEvents {
   void give_up_waiting();
   /// Tells senders where the link of `link` is full, or has room again.
   void watch_congestion(Link& link);
+  void set_ways(const Link& link, Directory::Path path);
+  void cancel(const Answering& question);
+  /// Who waits for the answer, as the question says on the wire: "node/actor", with ' ' between.
+  [[nodiscard]] std::string chain_text(const Message& question, const std::string& asker);
   void send_credits();
   Result<void> send_row(const OutgoingRow& row);
   Result<void> send_ack(const StreamAck& ack);
   Result<void> send_incarnations(const SendIncarnations& lives);
   void tell_queue(MessagePtr message);
 
-  void heard_credit(const Link& link, const wire::Record& record);
+  void heard_credit(std::string_view origin, const wire::Record& record);
   Result<void> heard_ask(Link& link, const wire::Record& record);
   void heard_reply(const Link& link, const wire::Record& record);
   Result<void> heard_row(const Link& link, const wire::Record& record);
-  Result<void> heard_lives(const Link& link, const wire::Record& record);
-  void heard_ack(const Link& link, const wire::Record& record);
+  Result<void> heard_lives(std::string_view origin, const wire::Record& record);
+  void heard_ack(std::string_view origin, const wire::Record& record);
+  void heard_cancel(const Link& link, const wire::Record& record);
+  /// A record for another node. Its sender hears where it does not get further.
+  void forward(Link& link, wire::Record record);
+  void forward_ask(Link& link, Link& next, wire::Record record);
+  void bounce(const Link& link, const wire::Record& record, ErrorCode cause);
+  void refuse_ask(Link& link, std::uint64_t id, const Error& why);
+  void answer_ask(const RemoteAsk& ask, const wire::Record& reply);
+  /// Addresses a record of this node; the link on the way, or null.
+  [[nodiscard]] Link* address(wire::Record& record, std::string_view node) const noexcept;
   void answer(std::uint64_t link, std::uint64_t correlation, Urgency urgency, Message* reply);
   /// Sends a question of ours. On error it is not on its way.
   Result<void> send_question(Link& link, const Message& question, wire::Record& record);
-  void fail_ask(const RemoteAsk& ask, ErrorCode code);
+  void fail_ask(const RemoteAsk& ask, const Error& why);
 
   System& system_;
   const std::uint64_t incarnation_;
   std::unique_ptr<Links> links_;
+  Routes routes_;
   TopicService topics_;
   ServicePort* port_ = nullptr;
   std::uint64_t next_ask_ = 1;

@@ -22,6 +22,9 @@ namespace pannier {
 struct Publication {
   AnyTable payload;
   PublishOptions options;
+  std::string origin = {};  ///< The node that published it; empty: this one.
+  std::uint8_t hops = 0;
+  Trace trace = {};
 };
 
 struct Subscribe {
@@ -31,6 +34,11 @@ struct Subscribe {
 
 struct Unsubscribe {
   std::string filter;
+};
+
+/// To be said on all links: nothing may be heard for so long.
+struct AnnounceSleep {
+  Duration span{};
 };
 
 /// A question; the answer is the node's TopicCounters.
@@ -54,6 +62,11 @@ struct SendIncarnations {
 struct ProducerIncarnations {
   std::string node;
   std::vector<std::uint64_t> incarnations;
+};
+
+/// To the router: something is stored for `node`, and no way there is known. LinkUp comes when there is one.
+struct WantWay {
+  std::string node;
 };
 
 /// To the queue: bytes of rows have arrived at `node`, though none may be acknowledged yet: a large row on a slow line.

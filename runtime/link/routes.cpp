@@ -39,6 +39,7 @@ void Routes::link_up(Link& link) {
   neighbour.node = link.node;
   neighbour.leaf = link.peer_is_leaf;
   through_[link.node].insert(link.id);
+  if (through_[link.node].size() > 1) watch_rings();
   look_again(link.node);
   if (leaf_) {
     unreachable_.clear();
@@ -95,17 +96,14 @@ Result<void> Routes::heard(Link& link, const wire::Record& reach) {
   if (!sane || (reach.code == 0 && !(path == link.node || path.starts_with(link.node + " ")))) {
     return Error{ErrorCode::malformed, "A route does not begin at the node that tells of it."};
   }
-  const bool ring = node == own_name_ || has_word(path, own_name_);
-  if (node == own_name_) {
-    neighbour.ring = reach.code == 0 ? path : std::string{};
-    if (!neighbour.ring.empty()) watch_ring(neighbour);
-  }
-  if (reach.code == 0 && !ring && words_of(path) < limits::kHops) {
+  const bool comes_back = node == own_name_ || node == link.node || has_word(path, own_name_);
+  if (reach.code == 0 && !comes_back && words_of(path) < limits::kHops) {
     if (!neighbour.reaches.contains(node) && neighbour.reaches.size() >= limits::kNodesPerLink) return {};
     neighbour.reaches[node] = path;
     through_[node].insert(link.id);
+    if (through_[node].size() > 1) watch_rings();
   } else if (neighbour.reaches.erase(node) > 0) {
-    if (node != neighbour.node) through_[node].erase(link.id);
+    through_[node].erase(link.id);
     if (through_[node].empty()) through_.erase(node);
   }
   look_again(node);
@@ -113,30 +111,50 @@ Result<void> Routes::heard(Link& link, const wire::Record& reach) {
 }
 
 /// A ring that stands for a while is one: a node that has changed its place makes one for as long as its old link is
-/// believed in. Of all nodes of the ring the one with the first name opens it, on one side.
-void Routes::watch_ring(Neighbour& neighbour) {
-  if (std::exchange(neighbour.ring_watched, true)) return;
-  port_->after(limits::kRingGrace, [this, id = neighbour.link] {
-    const auto found = neighbours_.find(id);
-    if (found == neighbours_.end()) return;
-    found->second.ring_watched = false;
-    const std::string ring = found->second.ring;
-    Link* link = links_->by_id(id);
-    if (ring.empty() || link == nullptr) return;
-    bool other_side = false;  // the ring comes back over two links: only one of them is opened
-    for (const auto& [other, neighbour_there] : neighbours_) {
-      other_side = other_side || (other != id && !neighbour_there.ring.empty() && neighbour_there.node > link->node);
+/// believed in.
+void Routes::watch_rings() {
+  if (std::exchange(watches_rings_, true)) return;
+  port_->after(limits::kRingGrace, [this] {
+    watches_rings_ = false;
+    refuse_rings();
+  });
+}
+
+/// Of all nodes of a ring the one with the first name opens it, on the side of its neighbour with the last name.
+void Routes::refuse_rings() {
+  for (const auto& [node, through] : through_) {
+    if (through.size() < 2) continue;
+    watch_rings();
+    const Neighbour* sides[2] = {&neighbours_.at(*through.begin()), &neighbours_.at(*std::next(through.begin()))};
+    std::string ways[2];  // up to the node
+    for (int i = 0; i < 2; ++i) {
+      const auto reaches = sides[i]->reaches.find(node);
+      ways[i] = sides[i]->node == node ? node : concat({reaches->second, " ", node});
     }
-    const bool first = all_words(ring, [this](std::string_view each) { return own_name_ < each; });
-    if (!first || other_side) return;
-    std::string names = own_name_;
-    all_words(ring, [&](std::string_view each) {
-      names += concat({" - ", each});
+    std::string ring = own_name_;  // to the first node on both ways, and back on the other one
+    bool first = true;
+    std::string meeting;
+    all_words(ways[0], [&](std::string_view each) {
+      first = first && own_name_ < each;
+      ring += concat({" - ", each});
+      meeting = each;
+      return !has_word(ways[1], each);
+    });
+    std::string back;
+    all_words(ways[1], [&](std::string_view each) {
+      if (each == meeting) return false;
+      first = first && own_name_ < each;
+      back = concat({" - ", each, back});
       return true;
     });
-    links_->cut(*link, Error{ErrorCode::rejected, concat({"the links ", names, " - ", own_name_,
-                                                          " form a ring; remove one of them"})});
-  });
+    if (!first) continue;
+    Link* link = links_->by_id((sides[0]->node < sides[1]->node ? sides[1] : sides[0])->link);
+    if (link == nullptr) continue;
+    const std::string why = concat({"the links ", ring, back, " - ", own_name_, " form a ring: remove one of them"});
+    port_->log(LogLevel::warning, why);
+    links_->cut(*link, Error{ErrorCode::rejected, why});
+    return;
+  }
 }
 
 // --- The choice -----------------------------------------------------------------------------------------------------
@@ -172,7 +190,7 @@ void Routes::look_again(const std::string& node) {
 }
 
 void Routes::announce(Neighbour& neighbour, const std::string& node, const Best* best) {
-  if (leaf_ || neighbour.node == node) return;
+  if (leaf_ || neighbour.node == node) return;  // it knows itself
   if (neighbour.leaf) {
     if (neighbour.used.contains(node)) say(neighbour, node, own_name_, best != nullptr && best->link != neighbour.link);
     return;

@@ -51,6 +51,13 @@ class Routes {
     std::string via;     ///< The linked node; the node itself where it is linked.
     std::size_t hops{};  ///< Links on the way.
   };
+  template <class Visit>
+  void each_over(const Link& link, Visit&& visit) const {
+    for (const auto& [node, best] : best_) {
+      if (best.link == link.id) visit(node);
+    }
+  }
+  [[nodiscard]] bool is_leaf() const noexcept { return leaf_; }
   /// At most `most` of them, by name.
   [[nodiscard]] std::vector<Route> list(std::size_t most) const;
 
@@ -62,8 +69,6 @@ class Routes {
     std::map<std::string, std::string, std::less<>> reaches;  // by node, the nodes on the way there, ' ' between
     std::set<std::string, std::less<>> told;                  // what it was told that it can reach through this node
     std::set<std::string, std::less<>> used;                  // a leaf: what it has sent to
-    std::string ring;  // it says that it reaches this node, over these
-    bool ring_watched = false;
   };
   struct Best {
     std::uint64_t link = 0;
@@ -75,7 +80,9 @@ class Routes {
   void look_again(const std::string& node);
   void announce(Neighbour& neighbour, const std::string& node, const Best* best);
   void say(Neighbour& neighbour, std::string_view node, std::string_view path, bool reachable);
-  void watch_ring(Neighbour& neighbour);
+  /// A node is reached over two links: that is no tree.
+  void watch_rings();
+  void refuse_rings();
 
   Links* links_;
   RouteEvents& events_;
@@ -85,6 +92,7 @@ class Routes {
   std::map<std::uint64_t, Neighbour> neighbours_;  // by link
   std::map<std::string, std::set<std::uint64_t>, std::less<>> through_;  // by node, the links that lead there
   std::map<std::string, Best, std::less<>> best_;
+  bool watches_rings_ = false;
   std::set<std::string, std::less<>> wanted_;       // a leaf: nodes that it asks for
   std::set<std::string, std::less<>> unreachable_;  // a leaf: nodes of which it was told so
 };

@@ -17,6 +17,9 @@ wire::Record publication_record(std::string_view topic, const Publication& publi
   record.payload = publication.payload.bytes();
   if (publication.options.urgency == Urgency::urgent) record.flags |= wire::kUrgent;
   if (publication.options.retain) record.flags |= wire::kRetain;
+  record.origin = publication.origin;
+  record.hops = publication.hops;
+  record.trace = publication.trace;
   return record;
 }
 
@@ -87,6 +90,7 @@ Result<void> TopicService::send(Subscriber& subscriber, const BlockRef& label, c
   }
   MessagePtr message = any_message(MessageKind::publish, ActorId::from_bits(subscriber.address), publication.payload);
   message->label = label;
+  message->set_trace(publication.trace);
   message->urgency = publication.options.urgency;
   return port_->tell_native(std::move(message));
 }
@@ -96,6 +100,9 @@ void TopicService::drop(const Subscriber& subscriber, const Publication& publica
                                   : full             ? DeadLetterReason::mailbox_full
                                                      : DeadLetterReason::no_such_actor;
   count(subscriber.is_link ? counters_.link_full : full ? counters_.mailbox_full : counters_.subscriber_gone);
+  if (!publication.origin.empty() && (dropped_.size() < limits::kFlows || dropped_.contains(publication.origin))) {
+    ++(subscriber.is_link ? dropped_[publication.origin].link : dropped_[publication.origin].mailbox);
+  }
   const ActorId receiver = subscriber.is_link ? ActorId{} : ActorId::from_bits(subscriber.address);
   port_->system().report({reason, type_name(publication), publisher, receiver});
 }
@@ -560,6 +567,13 @@ bool TopicService::has_room(const Subscriber& neighbour) const noexcept {
   return link != nullptr && link->waiting.bytes() < limits::kFrameTargetBytes;
 }
 
+void TopicService::each_dropped(FunctionRef<void(std::string_view origin, std::uint64_t count, bool on_link)> say) {
+  for (const auto& [origin, dropped] : std::exchange(dropped_, {})) {
+    if (dropped.mailbox > 0) say(origin, dropped.mailbox, false);
+    if (dropped.link > 0) say(origin, dropped.link, true);
+  }
+}
+
 // --- Counters -------------------------------------------------------------------------------------------------------
 
 TopicCounters TopicService::counters() const noexcept {
@@ -571,6 +585,8 @@ TopicCounters TopicService::counters() const noexcept {
           .mailbox_full = read(from.mailbox_full),
           .subscriber_gone = read(from.subscriber_gone),
           .link_full = read(from.link_full),
+          .mailbox_full_there = read(from.mailbox_full_there),
+          .link_full_there = read(from.link_full_there),
           .not_retained = read(from.not_retained),
           .cleared = read(from.cleared),
           .filters_refused = read(from.filters_refused),

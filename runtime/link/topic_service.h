@@ -40,6 +40,12 @@ class TopicService {
   void link_down(Link& link);
   void link_subscribes(Link& link, std::string_view filter, TypeId type);
   void link_unsubscribes(Link& link, std::string_view filter);
+  /// Copies of what `origin` published and this node dropped, since the last call: before a link, or before a mailbox.
+  void each_dropped(FunctionRef<void(std::string_view origin, std::uint64_t count, bool on_link)> say);
+  /// Another node has dropped copies of what this one published.
+  void dropped_there(std::uint64_t count_there, bool on_link) noexcept {
+    count(on_link ? counters_.link_full_there : counters_.mailbox_full_there, count_there);
+  }
   /// The peer does not take one of this node's filters.
   void link_refuses(Link& link, std::string_view filter, ErrorCode code);
 
@@ -131,11 +137,17 @@ class TopicService {
   Duration pause_{};                                                  // until the blocked ones are tried again
   TimerId retry_{};
   TimerId again_{};
+  struct Dropped {
+    std::uint64_t mailbox = 0;
+    std::uint64_t link = 0;
+  };
+  std::map<std::string, Dropped, std::less<>> dropped_;  // by origin
   std::uint64_t step_ = 0;   // of the worker, in which
   std::uint64_t spent_ = 0;  // so many units of work were done
 
   using Counter = std::atomic<std::uint64_t>;
   struct Counters {
+    Counter mailbox_full_there, link_full_there;
     Counter published, delivered, deferred, mailbox_full, subscriber_gone, link_full, not_retained, cleared,
         filters_refused, filters_refused_there, filters, retained, waiting, tried, most_in_a_step;
   };

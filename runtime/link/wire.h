@@ -52,6 +52,8 @@ inline constexpr std::uint8_t kExpires = 8;
 inline constexpr std::uint8_t kPublications = 16;
 /// Of a credit: it asks for one.
 inline constexpr std::uint8_t kProbe = 32;
+/// Of a credit with a code: it was dropped before a link.
+inline constexpr std::uint8_t kOnLink = 64;
 /// Of a hello: this node has one link only, and takes all that it does not know to lie behind it.
 inline constexpr std::uint8_t kLeaf = 1;
 

@@ -35,6 +35,12 @@ Result<void> NodeActor::unsubscribe(std::string_view filter) {
   return send(std::move(sent));
 }
 
+void NodeActor::announce_sleep(Duration span) {
+  MessagePtr sent = native_message(MessageKind::tell, system().router, AnnounceSleep{span});
+  sent->reserved = true;
+  send(std::move(sent)).ignore();  // refused only where the node ends
+}
+
 Pending<TopicCounters> NodeActor::topic_counters() {
   return Pending<TopicCounters>{
       {this, native_message(MessageKind::ask, system().router, CountTopics{}), std::chrono::seconds{5}}};

@@ -106,7 +106,7 @@ Result<void> Node::start(NodeOptions options) {
   for (const LinkOptions& link : options.links) ways.links.push_back(link.node);
 
   // Services start first, so that they stop last.
-  auto router = std::make_unique<Router>(*system_, parts_.transport,
+  auto router = std::make_unique<Router>(*system_, parts_.transport, !options.listen.empty(),
                                          parts_.store == nullptr ? 0 : parts_.store->incarnation(),
                                          std::move(options.links), std::move(options.peers));
   if (parts_.transport != nullptr) {

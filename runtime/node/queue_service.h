@@ -57,6 +57,7 @@ class QueueService final : public Service, private QueueHost {
   [[nodiscard]] Result<void> deliver(MessagePtr delivery) override { return port_->tell_native(std::move(delivery)); }
   void send_row(OutgoingRow row) override { tell_router(std::move(row)); }
   void send_ack(StreamAck ack) override { tell_router(std::move(ack)); }
+  void want_way(std::string_view node) override { tell_router(WantWay{std::string{node}}); }
   void send_incarnations(std::string_view node, std::vector<std::uint64_t> incarnations) override;
 
   /// Warns, once per name, if no link leads to a destination.

@@ -77,6 +77,14 @@ bool Outbox::forget(StreamId id) {
   return true;
 }
 
+void Outbox::start(QueueHost& host) {
+  host_ = &host;
+  store_.visit_streams(Box::outbox, std::nullopt, [&](const Stream& stored) {
+    want_way(stored.node);
+    return true;
+  });
+}
+
 // --- Links ----------------------------------------------------------------------------------------------------------
 
 void Outbox::link_up(std::string_view node) {
@@ -128,7 +136,10 @@ void Outbox::added(effect::Added& row) {
   if (first_of_this_life_ == 0) first_of_this_life_ = row.sequence;
   const Stream& stored = *store_.find_stream(row.stream);
   const auto link = routes_.find(stored.node);
-  if (link == routes_.end() || !link->second.up) return;  // it is read from disk once there is a link
+  if (link == routes_.end() || !link->second.up) {  // it is read from disk once there is a link
+    want_way(stored.node);
+    return;
+  }
   OutStream* stream = find(row.stream);
   if (stream == nullptr) {  // made since the link came up, so it held nothing before
     stream = open(stored);
@@ -145,10 +156,16 @@ void Outbox::added(effect::Added& row) {
   }
 }
 
+void Outbox::want_way(std::string_view node) {
+  if (node == wanted_) return;
+  wanted_ = node;
+  host_->want_way(node);
+}
+
 void Outbox::grew(StreamId id) {
   const Stream& stored = *store_.find_stream(id);
   const auto link = routes_.find(stored.node);
-  if (link == routes_.end() || !link->second.up) return;
+  if (link == routes_.end() || !link->second.up) return want_way(stored.node);
   OutStream* stream = find(id);
   if (stream == nullptr) stream = open(stored);
   if (stream == nullptr) return;

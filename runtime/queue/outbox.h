@@ -66,7 +66,7 @@ class Outbox {
   /// All outlive the outbox.
   Outbox(Store& store, Group& group, Lanes& lanes, const StoreClock& clock)
       : store_(store), group_(group), lanes_(lanes), clock_(clock) {}
-  void start(QueueHost& host) { host_ = &host; }
+  void start(QueueHost& host);
 
   void link_up(std::string_view node);
   void link_down(std::string_view node);
@@ -107,6 +107,7 @@ class Outbox {
   OutStream* open(const Stream& stream);
   Route& route(std::string_view node);
   void touch(Route& route);
+  void want_way(std::string_view node);
   void rewind(OutStream& stream, Sequence to);
   void refused(OutStream& stream, const StreamAck& ack);
   void pump(Route& route);
@@ -122,6 +123,7 @@ class Outbox {
   Lanes& lanes_;
   const StoreClock& clock_;
   QueueHost* host_ = nullptr;
+  std::string wanted_;  // the node that a way was last asked for
   std::map<std::string, Route, std::less<>> routes_;
   std::unordered_map<StreamId, std::unique_ptr<OutStream>> streams_;
   std::vector<Route*> dirty_;

@@ -52,6 +52,7 @@ struct Hand : Actor<Hand, std::function<void(Hand&)>> {
   void on(const Order& order) { order(*this); }
 
   using Actor::after;
+  using Actor::announce_sleep;
   using Actor::ask;
   using Actor::cancel;
   using Actor::clear_retained;

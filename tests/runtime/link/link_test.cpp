@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include <pannier/limits.h>
 #include "runtime/link/wire.h"
 #include "tests/runtime/link/fleet.h"
 
@@ -102,22 +103,55 @@ TEST_CASE("a peer that says nothing after the channel is open, or nothing that p
   CHECK(hub.closed >= 3);
 }
 
-TEST_CASE("silence is noticed after three and a half heartbeats, and answers what was in flight") {
+TEST_CASE("silence is noticed within three heartbeats, and answers what was in flight") {
   Fleet fleet;
   auto hub = fleet.hub();
   auto device = fleet.device("device");
   fleet.run(60s);  // an idle link lives
   fleet.network.cut("hub", "device", sim::Cut::silent);
   device->ask("hub/echo", 1, 60s);
-  fleet.run(4900ms);
+  fleet.run(2900ms);
   CHECK(fleet.script.take() == "");
-  fleet.run(4200ms);
+  fleet.run(3100ms);
   CHECK(fleet.script.take() == "unreachable");
   fleet.network.heal_all();
   fleet.run(31s);
   device->ask("hub/echo", 1);
   fleet.run(1s);
   CHECK(fleet.script.take() == "2");
+}
+
+TEST_CASE("the longer heartbeat of both ends counts for both") {
+  Fleet fleet;
+  auto hub = fleet.hub();
+  Device device{fleet.simulator,
+                fleet.network,
+                fleet.script,
+                {.name = "device", .links = {{.node = "hub", .address = "sim://hub", .heartbeat = 20s}}}};
+  fleet.run(60s);
+  const std::uint64_t before = fleet.network.counters().frames_sent;
+  fleet.run(200s);
+  CHECK(fleet.network.counters().frames_sent - before <= 22);
+  fleet.network.cut("hub", "device", sim::Cut::silent);
+  hub->ask("device/echo", 1, 10min);
+  fleet.run(29s);
+  CHECK(fleet.script.take() == "");
+  fleet.run(31s);
+  CHECK(fleet.script.take() == "unreachable");
+}
+
+TEST_CASE("a device that has announced its sleep is not taken for gone before its time") {
+  Fleet fleet;
+  auto hub = fleet.hub();
+  auto device = fleet.device("device");
+  fleet.run(5s);
+  let(fleet.simulator, *device->node, device->hand, [](Hand& hand) { hand.announce_sleep(60s); });
+  fleet.run(100ms);
+  fleet.network.cut_direction("device", "hub", sim::Cut::silent);
+  fleet.run(50s);
+  CHECK_FALSE(hub->node.log().has("nothing heard"));
+  fleet.run(15s);
+  CHECK(hub->node.log().has("nothing heard"));
 }
 
 TEST_CASE("a link that is cut off answers what was in flight at once") {
@@ -232,26 +266,67 @@ TEST_CASE("a node that stops says goodbye: its peers know at once") {
   CHECK(fleet.script.take() == "unreachable");
 }
 
-TEST_CASE("a fleet that lost its hub comes back spread out") {
+TEST_CASE("a fleet that lost its hub dials spread out, is back within seconds, and dials less often in the long run") {
   Fleet fleet;
   auto hub = fleet.hub();
   std::vector<std::unique_ptr<Device>> devices;
   for (int i = 0; i < 60; ++i) devices.push_back(fleet.device("device-" + std::to_string(i)));
+  const auto most_dials = [&](int tenths) {
+    std::uint64_t most = 0;
+    for (int i = 0; i < tenths; ++i) {
+      const std::uint64_t before = fleet.network.counters().dials;
+      fleet.run(100ms);
+      most = std::max(most, fleet.network.counters().dials - before);
+    }
+    return most;
+  };
+  const auto all_are_back = [&] {
+    for (auto& device : devices) device->ask("hub/echo", 1);
+    fleet.run(1s);
+    CHECK(std::count(fleet.script.lines.begin(), fleet.script.lines.end(), "2") == 60);
+    fleet.script.take();
+  };
   fleet.run(10s);
   fleet.network.isolate("hub", sim::Cut::reported);
-  fleet.run(60s);
-  std::uint64_t most = 0;
-  for (int i = 0; i < 300; ++i) {  // 30 s in pieces of a tenth
-    const std::uint64_t before = fleet.network.counters().dials;
-    fleet.run(100ms);
-    most = std::max(most, fleet.network.counters().dials - before);
-  }
-  CHECK(most <= 6);  // a tenth of the fleet
+  fleet.run(10s);
+  CHECK(most_dials(300) <= 20);  // a third of the fleet
+  fleet.network.heal_all();
+  fleet.run(3s);
+  all_are_back();
+  fleet.network.isolate("hub", sim::Cut::reported);
+  fleet.run(4min);
+  CHECK(most_dials(300) <= 6);  // a tenth
   fleet.network.heal_all();
   fleet.run(31s);
-  for (auto& device : devices) device->ask("hub/echo", 1);
-  fleet.run(1s);
-  CHECK(std::count(fleet.script.lines.begin(), fleet.script.lines.end(), "2") == 60);
+  all_are_back();
+}
+
+TEST_CASE("of a crowd that comes at once a hub takes some, and the others come when it has asked them to") {
+  Fleet fleet;
+  auto hub = fleet.hub();
+  std::vector<std::unique_ptr<Device>> devices;
+  for (int i = 0; i < 500; ++i) devices.push_back(fleet.device("device-" + std::to_string(i)));
+  fleet.run(60s);
+  fleet.network.isolate("hub", sim::Cut::reported);
+  fleet.run(10s);
+  fleet.network.heal_all();
+  std::size_t linked = 0;
+  std::size_t most = 0;
+  const auto count = [&] {
+    std::size_t ups = 0;
+    for (auto& device : devices) {
+      if (device->node->tell(device->node->ref("hub/echo"), note("here"))) ++ups;
+    }
+    return ups;
+  };
+  for (int second = 0; second < 10; ++second) {
+    fleet.run(1s);
+    const std::size_t now = count();
+    most = std::max(most, now - std::min(now, linked));
+    linked = now;
+  }
+  CHECK(linked == 500);
+  CHECK(most <= 2 * limits::kAcceptsPerSecond);
 }
 
 /// Answers by asking an actor of another node.

@@ -23,7 +23,8 @@ struct Keys {
 };
 
 struct Socket {
-  Socket(int type, const Call& call, bool server, const Keys& keys) : context(zmq_ctx_new()), socket(zmq_socket(context, type)) {
+  Socket(int type, const Call& call, bool server, const Keys& keys)
+      : context(zmq_ctx_new()), socket(zmq_socket(context, type)) {
     if (call.row.find("curve") == std::string::npos) return;
     const int on = 1;
     if (server) {

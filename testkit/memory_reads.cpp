@@ -22,7 +22,8 @@ Row MemoryStore::row_of(StreamId stream, RowState state, Sequence sequence, cons
           .state = state,
           .attempts = kept.attempts,
           .producer = kept.producer,
-          .cause = kept.cause};
+          .cause = kept.cause,
+          .trace = kept.trace};
 }
 
 Result<void> MemoryStore::read(StreamId id, RowState state, Sequence after, std::size_t limit, RowVisitor visit) {

@@ -201,6 +201,7 @@ Result<void> MemoryStore::put(const Row& row) {
   kept->producer = row.producer;
   kept->attempts = row.attempts;
   kept->cause = store_checks::cut_cause(row.cause);
+  kept->trace = row.trace;
   set_row(*stream, row.state, row.sequence, std::move(kept));
   ++counters_.rows_put;
   return {};

@@ -93,6 +93,7 @@ class MemoryStore final : public Store, private Retention, private TokenTable, p
     std::string producer;
     std::uint32_t attempts = 0;
     std::string cause;
+    Trace trace;
   };
   using RowPointer = std::shared_ptr<const KeptRow>;
   using Rows = std::map<Sequence, RowPointer>;

@@ -303,10 +303,10 @@ class ActorBase {
   // --- tell --------------------------------------------------------------------------------------------------------
   /// Sends at most once. full, closed, not_found, unreachable: nothing was sent.
   Result<void> tell(Ref to, const AnyTable& message, Urgency urgency = Urgency::normal);
-  /// Calls `then` once there is room for what tell or ask refused with `full`, as a turn of its own; with an error where
-  /// there will be none: closed, not_found, unreachable. Half of the mailbox, or a quarter of the credit of an actor
-  /// elsewhere, is free then; others may be faster. Dropped if this actor stops or restarts meanwhile. `cancel` takes it
-  /// back.
+  /// Calls `then` once there is room for what tell or ask refused with `full`, as a turn of its own; with an error
+  /// where there will be none: closed, not_found, unreachable. Half of the mailbox, or a quarter of the credit of an
+  /// actor elsewhere, is free then; others may be faster. Dropped if this actor stops or restarts meanwhile. `cancel`
+  /// takes it back.
   TimerId on_room(Ref at, Callback<void(Result<void>)> then);
 
   // --- time --------------------------------------------------------------------------------------------------------

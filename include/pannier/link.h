@@ -15,9 +15,9 @@ struct LinkOptions {
   std::string node;                   ///< The name that the peer must give.
   std::string address;                ///< In the transport's form.
   std::optional<PublicKey> key = {};  ///< The only key that the peer may have.
-  /// An end that has sent nothing for this long sends a heartbeat; a peer that hears nothing for two and a half times as
-  /// long closes the link. 100 ms to 10 min; the longer of the two ends' values counts, and a listening node offers 2 s.
-  /// Zero: 2 s.
+  /// An end that has sent nothing for this long sends a heartbeat; a peer that hears nothing for two and a half times
+  /// as long closes the link. 100 ms to 10 min; the longer of the two ends' values counts, and a listening node offers
+  /// 2 s. Zero: 2 s.
   Duration heartbeat{};
 };
 

@@ -628,6 +628,12 @@ struct Trace {
   friend bool operator==(const Trace&, const Trace&) = default;
 };
 
+/// The trace that a block holds; none where it is null.
+[[nodiscard]] inline Trace trace_of(const BlockRef& held) noexcept {
+  return held ? *reinterpret_cast<const Trace*>(held.bytes().data()) : Trace{};
+}
+[[nodiscard]] inline BlockRef hold(const Trace& trace) { return trace ? BlockRef::holding(trace) : BlockRef{}; }
+
 /// One message on its way inside a process: envelope and payload in one piece of pool memory. A native value stands
 /// inline; a table (or a native value shared by a fan-out) is a share of a block. Owned through MessagePtr.
 struct Message {
@@ -659,10 +665,8 @@ struct Message {
   }
 
   [[nodiscard]] void* inline_value() noexcept;
-  [[nodiscard]] Trace trace_context() const noexcept {
-    return trace ? *reinterpret_cast<const Trace*>(trace.bytes().data()) : Trace{};
-  }
-  void set_trace(const Trace& context) { trace = context ? BlockRef::holding(context) : BlockRef{}; }
+  [[nodiscard]] Trace trace_context() const noexcept { return trace_of(trace); }
+  void set_trace(const Trace& context) { trace = hold(context); }
   /// What counts against a mailbox's bytes.
   [[nodiscard]] std::size_t payload_bytes() const noexcept { return inline_bytes + block.bytes().size(); }
   [[nodiscard]] std::string_view type_name() const noexcept { return info != nullptr ? info->name : "unknown type"; }

@@ -69,6 +69,7 @@ class ProbeActor final : public Actor<ProbeActor, Down> {
   using Actor::every;
   using Actor::local;
   using Actor::now;
+  using Actor::on_room;
   using Actor::publish;
   using Actor::read_state;
   using Actor::ref;
@@ -76,7 +77,6 @@ class ProbeActor final : public Actor<ProbeActor, Down> {
   using Actor::stop;
   using Actor::subscribe_any;
   using Actor::subscribe_type;
-  using Actor::on_room;
   using Actor::tell;
   using Actor::unsubscribe;
   using Actor::watch;

@@ -125,7 +125,7 @@ class SettleSink;  // runtime/queue/settle_sink.h
 class Delivery {
  public:
   /// Internal: made by the dispatcher.
-  Delivery(SettleSink& sink, std::uint64_t id);
+  Delivery(SettleSink& sink, std::uint64_t id, BlockRef trace = {});
 
   /// Acknowledges: the message has taken effect and is not delivered again once this is committed. A crash before the
   /// commit delivers it again, so effects that must happen once belong in `effects`, which share the commit.

@@ -99,11 +99,10 @@ Result<void> ActorBase::tell(Ref to, const AnyTable& message, Urgency urgency) {
 }
 
 TimerId ActorBase::on_room(Ref at, Callback<void(Result<void>)> then) {
-  return ask_message({this, make_message(MessageKind::room, at.id()), Duration::max()},
-                     [then = std::move(then)](Message* reply) mutable {
-                       then(reply != nullptr && reply->has_error ? Result<void>{detail::refusal_of(*reply)}
-                                                                 : Result<void>{});
-                     });
+  return ask_message({this, make_message(MessageKind::room, at.id()), Duration::max()}, [then = std::move(then)](
+                                                                                            Message* reply) mutable {
+    then(reply != nullptr && reply->has_error ? Result<void>{detail::refusal_of(*reply)} : Result<void>{});
+  });
 }
 
 Waiting ActorBase::waiting() const {

@@ -62,7 +62,7 @@ struct Annex {
     std::uint64_t correlation;
   };
   std::vector<RoomWaiter> room_waiters;  // bounded by the questions of their workers
-  std::vector<MonoTime> restarts;  // those within the period
+  std::vector<MonoTime> restarts;        // those within the period
   Regroup regroup;
   TimerId stop_timer{};
   MonoTime announced{};  // how long its end may take, as told to its supervisor

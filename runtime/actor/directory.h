@@ -83,7 +83,7 @@ class Directory {
     unreachable,  ///< No link leads there.
     full,         ///< The link on the way there takes no more for now.
     open,
-    forgotten,    ///< The name was: it leads to nobody.
+    forgotten,  ///< The name was: it leads to nobody.
   };
   [[nodiscard]] Path path(ActorId id) noexcept;
   /// Of all names of `node` that have no way of their own: unreachable, full, or open. The router's word. A way that
@@ -98,7 +98,8 @@ class Directory {
   /// It was not sent after all.
   void give_back(ActorId id, std::size_t bytes) noexcept;
   /// The mailbox has taken messages of so many bytes, or they are lost. Who is meant; nobody where no name is known.
-  ActorId give_credit(std::string_view node, std::string_view actor, std::uint32_t messages, std::uint32_t bytes) noexcept;
+  ActorId give_credit(std::string_view node, std::string_view actor, std::uint32_t messages,
+                      std::uint32_t bytes) noexcept;
   [[nodiscard]] bool has_credit(ActorId id) const noexcept;
 
   /// Names held or remembered.

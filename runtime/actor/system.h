@@ -52,7 +52,7 @@ struct System {
   std::atomic<std::uint32_t> next_worker{0};    ///< Round-robin of placement.
   std::uint32_t first_actor_worker = 0;         ///< Workers from here on carry the program's actors.
   std::size_t step_batch = limits::kStepBatch;  ///< Messages, and timers, of one step; a test takes them one by one.
-  std::function<void()> on_stopped;  ///< Called by the worker whose actor was the last to stop.
+  std::function<void()> on_stopped;             ///< Called by the worker whose actor was the last to stop.
   std::atomic<bool> stopping{false};
   std::atomic<bool> stopped{false};
   std::atomic<bool> closed{false};  ///< Being destroyed: nothing is sent any more.

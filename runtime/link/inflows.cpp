@@ -45,9 +45,8 @@ Inflows::Flow& Inflows::open(std::string_view origin, std::string_view actor) {
 void Inflows::forget_idle() {
   last_ = nullptr;
   for (auto from = origins_.begin(); from != origins_.end();) {
-    flows_ -= std::erase_if(from->second->flows, [](const auto& each) {
-      return each.second->idle() && each.second->taken.messages == 0;
-    });
+    flows_ -= std::erase_if(from->second->flows,
+                            [](const auto& each) { return each.second->idle() && each.second->taken.messages == 0; });
     from = from->second->flows.empty() ? origins_.erase(from) : std::next(from);
   }
   for (const auto& [node, origin] : origins_) {

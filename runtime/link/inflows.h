@@ -63,10 +63,10 @@ class Inflows {
     MessageQueue urgent;  // held
     MessageQueue normal;
     std::size_t held = 0;
-    Count taken;    // since the last credit
-    Count dropped;  // since the last word of it
-    std::uint16_t code = 0;  // why, or why there will be no room
-    bool asks_room = false;  // a question to the mailbox is on its way
+    Count taken;              // since the last credit
+    Count dropped;            // since the last word of it
+    std::uint16_t code = 0;   // why, or why there will be no room
+    bool asks_room = false;   // a question to the mailbox is on its way
     bool tells_room = false;  // its answer is for the origin, too
     bool room_came = false;
     bool due = false;  // stands in due_

@@ -103,8 +103,7 @@ void Links::dial(Link& link) {
 
 void Links::dial_later(Link& link) {
   const MonoTime now = port_->now();
-  const bool soon = link.lost_at != MonoTime{} && now - link.lost_at < limits::kReconnectSoon &&
-                    !link.refused;
+  const bool soon = link.lost_at != MonoTime{} && now - link.lost_at < limits::kReconnectSoon && !link.refused;
   const Duration cap = soon ? limits::kReconnectCapSoon : limits::kReconnectCap;
   Duration ceiling = limits::kReconnectBase;
   for (std::uint32_t n = 0; n < link.failures && ceiling < cap; ++n) ceiling *= 2;
@@ -153,9 +152,8 @@ void Links::opened(Link& link, const PeerIdentity& peer) {
   link.peer = peer;
   link.heard = link.sent = port_->now();
   const bool own_choice = link.dial != nullptr && link.dial->heartbeat > Duration::zero();
-  link.heartbeat = own_choice
-                       ? std::clamp(link.dial->heartbeat, limits::kHeartbeatLeast, limits::kHeartbeatMost)
-                       : limits::kHeartbeatInterval;
+  link.heartbeat = own_choice ? std::clamp(link.dial->heartbeat, limits::kHeartbeatLeast, limits::kHeartbeatMost)
+                              : limits::kHeartbeatInterval;
   const auto interval = std::chrono::duration_cast<std::chrono::milliseconds>(link.heartbeat);
   wire::Record hello{.kind = wire::Kind::hello, .id = incarnation_, .first = own_name_};
   hello.number = static_cast<std::uint64_t>(interval.count());

@@ -56,16 +56,16 @@ struct Link {
     std::uint64_t position = 0;
     std::uint64_t transit = 0;
   };
-  std::optional<Echo> echo;      ///< Owed to the peer.
-  std::uint64_t rows_until = 0;  ///< Position behind the last byte of a row that was sent.
-  MonoTime rows_told{};          ///< When the queue last heard that rows move.
-  bool peer_is_leaf = false;     ///< It says so.
+  std::optional<Echo> echo;                         ///< Owed to the peer.
+  std::uint64_t rows_until = 0;                     ///< Position behind the last byte of a row that was sent.
+  MonoTime rows_told{};                             ///< When the queue last heard that rows move.
+  bool peer_is_leaf = false;                        ///< It says so.
   Duration heartbeat = limits::kHeartbeatInterval;  ///< Of both ends.
   MonoTime quiet_until{};                           ///< The peer has announced that it sleeps.
   bool refused = false;                             ///< By the peer, since it was up last.
   Duration retry_after{};                           ///< The peer has asked to be dialled no sooner.
   MonoTime lost_at{};                               ///< When a dialled link was up last; the start of time: never.
-  bool congested = false;        ///< Senders were told that it takes no more: the router's.
+  bool congested = false;                           ///< Senders were told that it takes no more: the router's.
 };
 
 /// What the link layer tells the router.

@@ -45,10 +45,9 @@ Router::Router(System& system, Transport* transport, bool listens, std::uint64_t
                std::vector<LinkOptions> dials, std::vector<PeerOptions> peers)
     : system_(system),
       incarnation_(incarnation),
-      links_(transport == nullptr
-                 ? nullptr
-                 : std::make_unique<Links>(*transport, *this, system.directory.own_node(), incarnation, dials,
-                                           std::move(peers), !listens && dials.size() == 1)),
+      links_(transport == nullptr ? nullptr
+                                  : std::make_unique<Links>(*transport, *this, system.directory.own_node(), incarnation,
+                                                            dials, std::move(peers), !listens && dials.size() == 1)),
       routes_(links_.get(), *this, system.directory.own_node(), !listens && dials.size() == 1),
       topics_(links_.get()),
       inflows_(system) {}
@@ -98,6 +97,7 @@ Result<void> Router::handle(Message& message) {
   if (StreamAck* ack = nullptr; is(ack)) return send_ack(*ack);
   if (SendIncarnations* lives = nullptr; is(lives)) return send_incarnations(*lives);
   if (Publication* publication = nullptr; is(publication)) {
+    publication->trace = message.trace_context();
     topics_.publish(text_of(message.label), message.label, *publication, message.sender, 0);
     return {};
   }
@@ -193,7 +193,8 @@ void Router::watch_congestion(Link& link) {
     for (const auto& [name, waiters] : room_waiters_) names.push_back(name);
     for (const std::uint64_t name : names) {
       const ActorId id = ActorId::from_bits(name);
-      if (system_.directory.path(id) == Directory::Path::open && system_.directory.has_credit(id)) answer_room(name, {});
+      if (system_.directory.path(id) == Directory::Path::open && system_.directory.has_credit(id))
+        answer_room(name, {});
     }
   }
 }
@@ -336,7 +337,8 @@ void Router::answer_ask(const RemoteAsk& ask, const wire::Record& reply) {
   }
   MessagePtr message;
   if (reply.code == 0) {
-    message = any_message(MessageKind::reply, ask.asker, AnyTable{reply.type, nullptr, BlockRef::copy_of(reply.payload)});
+    message =
+        any_message(MessageKind::reply, ask.asker, AnyTable{reply.type, nullptr, BlockRef::copy_of(reply.payload)});
   } else {
     message = make_message(MessageKind::reply, ask.asker);
     message->has_error = true;
@@ -368,6 +370,7 @@ Result<void> Router::send_row(const OutgoingRow& row) {
     record.flags |= wire::kExpires;
     second = wire::text_of_u64(row.remaining_ms);
   }
+  record.trace = trace_of(row.trace);
   record.first = row.lane;
   const std::uint64_t incarnation = row.incarnation != 0 ? row.incarnation : incarnation_;
   if (incarnation != incarnation_ || !record.node.empty()) {  // a node further away has not heard hello
@@ -482,7 +485,8 @@ Result<void> Router::on_record(Link& link, const wire::Record& record) {
     if (record.kind != wire::Kind::publish && !routes_.comes_by(link, record.origin)) return {};
   }
   if (!record.node.empty() && record.node != system_.directory.own_node()) {
-    if (!valid_name(record.node, limits::kNodeNameBytes)) return Error{ErrorCode::malformed, "A record goes to no node."};
+    if (!valid_name(record.node, limits::kNodeNameBytes))
+      return Error{ErrorCode::malformed, "A record goes to no node."};
     forward(link, record);
     return {};
   }
@@ -538,8 +542,8 @@ Result<void> Router::heard_ask(Link& link, const wire::Record& record) {
     std::string path;
     for (const char c : record.second) path += c == ' ' ? std::string{" -> "} : std::string{c};
     refuse_ask(link, record.id,
-               Error{ErrorCode::rejected, concat({"ask cycle detected, or too long a chain of asks: ",
-                                                  printable(path), " -> ", asked})});
+               Error{ErrorCode::rejected,
+                     concat({"ask cycle detected, or too long a chain of asks: ", printable(path), " -> ", asked})});
     return {};
   }
   MessagePtr question =
@@ -613,7 +617,9 @@ void Router::bounce(const Link& link, const wire::Record& record, ErrorCode caus
     if (!links_->send(*back, word)) links_->cut(*back);
   }
   if (cause != ErrorCode::unreachable) return;
-  const wire::Record news{.kind = wire::Kind::reach, .code = wire::code_of(cause), .first = record.node,
+  const wire::Record news{.kind = wire::Kind::reach,
+                          .code = wire::code_of(cause),
+                          .first = record.node,
                           .second = system_.directory.own_node()};
   if (link.peer_is_leaf && !links_->send(*back, news)) links_->cut(*back);
 }
@@ -647,17 +653,18 @@ void Router::answer(std::uint64_t link_id, std::uint64_t correlation, Urgency ur
   const auto peer = peers_.find(link_id);
   if (peer == peers_.end()) return;
   if (peer->second.answering.erase(correlation) == 0) return;  // nobody waits any more
-  if (reply == nullptr) return;  // too late: each node on the way has a timer of its own
+  if (reply == nullptr) return;                                // too late: each node on the way has a timer of its own
   Link* link = links_->by_id(link_id);
   if (link == nullptr || !link->up) return;
   wire::Record record{.kind = wire::Kind::reply, .id = correlation};
   if (urgency == Urgency::urgent) record.flags |= wire::kUrgent;
+  record.trace = reply->trace_context();
   const bool native = reply->inline_bytes != 0;  // it cannot leave the process
   if (reply->has_error || native) {
     record.code = wire::code_of(reply->has_error ? reply->error : ErrorCode::rejected);
     const auto text = native ? std::span<const std::byte>{} : reply->label.bytes();
-    record.first = std::string_view{reinterpret_cast<const char*>(text.data()), text.size()}.substr(
-        0, limits::kGoodbyeBytes);
+    record.first =
+        std::string_view{reinterpret_cast<const char*>(text.data()), text.size()}.substr(0, limits::kGoodbyeBytes);
   } else {
     record.type = reply->type;
     record.payload = reply->block.bytes();
@@ -684,8 +691,16 @@ void Router::heard_reply(const Link& link, const wire::Record& record) {
 
 Result<void> Router::heard_row(const Link& link, const wire::Record& record) {
   const bool near = record.origin.empty();
-  IncomingRow row{std::string{near ? std::string_view{link.node} : record.origin}, near ? link.incarnation : 0, std::string{record.first},       record.id, record.number, {},
-                  record.type, BlockRef::copy_of(record.payload), 0};
+  IncomingRow row{std::string{near ? std::string_view{link.node} : record.origin},
+                  near ? link.incarnation : 0,
+                  std::string{record.first},
+                  record.id,
+                  record.number,
+                  {},
+                  record.type,
+                  BlockRef::copy_of(record.payload),
+                  0,
+                  hold(record.trace)};
   std::string_view rest = record.second;
   const auto number = [&rest](std::uint64_t& value) {
     if (rest.size() < sizeof value) return false;
@@ -708,7 +723,8 @@ Result<void> Router::heard_row(const Link& link, const wire::Record& record) {
 }
 
 void Router::heard_ack(std::string_view origin, const wire::Record& record) {
-  StreamAck ack{std::string{origin}, std::string{record.first}, record.id, record.code != 0, ErrorCode{}, record.number};
+  StreamAck ack{std::string{origin}, std::string{record.first}, record.id, record.code != 0, ErrorCode{},
+                record.number};
   if (ack.refused) ack.cause = wire::error_of(record.code);
   tell_queue(native_message(MessageKind::tell, {}, std::move(ack)));
 }

@@ -89,7 +89,7 @@ class Routes {
   const std::string own_name_;
   const bool leaf_;
   ServicePort* port_ = nullptr;
-  std::map<std::uint64_t, Neighbour> neighbours_;  // by link
+  std::map<std::uint64_t, Neighbour> neighbours_;                        // by link
   std::map<std::string, std::set<std::uint64_t>, std::less<>> through_;  // by node, the links that lead there
   std::map<std::string, Best, std::less<>> best_;
   bool watches_rings_ = false;

@@ -15,7 +15,8 @@ bool is_reserved(wire::Kind kind) noexcept {
          kind == wire::Kind::lives || kind == wire::Kind::reach;
 }
 
-/// Its sender was told that the link takes it, before it was seen to be full; what a worker's mailbox holds bounds that.
+/// Its sender was told that the link takes it, before it was seen to be full; what a worker's mailbox holds bounds
+/// that.
 bool is_admitted(const wire::Record& record) noexcept {
   return record.kind == wire::Kind::tell && record.origin.empty();
 }
@@ -42,7 +43,9 @@ Result<void> SendQueue::add(const wire::Record& record, std::uint32_t priority) 
   if (size > wire::kRecordBytes) return ErrorCode::invalid_argument;
   const bool admitted = is_admitted(record);
   const std::size_t held = admitted ? admitted_ : bytes_ - admitted_;
-  const std::size_t more = admitted ? limits::kLinkAdmittedBytes : is_reserved(record.kind) ? limits::kLinkReserveBytes : 0;
+  const std::size_t more = admitted                   ? limits::kLinkAdmittedBytes
+                           : is_reserved(record.kind) ? limits::kLinkReserveBytes
+                                                      : 0;
   if (held + size > limits::kLinkQueueBytes + more) return ErrorCode::full;
   Flow& flow = flow_of(record);
   // The sender of rows may raise a lane's later rows; they cannot pass the earlier ones, so all of them are raised.

@@ -142,8 +142,8 @@ class TopicService {
     std::uint64_t link = 0;
   };
   std::map<std::string, Dropped, std::less<>> dropped_;  // by origin
-  std::uint64_t step_ = 0;   // of the worker, in which
-  std::uint64_t spent_ = 0;  // so many units of work were done
+  std::uint64_t step_ = 0;                               // of the worker, in which
+  std::uint64_t spent_ = 0;                              // so many units of work were done
 
   using Counter = std::atomic<std::uint64_t>;
   struct Counters {

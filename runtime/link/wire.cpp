@@ -123,7 +123,8 @@ Result<Parsed> parse(std::span<const std::byte> bytes) {
   record.type = TypeId{load<std::uint64_t>(at + 8)};
   record.id = load<std::uint64_t>(at + 16);
   record.number = load<std::uint64_t>(at + 24);
-  record.trace = {load<std::uint64_t>(at + 32), load<std::uint64_t>(at + 40), load<std::uint64_t>(at + 48), byte_at(56)};
+  record.trace = {load<std::uint64_t>(at + 32), load<std::uint64_t>(at + 40), load<std::uint64_t>(at + 48),
+                  byte_at(56)};
   record.hops = byte_at(57);
   const char* text = reinterpret_cast<const char*>(at + kRecordHeaderBytes);
   record.node = {text, node};

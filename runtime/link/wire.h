@@ -66,9 +66,9 @@ struct Record {
   std::uint64_t id = 0;
   std::uint64_t number = 0;
   Trace trace = {};
-  std::uint8_t hops = 0;           ///< Links that it has crossed before this one.
-  std::string_view node = {};      ///< Where it goes; empty: to the peer.
-  std::string_view origin = {};    ///< Where it comes from; empty: from the peer.
+  std::uint8_t hops = 0;         ///< Links that it has crossed before this one.
+  std::string_view node = {};    ///< Where it goes; empty: to the peer.
+  std::string_view origin = {};  ///< Where it comes from; empty: from the peer.
   std::string_view first = {};
   std::string_view second = {};
   std::span<const std::byte> payload = {};

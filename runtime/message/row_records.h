@@ -24,6 +24,7 @@ struct OutgoingRow {
   std::uint64_t incarnation = 0;
   /// While waiting for the link, higher priorities go first. Rows of one lane keep their order.
   std::uint32_t priority = 0;
+  BlockRef trace = {};
 };
 
 /// A row received over a link, not stored yet.
@@ -37,6 +38,7 @@ struct IncomingRow {
   TypeId type{};
   BlockRef payload;
   std::uint64_t remaining_ms = 0;  ///< Time until it expires; 0: never.
+  BlockRef trace = {};
 };
 
 /// What the receiver of a stream has committed, sent back over the link to the producer's queue.

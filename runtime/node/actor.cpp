@@ -109,7 +109,7 @@ Pending<std::vector<StateRow>> NodeActor::read_state(std::string_view prefix, st
 namespace pannier::detail {
 
 Delivery delivery_of(ActorBase& actor, const Message& message) {
-  return Delivery{*actor.system().settle_sink, message.correlation};
+  return Delivery{*actor.system().settle_sink, message.correlation, message.trace};
 }
 
 void end_delivery(ActorBase& actor, const Message& message) { delivery_of(actor, message).ack(); }

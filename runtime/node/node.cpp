@@ -15,7 +15,7 @@ namespace {
 struct Guardian : Actor<Guardian> {};
 
 void delivery_failed(Worker& worker, const Message& delivery, const Error& error) {
-  Settle settle{delivery.correlation, Outcome::retry, {}, error.text(), {}};
+  Settle settle{delivery.correlation, Outcome::retry, {}, error.text(), {}, {}};
   worker.send_reserved(native_message(MessageKind::tell, delivery.sender, std::move(settle)));
 }
 

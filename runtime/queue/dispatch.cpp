@@ -169,6 +169,7 @@ bool Inbox::deliver(InLane& lane, HeldRow& row, LaneConsumer& consumer) {
   MessagePtr message = any_message(MessageKind::delivery, actor, AnyTable{row.type, nullptr, row.payload});
   message->correlation = id;
   message->label = BlockRef::copy_of(std::as_bytes(std::span{row.key}));
+  message->trace = row.trace;
   auto sent = host_->deliver(std::move(message));
   if (sent) return true;
   ++lane.lane->counters.undelivered;

@@ -63,12 +63,13 @@ Duration lifetime(std::uint64_t remaining_ms) {
 
 /// From an actor of this node.
 void Queue::enqueue(Commit& commit, const ReplyTo& reply_to) {
+  trace_ = reply_to.trace;
   auto receipt = [&]() -> Result<Receipt> {
     if (auto valid = check(commit.batch); !valid) return valid.error();
     if (commit.settles && !inbox_.holds(commit.settles->id())) return ErrorCode::rejected;
     auto staged = stage(commit.batch);
     if (staged && commit.settles) {
-      if (auto settled = inbox_.settle({commit.settles->id(), Outcome::ack, {}, {}, {}}); !settled)
+      if (auto settled = inbox_.settle({commit.settles->id(), Outcome::ack, {}, {}, {}, {}}); !settled)
         return settled.error();
       commit.settles->mark_settled();
       staged->durability = std::max(staged->durability, Durability::committed);
@@ -90,6 +91,7 @@ void Queue::enqueue(Commit& commit, const ReplyTo& reply_to) {
 
 /// From another node.
 void Queue::receive(const IncomingRow& row) {
+  trace_ = row.trace;
   const auto ack = [&](Sequence taken, bool refused, ErrorCode cause) {
     host_->send_ack({row.producer, row.lane, taken, refused, cause, row.incarnation});
   };
@@ -130,6 +132,7 @@ void Queue::receive(const IncomingRow& row) {
 /// From a consumer, with the effects that share the acknowledgement's transaction.
 void Queue::settle(Settle& settle) {
   if (!inbox_.holds(settle.delivery)) return;  // settled before, or its consumer has ended
+  trace_ = settle.trace;
   Result<void> staged;
   if (settle.outcome == Outcome::ack && !settle.batch.empty()) {
     staged = check(settle.batch);
@@ -142,7 +145,7 @@ void Queue::settle(Settle& settle) {
       }
     }
     if (!staged && is_refusal(staged.error().code)) {
-      settle = {settle.delivery, Outcome::retry, {}, "its effects were refused: " + staged.error().text(), {}};
+      settle = {settle.delivery, Outcome::retry, {}, "its effects were refused: " + staged.error().text(), {}, {}};
       staged = {};
     }
   }
@@ -490,6 +493,7 @@ Result<void> Queue::put_row(StreamId id, const NewMessage& message, Receipt& rec
   row.moment = message.due;
   row.state = message.due == kNoMoment ? RowState::ready : RowState::delayed;
   row.producer = message.producer;
+  row.trace = trace_of(trace_);
   auto staged = group_.change([&](Store& store) { return store.put(row); });
   if (!staged) return staged;
   receipt.sequence = row.sequence;
@@ -498,7 +502,7 @@ Result<void> Queue::put_row(StreamId id, const NewMessage& message, Receipt& rec
     latest->second.insert_or_assign(std::string{row.key}, row.sequence);
   }
   group_.then(effect::Added{id, message.node.empty() ? Box::inbox : Box::outbox, message.lane, row.sequence,
-                            std::string{row.key}, row.type, message.payload, row.expires_at, message.due});
+                            std::string{row.key}, row.type, message.payload, row.expires_at, message.due, trace_});
   return {};
 }
 

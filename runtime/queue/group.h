@@ -35,7 +35,8 @@ struct Added {
   TypeId type{};
   BlockRef payload;
   StoreTime expires_at{};
-  StoreTime due{};         ///< kNoMoment: ready at once.
+  StoreTime due{};  ///< kNoMoment: ready at once.
+  BlockRef trace = {};
   bool withdrawn = false;  ///< It was removed again within the same group.
 };
 /// A row that may be held in memory was erased or dead-lettered before it left.

@@ -25,7 +25,8 @@ HeldRow held_row(const Row& row) {
           .payload = BlockRef::copy_of(row.payload),
           .expires_at = row.expires_at,
           .attempts = row.attempts,
-          .cause = std::string{row.cause}};
+          .cause = std::string{row.cause},
+          .trace = hold(row.trace)};
 }
 
 /// The rows behind it in its key have to wait.

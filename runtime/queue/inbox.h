@@ -40,6 +40,7 @@ struct HeldRow {
   StoreTime expires_at{};
   std::uint32_t attempts = 0;
   std::string cause = {};  ///< Of the last attempt.
+  BlockRef trace = {};
   State state = State::ready;
   std::uint64_t delivery = 0;
   bool noted = false;  ///< It stands in the in-flight journal.

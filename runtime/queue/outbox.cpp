@@ -150,7 +150,7 @@ void Outbox::added(effect::Added& row) {
   if (stream->committed != kUnknownSequence) stream->committed = row.sequence;
   if (caught_up && has_room(*stream)) {
     send_row(*stream, {stream->route->node, stream->lane->options.name, row.sequence, 0, std::move(row.key), row.type,
-                       std::move(row.payload), remaining_ms(row.expires_at, clock_.now())});
+                       std::move(row.payload), remaining_ms(row.expires_at, clock_.now()), 0, 0, std::move(row.trace)});
   } else {
     touch(*stream->route);
   }
@@ -242,7 +242,7 @@ bool Outbox::send_some(OutStream& stream) {
       return true;
     }
     send_row(stream, {node, stream.lane->options.name, row.sequence, 0, std::string{row.key}, row.type,
-                      BlockRef::copy_of(row.payload), remaining_ms(row.expires_at, now)});
+                      BlockRef::copy_of(row.payload), remaining_ms(row.expires_at, now), 0, 0, hold(row.trace)});
     return has_room(stream);
   });
   if (!done) {

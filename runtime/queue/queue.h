@@ -140,6 +140,7 @@ class Queue {
   [[nodiscard]] RowStatus status_of(const Stream& stream, const Row& row, std::uint64_t position) const;
 
   Store& store_;
+  BlockRef trace_;  // of the request that is being staged
   const Clock& wall_;
   std::string own_node_;
   QueueOptions options_;

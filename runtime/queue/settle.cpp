@@ -120,7 +120,7 @@ void Inbox::timed_out(std::uint64_t delivery) {
   if (found == deliveries_.end()) return;
   InLane& lane = *found->second.lane;
   const Duration took = host_->now() - found->second.since;
-  auto staged = settle({delivery, Outcome::retry, {}, concat({"not settled within ", in_ms(took), " ms"}), {}});
+  auto staged = settle({delivery, Outcome::retry, {}, concat({"not settled within ", in_ms(took), " ms"}), {}, {}});
   if (!staged) {
     host_->log(LogLevel::error, concat({"lane ", lane.name(), ": ", staged.error().text()}));
     host_->after(kAfterFailure, [this, delivery] { timed_out(delivery); });

@@ -15,6 +15,7 @@ struct Settle {
   std::optional<Duration> delay = {};  ///< retry: none means the lane's backoff. extend: the new visibility timeout.
   std::string cause;
   Batch batch;
+  BlockRef trace = {};  ///< Of the turn in which the delivery was handled.
 };
 
 /// Where deliveries report how they were settled: the node's queue. Any thread.

@@ -69,6 +69,7 @@ struct Row {
   std::uint32_t attempts = 0;
   std::string_view producer;  ///< Inbox only: the node it came from; empty for a local enqueue.
   std::string_view cause;     ///< The last error; of a dead-lettered row the reason.
+  Trace trace;                ///< Of the message that caused it; mostly none.
 
   /// What people and receipts know it by.
   [[nodiscard]] Sequence id() const noexcept { return origin != 0 ? origin : sequence; }

@@ -17,7 +17,8 @@ Bytes changed(sim::SeededEntropy& dice, const std::vector<Bytes>& seeds) {
     bytes.insert(bytes.end(), more.begin(), more.end());
   }
   for (std::uint64_t i = dice.below(8); i > 0 && !bytes.empty(); --i) {
-    const std::size_t at = dice.chance(0.7) ? dice.below(std::min<std::size_t>(bytes.size(), 80)) : dice.below(bytes.size());
+    const std::size_t at =
+        dice.chance(0.7) ? dice.below(std::min<std::size_t>(bytes.size(), 80)) : dice.below(bytes.size());
     bytes[at] = static_cast<std::byte>(dice.chance(0.3) ? 0xff : dice.next());
   }
   if (dice.chance(0.2)) bytes.resize(dice.below(bytes.size() + 1));

@@ -79,7 +79,9 @@ struct Listener : Actor<Listener, AnyTable> {
   void on(const AnyTable&) {}
 };
 
-wire::Record hello(std::string_view name) { return {.kind = wire::Kind::hello, .id = 7, .number = 2000, .first = name}; }
+wire::Record hello(std::string_view name) {
+  return {.kind = wire::Kind::hello, .id = 7, .number = 2000, .first = name};
+}
 
 /// A whole node with a store, and a peer that says hello and then the input: as one frame, with the length that fits.
 /// The node goes on afterwards.
@@ -108,7 +110,9 @@ void speak_to_node(std::span<const std::byte> input) {
   sim.advance(20s);
   testkit::Probe probe = hub.probe();
   const auto answer = probe.ask<testing::Number>(hub->ref("echo"), make<testing::Number>(std::int64_t{3}), 1s);
-  if (!answer) std::fprintf(stderr, "%s\n", answer.error().text().c_str()), std::abort();  // somebody's bytes have stopped the node
+  if (!answer)
+    std::fprintf(stderr, "%s\n", answer.error().text().c_str()),
+        std::abort();  // somebody's bytes have stopped the node
 }
 
 std::vector<Bytes> records() {
@@ -123,15 +127,26 @@ std::vector<Bytes> records() {
       {.kind = Kind::heartbeat, .number = 5000},
       {.kind = Kind::tell, .type = type, .first = "echo", .second = "driver", .payload = payload},
       {.kind = Kind::tell, .type = type, .node = "depot", .origin = "car", .first = "echo", .payload = payload},
-      {.kind = Kind::ask, .type = type, .id = 9, .number = 500, .first = "echo", .second = "van/a car/#0.1.1", .payload = payload},
+      {.kind = Kind::ask,
+       .type = type,
+       .id = 9,
+       .number = 500,
+       .first = "echo",
+       .second = "van/a car/#0.1.1",
+       .payload = payload},
       {.kind = Kind::ask, .type = type, .id = 10, .number = 500, .node = "depot", .first = "echo", .payload = payload},
       {.kind = Kind::reply, .type = type, .id = 1, .payload = payload},
       {.kind = Kind::publish, .flags = wire::kRetain, .type = type, .first = "a/b", .payload = payload},
       {.kind = Kind::subscribe, .first = "a/+/#"},
       {.kind = Kind::unsubscribe, .first = "a/+/#"},
       {.kind = Kind::row, .type = type, .id = 1, .first = "jobs", .second = "key", .payload = payload},
-      {.kind = Kind::row, .flags = wire::kIncarnation | wire::kExpires, .type = type, .id = 1, .first = "jobs",
-       .second = rings, .payload = payload},
+      {.kind = Kind::row,
+       .flags = wire::kIncarnation | wire::kExpires,
+       .type = type,
+       .id = 1,
+       .first = "jobs",
+       .second = rings,
+       .payload = payload},
       {.kind = Kind::ack, .id = 4, .number = 7, .first = "jobs"},
       {.kind = Kind::goodbye, .code = 3, .number = 100, .first = "why"},
       {.kind = Kind::piece, .number = 128, .payload = lives},
@@ -193,7 +208,8 @@ constexpr std::array<Target, 4> kTargets{{
 std::span<const Target> targets() { return kTargets; }
 
 const Target* find(std::string_view name) {
-  const auto found = std::find_if(kTargets.begin(), kTargets.end(), [&](const Target& each) { return each.name == name; });
+  const auto found =
+      std::find_if(kTargets.begin(), kTargets.end(), [&](const Target& each) { return each.name == name; });
   return found == kTargets.end() ? nullptr : &*found;
 }
 

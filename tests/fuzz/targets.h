@@ -5,8 +5,9 @@
 #include <string_view>
 #include <vector>
 
-/// What is fed with bytes of anybody's making. Each target must return, whatever the bytes are; AddressSanitizer sees the
-/// rest. tests/fuzz/fuzz_test.cpp runs each for a moment with every test run, `./dev fuzz NAME` with libFuzzer for long.
+/// What is fed with bytes of anybody's making. Each target must return, whatever the bytes are; AddressSanitizer sees
+/// the rest. tests/fuzz/fuzz_test.cpp runs each for a moment with every test run, `./dev fuzz NAME` with libFuzzer for
+/// long.
 namespace pannier::fuzz {
 
 using Bytes = std::vector<std::byte>;

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include <pannier/simulation.h>
 #include <pannier/sim.h>
+#include <pannier/simulation.h>
 #include "tests/runtime/script.h"
 #include "tests/support/campaign.h"
 
@@ -100,7 +100,8 @@ std::string asks_over_three_links(std::uint64_t seed) {
       });
     });
     const auto& link = ends[dice.below(3)];
-    if (dice.chance(0.1)) tree.sim.network().cut(link[0], link[1], dice.chance(0.5) ? sim::Cut::reported : sim::Cut::silent);
+    if (dice.chance(0.1))
+      tree.sim.network().cut(link[0], link[1], dice.chance(0.5) ? sim::Cut::reported : sim::Cut::silent);
     if (dice.chance(0.15)) tree.sim.network().heal_all();
     tree.sim.advance(std::chrono::milliseconds{dice.below(300)});
   }

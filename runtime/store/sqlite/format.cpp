@@ -19,7 +19,8 @@ enum Field : std::uint8_t {
   kAttempts = 8,
   kProducer = 16,
   kCause = 32,
-  kAllFields = 63,
+  kTrace = 64,
+  kAllFields = 127,
 };
 
 void append(std::string& out, std::uint64_t value, std::size_t size) {
@@ -88,6 +89,7 @@ void encode_head(const Row& row, std::string& head) {
   if (row.attempts != 0) fields |= kAttempts;
   if (!row.producer.empty()) fields |= kProducer;
   if (!row.cause.empty()) fields |= kCause;
+  if (row.trace) fields |= kTrace;
   head.clear();
   append(head, static_cast<std::uint64_t>(row.type), 8);
   append(head, static_cast<std::uint64_t>(row.enqueued_at.time_since_epoch().count()), 8);
@@ -103,6 +105,10 @@ void encode_head(const Row& row, std::string& head) {
   if ((fields & kCause) != 0) {
     append(head, row.cause.size(), 2);
     head.append(row.cause);
+  }
+  if ((fields & kTrace) != 0) {
+    for (const std::uint64_t part : {row.trace.high, row.trace.low, row.trace.span}) append(head, part, 8);
+    append(head, row.trace.flags, 1);
   }
   head.append(row.key);
 }
@@ -120,6 +126,11 @@ bool decode_head(std::span<const std::byte> head, Row& row) noexcept {
   row.attempts = is_there(kAttempts) ? static_cast<std::uint32_t>(reader.integer(4)) : 0;
   row.producer = is_there(kProducer) ? reader.text(static_cast<std::size_t>(reader.integer(2))) : std::string_view{};
   row.cause = is_there(kCause) ? reader.text(static_cast<std::size_t>(reader.integer(2))) : std::string_view{};
+  row.trace = {};
+  if (is_there(kTrace)) {
+    for (std::uint64_t* part : {&row.trace.high, &row.trace.low, &row.trace.span}) *part = reader.integer(8);
+    row.trace.flags = static_cast<std::uint8_t>(reader.integer(1));
+  }
   row.key = reader.text(reader.left());
   return reader.ok();
 }

@@ -31,7 +31,8 @@ struct Kept {
       : node(text_of(dice, 64)),
         origin(text_of(dice, 64)),
         first(text_of(dice, 40)),
-        second(text_of(dice, 40)), payload(text_of(dice, 300)) {
+        second(text_of(dice, 40)),
+        payload(text_of(dice, 300)) {
     record.kind = static_cast<Kind>(1 + dice.below(11));
     record.flags = static_cast<std::uint8_t>(dice.next());
     record.code = static_cast<std::uint16_t>(dice.next());
@@ -52,7 +53,8 @@ struct Kept {
 
 bool same(const Record& a, const Record& b) {
   return a.kind == b.kind && a.flags == b.flags && a.code == b.code && a.type == b.type && a.id == b.id &&
-         a.number == b.number && a.trace == b.trace && a.hops == b.hops && a.node == b.node && a.origin == b.origin && a.first == b.first && a.second == b.second &&
+         a.number == b.number && a.trace == b.trace && a.hops == b.hops && a.node == b.node && a.origin == b.origin &&
+         a.first == b.first && a.second == b.second &&
          std::equal(a.payload.begin(), a.payload.end(), b.payload.begin(), b.payload.end());
 }
 

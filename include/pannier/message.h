@@ -665,6 +665,13 @@ struct Message {
   }
 
   [[nodiscard]] void* inline_value() noexcept;
+  /// Of a question from another node: which one. Its label names that node, and behind '\n' who waits for the answer.
+  [[nodiscard]] std::string_view asking_node() const noexcept {
+    if (!from_afar) return {};
+    const auto bytes = label.bytes();
+    const std::string_view text{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+    return text.substr(0, text.find('\n'));
+  }
   [[nodiscard]] Trace trace_context() const noexcept { return trace_of(trace); }
   void set_trace(const Trace& context) { trace = hold(context); }
   /// What counts against a mailbox's bytes.

@@ -54,10 +54,10 @@ Ref ActorBase::sender() const noexcept {
 
 std::string_view ActorBase::label() const noexcept {
   const Message* message = worker_.current_message();
-  if (message == nullptr || (message->kind == MessageKind::ask && !message->from_afar)) return {};
+  if (message == nullptr) return {};
+  if (message->kind == MessageKind::ask) return message->asking_node();
   const auto bytes = message->label.bytes();
-  const std::string_view text{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-  return message->kind == MessageKind::ask ? text.substr(0, text.find('\n')) : text;
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 MonoTime ActorBase::deadline() const noexcept {

@@ -34,15 +34,9 @@ struct HashKey {
   }
 };
 
-std::string_view node_of(const Message& message) noexcept {
-  if (!message.from_afar) return {};
-  const auto bytes = message.label.bytes();
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 /// A peer names its own calls only.
 Key key_of(const Message& message, std::uint64_t id) noexcept {
-  const auto node = node_of(message);
+  const auto node = message.asking_node();
   return {node.empty() ? 0 : static_cast<std::uint64_t>(type_id_of(node)), id};
 }
 
@@ -430,7 +424,7 @@ Result<void> ServerCore::begin_bare(ActorBase& actor, const Served& served, Mess
   arrival.caller_ = message.sender.bits();
   arrival.id_ = message.correlation;
   arrival.request_ = message.block;
-  caller_ = {node_of(message), message.deadline, {}};
+  caller_ = {message.asking_node(), message.deadline, {}};
   return serve(actor, served, arrival);
 }
 
@@ -470,7 +464,7 @@ Result<void> ServerCore::begin(ActorBase& actor, std::span<const Served> served,
   if (arguments != nullptr && arguments->size() > 0) {
     return begin_dependent(actor, *found, arrival, call, metadata);
   }
-  caller_ = {node_of(message), message.deadline, metadata};
+  caller_ = {message.asking_node(), message.deadline, metadata};
   return serve(actor, *found, arrival);
 }
 
@@ -519,7 +513,7 @@ Result<void> ServerCore::begin_dependent(ActorBase& actor, const Served& served,
     earlier.emplace_back(found->second, Argument{each->call(), each->from(), each->to(), each->size()});
   }
   const auto waiting = arrival.defer();
-  waiting->node = node_of(*arrival.message_);
+  waiting->node = arrival.message_->asking_node();
   waiting->metadata = metadata;
   waiting->keep_question(actor);
   arrival.message_ = nullptr;

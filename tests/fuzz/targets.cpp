@@ -4,18 +4,33 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <initializer_list>
 #include <memory>
 #include <string>
 
+#include <pannier/run.h>
 #include <pannier/simulation.h>
 #include "runtime/link/send_queue.h"
 #include "runtime/link/wire.h"
 #include "runtime/store/sqlite/format.h"
 #include "tests/runtime/script.h"
+#include "tests/support/temp_folder.h"
+#include "tools/schema_file.h"
 
 namespace pannier::fuzz {
 
 namespace {
+
+constexpr std::string_view kSchema = R"(namespace shop;
+enum Size : byte { small, large }
+struct Place { x:float; y:float; }
+table Cake { name:string; size:Size; }
+table Bread { grams:int; }
+union Item { Cake, Bread }
+table Order { id:string (required); total:double; at:Place; items:[Item]; notes:[string]; raw:[ubyte]; next:Order; }
+root_type Order;
+)";
 
 using namespace std::chrono_literals;
 
@@ -61,6 +76,32 @@ void read_row(std::span<const std::byte> input) {
   const auto memory = exact(input);
   Row row;
   static_cast<void>(decode_head({memory.get(), input.size()}, row));
+}
+
+/// A folder that goes with the process.
+const testing::TempFolder& folder() {
+  static const testing::TempFolder held;
+  return held;
+}
+
+std::string write_file(const char* name, std::string_view text) {
+  const std::string path = folder() / name;
+  std::ofstream{path, std::ios::binary | std::ios::trunc} << text;
+  return path;
+}
+
+std::string text_of(std::span<const std::byte> input) {
+  return {reinterpret_cast<const char*>(input.data()), input.size()};
+}
+
+/// A configuration.
+void read_toml(std::span<const std::byte> input) { load_options(write_file("node.toml", text_of(input))).ignore(); }
+
+/// JSON for a table, as the command takes it; what is accepted reads back.
+void read_json(std::span<const std::byte> input) {
+  static const auto schema = tools::SchemaFile::load(write_file("shop.fbs", kSchema));
+  const auto table = schema->from_json("shop.Order", text_of(input));
+  if (table && !schema->to_json(*table)) std::abort();
 }
 
 struct Peer final : TransportEvents {
@@ -110,9 +151,9 @@ void speak_to_node(std::span<const std::byte> input) {
   sim.advance(20s);
   testkit::Probe probe = hub.probe();
   const auto answer = probe.ask<testing::Number>(hub->ref("echo"), make<testing::Number>(std::int64_t{3}), 1s);
-  if (!answer)
-    std::fprintf(stderr, "%s\n", answer.error().text().c_str()),
-        std::abort();  // somebody's bytes have stopped the node
+  if (answer) return;
+  std::fprintf(stderr, "somebody's bytes have stopped the node: %s\n", answer.error().text().c_str());
+  std::abort();
 }
 
 std::vector<Bytes> records() {
@@ -196,11 +237,52 @@ std::vector<Bytes> rows() {
   return seeds;
 }
 
-constexpr std::array<Target, 4> kTargets{{
+std::vector<Bytes> texts(std::initializer_list<std::string_view> all) {
+  std::vector<Bytes> seeds;
+  for (const std::string_view text : all) {
+    const auto bytes = std::as_bytes(std::span{text});
+    seeds.emplace_back(bytes.begin(), bytes.end());
+  }
+  return seeds;
+}
+
+std::vector<Bytes> configurations() {
+  return texts({R"([node]
+name = "hub"
+store = "hub.db"
+key_file = "hub.key"
+listen = ["tcp://127.0.0.1:7400"]
+[[link]]
+node = "country"
+address = "tcp://country.example:7400"
+[[peer]]
+node = "van"
+key = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
+[[lane]]
+name = "orders"
+priority = 2
+max_messages = 1000
+backoff_ms = [100, 2000]
+retain_messages = 10
+eviction = "latest_per_key"
+[app]
+price.limit = 3
+)",
+                "[node]\nname = \"a\"\ninsecure_plaintext = true\n"});
+}
+
+std::vector<Bytes> documents() {
+  return texts({R"({"id":"17","total":4.5e1,"at":{"x":1,"y":-2},"notes":["a","\u00e9"],"raw":[1,2]})",
+                R"({id:"1", items_type:["Cake","Bread"], items:[{name:"c",size:"large"},{grams:3}], next:{id:"2"}})"});
+}
+
+constexpr std::array<Target, 6> kTargets{{
     {"frame", read_frame, frames},
     {"record", read_record, records},
     {"session", speak_to_node, records},
     {"row", read_row, rows},
+    {"toml", read_toml, configurations},
+    {"json", read_json, documents},
 }};
 
 }  // namespace

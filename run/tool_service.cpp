@@ -118,9 +118,11 @@ Table<QueueStatus> to_table(std::string_view node, const pannier::QueueStatus& s
 
 void refuse(const Responder& responder, std::string_view text) { responder.reply(make<Refused>(text)); }
 
-bool ToolService::no_way_to(const std::string& address) const {
+std::string ToolService::node_without_link(const std::string& address) const {
   const auto slash = address.find('/');
-  return slash != std::string::npos && options_.leads_to != nullptr && !options_.leads_to(address.substr(0, slash));
+  if (slash == std::string::npos || options_.leads_to == nullptr) return {};
+  std::string node = address.substr(0, slash);
+  return options_.leads_to(node) ? std::string{} : node;
 }
 
 std::string ToolService::why_no_answer(const std::string& address, const Error& error) const {
@@ -129,8 +131,7 @@ std::string ToolService::why_no_answer(const std::string& address, const Error& 
   const std::string actor = slash == std::string::npos ? address : address.substr(slash + 1);
   switch (error.code) {
     case ErrorCode::unreachable:
-      return "no link leads from " + options_.node + " to " + node +
-             ", and a question goes over one link only: ask a node that " + node + " is linked with";
+      return "no way leads from " + options_.node + " to " + node + " now; see pannier route";
     case ErrorCode::not_found: return "no actor '" + actor + "' runs at " + node;
     case ErrorCode::timeout: return "no answer from " + node + " in time";
     case ErrorCode::rejected:
@@ -247,12 +248,16 @@ void ToolService::on(const Enqueue& request, Responder responder) {
   if (!may(responder)) return;
   enqueue(text_of(request.address()), text_of(request.key()), table_of(request.type_id(), request.payload()),
           options_of(request))
-      .then([this, responder, no_way = no_way_to(text_of(request.address()))](Result<Receipt> receipt) {
+      .then([this, responder, node = node_without_link(text_of(request.address()))](const Result<Receipt>& receipt) {
         if (!receipt && receipt.error().code == ErrorCode::storage_full)
           return refuse(responder, receipt.error().text());
         if (!receipt) return responder.refuse(receipt.error().code);
-        responder.reply(make<Enqueued>(std::string_view{options_.node}, to_table(receipt->durability),
-                                       receipt->sequence, receipt->duplicate, no_way));
+        const auto reply = [this, responder, receipt = *receipt](bool no_way) {
+          responder.reply(make<Enqueued>(std::string_view{options_.node}, to_table(receipt.durability),
+                                         receipt.sequence, receipt.duplicate, no_way));
+        };
+        if (node.empty()) return reply(false);
+        routes(node).then([reply](const Result<std::vector<Route>>& found) { reply(found && found->empty()); });
       });
 }
 
@@ -317,6 +322,24 @@ void ToolService::on(const Ask& request, Responder responder) {
           return CreateAnswer(builder, static_cast<std::uint64_t>(answer->type()), data);
         }));
       });
+}
+
+void ToolService::on(const AskRoutes& question, Responder responder) {
+  if (!may(responder)) return;
+  routes(text_of(question.node())).then([this, responder](const Result<std::vector<Route>>& routes) {
+    if (!routes) return responder.refuse(routes.error());
+    RouteListT table;
+    table.node = options_.node;
+    for (const Route& route : *routes) {
+      if (table.routes.size() >= kRowsInAnswer) break;
+      auto row = std::make_unique<RouteStatusT>();
+      row->node = route.node;
+      row->via = route.via;
+      row->hops = static_cast<std::uint32_t>(route.hops);
+      table.routes.push_back(std::move(row));
+    }
+    responder.reply(pack(table));
+  });
 }
 
 Result<LocalRef> ToolService::desk_of(const std::string& lane, const ReplayOptions& replay) {

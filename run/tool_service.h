@@ -48,7 +48,7 @@ struct NewSettings {
 /// and publishes in the node's name, passes questions on, and hands the rows of lanes out. It does so for nodes that
 /// the configuration names as callers only, since every linked node can ask it; the link layer has proven their names.
 class ToolService : public Actor<ToolService, NewSettings, Ping, Inspect, Enqueue, EnqueueMany, Decide, Publish, Ask,
-                                 Fetch, Settle, ForgetReader, Down> {
+                                 AskRoutes, Fetch, Settle, ForgetReader, Down> {
  public:
   explicit ToolService(ServiceOptions options) : options_(std::move(options)) {}
 
@@ -60,6 +60,7 @@ class ToolService : public Actor<ToolService, NewSettings, Ping, Inspect, Enqueu
   void on(const Decide& request, Responder responder);
   void on(const Publish& request, Responder responder);
   void on(const Ask& request, Responder responder);
+  void on(const AskRoutes& question, Responder responder);
   void on(const Fetch& request, Responder responder);
   void on(const Settle& request, Responder responder);
   void on(const ForgetReader& request, Responder responder);
@@ -69,7 +70,8 @@ class ToolService : public Actor<ToolService, NewSettings, Ping, Inspect, Enqueu
  private:
   /// Whether the node that asks may; answers it where it may not.
   [[nodiscard]] bool may(const Responder& responder) const;
-  [[nodiscard]] bool no_way_to(const std::string& address) const;
+  /// The node of an address, where the configuration names neither a link nor a peer of that name.
+  [[nodiscard]] std::string node_without_link(const std::string& address) const;
   [[nodiscard]] std::string why_no_answer(const std::string& address, const Error& error) const;
   /// The desk of a lane, or of a reader of what the lane retains; made where there is none.
   [[nodiscard]] Result<LocalRef> desk_of(const std::string& lane, const ReplayOptions& replay);

@@ -195,6 +195,13 @@ int queue(Arguments& arguments) {
   return arguments.read() ? run_queue(command) : arguments.status();
 }
 
+int route(Arguments& arguments) {
+  RouteCommand command;
+  arguments.add({"node", &command.node, "Only the way to this node"});
+  add_target(arguments, command);
+  return arguments.read() ? run_route(command) : arguments.status();
+}
+
 int decide(Arguments& arguments, int (*run)(const DecideCommand&)) {
   DecideCommand command;
   arguments.add({"lane", &command.lane, "LANE of the node, or NODE/LANE for what could not be sent there", true});
@@ -278,6 +285,8 @@ constexpr Command kCommands[] = {
      "pannier replay --config hub.toml orders", &replay},
     {"queue", "List a node's lanes; say where a message is and why it waits",
      "pannier queue --config gateway.toml --key order-17", &queue},
+    {"route", "Say which way messages for a node go, or all the ways that a node knows",
+     "pannier route --config gateway.toml depot", &route},
     {"redrive", "Give dead letters another go, behind all others of their lane",
      "pannier redrive --config hub.toml --key order-17 orders", &redrive},
     {"purge", "Remove dead letters for good", "pannier purge --config hub.toml --id 4711 orders", &purge},

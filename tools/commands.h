@@ -119,6 +119,12 @@ struct QueueCommand : ClientOptions {
 [[nodiscard]] int run_queue(const QueueCommand& command);
 
 /// redrive, purge, cancel: what becomes of messages that wait.
+struct RouteCommand : ClientOptions {
+  std::string node;  ///< Empty: all that the node reaches.
+};
+/// kExitRefused: there is no way to `node`.
+[[nodiscard]] int run_route(const RouteCommand& command);
+
 struct DecideCommand : ClientOptions {
   std::string lane;  ///< LANE of the node, or NODE/LANE for what waits to be sent there.
   std::string key;

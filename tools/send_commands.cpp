@@ -349,8 +349,8 @@ int run_enqueue(const EnqueueCommand& command) {
   }
   if ((*receipt)->no_way()) {
     const std::string to = command.lane.substr(0, command.lane.find('/'));
-    return fail(0,
-                "it waits: no link leads from " + node + " to '" + to + "', and no peer has that name; is it right?");
+    return fail(
+        0, "it waits: no way leads from " + node + " to '" + to + "' now, and no peer has that name; is it right?");
   }
   return 0;
 }

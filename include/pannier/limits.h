@@ -82,6 +82,8 @@ inline constexpr Duration kRetryAfterMost = std::chrono::minutes{5};
 /// The longest route, in links, and the nodes that one link may lead to.
 inline constexpr std::size_t kHops = 16;
 inline constexpr std::size_t kNodesPerLink = 4096;
+/// Routes of one answer.
+inline constexpr std::size_t kRoutesListed = 1000;
 /// A ring of links that stands for so long is opened. Shorter ones come and go when a node changes its place.
 inline constexpr Duration kRingGrace = std::chrono::seconds{15};
 /// A link that ends sooner after its hello has not settled: the dialler keeps backing off.

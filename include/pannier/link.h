@@ -28,6 +28,14 @@ struct PeerOptions {
   bool prefix = false;  ///< `node` is a prefix of the name: one key for many short-lived clients.
 };
 
+/// The way from this node to another one.
+struct Route {
+  std::string node;
+  std::string via;       ///< The linked node that takes records for it; `node` itself where it is linked.
+  std::size_t hops = 0;  ///< Links on the way. 0: unknown; a node with one link and no address of its own knows only
+                         ///< that everybody else lies behind that link.
+};
+
 /// What happened to publications and subscriptions of one node since it started. Losses are counted by cause.
 struct TopicCounters {
   std::uint64_t published = 0;  ///< By actors of this node, and received over links.

@@ -210,6 +210,12 @@ void Directory::set_all_ways(Path path) {
   change(others_, path);
 }
 
+Directory::Path Directory::way(std::string_view node) {
+  const Lock lock{busy_};
+  const auto found = ways_.find(node);
+  return found == ways_.end() ? others_.path : found->second.path;
+}
+
 bool Directory::take_credit(ActorId id, std::size_t bytes, bool urgent) noexcept {
   if constexpr (is_mutant(Mutant::credit_not_taken)) return true;
   Entry& entry = at(id.name_index());

@@ -89,6 +89,8 @@ class Directory {
   /// Of all names of `node` that have no way of their own: unreachable, full, or open. The router's word. A way that
   /// was unreachable begins with full credit.
   void set_way(std::string_view node, Path path);
+  /// Of a node as a whole.
+  [[nodiscard]] Path way(std::string_view node);
   /// Of all nodes alike; what was said of single ones is forgotten.
   void set_all_ways(Path path);
 

@@ -121,6 +121,10 @@ Result<void> Router::handle(Message& message) {
     if (links_ != nullptr) links_->announce_sleep(std::clamp(sleep->span, Duration::zero(), limits::kQuietMost));
     return {};
   }
+  if (AskRoutes* question = nullptr; is(question)) {
+    port_->worker().reply(message, native_message(MessageKind::reply, {}, routes_.list(question->node)));
+    return {};
+  }
   if (CountTopics* question = nullptr; is(question)) {
     port_->worker().reply(message, native_message(MessageKind::reply, {}, topics_.counters()));
     return {};

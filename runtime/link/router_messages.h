@@ -44,6 +44,11 @@ struct AnnounceSleep {
 /// A question; the answer is the node's TopicCounters.
 struct CountTopics {};
 
+/// A question; the answer is a std::vector<Route>.
+struct AskRoutes {
+  std::string node;  ///< Empty: all.
+};
+
 /// From the program: who may bear which name from now on.
 struct SetPeers {
   std::vector<PeerOptions> peers;

@@ -244,11 +244,20 @@ void Routes::want(std::string_view node) {
   if (!neighbours_.empty()) say(neighbours_.begin()->second, node, "?", true);
 }
 
-std::vector<Routes::Route> Routes::list(std::size_t most) const {
+std::vector<Route> Routes::list(std::string_view node) const {
+  const auto route = [this](const std::string& to, const Best& best) {
+    return Route{to, neighbours_.at(best.link).node, 1 + words_of(best.path)};
+  };
   std::vector<Route> all;
-  for (const auto& [node, best] : best_) {
-    if (all.size() == most) break;
-    all.push_back({node, neighbours_.at(best.link).node, 1 + words_of(best.path)});
+  if (node.empty()) {
+    for (const auto& [to, best] : best_) {
+      if (all.size() == limits::kRoutesListed) break;
+      all.push_back(route(to, best));
+    }
+  } else if (const auto best = best_.find(node); best != best_.end()) {
+    all.push_back(route(best->first, best->second));
+  } else if (const Link* link = unreachable_.contains(node) ? nullptr : way(node); link != nullptr) {
+    all.push_back({std::string{node}, link->node, 0});
   }
   return all;
 }

@@ -46,11 +46,6 @@ class Routes {
   /// This node wants to send to `node`, which it may know nothing of: it will hear of ways.
   void want(std::string_view node);
 
-  struct Route {
-    std::string node;
-    std::string via;     ///< The linked node; the node itself where it is linked.
-    std::size_t hops{};  ///< Links on the way.
-  };
   template <class Visit>
   void each_over(const Link& link, Visit&& visit) const {
     for (const auto& [node, best] : best_) {
@@ -58,8 +53,8 @@ class Routes {
     }
   }
   [[nodiscard]] bool is_leaf() const noexcept { return leaf_; }
-  /// At most `most` of them, by name.
-  [[nodiscard]] std::vector<Route> list(std::size_t most) const;
+  /// At most limits::kRoutesListed, by name; of `node` only, where that is not empty.
+  [[nodiscard]] std::vector<Route> list(std::string_view node) const;
 
  private:
   struct Neighbour {

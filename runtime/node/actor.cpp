@@ -46,6 +46,11 @@ Pending<TopicCounters> NodeActor::topic_counters() {
       {this, native_message(MessageKind::ask, system().router, CountTopics{}), std::chrono::seconds{5}}};
 }
 
+Pending<std::vector<Route>> NodeActor::routes(std::string_view node) {
+  return Pending<std::vector<Route>>{
+      {this, native_message(MessageKind::ask, system().router, AskRoutes{std::string{node}}), std::chrono::seconds{5}}};
+}
+
 Pending<Receipt> NodeActor::enqueue(std::string_view address, std::string_view key, const AnyTable& message,
                                     EnqueueOptions options) {
   Batch batch;

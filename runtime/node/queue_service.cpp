@@ -38,12 +38,23 @@ QueueService::QueueService(System& system, Store& store, std::vector<LaneOptions
 
 void QueueService::look_for_way(const std::string& node) {
   if (node.empty() || known_.contains(node)) return;
-  if (known_.size() >= kKnownWays) known_.clear();
+  if (known_.size() >= kKnownWays) {
+    known_.clear();
+    hoped_for_.clear();
+  }
   known_.insert(node);
   if (ways_.lead_to(node)) return;
-  port_->log(LogLevel::warning, concat({"no link leads to '", printable(node),
-                                        "', and no peer has that name: what is "
-                                        "enqueued for it waits; is the name right?"}));
+  if (system_.directory.way(node) == Directory::Path::unreachable) {
+    warn_of_no_way(node);
+  } else {
+    hoped_for_.insert(node);
+  }
+}
+
+void QueueService::warn_of_no_way(const std::string& node) {
+  port_->log(LogLevel::warning, concat({"no way leads to '", printable(node),
+                                        "' now, and no peer has that name: what is enqueued for it waits; is the "
+                                        "name right?"}));
 }
 
 void QueueService::started(ServicePort& port) {
@@ -113,6 +124,8 @@ Result<void> QueueService::handle(Message& message) {
     queue_.link_up(up->node);
   } else if (LinkDown* down = nullptr; is(down)) {
     queue_.link_down(down->node);
+    // A node behind one link learns from its neighbour, after it has sent something, whether the way goes on.
+    if (hoped_for_.erase(down->node) > 0) warn_of_no_way(down->node);
   } else if (LinkProgress* progress = nullptr; is(progress)) {
     queue_.link_progress(progress->node);
   } else if (SetPeers* set = nullptr; is(set)) {

@@ -60,8 +60,9 @@ class QueueService final : public Service, private QueueHost {
   void want_way(std::string_view node) override { tell_router(WantWay{std::string{node}}); }
   void send_incarnations(std::string_view node, std::vector<std::uint64_t> incarnations) override;
 
-  /// Warns, once per name, if no link leads to a destination.
+  /// Warns, once per name, if no way leads to a destination.
   void look_for_way(const std::string& node);
+  void warn_of_no_way(const std::string& node);
 
   template <class T>
   void tell_router(T value) {
@@ -71,8 +72,9 @@ class QueueService final : public Service, private QueueHost {
   System& system_;
   Queue queue_;
   Ways ways_;
-  std::vector<std::string> forwarded_to_;     // by the lanes that the program named
-  std::set<std::string, std::less<>> known_;  // destinations already checked; bounded
+  std::vector<std::string> forwarded_to_;         // by the lanes that the program named
+  std::set<std::string, std::less<>> known_;      // destinations already checked; bounded
+  std::set<std::string, std::less<>> hoped_for_;  // of these, those that may lie behind a linked node
   ServicePort* port_ = nullptr;
 };
 

@@ -61,6 +61,7 @@ struct Hand : Actor<Hand, std::function<void(Hand&)>> {
   using Actor::every;
   using Actor::fetch;
   using Actor::now;
+  using Actor::routes;
   using Actor::on_room;
   using Actor::publish;
   using Actor::queue;

@@ -110,18 +110,18 @@ TEST_CASE("a topic that was cleared has nothing for later subscribers") {
   CHECK(shop.on("subscribe", {"van/#", "--wait", "0.2"}).out.empty());
 }
 
-TEST_CASE("a message for a node that no link leads to is stored, and the sender and the log are told") {
+TEST_CASE("a message for a node that no way leads to is stored, and the sender and the log are told") {
   const Shop shop{
       "[[link]]\nnode = \"hub\"\naddress = \"ipc://hub.sock\"\n"
       "[[lane]]\nname = \"copies\"\nforward_to = \"archive\"\n"};
   RunningCommand node = shop.start();
-  node.wait_for_error("no link leads to 'archive'");
+  node.wait_for_error("no way leads to 'archive'");
   CHECK(shop.on("enqueue", {"hub/orders", "k", "--raw", "x"}).errors.empty());
   const Ran lost = shop.on("enqueue", {"hbu/orders", "k", "--raw", "x"});
   CHECK(lost.status == 0);
-  CHECK(lost.errors.find("it waits: no link leads from shop to 'hbu'") != std::string::npos);
-  node.wait_for_error("no link leads to 'hbu'");
-  CHECK(node.errors().find("no link leads to 'hub'") == std::string::npos);
+  CHECK(lost.errors.find("it waits: no way leads from shop to 'hbu'") != std::string::npos);
+  node.wait_for_error("no way leads to 'hbu'");
+  CHECK(node.errors().find("no way leads to 'hub'") == std::string::npos);
 }
 
 TEST_CASE("a question to whom nobody answers says why") {
@@ -137,7 +137,7 @@ TEST_CASE("a question to whom nobody answers says why") {
   CHECK(nobody.errors.find("no actor 'planner' runs at shop") != std::string::npos);
   const Ran nowhere = ask("hub/planner");
   CHECK(nowhere.status == 1);
-  CHECK(nowhere.errors.find("no link leads from shop to hub") != std::string::npos);
+  CHECK(nowhere.errors.find("no way leads from shop to hub") != std::string::npos);
 }
 
 TEST_CASE("keys with control characters reach no terminal as they are") {

@@ -163,5 +163,18 @@ TEST_CASE("another node's key does not open the tools, and a stranger's not even
   CHECK(stranger.errors.find("no link to 'hub'") != std::string::npos);
 }
 
+TEST_CASE("the way of messages to another node is said, or that there is none") {
+  const Fleet fleet;
+  RunningCommand gateway = fleet.start("gateway");
+  const Ran none = fleet.on("gateway", "route", {"hub"});
+  CHECK(none.status == 1);
+  CHECK(none.errors.find("no way leads from gateway to hub now") != std::string::npos);
+  RunningCommand hub = fleet.start("hub");
+  gateway.wait_for_error("link to hub is up");
+  CHECK(fleet.on("gateway", "route", {}).out.find("hub  linked\n") != std::string::npos);
+  const Ran known = fleet.on("gateway", "route", {"hub", "--json"});
+  CHECK(known.out.find(R"("node":"hub","via":"hub","hops":1)") != std::string::npos);
+}
+
 }  // namespace
 }  // namespace pannier::testing

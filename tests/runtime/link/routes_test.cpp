@@ -78,6 +78,29 @@ TEST_CASE("a node that goes is unreachable at once for those who use it, and rea
   CHECK(land.script.take() == "6");
 }
 
+TEST_CASE("a node says which way its records go: a hub knows all, a leaf its neighbour only") {
+  Country land;
+  land.run(5s);
+  const auto routes = [&](Device& at, const std::string& node) {
+    std::string said;
+    let(land.simulator, *at.node, at.hand, [&](Hand& hand) {
+      hand.routes(node).then([&](const Result<std::vector<Route>>& all) {
+        REQUIRE(all);
+        for (const Route& each : *all) said += each.node + " by " + each.via + " " + std::to_string(each.hops) + "; ";
+      });
+    });
+    land.run(1s);
+    return said;
+  };
+  CHECK(routes(*land.town, "") == "country by country 1; depot by country 2; van by van 1; ");
+  CHECK(routes(*land.town, "depot") == "depot by country 2; ");
+  CHECK(routes(*land.town, "nowhere").empty());
+  CHECK(routes(*land.van, "depot") == "depot by town 0; ");
+  land.van->ask("nowhere/echo", 1);  // from then on it knows
+  land.run(1s);
+  CHECK(routes(*land.van, "nowhere").empty());
+}
+
 TEST_CASE("a question to a node that nobody knows is unreachable within a round trip, and the next one at once") {
   Country land;
   land.run(5s);

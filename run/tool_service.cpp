@@ -116,6 +116,20 @@ Table<QueueStatus> to_table(std::string_view node, const pannier::QueueStatus& s
 
 }  // namespace
 
+namespace {
+
+/// It has never retained anything, and will not.
+bool retains_nothing(const pannier::QueueStatus& status, const std::string& lane) {
+  const auto is_lane = [&](const auto& each) { return each.options.name == lane; };
+  const auto known = std::find_if(status.lanes.begin(), status.lanes.end(), is_lane);
+  const bool will = known != status.lanes.end() && known->options.retention.any();
+  return !will && std::none_of(status.streams.begin(), status.streams.end(), [&](const auto& stream) {
+    return stream.box == pannier::Box::inbox && stream.lane == lane && stream[pannier::RowState::retained].messages > 0;
+  });
+}
+
+}  // namespace
+
 void refuse(const Responder& responder, std::string_view text) { responder.reply(make<Refused>(text)); }
 
 std::string ToolService::node_without_link(const std::string& address) const {
@@ -257,7 +271,7 @@ void ToolService::on(const Enqueue& request, Responder responder) {
                                          receipt.sequence, receipt.duplicate, no_way));
         };
         if (node.empty()) return reply(false);
-        routes(node).then([reply](const Result<std::vector<Route>>& found) { reply(found && found->empty()); });
+        routes(node).then([reply](const Result<std::vector<NodeRoute>>& found) { reply(found && found->empty()); });
       });
 }
 
@@ -326,11 +340,11 @@ void ToolService::on(const Ask& request, Responder responder) {
 
 void ToolService::on(const AskRoutes& question, Responder responder) {
   if (!may(responder)) return;
-  routes(text_of(question.node())).then([this, responder](const Result<std::vector<Route>>& routes) {
+  routes(text_of(question.node())).then([this, responder](const Result<std::vector<NodeRoute>>& routes) {
     if (!routes) return responder.refuse(routes.error());
     RouteListT table;
     table.node = options_.node;
-    for (const Route& route : *routes) {
+    for (const NodeRoute& route : *routes) {
       if (table.routes.size() >= kRowsInAnswer) break;
       auto row = std::make_unique<RouteStatusT>();
       row->node = route.node;
@@ -373,11 +387,23 @@ void ToolService::on(const Fetch& request, Responder responder) {
   }
   ReplayOptions replay{.reader = text_of(request.reader()), .window = kDeskWindow};
   if (request.from() != 0) replay.from = Replay::sequence(request.from());
+  WantsMessage wants{responder, bounded(request.wait_ms()), bounded(std::max(request.lease_ms(), 1000U))};
+  if (replay.reader.empty() || desks_.contains({lane, replay.reader})) return fetch(lane, replay, std::move(wants));
+  queue().inspect({}).then([this, lane, replay, wants = std::move(wants)](const Result<pannier::QueueStatus>& status) {
+    if (status && retains_nothing(*status, lane)) {
+      return refuse(wants.responder, "lane '" + lane +
+                                         "' retains nothing that was handled: give it retain_messages, retain_bytes or "
+                                         "retain_for in the node's configuration");
+    }
+    fetch(lane, replay, wants);
+  });
+}
+
+void ToolService::fetch(const std::string& lane, const ReplayOptions& replay, WantsMessage wants) {
+  const Responder responder = wants.responder;
   const auto desk = desk_of(lane, replay);
   if (!desk) return refuse(responder, desk.error().text());
-  const auto told =
-      tell(*desk, WantsMessage{responder, bounded(request.wait_ms()), bounded(std::max(request.lease_ms(), 1000U))});
-  if (!told) responder.refuse(told.error().code);
+  if (const auto told = tell(*desk, std::move(wants)); !told) responder.refuse(told.error().code);
 }
 
 void ToolService::on(const Settle& request, Responder responder) {

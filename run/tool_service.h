@@ -73,6 +73,7 @@ class ToolService : public Actor<ToolService, NewSettings, Ping, Inspect, Enqueu
   /// The node of an address, where the configuration names neither a link nor a peer of that name.
   [[nodiscard]] std::string node_without_link(const std::string& address) const;
   [[nodiscard]] std::string why_no_answer(const std::string& address, const Error& error) const;
+  void fetch(const std::string& lane, const ReplayOptions& replay, WantsMessage wants);
   /// The desk of a lane, or of a reader of what the lane retains; made where there is none.
   [[nodiscard]] Result<LocalRef> desk_of(const std::string& lane, const ReplayOptions& replay);
 

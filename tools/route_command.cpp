@@ -25,7 +25,7 @@ int run_route(const RouteCommand& command) {
   if (!list) return fail_with(list.error());
   const std::string here = (*list)->node()->str();
   const auto* routes = (*list)->routes();
-  if (routes == nullptr || routes->empty()) {
+  if (routes == nullptr || routes->size() == 0) {
     return command.node.empty() ? fail(kExitRefused, here + " has no link to any node now")
                                 : fail(kExitRefused, "no way leads from " + here + " to " + command.node + " now");
   }

@@ -42,7 +42,7 @@ class NodeActor : public ActorBase {
   [[nodiscard]] Pending<TopicCounters> topic_counters();
   /// The ways from this node to the others that it can reach now, by name, 1,000 at most; or only the one to `node`,
   /// empty where there is none.
-  [[nodiscard]] Pending<std::vector<Route>> routes(std::string_view node = {});
+  [[nodiscard]] Pending<std::vector<NodeRoute>> routes(std::string_view node = {});
 
   // --- queue -------------------------------------------------------------------------------------------------------
   /// Stores `message` until it has taken effect in the lane at `address`: "lane" on this node or "node/lane". The

@@ -29,7 +29,7 @@ struct PeerOptions {
 };
 
 /// The way from this node to another one.
-struct Route {
+struct NodeRoute {
   std::string node;
   std::string via;       ///< The linked node that takes records for it; `node` itself where it is linked.
   std::size_t hops = 0;  ///< Links on the way. 0: unknown; a node with one link and no address of its own knows only

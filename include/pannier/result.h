@@ -1,5 +1,10 @@
 #pragma once
 
+// Every other header includes this one before it says anything.
+#if __cplusplus < 202002L  // A file that is not there is a fatal error, and so the only one.
+#include <Pannier needs C++20: compile with -std=c++20 or later>
+#endif
+
 #include <cstdint>
 #include <cstdlib>
 #include <new>

@@ -1,9 +1,5 @@
 #pragma once
 
-#if __cplusplus < 202002L  // A missing file is a fatal error, and so the only one reported.
-#include <Pannier needs C++20: compile with -std=c++20 or later>
-#endif
-
 #include <concepts>
 #include <cstdint>
 #include <functional>

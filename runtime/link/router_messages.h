@@ -44,7 +44,7 @@ struct AnnounceSleep {
 /// A question; the answer is the node's TopicCounters.
 struct CountTopics {};
 
-/// A question; the answer is a std::vector<Route>.
+/// A question; the answer is a std::vector<NodeRoute>.
 struct AskRoutes {
   std::string node;  ///< Empty: all.
 };

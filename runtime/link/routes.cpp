@@ -244,11 +244,11 @@ void Routes::want(std::string_view node) {
   if (!neighbours_.empty()) say(neighbours_.begin()->second, node, "?", true);
 }
 
-std::vector<Route> Routes::list(std::string_view node) const {
+std::vector<NodeRoute> Routes::list(std::string_view node) const {
   const auto route = [this](const std::string& to, const Best& best) {
-    return Route{to, neighbours_.at(best.link).node, 1 + words_of(best.path)};
+    return NodeRoute{to, neighbours_.at(best.link).node, 1 + words_of(best.path)};
   };
-  std::vector<Route> all;
+  std::vector<NodeRoute> all;
   if (node.empty()) {
     for (const auto& [to, best] : best_) {
       if (all.size() == limits::kRoutesListed) break;

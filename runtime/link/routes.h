@@ -54,7 +54,7 @@ class Routes {
   }
   [[nodiscard]] bool is_leaf() const noexcept { return leaf_; }
   /// At most limits::kRoutesListed, by name; of `node` only, where that is not empty.
-  [[nodiscard]] std::vector<Route> list(std::string_view node) const;
+  [[nodiscard]] std::vector<NodeRoute> list(std::string_view node) const;
 
  private:
   struct Neighbour {

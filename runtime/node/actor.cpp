@@ -46,8 +46,8 @@ Pending<TopicCounters> NodeActor::topic_counters() {
       {this, native_message(MessageKind::ask, system().router, CountTopics{}), std::chrono::seconds{5}}};
 }
 
-Pending<std::vector<Route>> NodeActor::routes(std::string_view node) {
-  return Pending<std::vector<Route>>{
+Pending<std::vector<NodeRoute>> NodeActor::routes(std::string_view node) {
+  return Pending<std::vector<NodeRoute>>{
       {this, native_message(MessageKind::ask, system().router, AskRoutes{std::string{node}}), std::chrono::seconds{5}}};
 }
 

@@ -100,6 +100,17 @@ TEST_CASE("a lane that retains its messages replays them, whole or on from where
   CHECK(shop.on("replay", {"orders", "--reader", "audit"}).out == "c\t3\n");
 }
 
+TEST_CASE("a lane that retains nothing has nothing to replay, and says so") {
+  const Shop shop;
+  RunningCommand node = shop.start();
+  REQUIRE(shop.lines("a\t1\n", {"orders"}).status == 0);
+  REQUIRE(shop.on("consume", {"orders", "--count", "1"}).status == 0);
+  const Ran none = shop.on("replay", {"orders"});
+  CHECK(none.status == 1);
+  CHECK(none.out.empty());
+  CHECK(none.errors.find("lane 'orders' retains nothing") != std::string::npos);
+}
+
 TEST_CASE("a topic that was cleared has nothing for later subscribers") {
   const Shop shop;
   RunningCommand node = shop.start();
@@ -138,6 +149,25 @@ TEST_CASE("a question to whom nobody answers says why") {
   const Ran nowhere = ask("hub/planner");
   CHECK(nowhere.status == 1);
   CHECK(nowhere.errors.find("no way leads from shop to hub") != std::string::npos);
+}
+
+TEST_CASE("a key behind more messages than are looked at is not denied, and its number finds it") {
+  const Shop shop{"[[lane]]\nname = \"orders\"\nmax_messages = 200000\n"};
+  RunningCommand node = shop.start();
+  std::string text;
+  for (int i = 0; i < 100'100; ++i) text += "k\tx\n";
+  REQUIRE(shop.lines(text, {"orders"}).status == 0);
+  const Ran stored = shop.on("enqueue", {"orders", "order-17", "--raw", "x", "--json"});
+  REQUIRE(stored.status == 0);
+  const Ran by_key = shop.on("queue", {"--key", "order-17"});
+  CHECK(by_key.status == 1);
+  CHECK(by_key.errors.find("is not among the messages that were looked at") != std::string::npos);
+  CHECK(by_key.errors.find("look with --id") != std::string::npos);
+  const Ran by_id = shop.on("queue", {"--id", "100101"});
+  INFO(by_id.errors);
+  CHECK(by_id.status == 0);
+  CHECK(by_id.out.find("order-17") != std::string::npos);
+  CHECK(by_id.out.find("at least 100000") != std::string::npos);
 }
 
 TEST_CASE("keys with control characters reach no terminal as they are") {

@@ -1,3 +1,4 @@
+#include "platform/concat.h"
 #include "runtime/store/sqlite/store_impl.h"
 
 namespace pannier {
@@ -23,6 +24,23 @@ Result<CompactedStore> SqliteStore::compact() {
   if (Result<void> emptied = empty_log(); !emptied) return emptied.error();
   done.bytes_after = bytes();
   return done;
+}
+
+/// A program with plain SQLite has written the whole file anew, with VACUUM say, and without checksums. What SQLite
+/// finds in order gets them again by the same means: each page is written once more, through the log. Cut short, it
+/// begins again, or goes on from the log.
+Result<void> SqliteStore::take_over() {
+  static_cast<void>(vfs_->notes().check(options_.path));  // It speaks of pages as they were.
+  Result<Connection> connection = sqlite_schema::open(options_, *vfs_);
+  if (!connection) return connection.error();
+  const Result<std::string> order = connection->text("PRAGMA integrity_check(1)");
+  if (!order) return order.error();
+  if (*order != "ok") return store_error(ErrorCode::corrupt, options_.path, *order);
+  if (Result<void> written = connection->execute("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)"); !written) return written;
+  findings_.push_back(concat({"Store ", options_.path,
+                              ": another program has written it anew, with VACUUM perhaps. Nothing is missing, and its "
+                              "pages have checksums again; use pannier compact instead."}));
+  return {};
 }
 
 }  // namespace pannier

@@ -42,8 +42,16 @@ Result<StorePtr> open_sqlite_store(const SqliteOptions& options, std::initialize
 
 Result<void> SqliteStore::open() {
   const bool again = incarnation_ != 0;  // After a failure: a running node's file is not replaced under it.
-  const Result<bool> wanted = again ? Result<bool>(false) : sqlite_rebuild::is_wanted(*vfs_, options_.path);
+  Result<bool> wanted = again ? Result<bool>(false) : sqlite_rebuild::is_wanted(*vfs_, options_.path);
   if (!wanted) return wanted.error();
+  const bool unsealed = !again && !*wanted && vfs_->is_unsealed(options_.path);
+  if (unsealed) {
+    vfs_->accept_unsealed(true);
+    Result<void> taken = take_over();
+    vfs_->accept_unsealed(false);
+    if (!taken && taken.error().code != ErrorCode::corrupt) return taken;
+    wanted = !taken.ok();
+  }
   if (!*wanted) {
     Result<void> opened = open_file();
     if (opened || again || !sqlite_rebuild::is_damage(*vfs_, options_.path, opened.error())) return opened;

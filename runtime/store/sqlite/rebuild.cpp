@@ -592,7 +592,7 @@ Result<std::vector<std::byte>> first_page(CountingVfs& vfs, const std::string& p
   const bool opened = source.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB);
   const std::optional<std::int64_t> size = opened ? source.size() : std::nullopt;
   if (!size || !source.read(page, 0)) return disk_error(SQLITE_IOERR, path, "read the damaged file");
-  own = own && repair_page(1, page);
+  own = own && (vfs.is_unsealed(aside) || repair_page(1, page));
   if (own) return page;
   VfsFile file(vfs.base(), path);
   if (!file.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB) || !file.read(page, 0)) {
@@ -631,6 +631,7 @@ Result<std::string> fill_new_file(const SqliteOptions& options, CountingVfs& vfs
     const bool tried = own;
     Result<std::vector<std::byte>> page = first_page(vfs, options.path, aside, own);
     if (!page) return page.error();
+    (*reader)->accept_unsealed(vfs.is_unsealed(aside));
     (*reader)->rescue(std::move(*page));
     Result<Connection> opened = open_source(aside, **reader);
     if (!opened) return opened.error();
@@ -708,9 +709,10 @@ bool is_damage(CountingVfs& vfs, const std::string& path, const Error& refused) 
   VfsFile file(vfs.base(), path);
   std::array<std::byte, kPageBytes> first{};
   const bool readable = file.exists() && file.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB) && file.read(first, 0);
+  const bool ours = readable && sqlite_log::big(first, 68) == sqlite_schema::kApplicationId;
+  if (ours && vfs.is_unsealed(path)) return true;
   if (readable && page_holds(1, first)) {  // It means what it says.
     const std::int64_t version = sqlite_log::big(first, 60);
-    const bool ours = sqlite_log::big(first, 68) == sqlite_schema::kApplicationId;
     if (refused.code != ErrorCode::corrupt || !ours || version < 1 || version > sqlite_schema::version()) return false;
   }
   return has_sealed_page(vfs.base(), path) || is_our_log(vfs.base(), path + "-wal");

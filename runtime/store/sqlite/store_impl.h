@@ -104,6 +104,7 @@ class SqliteStore final : public Store {
 
   // compact.cpp
   [[nodiscard]] Result<CompactedStore> compact();
+  [[nodiscard]] Result<void> take_over();
 
   // --- For its parts
   struct Parts {

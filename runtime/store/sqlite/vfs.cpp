@@ -78,6 +78,7 @@ struct CountingVfs::Methods {
     if (!file.seals || !whole_page || (rc != SQLITE_OK && rc != SQLITE_IOERR_SHORT_READ)) return rc;
     const auto page = static_cast<std::uint32_t>(offset / static_cast<sqlite3_int64>(kPageBytes)) + 1;
     if (rc == SQLITE_OK && page_holds(page, bytes)) return SQLITE_OK;
+    if (rc == SQLITE_OK && file.vfs->accepts_unsealed_ && stored_sum(bytes) == 0) return SQLITE_OK;
     if (rc == SQLITE_OK && !file.vfs->first_page_.empty() && repair_page(page, bytes)) {
       ++file.vfs->repaired_pages_;
       return SQLITE_OK;
@@ -229,6 +230,13 @@ std::optional<std::int64_t> CountingVfs::size_of(const std::string& path) {
   if (!file.exists()) return 0;
   if (!file.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB)) return std::nullopt;
   return file.size();
+}
+
+bool CountingVfs::is_unsealed(const std::string& path) {
+  VfsFile file(base_, path);
+  std::array<std::byte, kPageBytes> page{};
+  return file.exists() && file.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB) && file.read(page, 0) &&
+         Methods::says_sealed(page) && stored_sum(page) == 0;
 }
 
 bool CountingVfs::hold_room(const std::string& path, std::int64_t bytes) {

@@ -60,6 +60,12 @@ class CountingVfs {
   /// right as they are read.
   void rescue(std::vector<std::byte> first_page) { first_page_ = std::move(first_page); }
 
+  /// Whether a database has room for checksums and its first page has none: a program with plain SQLite has written the
+  /// whole file anew.
+  [[nodiscard]] bool is_unsealed(const std::string& path);
+  /// From here on pages without a checksum read like those whose checksum holds.
+  void accept_unsealed(bool on) noexcept { accepts_unsealed_ = on; }
+
   /// Pages that were read and whose checksum did not hold.
   [[nodiscard]] std::uint64_t repaired_pages() const noexcept { return repaired_pages_; }
   [[nodiscard]] std::uint64_t corrupt_pages() const noexcept { return corrupt_pages_; }
@@ -98,6 +104,7 @@ class CountingVfs {
   bool log_unsynced_ = false;
   sqlite3_file* log_ = nullptr;  ///< The base's open log, or null.
   std::vector<std::byte> first_page_;
+  bool accepts_unsealed_ = false;
   bool sync_failed_ = false;
   std::uint64_t corrupt_pages_ = 0;
   std::uint64_t repaired_pages_ = 0;

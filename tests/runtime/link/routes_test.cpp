@@ -84,9 +84,10 @@ TEST_CASE("a node says which way its records go: a hub knows all, a leaf its nei
   const auto routes = [&](Device& at, const std::string& node) {
     std::string said;
     let(land.simulator, *at.node, at.hand, [&](Hand& hand) {
-      hand.routes(node).then([&](const Result<std::vector<Route>>& all) {
+      hand.routes(node).then([&](const Result<std::vector<NodeRoute>>& all) {
         REQUIRE(all);
-        for (const Route& each : *all) said += each.node + " by " + each.via + " " + std::to_string(each.hops) + "; ";
+        for (const NodeRoute& each : *all)
+          said += each.node + " by " + each.via + " " + std::to_string(each.hops) + "; ";
       });
     });
     land.run(1s);

@@ -26,7 +26,11 @@ struct Turns : Observer {
 
 /// A driver on a van: an order becomes a job in the depot's lane.
 struct VanDriver : Actor<VanDriver, Number> {
-  void on(const Number& number) { enqueue("depot/jobs", "k", make<Number>(number.value())).then([](const Result<Receipt>& receipt) { CHECK(receipt); }); }
+  void on(const Number& number) {
+    enqueue("depot/jobs", "k", make<Number>(number.value())).then([](const Result<Receipt>& receipt) {
+      CHECK(receipt);
+    });
+  }
 };
 
 /// At the depot: a job is answered by a job back, a publication and a question.
@@ -34,7 +38,9 @@ struct DepotClerk : Actor<DepotClerk, Number> {
   void on_start() { require(consume("jobs")); }
   void on(const Number& job, const Delivery& delivery) {
     CHECK(publish("done", make<Number>(job.value())));
-    ask<Number>(ref("van/echo"), make<Number>(job.value()), 5s).then([](const Result<Table<Number>>& answer) { CHECK(answer); });
+    ask<Number>(ref("van/echo"), make<Number>(job.value()), 5s).then([](const Result<Table<Number>>& answer) {
+      CHECK(answer);
+    });
     Batch effects;
     effects.enqueue("van/receipts", "k", make<Number>(job.value()));
     delivery.ack(std::move(effects));
@@ -66,8 +72,8 @@ TEST_CASE("what one order causes on all nodes shares its trace, through a crash 
                          REQUIRE(node.spawn<VanEcho>(SpawnOptions{.name = "echo"}));
                          REQUIRE(node.spawn<Receipts>(SpawnOptions{}));
                        }});
-  auto& depot = sim.add({.name = "depot", .links = {{"hub", "sim://hub"}}},
-                        {.file = folder / "depot.db", .observer = &turns});
+  auto& depot =
+      sim.add({.name = "depot", .links = {{"hub", "sim://hub"}}}, {.file = folder / "depot.db", .observer = &turns});
   hub.spawn<HubListener>(SpawnOptions{});
   depot.spawn<DepotClerk>(SpawnOptions{});
   sim.network().cut("van", "hub", sim::Cut::reported);
@@ -87,8 +93,8 @@ TEST_CASE("what one order causes on all nodes shares its trace, through a crash 
   for (const Handled& turn : turns.all) {
     if (turn.trace.high == order->trace.high && turn.trace.low == order->trace.low) caused.push_back(turn);
   }
-  const auto numbers = std::count_if(caused.begin(), caused.end(),
-                                     [](const Handled& turn) { return turn.type.ends_with("Number"); });
+  const auto numbers =
+      std::count_if(caused.begin(), caused.end(), [](const Handled& turn) { return turn.type.ends_with("Number"); });
   // The order, its job, the publication, the question, its answer (at the router too, which passes it on), the receipt.
   CHECK(numbers == 7);
   std::set<std::uint64_t> spans;

@@ -1,4 +1,4 @@
-#include "tools/schema_file.h"
+#include "services/json/schema_file.h"
 
 #include <doctest/doctest.h>
 

@@ -304,11 +304,13 @@ std::string openapi_text(const Resources& resources, const std::vector<Mount>& m
   std::map<std::string, std::string> tables;
   for (const Mount& mount : mounts) {
     const reflection::Schema& schema = *reflection::GetSchema(mount.service->schema.data());
-    Tables described_tables{schema};
-    for (const rpc::Method* method : mount.service->methods) {
-      for (const TypeInfo* info : {method->request, method->response}) {
+    Tables needed{schema};
+    for (const Resource& resource : resources.all()) {
+      if (resource.service != mount.service->name) continue;
+      for (const TypeInfo* info : {resource.has_body() ? resource.call->request : nullptr, resource.call->response}) {
+        if (info == nullptr) continue;
         const auto* object = schema.objects()->LookupByKey(std::string{info->name}.c_str());
-        if (object != nullptr) described_tables.add(*object, tables);
+        if (object != nullptr) needed.add(*object, tables);
       }
     }
   }

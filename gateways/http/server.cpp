@@ -17,7 +17,10 @@ namespace {
 constexpr std::size_t kDiscardedBytes = 1024 * 1024;
 /// Connections are cut to make room when fewer than this many are left.
 constexpr std::size_t kSpareConnections = 8;
-constexpr std::size_t kFeedBlock = 4096;
+/// Room for the head of an answer behind that of a request.
+constexpr std::size_t kAnswerHead = 4096;
+/// Of an event stream; libmicrohttpd holds one for each reader.
+constexpr std::size_t kFeedBlock = 1024;
 constexpr MHD_Result kGoOn = MHD_YES;
 constexpr MHD_Result kBreakOff = MHD_NO;
 
@@ -159,7 +162,7 @@ Result<std::unique_ptr<Server>> Server::start(const posix::ListeningSocket& sock
       MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, nullptr, nullptr, &Callbacks::access, server.get(),
       MHD_OPTION_LISTEN_SOCKET, socket.fd, MHD_OPTION_CONNECTION_LIMIT, static_cast<unsigned>(options.connections),
       MHD_OPTION_CONNECTION_TIMEOUT, static_cast<unsigned>(std::max<long long>(idle, 1)),
-      MHD_OPTION_CONNECTION_MEMORY_LIMIT, options.header_bytes + kFeedBlock, MHD_OPTION_NOTIFY_CONNECTION,
+      MHD_OPTION_CONNECTION_MEMORY_LIMIT, options.header_bytes + kAnswerHead, MHD_OPTION_NOTIFY_CONNECTION,
       &Callbacks::connection, server.get(), MHD_OPTION_NOTIFY_COMPLETED, &Callbacks::completed, server.get(),
       MHD_OPTION_URI_LOG_CALLBACK, &Callbacks::target, server.get(), MHD_OPTION_UNESCAPE_CALLBACK, &Callbacks::keep,
       nullptr, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);

@@ -16,14 +16,6 @@ bool wants_events(const Request& request) {
   return request.header("accept").find("text/event-stream") != std::string_view::npos;
 }
 
-Result<std::uint64_t> offset_in(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), number);
-  // SQLite's numbers have a sign.
-  if (bad == std::errc{} && end == text.data() + text.size() && number <= std::uint64_t{1} << 62) return number;
-  return Error{ErrorCode::invalid_argument, "an offset is a number: the id of an event"};
-}
-
 Response feed_response(const std::shared_ptr<Feed>& feed) {
   Response response;
   response.headers.emplace_back("Content-Type", "text/event-stream");
@@ -37,6 +29,14 @@ std::string wall_text(WallTime time) {
 }
 
 }  // namespace
+
+Result<std::uint64_t> offset_in(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), number);
+  // SQLite's numbers have a sign.
+  if (bad == std::errc{} && end == text.data() + text.size() && number <= std::uint64_t{1} << 62) return number;
+  return Error{ErrorCode::invalid_argument, "an offset is a number: the id of an event"};
+}
 
 std::string sse_event(std::string_view id, std::string_view name, std::string_view data) {
   std::string text;

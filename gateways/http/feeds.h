@@ -22,6 +22,9 @@ inline constexpr Duration kFeedHeartbeat = std::chrono::seconds{15};
 /// One event of Server-Sent Events; `id` may be empty. `data` has no line ends.
 [[nodiscard]] std::string sse_event(std::string_view id, std::string_view name, std::string_view data);
 
+/// The number in an event's id. invalid_argument.
+[[nodiscard]] Result<std::uint64_t> offset_in(std::string_view text);
+
 /// Publications of matching topics, as they come. What does not fit is dropped, and the reader is told how many.
 class TopicWriter : public Actor<TopicWriter, AnyTable> {
  public:

@@ -21,10 +21,13 @@ Front::Front(std::shared_ptr<const Setup> setup) : setup_(std::move(setup)), key
 
 const std::vector<Front::Route>& Front::routes() {
   static const std::vector<Route> kRoutes = {
+      {"GET", "/", &Front::get_page, true},
       {"GET", "/healthz", &Front::get_health, true},
       {"GET", "/readyz", &Front::get_ready, true},
       {"GET", "/metrics", &Front::get_metrics, false},
       {"GET", "/openapi.json", &Front::get_openapi, false},
+      {"GET", "/v1/node", &Front::get_node, false},
+      {"POST", "/v1/dead-letters/redrive", &Front::post_redrive, false},
       {"POST", "/v1/lanes/{lane}", &Front::post_lane, false},
       {"GET", "/v1/lanes/{lane}", &Front::get_lane, false},
       {"POST", "/v1/lanes/{lane}/deliveries/{delivery}/{outcome}", &Front::settle, false},

@@ -34,6 +34,13 @@ struct Setup {
   std::shared_ptr<ServerCounters> counters;
 };
 
+/// Why the node is not ready: a code and a detail each. Empty: it is.
+using Reasons = std::vector<std::pair<std::string, std::string>>;
+[[nodiscard]] Reasons not_ready(const Options& options, const Result<QueueStatus>& status);
+[[nodiscard]] std::string reasons_json(const Reasons& reasons);
+/// The node as /v1/node shows it.
+[[nodiscard]] std::string node_json(const Setup& setup, const Result<QueueStatus>& status, WallTime at);
+
 /// A request while it is answered. Of the front's turns.
 struct Call {
   std::shared_ptr<Exchange> exchange;
@@ -85,6 +92,11 @@ class Front : public Actor<Front, Arrived, HungUp, Down> {
   void get_ready(const CallPtr& call);
   void get_metrics(const CallPtr& call);
   void get_openapi(const CallPtr& call);
+
+  // --- page.cpp ---
+  void get_page(const CallPtr& call);
+  void get_node(const CallPtr& call);
+  void post_redrive(const CallPtr& call);
 
   // --- verbs.cpp ---
   [[nodiscard]] Result<AnyTable> payload(const Call& call);

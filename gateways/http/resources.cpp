@@ -20,7 +20,7 @@ constexpr std::array<std::pair<std::string_view, const char*>, 5> kMethods = {{
 }};
 
 /// What the gateway itself has below /v1/.
-constexpr std::array<std::string_view, 4> kOwn = {"lanes", "ask", "topics", "events"};
+constexpr std::array<std::string_view, 6> kOwn = {"lanes", "ask", "topics", "events", "node", "dead-letters"};
 
 std::vector<Parameter> parameters_of(const reflection::Object& table) {
   std::vector<Parameter> parameters;

@@ -64,6 +64,36 @@ TEST_CASE("the metrics are well formed, count what happened, and take no label f
   }
 }
 
+TEST_CASE("the page is one small file that runs only its own script, and a dead letter is redriven from what it shows") {
+  HttpHub hub;
+  const HttpAnswer page = hub.get("/");
+  CHECK(page.status == 200);
+  CHECK(page.header("content-type") == "text/html; charset=utf-8");
+  CHECK(page.body.size() < 60 * 1024);
+  CHECK_FALSE(page.has("http://"));
+  CHECK_FALSE(page.has("https://"));
+  const std::string policy = page.header("content-security-policy");
+  CHECK(policy.starts_with("default-src 'none'; connect-src 'self';"));
+  CHECK(policy.find("script-src 'sha256-") != std::string::npos);
+
+  CHECK(hub.post("/v1/lanes/jobs?type=web.Order&key=k%22", "{}").status == 201);
+  const std::string fetched = hub.get("/v1/lanes/jobs").body;
+  const std::size_t handle = fetched.find("\"delivery\":\"") + 12;
+  const std::string delivery = "/v1/lanes/jobs/deliveries/" + fetched.substr(handle, 32);
+  CHECK(hub.ask("POST", delivery + "/dead-letter?cause=no+courier").status == 202);
+  RawSocket watcher{hub.port()};
+  watcher.send(http_text("GET", "/v1/node", {{"Accept", "text/event-stream"}}));
+  CHECK(watcher.head().status == 200);
+  std::string seen = watcher.event();
+  while (seen.find("no courier") == std::string::npos && !seen.empty()) seen = watcher.event();
+  CHECK(seen.find("\"lane\":\"jobs\"") != std::string::npos);
+  CHECK(seen.find("\"key\":\"k\\\"\",\"cause\":\"no courier\"") != std::string::npos);
+  CHECK(hub.ask("POST", "/v1/dead-letters/redrive").status == 400);
+  CHECK(hub.ask("POST", "/v1/dead-letters/redrive?lane=jobs&id=99").status == 404);
+  CHECK(hub.ask("POST", "/v1/dead-letters/redrive?lane=jobs&key=k%22").has("\"messages\":1"));
+  CHECK(hub.get("/v1/lanes/jobs").status == 200);
+}
+
 TEST_CASE("a node that misses a link says that it is not ready, and which one it misses") {
   HttpHub hub{{"needs_links=depot"}};
   CHECK(hub.get("/healthz").status == 200);

@@ -17,6 +17,7 @@ class Owner {
   [[nodiscard]] static Result<std::unique_ptr<Owner>> make(RunOptions options, std::string file);
 
   [[nodiscard]] Node& node() noexcept { return *node_; }
+  [[nodiscard]] posix::Process& process() noexcept { return process_; }
   [[nodiscard]] const RunOptions& options() const noexcept { return options_; }
   /// Runs the node to its end; the exit status.
   [[nodiscard]] int run();

@@ -84,7 +84,7 @@ int run_program(std::string_view program, RunOptions options, const std::string&
   if (!made) return fail(program, status_of(made.error()), sentence_of(made.error()));
   tools::Owner& owner = **made;
   try {
-    if (auto done = set_up(owner.node(), owner.options()); !done) {
+    if (auto done = set_up(owner.node(), owner.options(), owner.process()); !done) {
       return fail(program, status_of(done.error()), sentence_of(done.error()));
     }
   } catch (const std::exception& thrown) {

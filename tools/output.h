@@ -5,6 +5,8 @@
 
 #include <pannier/result.h>
 
+#include "services/json/json_text.h"
+
 namespace pannier::tools {
 
 /// Exit statuses of the command, besides 0 and Node::kExitFailed.
@@ -23,27 +25,12 @@ inline constexpr int kExitUsage = 2;    ///< The command line, a file or another
 /// Writes one line to stdout, at once: whoever reads a pipe waits for it. False when stdout is gone.
 bool print(std::string_view line);
 
-/// One flat JSON object, built member by member.
-class JsonObject {
- public:
-  JsonObject& text(std::string_view name, std::string_view value);
-  JsonObject& number(std::string_view name, std::uint64_t value);
-  JsonObject& flag(std::string_view name, bool value);
-  /// `json` is JSON already.
-  JsonObject& raw(std::string_view name, std::string_view json);
-  [[nodiscard]] std::string str() const { return "{" + members_ + "}"; }
+using json::base64;
+using json::is_text;
+using json::json_text;
+using json::JsonObject;
 
- private:
-  void name(std::string_view name);
-  std::string members_;
-};
-
-/// In quotes, with what JSON wants escaped. `text` is UTF-8; other bytes become U+FFFD.
-[[nodiscard]] std::string json_text(std::string_view text);
-/// Whether these bytes are text that a terminal may show: UTF-8 without control characters but tab and line end.
-[[nodiscard]] bool is_text(std::string_view bytes);
 /// A key, a name or a cause for a terminal: what is no such text is escaped, as in JSON but without the quotes.
 [[nodiscard]] std::string shown_key(std::string_view text);
-[[nodiscard]] std::string base64(std::string_view bytes);
 
 }  // namespace pannier::tools

@@ -6,10 +6,12 @@
 #include <pannier/message.h>
 #include <pannier/result.h>
 
+#include "services/json/schema_file.h"
 #include "tools/output.h"
-#include "tools/schema_file.h"
 
 namespace pannier::tools {
+
+using json::SchemaFile;
 
 /// How a command line gives a payload, and how it wants payloads shown.
 struct PayloadOptions {

@@ -35,6 +35,10 @@ class Process {
   /// the first worker.
   [[nodiscard]] std::vector<Wakeup*> wakeups(Wakeup* sockets = nullptr);
 
+  /// Also drives `loop`, which sleeps at a wake-up of its own, on a thread of its own from run() until the node has
+  /// stopped: a gateway, a bridge. The watchdog does not look at it. Before run(); `loop` outlives it.
+  void drive(Loop& loop);
+
   /// `reload` is called on the thread of run() for each SIGHUP while the node runs, to read a configuration again.
   /// Without it SIGHUP ends the process. Set it before any thread starts.
   void on_hangup(std::function<void()> reload);

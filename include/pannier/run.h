@@ -13,6 +13,7 @@
 #include <pannier/link.h>
 #include <pannier/node.h>
 #include <pannier/platform.h>
+#include <pannier/process.h>
 #include <pannier/result.h>
 
 /// A whole program in one line of main: link `pannier::run` beside `pannier::pannier`. Programs that wire their node by
@@ -66,7 +67,7 @@ struct RunOptions {
 
 namespace detail {
 
-using SetUp = std::function<Result<void>(Node&, const RunOptions&)>;
+using SetUp = std::function<Result<void>(Node&, const RunOptions&, posix::Process&)>;
 [[nodiscard]] int run(int argc, const char* const* argv, RunOptions options, const SetUp& set_up);
 [[nodiscard]] int run(RunOptions options, const SetUp& set_up);
 
@@ -85,8 +86,10 @@ Result<void> set_up(F& function, Args&... args) {
 
 template <class F>
 SetUp set_up_of(F& function) {
-  return [&function](Node& node, [[maybe_unused]] const RunOptions& options) {
-    if constexpr (std::invocable<F&, Node&, const RunOptions&>) {
+  return [&function](Node& node, [[maybe_unused]] const RunOptions& options, [[maybe_unused]] posix::Process& process) {
+    if constexpr (std::invocable<F&, Node&, const RunOptions&, posix::Process&>) {
+      return set_up(function, node, options, process);
+    } else if constexpr (std::invocable<F&, Node&, const RunOptions&>) {
       return set_up(function, node, options);
     } else {
       return set_up(function, node);
@@ -95,13 +98,15 @@ SetUp set_up_of(F& function) {
 }
 
 template <class F>
-concept SetsUp = std::invocable<F&, Node&> || std::invocable<F&, Node&, const RunOptions&>;
+concept SetsUp = std::invocable<F&, Node&> || std::invocable<F&, Node&, const RunOptions&> ||
+    std::invocable<F&, Node&, const RunOptions&, posix::Process&>;
 
 }  // namespace detail
 
 /// Runs a whole program: makes clock, store, transport and node, lets `set_up` spawn the program's actors, and runs
-/// until SIGTERM, SIGINT or Node::stop. Call it before any thread starts. `set_up(node)` or `set_up(node, options)`
-/// returns nothing or a Result, such as that of Node::spawn.
+/// until SIGTERM, SIGINT or Node::stop. Call it before any thread starts. `set_up(node)`, `set_up(node, options)` or
+/// `set_up(node, options, process)` returns nothing or a Result, such as that of Node::spawn. What it gives the process
+/// to drive outlives this call.
 ///
 /// With the argument `--config FILE` the node is built from that file, otherwise from `options`. Handles `--help` and
 /// `--version`. With a file, SIGHUP reads it again: peers and lanes change at once, everything else at the next start.

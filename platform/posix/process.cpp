@@ -77,6 +77,7 @@ struct Process::Parts {
   std::string status;
   std::function<void()> read_again;
   LoopThreads threads;
+  std::vector<Loop*> others;  // besides the node's
 };
 
 Process::Process(LogLevel log_level, std::uint32_t workers) {
@@ -109,6 +110,8 @@ void Process::run_loops(std::span<Loop* const> loops, const std::function<void()
                         const std::function<bool()>& stopped) {
   Parts& parts = *parts_;
   parts.threads.start(loops);
+  std::optional<LoopThreads> others;
+  if (!parts.others.empty()) others.emplace(parts.others, parts.clock);
   parts.tell("that the node runs", parts.service_manager.ready());
   parts.wait_for_end();
   parts.tell("that the node is stopping", parts.service_manager.stopping());
@@ -118,6 +121,8 @@ void Process::run_loops(std::span<Loop* const> loops, const std::function<void()
   }
   parts.join();
 }
+
+void Process::drive(Loop& loop) { parts_->others.push_back(&loop); }
 
 void Process::on_hangup(std::function<void()> read_again) {
   parts_->read_again = std::move(read_again);

@@ -14,9 +14,9 @@
 #include "runtime/link/send_queue.h"
 #include "runtime/link/wire.h"
 #include "runtime/store/sqlite/format.h"
+#include "services/json/schema_file.h"
 #include "tests/runtime/script.h"
 #include "tests/support/temp_folder.h"
-#include "tools/schema_file.h"
 
 namespace pannier::fuzz {
 
@@ -99,7 +99,7 @@ void read_toml(std::span<const std::byte> input) { load_options(write_file("node
 
 /// JSON for a table, as the command takes it; what is accepted reads back.
 void read_json(std::span<const std::byte> input) {
-  static const auto schema = tools::SchemaFile::load(write_file("shop.fbs", kSchema));
+  static const auto schema = json::SchemaFile::load(write_file("shop.fbs", kSchema));
   const auto table = schema->from_json("shop.Order", text_of(input));
   if (table && !schema->to_json(*table)) std::abort();
 }

@@ -1,4 +1,4 @@
-#include "tools/schema_file.h"
+#include "services/json/schema_file.h"
 
 #include <doctest/doctest.h>
 
@@ -7,6 +7,8 @@
 #include "run/schema/inspect.fbs.h"
 
 namespace pannier::tools {
+
+using json::SchemaFile;
 namespace {
 
 TEST_CASE("JSON becomes a table that the generated code reads, and comes back as JSON") {

@@ -49,6 +49,35 @@ std::vector<std::string> lines_of(const flatbuffers::Vector<flatbuffers::Offset<
   return lines;
 }
 
+/// An attribute of the HTTP gateway (docs/http.md, Resources): what is wrong with its path; empty: nothing.
+std::string complaint_about_path(const std::string& path, const reflection::RPCCall& call) {
+  if (path.size() < 5 || path[0] != '/' || path[1] != 'v' || std::isdigit(static_cast<unsigned char>(path[2])) == 0 ||
+      path.find('/', 1) == std::string::npos || path.back() == '/') {
+    return "say a path such as \"/v1/orders/{order_id}\"";
+  }
+  for (std::size_t at = path.find('{'); at != std::string::npos; at = path.find('{', at + 1)) {
+    const std::size_t end = path.find('}', at);
+    if (end == std::string::npos || path[at - 1] != '/' || (end + 1 < path.size() && path[end + 1] != '/')) {
+      return "a variable is a whole segment: {order_id}";
+    }
+    const std::string name = path.substr(at + 1, end - at - 1);
+    const auto* fields = call.request()->fields();
+    const auto* field = fields == nullptr ? nullptr : fields->LookupByKey(name.c_str());
+    if (field == nullptr) return "{" + name + "} is no field of " + call.request()->name()->str();
+    const auto type = field->type()->base_type();
+    if (type != reflection::String && !(type >= reflection::Bool && type <= reflection::Double)) {
+      return "{" + name + "} is neither a text nor a number";
+    }
+  }
+  return {};
+}
+
+bool is_http(const std::string& attribute) {
+  static constexpr std::array<std::string_view, 5> kMethods = {"http_get", "http_post", "http_put", "http_patch",
+                                                               "http_delete"};
+  return std::find(kMethods.begin(), kMethods.end(), attribute) != kMethods.end();
+}
+
 struct Where {
   const Input& input;
   std::vector<std::string>& errors;
@@ -90,6 +119,12 @@ Method read_method(const reflection::RPCCall& call, const std::string& service, 
         where.complain(line, "deadline_ms of " + full + " is '" + value + "': say a number from 1 to " +
                                  std::to_string(kLongestDeadlineMs));
       }
+    } else if (is_http(key)) {
+      if (const std::string why = complaint_about_path(value, call); !why.empty()) {
+        where.complain(line, key + " of " + full + " is \"" + value + "\": " + why);
+      }
+    } else if (key.starts_with("http_")) {
+      where.complain(line, key + " of " + full + ": there is http_get, http_post, http_put, http_patch, http_delete");
     } else if (key == "idempotent") {
       method.idempotent = true;
       if (!value.empty() && value != "0") {

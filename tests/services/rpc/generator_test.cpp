@@ -81,6 +81,20 @@ TEST_CASE("a wrong attribute is an error with file and line") {
   CHECK(errors_of("rpc_service Shop {\n  A(Q):R (idempotent: \"no\");\n}\n").size() == 1);
 }
 
+TEST_CASE("the path of a resource is checked against the request") {
+  const auto errors = [](const std::string& path) {
+    return errors_of("attribute \"http_get\";\nrpc_service Shop { A(Q):R (http_get: \"" + path + "\"); }\n");
+  };
+  CHECK(errors("/v1/things/{n}").empty());
+  CHECK(errors("/v1/things/{m}") ==
+        std::vector<std::string>{
+            "shop.fbs:7: error: http_get of Shop.A is \"/v1/things/{m}\": {m} is no field of shop.Q"});
+  for (const char* bad : {"", "/things", "/v1", "/v1/", "/v1/things/", "/v1/things/{n", "/v1/a{n}", "/v1/{n}b"}) {
+    CHECK_MESSAGE(errors(bad).size() == 1, bad);
+  }
+  CHECK(errors_of("attribute \"http_got\";\nrpc_service Shop { A(Q):R (http_got: \"/v1/a\"); }\n").size() == 1);
+}
+
 TEST_CASE("two methods that make one function, and a class that a table has, are errors") {
   CHECK(errors_of("rpc_service Shop {\n  GetIt(Q):R;\n  getIt(Q):R;\n}\n") ==
         std::vector<std::string>{

@@ -1,9 +1,8 @@
 // In place of schema_file.cpp where PANNIER_TOOL_SCHEMAS is off: the parser of schemas and JSON is a tenth of a
 // device's program, and who reads payloads mostly sits elsewhere and connects to it.
-#include "tools/schema_check.h"
-#include "tools/schema_file.h"
+#include "services/json/schema_file.h"
 
-namespace pannier::tools {
+namespace pannier::json {
 
 struct SchemaFile::State {};
 
@@ -22,13 +21,10 @@ Result<SchemaFile> SchemaFile::from_binary(std::string_view) {
   return Error{ErrorCode::unsupported,
                "this pannier was built for a device, without schemas: run a full one elsewhere"};
 }
-Result<AnyTable> SchemaFile::from_json(std::string_view, const std::string&) const { return ErrorCode::unsupported; }
+Result<AnyTable> SchemaFile::from_json(std::string_view, const std::string&, Form) const {
+  return ErrorCode::unsupported;
+}
 Result<std::string> SchemaFile::to_json(const AnyTable&) const { return ErrorCode::unsupported; }
 std::string_view SchemaFile::name_of(TypeId) const noexcept { return {}; }
 
-Result<std::vector<SchemaFinding>> check_schemas(const std::string&, const std::string&) {
-  return Error{ErrorCode::unsupported,
-               "this pannier was built for a device, without schemas: run a full one elsewhere"};
-}
-
-}  // namespace pannier::tools
+}  // namespace pannier::json

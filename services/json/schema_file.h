@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -7,7 +8,7 @@
 #include <pannier/message.h>
 #include <pannier/result.h>
 
-namespace pannier::tools {
+namespace pannier::json {
 
 /// A FlatBuffers schema read at run time: JSON to tables and back, for types that this program was not built with.
 ///
@@ -23,9 +24,13 @@ class SchemaFile {
   SchemaFile& operator=(SchemaFile&&) noexcept;
   ~SchemaFile();
 
+  /// What people type, or JSON to the letter.
+  enum class Form : std::uint8_t { relaxed, strict };
   /// The table that `json` says, of the type with this full name ("shop.Order"). not_found: the schema has no such
-  /// table; malformed: what is wrong in the JSON, and where.
-  [[nodiscard]] Result<AnyTable> from_json(std::string_view type, const std::string& json) const;
+  /// table; malformed: what is wrong in the JSON, and where. It is read as JSON alone: what would be a schema's is
+  /// malformed.
+  [[nodiscard]] Result<AnyTable> from_json(std::string_view type, const std::string& json,
+                                           Form form = Form::relaxed) const;
   /// As JSON on one line. not_found: no table of this schema has the type; malformed: the bytes do not verify.
   [[nodiscard]] Result<std::string> to_json(const AnyTable& table) const;
   /// The full name of a table of this schema; empty where none has the type. Lives as long as the schema.
@@ -37,4 +42,4 @@ class SchemaFile {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace pannier::tools
+}  // namespace pannier::json

@@ -1,16 +1,15 @@
-#include "tools/schema_file.h"
+#include "services/json/schema_file.h"
 
 #include <flatbuffers/idl.h>
 #include <flatbuffers/reflection.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 
 #include <pannier/limits.h>
 #include <pannier/platform.h>
 
-namespace pannier::tools {
+namespace pannier::json {
 
 namespace {
 
@@ -57,7 +56,9 @@ Result<SchemaFile> SchemaFile::load(const std::string& path) {
   const auto text = read_file(path, kSchemaBytes);
   if (!text) return text.error();
   auto state = std::make_unique<State>();
-  const std::string folder = std::filesystem::path{path}.parent_path().string();
+  const std::size_t slash = path.rfind('/');
+  const std::string folder =
+      slash == std::string::npos ? std::string{} : path.substr(0, std::max<std::size_t>(slash, 1));
   const char* includes[] = {folder.c_str(), nullptr};
   if (!state->parser.Parse(text->c_str(), includes, path.c_str())) {
     return Error{ErrorCode::malformed, one_line(state->parser.error_)};
@@ -87,7 +88,7 @@ std::string_view SchemaFile::name_of(TypeId type) const noexcept {
   return found == state_->names.end() ? std::string_view{} : std::string_view{found->second};
 }
 
-Result<AnyTable> SchemaFile::from_json(std::string_view type, const std::string& json) const {
+Result<AnyTable> SchemaFile::from_json(std::string_view type, const std::string& json, Form form) const {
   const std::string name{type};
   if (!state_->names.contains(type_id_of(type))) {
     std::string known;
@@ -97,8 +98,8 @@ Result<AnyTable> SchemaFile::from_json(std::string_view type, const std::string&
   flatbuffers::Parser& parser = state_->parser;
   parser.SetRootType(name.c_str());
   parser.builder_.Clear();
-  parser.opts.strict_json = false;  // names without quotes, comments: what people type
-  if (!parser.Parse(json.c_str(), nullptr, "JSON")) return Error{ErrorCode::malformed, one_line(parser.error_)};
+  parser.opts.strict_json = form == Form::strict;  // relaxed: names without quotes, comments
+  if (!parser.ParseJson(json.c_str(), "JSON")) return Error{ErrorCode::malformed, one_line(parser.error_)};
   const std::span bytes{parser.builder_.GetBufferPointer(), parser.builder_.GetSize()};
   if (bytes.size() > limits::kPayloadBytes) {
     return Error{ErrorCode::invalid_argument, "the payload has " + std::to_string(bytes.size()) +
@@ -128,4 +129,4 @@ Result<std::string> SchemaFile::to_json(const AnyTable& table) const {
   return one_line(std::move(text));
 }
 
-}  // namespace pannier::tools
+}  // namespace pannier::json

@@ -3,7 +3,7 @@
 # pannier_add_schema, and <folder>/x.fbs.rpc.h with a client and a server class for each rpc_service of the file.
 # <target> is linked with pannier::rpc. Wrong attributes are errors of the build, with file and line.
 include_guard(GLOBAL)
-include(pannier_add_schema)
+include(${CMAKE_CURRENT_LIST_DIR}/pannier_add_schema.cmake)
 
 function(pannier_add_service)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET" "FILES")

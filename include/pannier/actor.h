@@ -88,6 +88,7 @@ class NodeActor : public ActorBase {
   [[nodiscard]] QueueControl queue() noexcept;
 
  private:
+  friend class ActorHandle;
   [[nodiscard]] Result<void> check_lane(std::string_view lane) const;
   detail::PendingAsk fetch_question(std::string_view lane, const FetchOptions& options);
 };
@@ -127,6 +128,55 @@ class QueueControl {
 
  private:
   ActorBase& actor_;
+};
+
+/// An actor's own functions, for an object that works in its name: a member of the actor, or what such a member keeps
+/// for one call. A value that refers to the actor: it must not outlive it, and is used in the actor's turns only. Each
+/// function does what the actor's own of that name does.
+///
+///     struct Heartbeat {
+///       explicit Heartbeat(pannier::NodeActor& actor) : in{actor} { in.after(1s, [this] { in.tell(desk, beat()); }); }
+///       pannier::ActorHandle in;
+///     };
+class ActorHandle {
+ public:
+  explicit ActorHandle(NodeActor& actor) noexcept : actor_(&actor) {}
+  [[nodiscard]] NodeActor& actor() const noexcept { return *actor_; }
+  [[nodiscard]] Ref self() const noexcept { return actor_->self(); }
+
+  [[nodiscard]] MonoTime now() const noexcept { return actor_->now(); }
+  [[nodiscard]] MonoTime deadline() const noexcept { return actor_->deadline(); }
+  [[nodiscard]] std::uint64_t random() const noexcept { return actor_->random(); }
+  [[nodiscard]] Ref ref(std::string_view name) const { return actor_->ref(name); }
+  void log(LogLevel level, std::string_view line) const { actor_->log(level, line); }
+
+  TimerId after(Duration delay, Callback<void()> function) const { return actor_->after(delay, std::move(function)); }
+  void cancel(TimerId timer) const { actor_->cancel(timer); }
+  Result<void> tell(Ref to, const AnyTable& message, Urgency urgency = Urgency::normal) const {
+    return actor_->tell(to, message, urgency);
+  }
+  /// A tell that was made by native_message or any_message.
+  Result<void> send(MessagePtr message) const { return actor_->send(std::move(message)); }
+  /// Asks. `outcome` gets the reply, which may be a refusal, or null once `timeout` has passed: exactly once, in a turn
+  /// of its own.
+  TimerId ask(MessagePtr question, Duration timeout, Callback<void(Message* reply)> outcome) const {
+    return actor_->ask_message({actor_, std::move(question), timeout}, std::move(outcome));
+  }
+
+  Pending<Receipt> enqueue(std::string_view address, std::string_view key, const AnyTable& message,
+                           EnqueueOptions options = {}) const {
+    return actor_->enqueue(address, key, message, std::move(options));
+  }
+  Pending<Receipt> commit(Batch batch) const { return actor_->commit(std::move(batch)); }
+  Pending<Receipt> commit(Delivery delivery, Batch batch) const {
+    return actor_->commit(std::move(delivery), std::move(batch));
+  }
+  [[nodiscard]] Pending<std::vector<StateRow>> read_state(std::string_view prefix, std::size_t limit = 100'000) const {
+    return actor_->read_state(prefix, limit);
+  }
+
+ private:
+  NodeActor* actor_;
 };
 
 namespace detail {

@@ -77,6 +77,7 @@ struct SpawnOptions {
 };
 
 class ActorBase;
+class ActorHandle;
 class Worker;
 struct Cell;
 
@@ -355,6 +356,7 @@ class ActorBase {
  private:
   template <class T>
   friend class Pending;
+  friend class ActorHandle;
 
   /// The deadline and ask chain of the current turn.
   [[nodiscard]] Waiting waiting() const;

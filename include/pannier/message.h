@@ -432,13 +432,18 @@ class Table {
   BlockRef block_;
 };
 
+namespace detail {
+/// verify_table but for the part that every type has of its own.
+[[nodiscard]] bool verify_root(std::span<const std::byte> bytes,
+                               bool (*verify)(const void* table, flatbuffers::Verifier& verifier)) noexcept;
+}  // namespace detail
+
 /// Verifies the structure once, with bounds on depth and number of tables. Says nothing about meaning.
 template <FlatTable T>
 [[nodiscard]] bool verify_table(std::span<const std::byte> bytes) noexcept {
-  if (bytes.size() < sizeof(flatbuffers::uoffset_t) || bytes.size() > limits::kPayloadBytes) return false;
-  flatbuffers::Verifier verifier(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(),
-                                 limits::kVerifyDepth, limits::kVerifyTables);
-  return verifier.VerifyBuffer<T>(nullptr);
+  return detail::verify_root(bytes, [](const void* table, flatbuffers::Verifier& verifier) {
+    return static_cast<const T*>(table)->Verify(verifier);
+  });
 }
 
 /// Builds a buffer in pool memory that becomes the message's block without a copy.

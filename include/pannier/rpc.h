@@ -211,7 +211,7 @@ struct CallOptions {
 class InFlight {
  public:
   InFlight() = default;
-  InFlight(ActorBase& actor, Ref to, TimerId question, std::uint64_t id) noexcept
+  InFlight(NodeActor& actor, Ref to, TimerId question, std::uint64_t id) noexcept
       : actor_(&actor), to_(to), question_(question), id_(id) {}
   /// Cancels the call: it ends as `cancelled`, in a turn of its own, unless its outcome has arrived. The handler is
   /// told if it has not answered yet. No effect on an ended call.
@@ -221,7 +221,7 @@ class InFlight {
   [[nodiscard]] Ref to() const noexcept { return to_; }
 
  private:
-  ActorBase* actor_ = nullptr;
+  NodeActor* actor_ = nullptr;
   Ref to_;
   TimerId question_{};
   std::uint64_t id_ = 0;
@@ -247,7 +247,7 @@ struct Argument {
 
 /// A unary call before it is sent.
 struct Spec {
-  ActorBase* actor;
+  NodeActor* actor;
   Ref to;
   const Method* method;
   BlockRef request;
@@ -295,7 +295,7 @@ class [[nodiscard]] Call {
     then([](const Response<R>&) {});
   }
 
-  [[nodiscard]] ActorBase& actor() const noexcept { return *spec_.actor; }
+  [[nodiscard]] NodeActor& actor() const noexcept { return *spec_.actor; }
   [[nodiscard]] const Method& method() const noexcept { return *spec_.method; }
   [[nodiscard]] Ref destination() const noexcept { return spec_.to; }
   /// The bytes of the request.
@@ -417,9 +417,9 @@ class Stream : public detail::StreamHandle {
 class Client {
  public:
   /// `actor` is the caller and outlives this.
-  Client(ActorBase& actor, Ref server) noexcept : actor_(&actor), server_(server) {}
+  Client(NodeActor& actor, Ref server) noexcept : actor_(&actor), server_(server) {}
   /// By name, here or on another node: "orders", "hub/orders".
-  Client(ActorBase& actor, std::string_view server);
+  Client(NodeActor& actor, std::string_view server);
   [[nodiscard]] Ref server() const noexcept { return server_; }
 
   /// By method: `orders.call<OrderService::GetOrder>(request)`.
@@ -445,7 +445,7 @@ class Client {
   }
 
  private:
-  ActorBase* actor_;
+  NodeActor* actor_;
   Ref server_;
 };
 
@@ -567,7 +567,7 @@ class Arrival {
  private:
   friend class ServerCore;
   ServerCore* core_ = nullptr;
-  ActorBase* actor_ = nullptr;
+  NodeActor* actor_ = nullptr;
   Message* message_ = nullptr;  // null: from an earlier turn
   const Method* method_ = nullptr;
   std::uint64_t caller_ = 0;
@@ -579,7 +579,7 @@ class Arrival {
 
 struct Served {
   const Method* method;
-  void (*serve)(ActorBase& actor, Arrival& arrival);
+  void (*serve)(NodeActor& actor, Arrival& arrival);
 };
 
 /// The server's half of the protocol, without types.
@@ -591,7 +591,7 @@ class ServerCore {
   ServerCore& operator=(const ServerCore&) = delete;
 
   /// Handles a message that belongs to a call. Empty if it does not.
-  [[nodiscard]] std::optional<Result<void>> take(ActorBase& actor, std::span<const Served> served, Message& message);
+  [[nodiscard]] std::optional<Result<void>> take(NodeActor& actor, std::span<const Served> served, Message& message);
   [[nodiscard]] const Caller& caller() const noexcept { return caller_; }
   /// Unfinished calls.
   [[nodiscard]] std::size_t calls() const noexcept;
@@ -600,14 +600,14 @@ class ServerCore {
   friend class Arrival;
   friend class ServerCall;
   struct Calls;
-  Result<void> begin_bare(ActorBase& actor, const Served& served, Message& message);
-  Result<void> begin(ActorBase& actor, std::span<const Served> served, Message& message, const wire::Call& call);
-  Result<void> begin_dependent(ActorBase& actor, const Served& served, Arrival arrival, const wire::Call& call,
+  Result<void> begin_bare(NodeActor& actor, const Served& served, Message& message);
+  Result<void> begin(NodeActor& actor, std::span<const Served> served, Message& message, const wire::Call& call);
+  Result<void> begin_dependent(NodeActor& actor, const Served& served, Arrival arrival, const wire::Call& call,
                                const Metadata& metadata);
-  void fill(ActorBase& actor, const Served& served, Arrival arrival,
+  void fill(NodeActor& actor, const Served& served, Arrival arrival,
             std::vector<std::pair<std::shared_ptr<ServerCall>, Argument>> earlier);
-  Result<void> serve(ActorBase& actor, const Served& served, Arrival& arrival);
-  static Result<void> refuse(ActorBase& actor, const Message& message, Status status, std::string why);
+  Result<void> serve(NodeActor& actor, const Served& served, Arrival& arrival);
+  static Result<void> refuse(NodeActor& actor, const Message& message, Status status, std::string why);
   void drop(const Arrival& arrival);
   void cancelled(std::uint64_t caller, std::uint64_t id);
 
@@ -616,10 +616,10 @@ class ServerCore {
 };
 
 /// Passes a message that is no call to the class's handlers.
-[[nodiscard]] Result<void> hand_on(ActorBase& actor, const ActorType& type, Message& message);
+[[nodiscard]] Result<void> hand_on(NodeActor& actor, const ActorType& type, Message& message);
 
 template <class Self, class M>
-void serve(ActorBase& base, Arrival& arrival) {
+void serve(NodeActor& base, Arrival& arrival) {
   Self& self = static_cast<Self&>(base);
   using Q = typename M::Request;
   using R = typename M::Answer;

@@ -10,6 +10,17 @@ void BlockBuilder::PoolAllocator::deallocate(std::uint8_t* memory, std::size_t) 
   Pool::release(memory - kBlockHeaderBytes);
 }
 
+bool detail::verify_root(std::span<const std::byte> bytes,
+                         bool (*verify)(const void* table, flatbuffers::Verifier& verifier)) noexcept {
+  // As Verifier::VerifyBuffer does it.
+  constexpr std::size_t kLeast = sizeof(flatbuffers::uoffset_t) + sizeof(flatbuffers::soffset_t);
+  if (bytes.size() < kLeast || bytes.size() > limits::kPayloadBytes) return false;
+  const auto* buffer = reinterpret_cast<const std::uint8_t*>(bytes.data());
+  flatbuffers::Verifier verifier(buffer, bytes.size(), limits::kVerifyDepth, limits::kVerifyTables);
+  const auto root = verifier.VerifyOffset(0);
+  return root != 0 && verify(buffer + root, verifier);
+}
+
 // The minimal alignment makes capacity a multiple of 16. A buffer ends where its memory does, so its start is aligned
 // as its largest field needs.
 BlockBuilder::BlockBuilder(std::size_t expected_bytes)

@@ -4,11 +4,7 @@
 #include <cstring>
 #include <map>
 
-#include "services/resilience/actor_access.h"
-
 namespace pannier {
-
-using detail::ActorAccess;
 
 namespace {
 
@@ -103,12 +99,12 @@ struct Gatherer::State : std::enable_shared_from_this<Gatherer::State> {
   std::uint64_t next = 0;
   Counters counters;
 
-  [[nodiscard]] MonoTime now() const { return (actor->*ActorAccess::kNow)(); }
+  [[nodiscard]] MonoTime now() const { return ActorHandle{*actor}.now(); }
 
   std::uint64_t begin(GatherCall::Request request) {
     ++counters.gathers;
     MonoTime end = later(now(), request.deadline);
-    const MonoTime wanted_by = (actor->*ActorAccess::kDeadline)();
+    const MonoTime wanted_by = ActorHandle{*actor}.deadline();
     if (wanted_by != kNever) end = std::min(end, now() + (wanted_by - now()) / 10 * 9);
     const auto gather = std::make_shared<Gather>();
     gather->id = next++;
@@ -139,7 +135,7 @@ struct Gatherer::State : std::enable_shared_from_this<Gatherer::State> {
     }
     found = questions.emplace(key, Question{next++, &service, asked, {waiter}, {}, keeps}).first;
     // In a turn that answers nobody: whoever asked first may give up long before the others do.
-    (actor->*ActorAccess::kAfter)(Duration::zero(), [self = shared_from_this(), key, id = found->second.id] {
+    ActorHandle{*actor}.after(Duration::zero(), [self = shared_from_this(), key, id = found->second.id] {
       const auto still = self->questions.find(key);
       if (still != self->questions.end() && still->second.id == id) self->send(key, still->second);
     });
@@ -208,7 +204,7 @@ struct Gatherer::State : std::enable_shared_from_this<Gatherer::State> {
   void finish(Gather& gather) {
     const auto held = gathers.extract(gather.id);
     if (held.empty()) return;
-    (actor->*ActorAccess::kCancel)(gather.timer);
+    ActorHandle{*actor}.cancel(gather.timer);
     const Gathered all{std::move(gather.parts)};
     if (!all.complete()) ++counters.incomplete;
     auto then = std::move(gather.then);
@@ -222,8 +218,7 @@ struct Gatherer::State : std::enable_shared_from_this<Gatherer::State> {
     }
     // Without parts it ends at once, in a turn of its own as ever.
     const Duration delay = due == kNever ? Duration::zero() : std::max(Duration::zero(), due - now());
-    gather.timer =
-        (actor->*ActorAccess::kAfter)(delay, [self = shared_from_this(), id = gather.id] { self->late(id); });
+    gather.timer = ActorHandle{*actor}.after(delay, [self = shared_from_this(), id = gather.id] { self->late(id); });
   }
 
   void late(std::uint64_t id) {
@@ -258,7 +253,7 @@ struct Gatherer::State : std::enable_shared_from_this<Gatherer::State> {
     if (held.empty() || actor == nullptr) return;
     ++counters.cancelled;
     Gather& gather = *held.mapped();
-    (actor->*ActorAccess::kCancel)(gather.timer);
+    ActorHandle{*actor}.cancel(gather.timer);
     for (std::size_t i = 0; i < gather.parts.size(); ++i) leave(gather.keys[i], {id, i});
   }
 

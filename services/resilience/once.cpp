@@ -3,12 +3,9 @@
 #include <algorithm>
 #include <map>
 
-#include "services/resilience/actor_access.h"
 #include "services/resilience/schema/resilience.fbs.h"
 
 namespace pannier {
-
-using detail::ActorAccess;
 
 namespace {
 
@@ -84,7 +81,8 @@ struct OnceDesk::State : std::enable_shared_from_this<OnceDesk::State> {
     before.push_back({call, std::move(arrival)});
     if (loading == Loading::reading) return;
     loading = Loading::reading;
-    (actor->*ActorAccess::kReadState)(name + "/n/", std::size_t{remember} + 1)
+    ActorHandle{*actor}
+        .read_state(name + "/n/", std::size_t{remember} + 1)
         .then([self = shared_from_this()](const Result<std::vector<StateRow>>& rows) { self->loaded(rows); });
   }
 
@@ -143,9 +141,9 @@ struct OnceDesk::State : std::enable_shared_from_this<OnceDesk::State> {
       self->committed(token, with, number, receipt);
     };
     if (delivery) {
-      (actor->*ActorAccess::kCommitDelivery)(*delivery, std::move(effects)).then(std::move(committed));
+      ActorHandle{*actor}.commit(*delivery, std::move(effects)).then(std::move(committed));
     } else {
-      (actor->*ActorAccess::kCommit)(std::move(effects)).then(std::move(committed));
+      ActorHandle{*actor}.commit(std::move(effects)).then(std::move(committed));
     }
   }
 
@@ -169,7 +167,8 @@ struct OnceDesk::State : std::enable_shared_from_this<OnceDesk::State> {
 
   /// Answers as the first time.
   void again(const std::string& token, Arrival arrival) {
-    (actor->*ActorAccess::kReadState)(answer_key(token), 1)
+    ActorHandle{*actor}
+        .read_state(answer_key(token), 1)
         .then([arrival = std::move(arrival)](const Result<std::vector<StateRow>>& rows) {
           if (!rows) return refuse(arrival, rows.error(), false);
           const auto row =

@@ -3,7 +3,6 @@
 #include <array>
 #include <span>
 
-#include "services/resilience/actor_access.h"
 #include "services/resilience/call.h"
 #include "services/resilience/schema/resilience.fbs.h"
 
@@ -48,8 +47,8 @@ struct DestinationState {
     const auto state = guard.breaker.state(now);
     if (std::exchange(seen, state) != state) {
       const std::string_view what = to_string(state);
-      (actor->*ActorAccess::kLog)(state == CircuitBreaker::State::open ? LogLevel::warning : LogLevel::info,
-                                  guard.name + ": its circuit breaker is " + std::string{what});
+      ActorHandle{*actor}.log(state == CircuitBreaker::State::open ? LogLevel::warning : LogLevel::info,
+                              guard.name + ": its circuit breaker is " + std::string{what});
     } else if (now - reported < kReportInterval) {
       return;
     }
@@ -57,7 +56,7 @@ struct DestinationState {
     reported = now;
     auto report = native_message(MessageKind::tell, report_to.id(), DestinationReport{guard.status(now), now});
     // The desk is for people: a report that finds no room is replaced by the next one.
-    static_cast<void>((actor->*ActorAccess::kSend)(std::move(report)));
+    static_cast<void>(ActorHandle{*actor}.send(std::move(report)));
   }
 };
 
@@ -126,8 +125,8 @@ class CallBox final : public Call::Shell, public std::enable_shared_from_this<Ca
     Callback<void()> cancel;
   };
 
-  [[nodiscard]] MonoTime now() const { return (state_->actor->*ActorAccess::kNow)(); }
-  [[nodiscard]] std::uint64_t random() const { return (state_->actor->*ActorAccess::kRandom)(); }
+  [[nodiscard]] MonoTime now() const { return ActorHandle{*state_->actor}.now(); }
+  [[nodiscard]] std::uint64_t random() const { return ActorHandle{*state_->actor}.random(); }
   void forget(std::uint32_t serial) noexcept {
     std::erase_if(running_, [serial](const Running& each) { return each.serial == serial; });
   }
@@ -140,14 +139,14 @@ class CallBox final : public Call::Shell, public std::enable_shared_from_this<Ca
     armed_ = true;
     due_ = due;
     const Duration delay = std::max(Duration::zero(), due - now());
-    timer_ = (state_->actor->*ActorAccess::kAfter)(delay, [self] {
+    timer_ = ActorHandle{*state_->actor}.after(delay, [self] {
       self->armed_ = false;
       self->call_.advance(self->now(), self->random());
       self->go_on();
     });
   }
   void disarm() {
-    if (std::exchange(armed_, false)) (state_->actor->*ActorAccess::kCancel)(timer_);
+    if (std::exchange(armed_, false)) ActorHandle{*state_->actor}.cancel(timer_);
   }
   void go_on() {
     if (!call_.ended()) return arm();
@@ -156,7 +155,7 @@ class CallBox final : public Call::Shell, public std::enable_shared_from_this<Ca
   void later_done() {
     const auto self = shared_from_this();
     disarm();
-    (state_->actor->*ActorAccess::kAfter)(Duration::zero(), [self] { self->finish(); });
+    ActorHandle{*state_->actor}.after(Duration::zero(), [self] { self->finish(); });
   }
   void finish() {
     if (std::exchange(finished_, true)) return;
@@ -198,18 +197,16 @@ std::optional<Duration> overloaded(const AnyTable& answer) noexcept {
 
 }  // namespace detail
 
-using detail::ActorAccess;
-
 Destination::Destination(NodeActor& actor, DestinationOptions options)
     : actor_(actor), state_(std::make_shared<detail::DestinationState>(actor, options)) {}
 
 Destination::~Destination() { state_->actor = nullptr; }
 
 CallHandle Destination::begin(CallOptions options, detail::StartAttempt start, detail::CallDone done) {
-  const MonoTime now = (actor_.*ActorAccess::kNow)();
+  const MonoTime now = ActorHandle{actor_}.now();
   const Duration most = state_->guard.deadline;
   const Duration span = options.deadline > Duration::zero() ? std::min(options.deadline, most) : most;
-  const MonoTime deadline = std::min(later(now, span), (actor_.*ActorAccess::kDeadline)());
+  const MonoTime deadline = std::min(later(now, span), ActorHandle{actor_}.deadline());
   const auto box =
       std::make_shared<detail::CallBox>(state_, deadline, options.idempotent, std::move(start), std::move(done));
   if (state_->sound) {
@@ -228,22 +225,22 @@ Callback<void()> Destination::ask(const Attempt& attempt, const AnyTable& questi
   NodeActor* const actor = &actor_;
   auto message = any_message(MessageKind::ask, attempt.to.id(), question);
   const TimerId id = Pending<AnyTable>{{actor, std::move(message), attempt.timeout}}.then(std::move(then));
-  return [actor, id] { (actor->*ActorAccess::kCancel)(id); };
+  return [actor, id] { ActorHandle{*actor}.cancel(id); };
 }
 
-DestinationStatus Destination::status() const { return state_->guard.status((actor_.*ActorAccess::kNow)()); }
+DestinationStatus Destination::status() const { return state_->guard.status(ActorHandle{actor_}.now()); }
 
 const std::string& Destination::name() const noexcept { return state_->guard.name; }
 
 void Destination::mark_down() {
-  const MonoTime now = (actor_.*ActorAccess::kNow)();
-  state_->guard.breaker.open(now, (actor_.*ActorAccess::kRandom)());
+  const MonoTime now = ActorHandle{actor_}.now();
+  state_->guard.breaker.open(now, ActorHandle{actor_}.random());
   state_->look(now);
 }
 
 std::optional<std::pair<AnyTable, Duration>> Destination::cached(std::string_view key) const {
   for (const auto& each : state_->cache) {
-    if (each.key == key) return std::pair{each.answer, (actor_.*ActorAccess::kNow)() - each.at};
+    if (each.key == key) return std::pair{each.answer, ActorHandle{actor_}.now() - each.at};
   }
   return std::nullopt;
 }
@@ -252,21 +249,21 @@ void Destination::keep(std::string_view key, const AnyTable& answer) {
   auto& cache = state_->cache;
   std::erase_if(cache, [key](const auto& each) { return each.key == key; });
   if (cache.size() >= kCachedAnswers) cache.erase(cache.begin());
-  cache.push_back({std::string{key}, answer, (actor_.*ActorAccess::kNow)()});
+  cache.push_back({std::string{key}, answer, ActorHandle{actor_}.now()});
 }
 
 void Destination::fell_back() noexcept { ++state_->guard.counters.fell_back; }
 
 void Destination::enqueue(const std::string& lane, const std::string& key, const AnyTable& command,
                           const std::string& token, Callback<void(Result<Receipt>)> then) {
-  (actor_.*ActorAccess::kEnqueue)(lane, key, command, EnqueueOptions{.token = token}).then(std::move(then));
+  ActorHandle{actor_}.enqueue(lane, key, command, EnqueueOptions{.token = token}).then(std::move(then));
 }
 
 std::string Destination::new_token() const {
   static constexpr std::string_view kDigits = "0123456789abcdef";
   std::string token;
   for (int half = 0; half < 2; ++half) {
-    std::uint64_t bits = (actor_.*ActorAccess::kRandom)();
+    std::uint64_t bits = ActorHandle{actor_}.random();
     for (int i = 0; i < 16; ++i, bits >>= 4) token += kDigits[bits & 15U];
   }
   return token;

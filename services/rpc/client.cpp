@@ -19,22 +19,21 @@ Duration deadline_of(const detail::Spec& spec) {
 
 /// Tells the server that a call is over: in the order of the mailbox, so that it never overtakes the call itself.
 /// `tries` while there is no room for it; after that the deadline tells the server.
-void send_cancel(ActorBase& actor, Ref to, detail::LocalCancel cancel, Urgency urgency, int tries = kCancelTries) {
-  const auto again = [&actor, to, cancel, urgency, tries] {
+void send_cancel(ActorHandle actor, Ref to, detail::LocalCancel cancel, Urgency urgency, int tries = kCancelTries) {
+  const auto again = [actor, to, cancel, urgency, tries] {
     if (tries <= 1) return;
-    detail::after(actor, kAgain,
-                  [&actor, to, cancel, urgency, tries] { send_cancel(actor, to, cancel, urgency, tries - 1); });
+    actor.after(kAgain, [actor, to, cancel, urgency, tries] { send_cancel(actor, to, cancel, urgency, tries - 1); });
   };
   if (to.id().is_elsewhere()) {
-    detail::ask(actor, {&actor, detail::question_of(to, make<wire::Cancel>(cancel.id), urgency), kCancelAnswers},
-                [again](const Message* reply) {
-                  if (reply != nullptr && reply->has_error && reply->error == ErrorCode::full) again();
-                });
+    actor.ask(detail::question_of(to, make<wire::Cancel>(cancel.id), urgency), kCancelAnswers,
+              [again](const Message* reply) {
+                if (reply != nullptr && reply->has_error && reply->error == ErrorCode::full) again();
+              });
     return;
   }
   MessagePtr message = native_message(MessageKind::tell, to.id(), cancel);
   message->urgency = urgency;
-  const auto sent = (actor.*(&detail::Door::send))(std::move(message));
+  const auto sent = actor.send(std::move(message));
   if (!sent && sent.error().code == ErrorCode::full) again();
 }
 
@@ -45,11 +44,12 @@ void InFlight::cancel() const {
   const bool bare = id_ == 0;
   const detail::LocalCancel cancel{bare ? actor_->self().id().bits() : 0,
                                    bare ? static_cast<std::uint64_t>(question_) : id_};
-  send_cancel(*actor_, to_, cancel, Urgency::normal);
-  detail::cancel_timer(*actor_, question_);
+  const ActorHandle actor{*actor_};
+  send_cancel(actor, to_, cancel, Urgency::normal);
+  actor.cancel(question_);
 }
 
-Client::Client(ActorBase& actor, std::string_view server) : Client(actor, (actor.*(&detail::Door::ref))(server)) {}
+Client::Client(NodeActor& actor, std::string_view server) : Client(actor, ActorHandle{actor}.ref(server)) {}
 
 namespace detail {
 
@@ -59,16 +59,16 @@ bool small(const Spec& spec) { return fits(spec.options.metadata) && spec.argume
 }  // namespace
 
 InFlight start(const Spec& spec, Callback<void(Message* reply)> outcome) {
-  ActorBase& actor = *spec.actor;
+  const ActorHandle actor{*spec.actor};
   if (!small(spec)) {
-    const TimerId timer = after(actor, Duration::zero(), [outcome = std::move(outcome)]() mutable {
+    const TimerId timer = actor.after(Duration::zero(), [outcome = std::move(outcome)]() mutable {
       Message refusal;
       refusal.has_error = true;
       refusal.error = ErrorCode::invalid_argument;
       refusal.label = BlockRef::copy_of(std::as_bytes(std::span{kTooMuch}));
       outcome(&refusal);
     });
-    return {actor, spec.to, timer, 0};
+    return {*spec.actor, spec.to, timer, 0};
   }
   const bool bare = !spec.to.id().is_elsewhere() && spec.options.metadata.empty() && !spec.options.keep_result &&
                     spec.arguments.empty();
@@ -81,11 +81,11 @@ InFlight start(const Spec& spec, Callback<void(Message* reply)> outcome) {
     question->block = spec.request;
     question->urgency = spec.options.urgency;
   } else {
-    id = (actor.*(&Door::random))() | 1;
+    id = actor.random() | 1;
     question = question_of(spec.to, call_of(spec, id), spec.options.urgency);
   }
-  const TimerId asked = ask(actor, {&actor, std::move(question), deadline_of(spec)}, std::move(outcome));
-  return {actor, spec.to, asked, id};
+  const TimerId asked = actor.ask(std::move(question), deadline_of(spec), std::move(outcome));
+  return {*spec.actor, spec.to, asked, id};
 }
 
 Outcome read_outcome(const Message* reply, const Method& method) {
@@ -115,20 +115,20 @@ class ClientStream : public std::enable_shared_from_this<ClientStream> {
         to_(spec.to),
         method_(*spec.method),
         urgency_(spec.options.urgency),
-        id_((actor_.*(&Door::random))() | 1),
-        deadline_(later(now_of(actor_), deadline_of(spec))) {
+        id_(actor_.random() | 1),
+        deadline_(later(actor_.now(), deadline_of(spec))) {
     out_.closed = method_.kind == Kind::server_stream;
   }
 
   void start(const Spec& spec) {
     if (!small(spec)) {
-      after(actor_, Duration::zero(), [self = shared_from_this()] {
+      actor_.after(Duration::zero(), [self = shared_from_this()] {
         self->end({{Status::invalid_argument, std::string{kTooMuch}, {}, true}, {}, {}}, false);
       });
       return;
     }
     pull(call_of(spec, id_));
-    timer_ = after(actor_, deadline_ - now_of(actor_), [self = shared_from_this()] {
+    timer_ = actor_.after(deadline_ - actor_.now(), [self = shared_from_this()] {
       self->end({{Status::deadline_exceeded}, {}, {}}, true);
     });
   }
@@ -148,29 +148,29 @@ class ClientStream : public std::enable_shared_from_this<ClientStream> {
   void read(Incoming::Reader reader, bool all) {
     in_.read(std::move(reader), all);
     if (in_.due()) {
-      after(actor_, Duration::zero(), [self = shared_from_this()] { self->deliver(); });
+      actor_.after(Duration::zero(), [self = shared_from_this()] { self->deliver(); });
     }
   }
   void on_end(Callback<void(Outcome)> function) {
     end_ = std::move(function);
     if (ended_) {
-      after(actor_, Duration::zero(), [self = shared_from_this()] { self->tell_end(); });
+      actor_.after(Duration::zero(), [self = shared_from_this()] { self->tell_end(); });
     }
   }
   void cancel() {
     if (ended_) return;
-    after(actor_, Duration::zero(), [self = shared_from_this()] { self->end({{Status::cancelled}, {}, {}}, true); });
+    actor_.after(Duration::zero(), [self = shared_from_this()] { self->end({{Status::cancelled}, {}, {}}, true); });
   }
 
  private:
-  [[nodiscard]] PendingAsk question(const AnyTable& table) {
-    return {&actor_, question_of(to_, table, urgency_), deadline_ - now_of(actor_)};
+  void ask(const AnyTable& table, Callback<void(Message* reply)> outcome) {
+    actor_.ask(question_of(to_, table, urgency_), deadline_ - actor_.now(), std::move(outcome));
   }
 
   // --- What the server says ----------------------------------------------------------------------------------------
   void pull(const AnyTable& table) {
     pulling_ = true;
-    ask(actor_, question(table), [self = shared_from_this()](Message* reply) { self->heard(reply); });
+    ask(table, [self = shared_from_this()](Message* reply) { self->heard(reply); });
   }
   void heard(const Message* reply) {
     pulling_ = false;
@@ -217,14 +217,14 @@ class ClientStream : public std::enable_shared_from_this<ClientStream> {
   }
   void send_push(const AnyTable& table) {
     pushing_ = true;
-    ask(actor_, question(table), [self = shared_from_this(), table](Message* reply) { self->pushed(reply, table); });
+    ask(table, [self = shared_from_this(), table](Message* reply) { self->pushed(reply, table); });
   }
   void pushed(const Message* reply, const AnyTable& table) {
     pushing_ = false;
     if (ended_) return;
     if (reply != nullptr && reply->has_error && reply->error == ErrorCode::full) {
       pushing_ = true;  // nothing was taken: the same again
-      after(actor_, kAgain, [self = shared_from_this(), table] {
+      actor_.after(kAgain, [self = shared_from_this(), table] {
         self->pushing_ = false;
         if (!self->ended_) self->send_push(table);
       });
@@ -246,7 +246,7 @@ class ClientStream : public std::enable_shared_from_this<ClientStream> {
   void end(Outcome outcome, bool tell_server) {
     if (ended_) return;
     ended_ = true;
-    cancel_timer(actor_, timer_);
+    actor_.cancel(timer_);
     if (tell_server) send_cancel(actor_, to_, {0, id_}, urgency_);
     out_.drop();
     in_.drop();
@@ -265,7 +265,7 @@ class ClientStream : public std::enable_shared_from_this<ClientStream> {
     function(std::move(outcome));
   }
 
-  ActorBase& actor_;
+  const ActorHandle actor_;
   const Ref to_;
   const Method& method_;
   const Urgency urgency_;

@@ -40,7 +40,7 @@ Key key_of(const Message& message, std::uint64_t id) noexcept {
   return {node.empty() ? 0 : static_cast<std::uint64_t>(type_id_of(node)), id};
 }
 
-void reply(ActorBase& actor, const Message& question, const AnyTable& table) {
+void reply(NodeActor& actor, const Message& question, const AnyTable& table) {
   send_reply(actor, question, any_message(MessageKind::reply, {}, table));
 }
 
@@ -56,7 +56,7 @@ struct ServerCore::Calls {
 /// A call that its handler did not answer at once. Lives in the core's table until it has ended.
 class ServerCall : public std::enable_shared_from_this<ServerCall> {
  public:
-  ServerCall(ServerCore& core, ActorBase& actor, const Method& method, Key key, MonoTime deadline, bool keep)
+  ServerCall(ServerCore& core, NodeActor& actor, const Method& method, Key key, MonoTime deadline, bool keep)
       : core_(core), actor_(actor), method_(method), key_(key), deadline_(deadline), keep_(keep) {
     if (method.kind != Kind::unary) halves_ = std::make_unique<Halves>();
     if (method.kind == Kind::client_stream && halves_) halves_->out.closed = true;
@@ -64,8 +64,8 @@ class ServerCall : public std::enable_shared_from_this<ServerCall> {
   }
 
   void arm() {
-    const Duration left = std::min(deadline_ - now_of(actor_), kLongestDeadline);
-    timer_ = after(actor_, left, [self = weak_from_this()] {
+    const Duration left = std::min(deadline_ - handle().now(), kLongestDeadline);
+    timer_ = handle().after(left, [self = weak_from_this()] {
       if (const auto call = self.lock()) call->expire();
     });
   }
@@ -78,7 +78,7 @@ class ServerCall : public std::enable_shared_from_this<ServerCall> {
     asked_now_ = &question;
   }
   /// The turn goes on without that message.
-  void keep_question(ActorBase& actor) {
+  void keep_question(NodeActor& actor) {
     if (asked_now_ != nullptr) waiting_.emplace(responder_of(actor, *asked_now_));
     asked_now_ = nullptr;
   }
@@ -164,14 +164,14 @@ class ServerCall : public std::enable_shared_from_this<ServerCall> {
     if (!halves_) return;
     halves_->in.read(std::move(reader), all);
     if (halves_->in.due()) {
-      after(actor_, Duration::zero(), [weak = weak_from_this()] {
+      handle().after(Duration::zero(), [weak = weak_from_this()] {
         if (const auto call = weak.lock()) call->deliver();
       });
     }
   }
   void on_cancel(Callback<void()> function) {
     if (over_ && !finished_by_handler()) {
-      after(actor_, Duration::zero(), std::move(function));
+      handle().after(Duration::zero(), std::move(function));
     } else if (!finished_) {
       on_cancel_ = std::move(function);
     }
@@ -198,6 +198,7 @@ class ServerCall : public std::enable_shared_from_this<ServerCall> {
   }
 
  private:
+  [[nodiscard]] ActorHandle handle() const noexcept { return ActorHandle{actor_}; }
   struct Halves {
     Outgoing out;
     Incoming in;
@@ -252,12 +253,12 @@ class ServerCall : public std::enable_shared_from_this<ServerCall> {
   void leave_table() {
     const auto self = shared_from_this();
     if (std::exchange(kept_, false)) core_.calls_->kept_bytes -= outcome_.block.bytes().size();
-    cancel_timer(actor_, timer_);
+    handle().cancel(timer_);
     core_.calls_->map.erase(key_);
   }
 
   ServerCore& core_;
-  ActorBase& actor_;
+  NodeActor& actor_;
   const Method& method_;
   const Key key_;
   const MonoTime deadline_;
@@ -350,7 +351,7 @@ ServerCore::~ServerCore() {
 
 std::size_t ServerCore::calls() const noexcept { return calls_->open; }
 
-std::optional<Result<void>> ServerCore::take(ActorBase& actor, std::span<const Served> served, Message& message) {
+std::optional<Result<void>> ServerCore::take(NodeActor& actor, std::span<const Served> served, Message& message) {
   if (message.kind == MessageKind::ask) {
     for (const Served& each : served) {
       if (each.method->info.id == message.type) return begin_bare(actor, each, message);
@@ -398,12 +399,12 @@ void ServerCore::cancelled(std::uint64_t caller, std::uint64_t id) {
   call->end({Status::cancelled});
 }
 
-Result<void> ServerCore::refuse(ActorBase& actor, const Message& message, Status status, std::string why) {
+Result<void> ServerCore::refuse(NodeActor& actor, const Message& message, Status status, std::string why) {
   reply(actor, message, refusal(status, std::move(why), true));
   return {};
 }
 
-Result<void> ServerCore::begin_bare(ActorBase& actor, const Served& served, Message& message) {
+Result<void> ServerCore::begin_bare(NodeActor& actor, const Served& served, Message& message) {
   const Method& method = *served.method;
   if (method.kind != Kind::unary) {
     return refuse(actor, message, Status::unimplemented, text(method.info.name, " is a streaming method here"));
@@ -428,7 +429,7 @@ Result<void> ServerCore::begin_bare(ActorBase& actor, const Served& served, Mess
   return serve(actor, served, arrival);
 }
 
-Result<void> ServerCore::begin(ActorBase& actor, std::span<const Served> served, Message& message,
+Result<void> ServerCore::begin(NodeActor& actor, std::span<const Served> served, Message& message,
                                const wire::Call& call) {
   const Served* found = nullptr;
   for (const Served& each : served) {
@@ -468,7 +469,7 @@ Result<void> ServerCore::begin(ActorBase& actor, std::span<const Served> served,
   return serve(actor, *found, arrival);
 }
 
-Result<void> ServerCore::serve(ActorBase& actor, const Served& served, Arrival& arrival) {
+Result<void> ServerCore::serve(NodeActor& actor, const Served& served, Arrival& arrival) {
   struct Turn {
     Caller& caller;
     ~Turn() { caller = {}; }
@@ -497,7 +498,7 @@ void ServerCore::drop(const Arrival& arrival) {
 // --- Calls that refer to others --------------------------------------------------------------------------------------
 
 /// The call waits in the table, as one that is answered later, until the results are there that it refers to.
-Result<void> ServerCore::begin_dependent(ActorBase& actor, const Served& served, Arrival arrival,
+Result<void> ServerCore::begin_dependent(NodeActor& actor, const Served& served, Arrival arrival,
                                          const wire::Call& call, const Metadata& metadata) {
   const auto& arguments = *call.arguments();
   if (arguments.size() > kArguments) {
@@ -521,7 +522,7 @@ Result<void> ServerCore::begin_dependent(ActorBase& actor, const Served& served,
   return {};
 }
 
-void ServerCore::fill(ActorBase& actor, const Served& served, Arrival arrival,
+void ServerCore::fill(NodeActor& actor, const Served& served, Arrival arrival,
                       std::vector<std::pair<std::shared_ptr<ServerCall>, Argument>> earlier) {
   if (arrival.call_->finished()) return;  // taken back meanwhile
   if (earlier.empty()) {
@@ -555,7 +556,7 @@ void ServerCore::fill(ActorBase& actor, const Served& served, Arrival arrival,
 
 // --- What is no call -------------------------------------------------------------------------------------------------
 
-Result<void> hand_on(ActorBase& actor, const ActorType& type, Message& message) {
+Result<void> hand_on(NodeActor& actor, const ActorType& type, Message& message) {
   for (const Handler& handler : type.handlers) {
     if (handler.type != message.type) continue;
     // Bytes from afar are never a native value, whatever type they claim to be.

@@ -10,30 +10,10 @@
 
 namespace pannier::rpc::detail {
 
-using pannier::detail::PendingAsk;
-
 [[nodiscard]] inline std::string text(std::string_view first, std::string_view second) {
   return std::string{first}.append(second);
 }
 
-/// What an actor may do from its own turns only: a call's halves do it in its name.
-struct Door : ActorBase {
-  using ActorBase::after;
-  using ActorBase::ask_message;
-  using ActorBase::cancel;
-  using ActorBase::now;
-  using ActorBase::random;
-  using ActorBase::ref;
-  using ActorBase::send;
-};
-[[nodiscard]] inline MonoTime now_of(const ActorBase& actor) { return (actor.*(&Door::now))(); }
-inline TimerId after(ActorBase& actor, Duration delay, Callback<void()> function) {
-  return (actor.*(&Door::after))(delay, std::move(function));
-}
-inline void cancel_timer(ActorBase& actor, TimerId timer) { (actor.*(&Door::cancel))(timer); }
-inline TimerId ask(ActorBase& actor, PendingAsk question, Callback<void(Message* reply)> outcome) {
-  return (actor.*(&Door::ask_message))(std::move(question), std::move(outcome));
-}
 [[nodiscard]] inline MessagePtr question_of(Ref to, const AnyTable& table, Urgency urgency) {
   MessagePtr question = any_message(MessageKind::ask, to.id(), table);
   question->urgency = urgency;

@@ -11,6 +11,7 @@
 #include <pannier/actor_base.h>
 #include <pannier/link.h>
 #include <pannier/queue.h>
+#include <pannier/topic.h>
 
 namespace pannier {
 
@@ -40,6 +41,11 @@ class NodeActor : public ActorBase {
   void announce_sleep(Duration span);
   /// This node's publication and subscription counters, with drops by cause.
   [[nodiscard]] Pending<TopicCounters> topic_counters();
+  /// The number of the publication being handled; none in other turns, or if its publisher does not number it.
+  [[nodiscard]] PublicationNumber publication_number() const;
+  /// What the publisher's history still holds of a gap, oldest first, as much as fits one answer: ask again behind the
+  /// last one. Empty: nothing of it is left. unreachable: the publisher is not there.
+  [[nodiscard]] Pending<std::vector<MissedPublication>> fetch_missed(PublicationGap gap);
   /// The ways from this node to the others that it can reach now, by name, 1,000 at most; or only the one to `node`,
   /// empty where there is none.
   [[nodiscard]] Pending<std::vector<NodeRoute>> routes(std::string_view node = {});

@@ -116,6 +116,9 @@ inline constexpr std::size_t kHeldBytes = 16 * 1024 * 1024;
 inline constexpr std::size_t kFlows = 4096;
 /// How often a link reports progress to the queue while rows are crossing it slowly.
 inline constexpr Duration kRowProgress = std::chrono::seconds{5};
+/// Topics and types that a node numbers, and the bytes of all their histories (PublishOptions::history).
+inline constexpr std::size_t kHistoryTopics = 1024;
+inline constexpr std::size_t kHistoryBytes = 16 * 1024 * 1024;
 /// Topics with a retained value on one node, and the total bytes of these values.
 inline constexpr std::size_t kRetainedValues = 65536;
 inline constexpr std::size_t kRetainedBytes = 64 * 1024 * 1024;

@@ -670,6 +670,13 @@ struct Message {
   }
 
   [[nodiscard]] void* inline_value() noexcept;
+  /// The label as text: a topic or a key. The label of a numbered publication has its number behind the topic and a
+  /// zero byte, which no topic has.
+  [[nodiscard]] std::string_view label_text() const noexcept {
+    const auto bytes = label.bytes();
+    const std::string_view text{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+    return kind == MessageKind::publish ? text.substr(0, text.find('\0')) : text;
+  }
   /// Of a question from another node: which one. Its label names that node, and behind '\n' who waits for the answer.
   [[nodiscard]] std::string_view asking_node() const noexcept {
     if (!from_afar) return {};

@@ -113,10 +113,7 @@ class Received {
   /// Null if the sender is no actor.
   [[nodiscard]] LocalRef sender() const noexcept { return LocalRef{message_->sender}; }
   /// The topic of a publication, the key of a delivery. Lives as long as this object.
-  [[nodiscard]] std::string_view label() const noexcept {
-    const auto text = message_->label.bytes();
-    return {reinterpret_cast<const char*>(text.data()), text.size()};
-  }
+  [[nodiscard]] std::string_view label() const noexcept { return message_->label_text(); }
   [[nodiscard]] MessageKind kind() const noexcept { return message_->kind; }
 
   // --- questions ---------------------------------------------------------------------------------------------------

@@ -56,8 +56,7 @@ std::string_view ActorBase::label() const noexcept {
   const Message* message = worker_.current_message();
   if (message == nullptr) return {};
   if (message->kind == MessageKind::ask) return message->asking_node();
-  const auto bytes = message->label.bytes();
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  return message->label_text();
 }
 
 MonoTime ActorBase::deadline() const noexcept {

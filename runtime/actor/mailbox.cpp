@@ -18,8 +18,7 @@ KeyedLine::Key key_of(const Cell& cell, Message& message) {
     if (message.info == nullptr) message.info = handler.info;
     return {message.type, handler.key(message)};
   }
-  const auto label = message.label.bytes();
-  return {message.type, std::string{reinterpret_cast<const char*>(label.data()), label.size()}};
+  return {message.type, std::string{message.label_text()}};
 }
 
 }  // namespace

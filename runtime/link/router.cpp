@@ -49,7 +49,7 @@ Router::Router(System& system, Transport* transport, bool listens, std::uint64_t
                                   : std::make_unique<Links>(*transport, *this, system.directory.own_node(), incarnation,
                                                             dials, std::move(peers), !listens && dials.size() == 1)),
       routes_(links_.get(), *this, system.directory.own_node(), !listens && dials.size() == 1),
-      topics_(links_.get()),
+      topics_(links_.get(), system.directory.own_node(), incarnation),
       inflows_(system) {}
 
 void Router::started(ServicePort& port) {
@@ -119,6 +119,10 @@ Result<void> Router::handle(Message& message) {
   }
   if (AnnounceSleep* sleep = nullptr; is(sleep)) {
     if (links_ != nullptr) links_->announce_sleep(std::clamp(sleep->span, Duration::zero(), limits::kQuietMost));
+    return {};
+  }
+  if (FetchMissed* question = nullptr; is(question)) {
+    fetch_missed(message, question->gap);
     return {};
   }
   if (AskRoutes* question = nullptr; is(question)) {
@@ -303,6 +307,33 @@ std::string Router::chain_text(const Message& question, const std::string& asker
   return text.size() <= wire::kSecondBytes ? text : std::string{};
 }
 
+void Router::fetch_missed(const Message& question, const PublicationGap& gap) {
+  if (gap.node == system_.directory.own_node()) {
+    port_->worker().reply(question, native_message(MessageKind::reply, {}, topics_.history().find(gap)));
+    return;
+  }
+  const BlockRef payload = encode(gap);
+  wire::Record record{.kind = wire::Kind::ask, .flags = wire::kHistory, .type = gap.type};
+  Link* link = address(record, gap.node);
+  record.first = gap.topic;
+  record.payload = payload.bytes();
+  const Result<void> sent =
+      link == nullptr ? Result<void>{ErrorCode::unreachable} : send_question(*link, question, record);
+  if (!sent) {
+    fail_ask({.asker = question.sender, .asked = question.receiver, .correlation = question.correlation}, sent.error());
+  }
+}
+
+/// Another node asks for what this one has published.
+Result<void> Router::heard_fetch(Link& link, const wire::Record& record) {
+  const auto gap = decode_gap(record.first, record.type, record.payload);
+  if (!gap) return gap.error();
+  const BlockRef payload = encode(topics_.history().find(*gap));
+  const wire::Record reply{.kind = wire::Kind::reply, .type = record.type, .id = record.id, .payload = payload.bytes()};
+  if (!links_->send(link, reply)) links_->cut(link);
+  return {};
+}
+
 Result<void> Router::send_question(Link& link, const Message& question, wire::Record& record) {
   auto& asked = peers_[link.id].asked;
   if (asked.size() >= limits::kAsksPerLink) return ErrorCode::full;
@@ -311,6 +342,7 @@ Result<void> Router::send_question(Link& link, const Message& question, wire::Re
   record.number = remaining_ms(question.deadline, port_->now());
   if (auto sent = links_->send(link, record); !sent) return sent;
   RemoteAsk ask{.asker = question.sender, .asked = question.receiver, .correlation = question.correlation};
+  ask.fetches = (record.flags & wire::kHistory) != 0;
   const bool asker_waits_on = question.deadline == kNever;  // it has no timer of its own
   ask.deadline = port_->after(std::chrono::milliseconds{record.number}, [this, link_id = link.id, id, asker_waits_on] {
     const auto peer = peers_.find(link_id);
@@ -340,7 +372,11 @@ void Router::answer_ask(const RemoteAsk& ask, const wire::Record& reply) {
     return;
   }
   MessagePtr message;
-  if (reply.code == 0) {
+  if (reply.code == 0 && ask.fetches) {
+    auto missed = decode_missed(reply.type, reply.payload);
+    if (!missed) return fail_ask(ask, missed.error());
+    message = native_message(MessageKind::reply, ask.asker, std::move(*missed));
+  } else if (reply.code == 0) {
     message =
         any_message(MessageKind::reply, ask.asker, AnyTable{reply.type, nullptr, BlockRef::copy_of(reply.payload)});
   } else {
@@ -512,6 +548,8 @@ Result<void> Router::on_record(Link& link, const wire::Record& record) {
       publication.origin = origin;
       publication.hops = static_cast<std::uint8_t>(record.hops + 1);
       publication.trace = record.trace;
+      publication.number = record.id;
+      publication.series = record.number;
       topics_.publish(record.first, BlockRef::copy_of(std::as_bytes(std::span{record.first})), publication, ActorId{},
                       link.id);
       return {};
@@ -532,6 +570,7 @@ Result<void> Router::on_record(Link& link, const wire::Record& record) {
 }
 
 Result<void> Router::heard_ask(Link& link, const wire::Record& record) {
+  if ((record.flags & wire::kHistory) != 0) return heard_fetch(link, record);
   const std::string_view origin = record.origin.empty() ? std::string_view{link.node} : record.origin;
   const ActorId receiver = system_.directory.find(record.first);
   auto& answering = peers_[link.id].answering;

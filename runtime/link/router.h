@@ -53,6 +53,7 @@ class Router final : public Service, public LinkEvents, public RouteEvents {
     std::uint64_t from_link = 0;  // 0: it is ours
     std::uint64_t from_id = 0;
     Urgency urgency = Urgency::normal;
+    bool fetches = false;  // from a history; the answer is a list
   };
   /// A question that came over a link: in the hands of one of our actors, or passed on.
   struct Answering {
@@ -101,6 +102,8 @@ class Router final : public Service, public LinkEvents, public RouteEvents {
   /// Addresses a record of this node; the link on the way, or null.
   [[nodiscard]] Link* address(wire::Record& record, std::string_view node) const noexcept;
   void answer(std::uint64_t link, std::uint64_t correlation, Urgency urgency, Message* reply);
+  void fetch_missed(const Message& question, const PublicationGap& gap);
+  Result<void> heard_fetch(Link& link, const wire::Record& record);
   /// Sends a question of ours. On error it is not on its way.
   Result<void> send_question(Link& link, const Message& question, wire::Record& record);
   void fail_ask(const RemoteAsk& ask, const Error& why);

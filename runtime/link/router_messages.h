@@ -8,6 +8,7 @@
 #include <pannier/link.h>
 #include <pannier/message.h>
 #include <pannier/result.h>
+#include <pannier/topic.h>
 #include "runtime/message/row_records.h"
 
 /// What actors and the queue say to the router, and it to the queue. Native, within one process.
@@ -25,6 +26,8 @@ struct Publication {
   std::string origin = {};  ///< The node that published it; empty: this one.
   std::uint8_t hops = 0;
   Trace trace = {};
+  std::uint64_t series = 0;  ///< As in PublicationNumber.
+  std::uint64_t number = 0;
 };
 
 struct Subscribe {
@@ -43,6 +46,11 @@ struct AnnounceSleep {
 
 /// A question; the answer is the node's TopicCounters.
 struct CountTopics {};
+
+/// A question; the answer is a std::vector<MissedPublication>.
+struct FetchMissed {
+  PublicationGap gap;
+};
 
 /// A question; the answer is a std::vector<NodeRoute>.
 struct AskRoutes {

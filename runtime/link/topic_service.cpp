@@ -20,12 +20,15 @@ wire::Record publication_record(std::string_view topic, const Publication& publi
   record.origin = publication.origin;
   record.hops = publication.hops;
   record.trace = publication.trace;
+  record.id = publication.number;
+  record.number = publication.series;
   return record;
 }
 
 std::string_view label_text(const BlockRef& label) noexcept {
   const auto bytes = label.bytes();
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  const std::string_view text{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  return text.substr(0, text.find('\0'));
 }
 
 std::string_view type_name(const Publication& publication) noexcept {
@@ -46,13 +49,21 @@ wire::Record clear_record(std::string_view topic) {
 
 // --- Publications ---------------------------------------------------------------------------------------------------
 
-void TopicService::publish(std::string_view topic, const BlockRef& label, const Publication& publication,
-                           ActorId publisher, std::uint64_t from_link) {
+void TopicService::publish(std::string_view topic, BlockRef label, Publication& publication, ActorId publisher,
+                           std::uint64_t from_link) {
   count(counters_.published);
   ++publications_;
   if (is_clear(publication)) {
     clear(topic, from_link);
     return;
+  }
+  if (from_link == 0 && publication.options.history > 0) {
+    publication.series = history_.series();
+    publication.number = history_.add(topic, publication.payload, publication.options.history);
+  }
+  if (publication.number != 0) {
+    const std::string& node = publication.origin.empty() ? own_node_ : publication.origin;
+    label = numbered_label(topic, {node, publication.series, publication.number});
   }
   const bool retained = publication.options.retain && retain(topic, label, publication, publisher, from_link);
   const TypeId type = publication.payload.type();

@@ -14,6 +14,7 @@
 #include "runtime/actor/service.h"
 #include "runtime/link/links.h"
 #include "runtime/link/router_messages.h"
+#include "runtime/link/topic_history.h"
 #include "runtime/link/topics.h"
 
 namespace pannier {
@@ -26,11 +27,12 @@ namespace pannier {
 /// such work take turns, and each goes at the pace that its mailbox or link allows.
 class TopicService {
  public:
-  explicit TopicService(Links* links) : links_(links) {}
+  TopicService(Links* links, std::string own_node, std::uint64_t series)
+      : links_(links), own_node_(std::move(own_node)), history_(series) {}
   void start(ServicePort& port) { port_ = &port; }
 
   /// `from_link` is 0 for a publication of this node.
-  void publish(std::string_view topic, const BlockRef& label, const Publication& publication, ActorId publisher,
+  void publish(std::string_view topic, BlockRef label, Publication& publication, ActorId publisher,
                std::uint64_t from_link);
   void subscribe(ActorId actor, std::string_view filter, TypeId type);
   void unsubscribe(ActorId actor, std::string_view filter);
@@ -46,6 +48,7 @@ class TopicService {
   void dropped_there(std::uint64_t count_there, bool on_link) noexcept {
     count(on_link ? counters_.link_full_there : counters_.mailbox_full_there, count_there);
   }
+  [[nodiscard]] const TopicHistory& history() const noexcept { return history_; }
   /// The peer does not take one of this node's filters.
   void link_refuses(Link& link, std::string_view filter, ErrorCode code);
 
@@ -121,7 +124,9 @@ class TopicService {
   [[nodiscard]] bool has_room(const Subscriber& neighbour) const noexcept;
 
   Links* links_;  // null on a node without transport
+  const std::string own_node_;
   ServicePort* port_ = nullptr;
+  TopicHistory history_;
   FilterTree tree_;
   RetainedMap retained_;
   std::map<std::uint64_t, const Retained*> latest_;  // the same values, by the numbers of their publications

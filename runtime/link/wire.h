@@ -48,6 +48,8 @@ inline constexpr std::uint8_t kRetain = 2;
 inline constexpr std::uint8_t kIncarnation = 4;
 /// Of a row: the second text has, before the key, eight bytes with the milliseconds until it expires.
 inline constexpr std::uint8_t kExpires = 8;
+/// Of an ask: it is for the node's history of a topic, not for an actor.
+inline constexpr std::uint8_t kHistory = 64;
 /// Of a credit: it speaks of publications.
 inline constexpr std::uint8_t kPublications = 16;
 /// Of a credit: it asks for one.

@@ -5,6 +5,7 @@
 #include "platform/concat.h"
 #include "runtime/actor/worker.h"
 #include "runtime/link/router_messages.h"
+#include "runtime/link/topic_history.h"
 #include "runtime/message/names.h"
 #include "runtime/queue/requests.h"
 
@@ -44,6 +45,17 @@ void NodeActor::announce_sleep(Duration span) {
 Pending<TopicCounters> NodeActor::topic_counters() {
   return Pending<TopicCounters>{
       {this, native_message(MessageKind::ask, system().router, CountTopics{}), std::chrono::seconds{5}}};
+}
+
+PublicationNumber NodeActor::publication_number() const {
+  const Message* message = worker().current_message();
+  if (message == nullptr || message->kind != MessageKind::publish) return {};
+  return number_of(message->label.bytes());
+}
+
+Pending<std::vector<MissedPublication>> NodeActor::fetch_missed(PublicationGap gap) {
+  return Pending<std::vector<MissedPublication>>{
+      {this, native_message(MessageKind::ask, system().router, FetchMissed{std::move(gap)}), kAskTimeout}};
 }
 
 Pending<std::vector<NodeRoute>> NodeActor::routes(std::string_view node) {

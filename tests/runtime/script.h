@@ -61,12 +61,12 @@ struct Hand : Actor<Hand, std::function<void(Hand&)>> {
   using Actor::every;
   using Actor::fetch;
   using Actor::now;
-  using Actor::routes;
   using Actor::on_room;
   using Actor::publish;
   using Actor::queue;
   using Actor::read_state;
   using Actor::ref;
+  using Actor::routes;
   using Actor::stop;
   using Actor::tell;
   using Actor::topic_counters;

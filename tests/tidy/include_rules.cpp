@@ -29,7 +29,7 @@ const std::vector<Layer>& layers() {
       {"platform", 0, {"platform/", "pannier/result.h", "pannier/platform.h", "pannier/process.h"}},
       {"message", 1, {"runtime/message/", "runtime/mutants.h", "pannier/limits.h", "pannier/message.h"}},
       {"actor", 2, {"runtime/actor/", "pannier/actor_base.h", "pannier/observer.h"}},
-      {"link", 3, {"runtime/link/", "pannier/link.h", "pannier/transport.h"}},
+      {"link", 3, {"runtime/link/", "pannier/link.h", "pannier/topic.h", "pannier/transport.h"}},
       {"store", 4, {"runtime/store/", "pannier/store.h", "pannier/sqlite_store.h"}},
       {"queue", 5, {"runtime/queue/", "pannier/lane.h", "pannier/queue.h"}},
       {"node", 6, {"runtime/node/", "pannier/actor.h", "pannier/node.h", "pannier/pannier.h"}},

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -15,6 +13,8 @@
 
 #include <pannier/platform.h>
 #include <pannier/result.h>
+
+#include "run/toml.h"
 
 namespace pannier::tools {
 

@@ -1,7 +1,5 @@
 #include "tools/budget.h"
 
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

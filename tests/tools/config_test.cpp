@@ -77,5 +77,15 @@ TEST_CASE("the example configurations of the gateway and its hub are good") {
   CHECK(hub->peers.size() == 1);
 }
 
+TEST_CASE("a file that is no TOML is refused with its line, in builds with assertions too") {
+  for (const char* wrong : {"[=]", "[[=]]", "[node\n", "[.node]", "[node.]", "a.=1", "name =", "= 1", "[ [node] ]"}) {
+    CAPTURE(wrong);
+    const auto config = Written{std::string{"# first\n"} + wrong + "\n"}.load();
+    REQUIRE_FALSE(config);
+    CHECK(config.error().code == ErrorCode::malformed);
+    CHECK(config.error().detail.find("n.toml:") != std::string::npos);
+  }
+}
+
 }  // namespace
 }  // namespace pannier::tools

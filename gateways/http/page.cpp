@@ -17,10 +17,10 @@ constexpr std::size_t kActorsShown = 100;
 constexpr std::size_t kRowsShown = 200;
 
 constexpr std::string_view kStyle = R"css(
-:root{color-scheme:light dark;--bg:#fbfbfa;--fg:#1c1e21;--dim:#63686f;--line:#dcdedf;--card:#fff;--good:#1a7f37;--bad:#c62828;
---accent:#1f5fbf}
-@media(prefers-color-scheme:dark){:root{--bg:#131517;--fg:#e7e9eb;--dim:#9aa1a9;--line:#2c3034;--card:#1b1e21;--good:#4cc38a;
---bad:#ff7b72;--accent:#79b0ff}}
+:root{color-scheme:light dark;--bg:#fbfbfa;--fg:#1c1e21;--dim:#63686f;--line:#dcdedf;--card:#fff;--good:#1a7f37;
+--bad:#c62828;--accent:#1f5fbf}
+@media(prefers-color-scheme:dark){:root{--bg:#131517;--fg:#e7e9eb;--dim:#9aa1a9;--line:#2c3034;--card:#1b1e21;
+--good:#4cc38a;--bad:#ff7b72;--accent:#79b0ff}}
 *{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--fg);font:15px/1.45 system-ui,sans-serif}
 main{max-width:1100px;margin:0 auto;padding:16px}h1{font-size:20px;margin:0}h2{font-size:15px;margin:24px 0 6px}
 header{display:flex;flex-wrap:wrap;gap:8px 16px;align-items:baseline}.dim{color:var(--dim)}.good{color:var(--good)}
@@ -28,10 +28,11 @@ header{display:flex;flex-wrap:wrap;gap:8px 16px;align-items:baseline}.dim{color:
 table{border-collapse:collapse;width:100%}th,td{padding:6px 10px;text-align:left;border-bottom:1px solid var(--line);
 vertical-align:top}th{font-weight:600;color:var(--dim);font-size:13px}tr:last-child td{border-bottom:0}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}td.w{overflow-wrap:anywhere;min-width:110px}
-button{font:inherit;padding:2px 10px;border:1px solid var(--line);border-radius:4px;background:var(--bg);color:var(--accent);
-cursor:pointer}input{font:inherit;padding:4px 8px;border:1px solid var(--line);border-radius:4px;background:var(--card);
+button{font:inherit;padding:2px 10px;border:1px solid var(--line);border-radius:4px;background:var(--bg);
+color:var(--accent);cursor:pointer}
+input{font:inherit;padding:4px 8px;border:1px solid var(--line);border-radius:4px;background:var(--card);
 color:inherit;max-width:100%}p{margin:8px 10px}
-@media(max-width:560px){main{padding:10px}th,td{padding:5px 6px;font-size:13px}.opt{display:none}}
+@media(max-width:560px){main{padding:10px}td.w{min-width:56px}th,td{padding:5px 6px;font-size:13px}.opt{display:none}}
 )css";
 
 constexpr std::string_view kScript = R"js(
@@ -39,17 +40,19 @@ constexpr std::string_view kScript = R"js(
 let token = sessionStorage.getItem('pannier-key') || '', before = null, known = {};
 const $ = id => document.getElementById(id);
 const head = () => token ? {Authorization: 'Bearer ' + token} : {};
-function cell(row, text, cls) { const c = row.insertCell(); c.textContent = text; if (cls) c.className = cls; return c; }
+function cell(row, what, cls) { const c = row.insertCell(); c.append(what); c.className = cls || ''; }
 function table(id, names, rows, none) {
   const box = $(id); box.textContent = '';
-  if (!rows.length) { const p = document.createElement('p'); p.className = 'dim'; p.textContent = none; box.append(p); return; }
+  if (!rows.length) {
+    const p = document.createElement('p'); p.className = 'dim'; p.textContent = none; box.append(p);
+    return;
+  }
   const t = document.createElement('table'), h = t.createTHead().insertRow();
-  for (const [name, cls] of names) { const c = document.createElement('th'); c.textContent = name; c.className = cls || '';
-    h.append(c); }
+  for (const [name, cls] of names) {
+    const c = document.createElement('th'); c.textContent = name; c.className = cls || ''; h.append(c);
+  }
   const body = t.createTBody();
-  for (const row of rows) { const r = body.insertRow();
-    row.forEach((v, i) => { if (v instanceof Node) { const c = r.insertCell(); c.append(v); c.className = names[i][1] || ''; }
-      else cell(r, v, names[i][1]); }); }
+  for (const row of rows) { const r = body.insertRow(); row.forEach((v, i) => cell(r, v, names[i][1])); }
   box.append(t);
 }
 function bytes(n) { const u = ['B', 'KB', 'MB', 'GB', 'TB']; let i = 0; while (n >= 1000 && i < 4) { n /= 1000; i++; }
@@ -67,8 +70,8 @@ function show(s) {
   $('health').className = s.ready ? 'good' : 'bad';
   table('links', [['Node', 'w'], ['State']], s.links.map(l => [l, 'linked']), 'No links.');
   const now = s.at_ms, dt = before ? (now - before) / 1000 : 0, next = {};
-  table('lanes', [['Lane', 'w'], ['To', 'w opt'], ['Ready', 'n'], ['In flight', 'n opt'], ['Delayed', 'n opt'], ['Dead', 'n'],
-    ['Bytes', 'n opt'], ['Change', 'n'], ['Drains in', 'n']], s.lanes.map(l => {
+  table('lanes', [['Lane', 'w'], ['To', 'w opt'], ['Ready', 'n'], ['In flight', 'n opt'], ['Delayed', 'n opt'],
+    ['Dead', 'n'], ['Bytes', 'n opt'], ['Change', 'n'], ['Drains in', 'n']], s.lanes.map(l => {
       const key = l.box + '/' + l.node + '/' + l.lane, rate = dt && key in known ? (l.ready - known[key]) / dt : 0;
       next[key] = l.ready;
       return [l.lane, l.box === 'outbox' ? l.node : 'here', l.ready, l.in_flight, l.delayed, l.dead, bytes(l.bytes),
@@ -109,7 +112,8 @@ async function forever() {
     await new Promise(r => setTimeout(r, 2000));
   }
 }
-$('login').onsubmit = e => { e.preventDefault(); token = $('key').value; sessionStorage.setItem('pannier-key', token); };
+$('login').onsubmit = e => { e.preventDefault(); token = $('key').value;
+  sessionStorage.setItem('pannier-key', token); };
 forever();
 )js";
 

@@ -60,7 +60,8 @@ class Server::Pending final : public Exchange {
   Pending(std::shared_ptr<Shared> shared, std::uint64_t exchange, Request request)
       : Exchange(exchange, std::move(request)), shared_(std::move(shared)) {}
   ~Pending() override {
-    if (!answered_) shared_->answer(id(), problem(500, "failed", "nobody answered: a handler failed"));
+    if (!answered_)
+      shared_->answer(id(), problem(500, "failed", "nobody answered: a handler failed, or the node is stopping"));
   }
   void answer(Response response) override {
     if (!answered_.exchange(true)) shared_->answer(id(), std::move(response));

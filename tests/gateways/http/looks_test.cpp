@@ -64,7 +64,7 @@ TEST_CASE("the metrics are well formed, count what happened, and take no label f
   }
 }
 
-TEST_CASE("the page is one small file that runs only its own script, and a dead letter is redriven from what it shows") {
+TEST_CASE("the page is one small file that runs its own script only; a dead letter is redriven from what it shows") {
   HttpHub hub;
   const HttpAnswer page = hub.get("/");
   CHECK(page.status == 200);

@@ -27,7 +27,7 @@ struct Child {
   ActorId id;
   StopLimit stop_limit;
   Restart restart;
-  bool apart = false;  // restarts alone, whatever the strategy: a runtime service
+  bool apart = false;  // a runtime service: restarts alone, whatever the strategy
 };
 
 /// What a failed child tells its supervisor.
@@ -55,7 +55,7 @@ struct Spill {
 
 /// State that few actors have, kept outside the cell and created on demand.
 struct Annex {
-  std::deque<Child> children;  // in the order of their start
+  std::deque<Child> children;  // in start order
   std::vector<ActorId> watchers;
   struct RoomWaiter {
     ActorId asker;
@@ -65,7 +65,7 @@ struct Annex {
   std::vector<MonoTime> restarts;        // those within the period
   Regroup regroup;
   TimerId stop_timer{};
-  MonoTime announced{};  // how long its end may take, as told to its supervisor
+  MonoTime announced{};  // until when its end may take, as told to its supervisor
 
   MessageQueue stash;
   MessagePtr just_stashed;  // within its own turn

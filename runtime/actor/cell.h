@@ -24,17 +24,17 @@ enum class Phase : std::uint8_t {
   ending,     ///< Waits for its children to stop; then stops, or waits to be rebuilt.
 };
 
-/// An actor's state has ended, and so does what others keep for it. Sent to those who keep something (Cell::subscribes,
-/// Cell::consumes).
+/// An actor's state was destroyed. Sent to the router or the queue if it keeps something for the actor
+/// (Cell::subscribes, Cell::consumes).
 struct Ended {
   ActorId actor;
 };
 
-/// The runtime's side of one actor. Cells are in chunks and reused; the generation tells lives apart. All workers read
-/// the atomics; the rest belongs to the cell's own worker.
+/// The runtime's side of one actor. Cells are allocated in chunks and reused; the generation distinguishes one actor
+/// from the next. All workers read the atomics; the rest belongs to the cell's own worker.
 struct Cell {
   std::atomic<std::uint32_t> generation{0};    // odd: alive
-  std::atomic<std::uint32_t> remote_count{0};  // sent by other threads and not yet taken in
+  std::atomic<std::uint32_t> remote_count{0};  // sent by other threads, not yet in the queues
   std::atomic<std::uint32_t> remote_bytes{0};
   std::atomic<std::uint32_t> local_count{0};  // in the queues; written by its own worker only
   std::atomic<std::uint32_t> local_bytes{0};
@@ -45,7 +45,7 @@ struct Cell {
 
   Phase phase = Phase::vacant;
   bool ready = false;           // is in the worker's ready queue
-  bool hold_after_end = false;  // halted: its supervisor will begin it again
+  bool hold_after_end = false;  // halted; its supervisor will restart it
   bool end_failed = false;
   bool subscribes = false;  // the router keeps something for this actor
   bool consumes = false;    // the queue keeps something for this actor
@@ -66,7 +66,7 @@ struct Cell {
   std::atomic<std::uint32_t> failures{0};
   bool keyed = false;        // messages wait in annex->latest
   bool holds_names = false;  // the directory keeps names for this actor
-  bool room_wanted = false;  // somebody waits in annex->room_waiters
+  bool room_wanted = false;  // annex->room_waiters is not empty
 
   [[nodiscard]] bool has_message() const noexcept {
     // A suspended or ending actor handles system messages only.

@@ -74,7 +74,7 @@ class Directory {
   [[nodiscard]] bool knows(ActorId id) const noexcept;
   /// Null if the name was forgotten. Counts as a use.
   [[nodiscard]] std::shared_ptr<const ActorName> text(ActorId id) noexcept;
-  /// Of a name that a living actor has.
+  /// The same for a name that a living actor has.
   [[nodiscard]] std::shared_ptr<const ActorName> text(std::uint32_t index) const noexcept;
 
   // --- Names on other nodes -----------------------------------------------------------------------------------------
@@ -83,23 +83,25 @@ class Directory {
     unreachable,  ///< No link leads there.
     full,         ///< The link on the way there takes no more for now.
     open,
-    forgotten,  ///< The name was: it leads to nobody.
+    forgotten,  ///< The name was forgotten.
   };
   [[nodiscard]] Path path(ActorId id) noexcept;
-  /// Of all names of `node` that have no way of their own: unreachable, full, or open. The router's word. A way that
-  /// was unreachable begins with full credit.
+  /// Sets the state of the way to `node`: unreachable, full or open. Called by the router. A way that was unreachable
+  /// starts with full credit.
   void set_way(std::string_view node, Path path);
-  /// Of a node as a whole.
+  /// The state of the way to `node`.
   [[nodiscard]] Path way(std::string_view node);
-  /// Of all nodes alike; what was said of single ones is forgotten.
+  /// Sets the state of the ways to all nodes and forgets those set by set_way.
   void set_all_ways(Path path);
 
-  // --- Credit: how much may be told to a name elsewhere before its mailbox has taken some. --------------------------
-  /// False: nothing more may be told now. `urgent`: with what is left for that.
+  // --- Credit: how much may be told to a name on another node before its mailbox has taken some. --------------------
+  /// Takes credit for one message. False: nothing more may be told now. `urgent` may use the credit reserved for urgent
+  /// messages.
   [[nodiscard]] bool take_credit(ActorId id, std::size_t bytes, bool urgent) noexcept;
-  /// It was not sent after all.
+  /// Returns credit for a message that was not sent.
   void give_back(ActorId id, std::size_t bytes) noexcept;
-  /// The mailbox has taken messages of so many bytes, or they are lost. Who is meant; nobody where no name is known.
+  /// Adds credit for messages that the mailbox of `actor` took or that were lost. Returns the name's id; null if the
+  /// name is not known.
   ActorId give_credit(std::string_view node, std::string_view actor, std::uint32_t messages,
                       std::uint32_t bytes) noexcept;
   [[nodiscard]] bool has_credit(ActorId id) const noexcept;
@@ -113,16 +115,16 @@ class Directory {
   static constexpr std::uint32_t kNone = 0xffffffff;
 
   struct Entry {
-    std::atomic<std::uint64_t> local{0};       // ActorId bits of who bears the name
-    std::atomic<std::uint32_t> generation{0};  // of references that are good
+    std::atomic<std::uint64_t> local{0};       // ActorId bits of the actor with the name
+    std::atomic<std::uint32_t> generation{0};  // of valid references
     std::atomic<Path> path{Path::unreachable};
-    std::atomic<std::uint32_t> asked_at{0};  // the change of ways since which `path` holds
-    std::atomic<std::int32_t> messages{0};   // credit that is left
+    std::atomic<std::uint32_t> asked_at{0};  // value of changes_ at which `path` was looked up
+    std::atomic<std::int32_t> messages{0};   // credit left
     std::atomic<std::int32_t> bytes{0};      // may fall below zero
     // Under the lock:
     bool referred = false;  // a reference by name was given out
     bool for_good = false;
-    std::uint32_t way_opened = 0;  // the credit is of this opening of the way
+    std::uint32_t way_opened = 0;  // Way::opened when the credit began
     std::uint32_t holders = 0;
     std::uint32_t previous = kNone;  // among the idle names of its node, least recently used first
     std::uint32_t next = kNone;
@@ -130,10 +132,10 @@ class Directory {
   };
   struct Way {
     Path path = Path::unreachable;
-    std::uint32_t opened = 0;  // how often it was
+    std::uint32_t opened = 0;  // increases each time the way opens
   };
   void change(Way& way, Path path) noexcept;
-  /// Looks the way up once more.
+  /// Updates the entry's `path` and credit from its way.
   void refresh(Entry& entry) noexcept;
   struct Idle {
     std::uint32_t first = kNone;
@@ -160,7 +162,7 @@ class Directory {
   [[nodiscard]] Ref refer_to(std::uint32_t index);
   void hold(std::uint32_t index) noexcept;
   void let_go(std::uint32_t index) noexcept;
-  /// The name was used, and nobody holds it.
+  /// Marks an idle name as most recently used.
   void touch(std::uint32_t index) noexcept;
   void to_idle(std::uint32_t index) noexcept;
   void from_idle(std::uint32_t index) noexcept;

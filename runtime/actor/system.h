@@ -49,13 +49,13 @@ struct System {
   SettleSink* settle_sink = nullptr;  ///< Where deliveries are settled; null without a store.
 
   std::array<std::atomic<std::uint64_t>, kDeadLetterReasons> dead_letters{};
-  std::atomic<std::uint32_t> next_worker{0};    ///< Round-robin of placement.
+  std::atomic<std::uint32_t> next_worker{0};    ///< For round-robin placement.
   std::uint32_t first_actor_worker = 0;         ///< Workers from here on carry the program's actors.
-  std::size_t step_batch = limits::kStepBatch;  ///< Messages, and timers, of one step; a test takes them one by one.
+  std::size_t step_batch = limits::kStepBatch;  ///< The most messages and timers handled in one step; tests may set 1.
   std::function<void()> on_stopped;             ///< Called by the worker whose actor was the last to stop.
   std::atomic<bool> stopping{false};
   std::atomic<bool> stopped{false};
-  std::atomic<bool> closed{false};  ///< Being destroyed: nothing is sent any more.
+  std::atomic<bool> closed{false};  ///< Being destroyed; nothing is sent.
   std::atomic<bool> failed{false};  ///< The top supervisor gave up.
 
   /// Any thread. Sends locally on a worker's thread, otherwise through the worker's inbox.
@@ -72,19 +72,20 @@ struct System {
   /// The same for a message that is about to be sent. A tell to a name elsewhere takes its credit; give it back where
   /// the message is not sent after all (Directory::give_back).
   [[nodiscard]] Result<Target> resolve(const Message& message) noexcept;
-  /// Whether a sender that can wait should send `bytes` of payload to an actor of this node: `later` where the mailbox
-  /// is half full, so that there is room for those that cannot wait; `never` where it is too small. An actor that is
-  /// gone, or whose bound only its own worker knows, may be sent to now. Any thread.
+  /// Whether a sender that can wait should send `bytes` of payload to an actor of this node now. `later`: the mailbox
+  /// is half full, and the rest is for senders that cannot wait. `never`: the mailbox is too small. `now` also if the
+  /// actor is gone or its bound is known only to its own worker. Any thread.
   enum class Room : std::uint8_t { now, later, never };
   [[nodiscard]] Room room_for(ActorId actor, std::size_t bytes) noexcept;
-  /// Begins to stop the node, once: the top supervisor stops, and everything with it. Any thread.
+  /// Begins to stop the node by stopping the top supervisor. Later calls do nothing. Any thread.
   void stop();
   void report(const DeadLetter& letter) noexcept;
   /// "name" or "#worker.slot.generation", for people.
   [[nodiscard]] std::string describe(ActorId id);
-  /// Of an actor of this node.
+  /// The inverse of describe(), for actors of this node; null if no living actor has the name.
   [[nodiscard]] ActorId by_description(std::string_view text) noexcept;
-  /// Who waits for a question that came over a link, "node/actor" each with ' ' between, as Waiting::chain has it.
+  /// Converts the chain of a question received over a link ("node/actor", separated by ' ') to the form of
+  /// Waiting::chain.
   [[nodiscard]] BlockRef waiting_afar(std::string_view chain);
   /// "/boss/courier": the path from the top to a living actor of this node, for people.
   [[nodiscard]] std::string path(ActorId id);

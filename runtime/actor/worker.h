@@ -17,13 +17,13 @@
 
 namespace pannier {
 
-/// A service that shares a worker's thread and handles the outside once per step: sockets, a disk.
+/// A service that shares a worker's thread and does its I/O (sockets, a disk) once per step.
 class StepHook {
  public:
   virtual ~StepHook() = default;
-  /// Runs before actors. True if there is more to do at once.
+  /// Runs before actors. True if there is more to do now.
   virtual bool before_actors(MonoTime now) = 0;
-  /// Runs after actors, to send out as one group what the step gathered. True if there is more to do.
+  /// Runs after actors, to send what the step produced as one group. True if there is more to do now.
   virtual bool after_actors(MonoTime now) = 0;
 };
 
@@ -42,11 +42,11 @@ class Worker final : public Loop {
   void add_hook(StepHook& hook) { hooks_.push_back(&hook); }
 
   // --- For actors of this worker, within a step --------------------------------------------------------------------
-  /// Sends to anybody. On error nothing was sent and the message is destroyed; the error is the sender's to handle.
+  /// Sends to any actor. On error nothing was sent and the message is destroyed.
   [[nodiscard]] Result<void> send(MessagePtr message) { return try_send(message); }
   /// The same, but on error the message stays with the caller.
   [[nodiscard]] Result<void> try_send(MessagePtr& message);
-  /// Sends what no bound may stop: replies, stop, down.
+  /// Sends a message that is exempt from mailbox bounds: a reply, stop or down.
   void send_reserved(MessagePtr message);
   void reply(const Message& question, MessagePtr answer);
   void reply_error(const Message& question, const Error& error);
@@ -145,19 +145,19 @@ class Worker final : public Loop {
   [[nodiscard]] Result<void> drop_oldest(Cell& cell, std::size_t bytes);
   [[nodiscard]] Result<void> keep_latest(Cell& cell, MessagePtr& message);
   [[nodiscard]] Result<void> spill(Cell& cell, MessagePtr& message);
-  /// By the bounds the actor was spawned with, whatever the fast path sees.
+  /// Checks the bounds the actor was spawned with, not those of the fast path.
   [[nodiscard]] static bool has_room(const Cell& cell, std::size_t more_bytes) noexcept;
   void open_mailbox(Cell& cell);
   /// Answers `question`, of MessageKind::room, now or later.
   void ask_for_room(Cell& cell, const Message& question);
   [[nodiscard]] static bool is_half_empty(const Cell& cell) noexcept;
-  /// Answers those that wait for room; with an error, because there will be none.
+  /// Answers the questions that wait for room; with `error` if there will be none.
   void tell_of_room(Cell& cell, const Error* error = nullptr);
   [[nodiscard]] MessagePtr pop_keyed(Cell& cell) { return cell.keyed ? take_keyed(cell) : nullptr; }
   [[nodiscard]] MessagePtr take_keyed(Cell& cell);
   /// Discards the stashed message of a failed turn.
   void take_back(Cell& cell, const Message& message) noexcept;
-  /// The lane gets its delivery back by other means.
+  /// Drops the deliveries in the mailbox without settling them; the lane gets them back by other means.
   void forget_deliveries(Cell& cell);
   void drain_mailbox(Cell& cell);
 

@@ -41,7 +41,7 @@ Inflows::Flow& Inflows::open(std::string_view origin, std::string_view actor) {
   return *(last_ = flow.get());
 }
 
-/// Of these the sender loses no more than a quarter of its credit, which it has again with the next opening of its way.
+/// Erases flows that owe their sender no report. Reports all others, so that they can be erased later.
 void Inflows::forget_idle() {
   last_ = nullptr;
   for (auto from = origins_.begin(); from != origins_.end();) {
@@ -50,7 +50,7 @@ void Inflows::forget_idle() {
     from = from->second->flows.empty() ? origins_.erase(from) : std::next(from);
   }
   for (const auto& [node, origin] : origins_) {
-    for (const auto& [actor, flow] : origin->flows) mark_due(*flow);  // then it is idle
+    for (const auto& [actor, flow] : origin->flows) mark_due(*flow);  // idle once reported
   }
 }
 
@@ -79,7 +79,7 @@ Result<void> Inflows::hand_over(Flow& flow, MessagePtr& message) {
     message->receiver = flow.receiver;
     sent = port_->worker().try_send(message);
   }
-  if (!sent && sent.error().code != ErrorCode::full && has_receiver(flow)) {  // somebody else may bear the name now
+  if (!sent && sent.error().code != ErrorCode::full && has_receiver(flow)) {  // another actor may have the name now
     message->receiver = flow.receiver;
     sent = port_->worker().try_send(message);
   }
@@ -131,7 +131,7 @@ void Inflows::hold(Flow& flow, MessagePtr message) {
 
 void Inflows::ask_for_room(Flow& flow) {
   if (std::exchange(flow.asks_room, true)) return;
-  // A flow that asks is not forgotten, and the port's questions end with the port.
+  // `flow` outlives the question: a flow that asks is never idle, and the port's questions end with the port.
   port_->ask_message({port_, make_message(MessageKind::room, flow.receiver), Duration::max()},
                      [this, &flow](Message* reply) { has_room(flow, reply != nullptr && reply->has_error); });
 }
@@ -170,7 +170,7 @@ void Inflows::has_room(Flow& flow, bool gone) {
   if (flow.held == 0) return;
   if (moved) {
     ask_for_room(flow);
-  } else {  // a mailbox that says otherwise than it does, as one that spills may
+  } else {  // the mailbox reported room and yet refused, as one that spills may
     flow.asks_room = true;
     port_->after(kPause, [this, &flow] { has_room(flow, false); });
   }

@@ -15,23 +15,23 @@
 
 namespace pannier {
 
-/// The receiving end of flows: what the actors of other nodes have told those of this one (docs/protocol.md, Credit).
-/// Hands messages to mailboxes, holds in order what a full mailbox refuses until it has room, and says which credit is
-/// due. One mailbox's messages wait for nobody else's. A part of the router; memory is bounded by limits::kHeldBytes
-/// for each node that sends.
+/// The receiving end of tells between nodes (docs/protocol.md, Credit). A flow is what one node tells one actor of this
+/// node. Delivers messages to mailboxes. While a mailbox is full, holds its messages in order; messages for other
+/// mailboxes are not delayed. Reports the credit to return. A part of the router; memory is bounded by
+/// limits::kHeldBytes for each sending node.
 class Inflows {
  public:
   explicit Inflows(System& system) : system_(system) {}
   void start(ServicePort& port) { port_ = &port; }
 
-  /// A tell that `origin` sent to an actor of this node. The record is borrowed.
+  /// Takes a tell that `origin` sent to an actor of this node. The record is borrowed for the call.
   void take(std::string_view origin, const wire::Record& tell);
-  /// True when messages for that actor are held: whoever comes later must not overtake them.
+  /// True while messages from `origin` for `actor` are held; later ones must not overtake them.
   [[nodiscard]] bool holds(std::string_view origin, std::string_view actor) const noexcept;
-  /// `origin` wants to hear when the mailbox of that actor has room.
+  /// Tells `origin` (through each_due) once the mailbox of `actor` has room.
   void await_room(std::string_view origin, std::string_view actor);
 
-  /// What `origin` should hear: messages were taken, or dropped for a reason, or there is room.
+  /// A report owed to `origin`: messages were taken, messages were dropped for a reason, or the mailbox has room.
   struct Due {
     std::string_view origin;
     std::string_view actor;
@@ -41,7 +41,7 @@ class Inflows {
   };
   void each_due(FunctionRef<void(const Due&)> say);
 
-  /// Messages that are held.
+  /// The number of messages held.
   [[nodiscard]] std::size_t held() const noexcept { return held_; }
 
  private:
@@ -60,16 +60,16 @@ class Inflows {
     ActorId receiver;
     std::string sender_text;  // the last sender, and its name here
     ActorId sender;
-    MessageQueue urgent;  // held
+    MessageQueue urgent;  // held messages
     MessageQueue normal;
     std::size_t held = 0;
     Count taken;              // since the last credit
-    Count dropped;            // since the last word of it
-    std::uint16_t code = 0;   // why, or why there will be no room
-    bool asks_room = false;   // a question to the mailbox is on its way
-    bool tells_room = false;  // its answer is for the origin, too
+    Count dropped;            // since that was last reported
+    std::uint16_t code = 0;   // why messages were dropped, or why the mailbox will have no room
+    bool asks_room = false;   // the mailbox was asked to report room
+    bool tells_room = false;  // the origin waits for that report as well
     bool room_came = false;
-    bool due = false;  // stands in due_
+    bool due = false;  // is in due_
     [[nodiscard]] bool idle() const noexcept { return held == 0 && !asks_room && !due; }
   };
   struct Origin {
@@ -82,7 +82,7 @@ class Inflows {
   [[nodiscard]] Flow& open(std::string_view origin, std::string_view actor);
   void forget_idle();
   [[nodiscard]] bool has_receiver(Flow& flow);
-  /// ok: the mailbox has it. full: it stays with the caller. Else it is dropped.
+  /// ok: the mailbox has the message. full: the message stays with the caller. Any other error: the message is dropped.
   [[nodiscard]] Result<void> hand_over(Flow& flow, MessagePtr& message);
   void hold(Flow& flow, MessagePtr message);
   void ask_for_room(Flow& flow);
@@ -94,7 +94,7 @@ class Inflows {
   System& system_;
   ServicePort* port_ = nullptr;
   std::unordered_map<std::string, std::unique_ptr<Origin>> origins_;
-  Flow* last_ = nullptr;  // the one that was used last
+  Flow* last_ = nullptr;  // most recently used
   std::size_t flows_ = 0;
   std::size_t held_ = 0;
   std::vector<Flow*> due_;

@@ -11,11 +11,11 @@
 
 namespace pannier {
 
-/// How many bytes may be on their way over one link: what the line carries in a quarter of a second, as measured. A
-/// fast line is kept full. On a slow one little stands in buffers that nobody can reach into, so an urgent record goes
-/// next, and records are cut so small that each piece arrives well before silence counts as death.
+/// Limits the bytes in flight over one link to what the line carries in a quarter of a second, as measured. That keeps
+/// a fast line busy. On a slow line it keeps the buffers below us short, so that an urgent record can leave next, and
+/// it keeps pieces so small that each arrives well before the silence timeout.
 ///
-/// Measures the delay of one direction (RFC 6817, LEDBAT): traffic the other way does not disturb it. A value; one
+/// Measures one-way delay (LEDBAT, RFC 6817), so traffic in the other direction does not disturb it. A value; one
 /// thread.
 class LinkWindow {
  public:
@@ -23,7 +23,7 @@ class LinkWindow {
   static constexpr std::size_t kMost = limits::kLinkQueueBytes;
   static constexpr std::size_t kStart = 8 * 1024;
   static constexpr Duration kHorizon = std::chrono::milliseconds{250};
-  /// A delay beyond this is the line's: no peer is so busy.
+  /// A longer queueing delay is attributed to the line, never to a busy peer.
   static constexpr Duration kCertain = std::chrono::seconds{1};
   static constexpr Duration kRateMemory = std::chrono::seconds{2};
   static constexpr Duration kDelayMemory = std::chrono::minutes{5};
@@ -33,7 +33,7 @@ class LinkWindow {
     return in_flight() == 0 || in_flight() + bytes <= window_;
   }
   [[nodiscard]] std::size_t bytes() const noexcept { return window_; }
-  /// What the largest frame may hold now: no more than half of the window, nor 31 ms of the line.
+  /// The largest frame to send now: at most half of the window and what the line carries in 31 ms.
   [[nodiscard]] std::size_t piece() const noexcept {
     return std::clamp(std::min(window_ / 2, piece_), kLeast, limits::kPayloadBytes + 8192);
   }
@@ -47,17 +47,17 @@ class LinkWindow {
   [[nodiscard]] bool awaits_echo() const noexcept { return !marks_.empty(); }
 
   void handed_over(std::size_t bytes) noexcept { sent_ += bytes; }
-  /// A mark at position sent() left, at the end of a frame that added `bytes`.
+  /// Notes that a mark at position sent() was sent, at the end of a frame that added `bytes`.
   void marked(std::size_t bytes, MonoTime now) {
     marked_ = sent_;
-    // What left before, too little for a mark, may have arrived long ago.
+    // Earlier bytes, too few for a mark, may have arrived long ago.
     if (marks_.empty()) burst_ = sent_ - bytes;
     if (!marks_.empty() && marks_.back().position == sent_) return;
     marks_.push_back({sent_, static_cast<std::size_t>(sent_ - std::max(echoed_, burst_)), now});
   }
 
-  /// The mark at `position` arrived; `transit` is its time on the way plus a constant that only the peer's clock knows.
-  /// Unknown positions are ignored.
+  /// The peer received the mark at `position`. `transit` is its one-way delay plus the unknown, constant offset of the
+  /// peer's clock. Unknown positions are ignored.
   void echo(std::uint64_t position, Duration transit, MonoTime now) noexcept {
     const auto found =
         std::find_if(marks_.begin(), marks_.end(), [&](const Mark& mark) { return mark.position == position; });
@@ -67,7 +67,7 @@ class LinkWindow {
     echoed_ = std::max(echoed_, position);
     const std::int64_t queued = transit.count() - delay_.add(transit.count(), now, kDelayMemory);
     const std::int64_t round_trip = round_trip_.add((now - mark.sent_at).count(), now, kDelayMemory);
-    // A little that arrives in little time says nothing of the line.
+    // Few bytes with little delay say nothing about the line's rate.
     const bool tells = mark.flown >= window_ / 2 || queued >= kHorizon.count();
     if (tells && mark.flown >= kLeast / 2) adapt(mark.flown, queued, round_trip, now);
   }
@@ -75,10 +75,10 @@ class LinkWindow {
  private:
   struct Mark {
     std::uint64_t position;
-    std::size_t flown;  // bytes on their way when it left
+    std::size_t flown;  // bytes in flight when it was sent
     MonoTime sent_at;
   };
-  /// The least number that was added within the last one to two spans.
+  /// The minimum of the values added within the last one to two spans.
   struct Least {
     static constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
     std::int64_t current = kNone;
@@ -95,8 +95,9 @@ class LinkWindow {
     }
   };
 
-  /// `flown` bytes were on their way when a mark left that then stood in queues for `queued`. The best pace of late
-  /// counts: a peer that is busy now and then makes the line look slow, and nothing makes it look fast.
+  /// Adapts the window to a mark that was sent with `flown` bytes in flight and was queued for `queued`. Uses the best
+  /// recent pace: a peer that is busy now and then makes the line look slower than it is, and nothing makes it look
+  /// faster.
   void adapt(std::size_t flown, std::int64_t queued, std::int64_t round_trip, MonoTime now) noexcept {
     if (queued >= kCertain.count()) pace_ = {};
     const std::int64_t pace = pace_.add((queued + round_trip) / static_cast<std::int64_t>(flown), now, kRateMemory);
@@ -114,11 +115,11 @@ class LinkWindow {
   std::uint64_t sent_ = 0;
   std::uint64_t echoed_ = 0;
   std::uint64_t marked_ = 0;
-  std::uint64_t burst_ = 0;  // where the bytes begin that the marks on their way measure
+  std::uint64_t burst_ = 0;  // position from which the marks in flight measure
   std::deque<Mark> marks_;
-  Least delay_;       // nanoseconds, as the clocks of both ends have it
+  Least delay_;       // nanoseconds, including the offset between both clocks
   Least round_trip_;  // nanoseconds
-  Least pace_;        // nanoseconds a byte
+  Least pace_;        // nanoseconds per byte
 };
 
 }  // namespace pannier

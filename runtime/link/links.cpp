@@ -130,7 +130,7 @@ void Links::on_accept(ChannelId channel, const PeerIdentity& peer) {
   if (!takes_stranger()) {
     ++counters_.refused;
     link.open = true;
-    // Spread out: not all of them at the same moment.
+    // Spreads the redials.
     const auto spread = static_cast<std::uint64_t>(limits::kRetrySpread.count());
     say_goodbye(link, wire::code_of(ErrorCode::full), "too many come at once",
                 Duration{static_cast<Duration::rep>(port_->random() % spread)});
@@ -242,7 +242,7 @@ void Links::beat(Link& link) {
     refuse(link, Error{ErrorCode::timeout, concat({"nothing heard for ", silence, " ms"})});
     return;
   }
-  // What is unechoed for so long may have lost its mark.
+  // The mark for bytes unechoed for so long may be lost.
   if (link.window.in_flight() > 0) add_mark(link);
   if (now - link.sent >= link.heartbeat && link.out.frame.empty()) {
     send_control(link, {.kind = wire::Kind::heartbeat}).ignore();  // a full link is not a silent one
@@ -251,7 +251,8 @@ void Links::beat(Link& link) {
   beat_later(link);
 }
 
-/// When there is something to say, or to be afraid of; not sooner than a quarter of an interval.
+/// Arms the timer for the next heartbeat or for the silence timeout, whichever is earlier, but at least a quarter of an
+/// interval from now.
 void Links::beat_later(Link& link) {
   const MonoTime now = port_->now();
   const MonoTime silent = std::max(link.heard + link.heartbeat / 2 * limits::kSilentHalves, link.quiet_until);
@@ -285,7 +286,7 @@ void Links::say_goodbye(Link& link, std::uint16_t code, std::string_view text, D
   goodbye.number =
       static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(retry_after).count());
   goodbye.first = text.substr(0, limits::kGoodbyeBytes);
-  // A courtesy: silence says it too.
+  // Best effort: otherwise the peer notices by silence.
   link.out.frame.add(goodbye).ignore();
   send_frame(link);
 }
@@ -380,13 +381,13 @@ void Links::on_frame(ChannelId channel, std::span<const std::byte> borrowed) {
   }
   if (outcome || link->channel != channel) return;
   if (outcome.error().code == ErrorCode::malformed) ++counters_.malformed;
-  if (outcome.error().code == ErrorCode::unsupported) link->failures = 32;  // at the longest interval
+  if (outcome.error().code == ErrorCode::unsupported) link->failures = 32;  // redial at the longest interval
   refuse(*link, outcome.error());
 }
 
 Result<void> Links::heard(Link& link, const wire::Record& record) {
   if (record.kind == wire::Kind::hello) return link.up ? Result<void>{} : heard_hello(link, record);
-  // Nothing is heeded before hello, but a goodbye to a link that is not taken.
+  // Before hello, everything is ignored except a goodbye that refuses a dialled link.
   if (!link.up && !(record.kind == wire::Kind::goodbye && link.dial != nullptr)) return {};
   switch (record.kind) {
     case wire::Kind::heartbeat:
@@ -421,7 +422,7 @@ Result<void> Links::heard_piece(Link& link, const wire::Record& piece) {
   const auto parsed = wire::parse(bytes.bytes());
   if (!parsed) return parsed.error();
   if (parsed->bytes != bytes.bytes().size()) return Error{ErrorCode::malformed, "Pieces hold more than their record."};
-  return events_.on_record(link, parsed->record);  // malformed for what must not come in pieces
+  return events_.on_record(link, parsed->record);  // malformed for kinds that must not come in pieces
 }
 
 void Links::heard_mark(Link& link, std::uint64_t position, std::uint64_t clock) {
@@ -430,7 +431,7 @@ void Links::heard_mark(Link& link, std::uint64_t position, std::uint64_t clock) 
 }
 
 void Links::heard_echo(Link& link, const wire::Record& echo) {
-  // What no two clocks can differ by is a peer's nonsense, and harms only itself.
+  // Ignore a transit beyond any difference between two clocks. A peer that sends it harms only itself.
   constexpr std::int64_t kMost = 1'000'000'000'000'000;
   const auto transit = static_cast<std::int64_t>(echo.number);
   if (transit > kMost || transit < -kMost) return;
@@ -458,7 +459,7 @@ Result<void> Links::send(Link& link, const wire::Record& record, std::uint32_t p
     return link.out.frame.size() + size <= most;
   };
   if (!fits()) send_frame(link);
-  // Straight into the frame where nothing waits; it is copied once more otherwise.
+  // If nothing waits, straight into the frame, which saves a copy.
   if (link.waiting.empty() && !link.out.full && fits() && link.window.takes(link.out.bytes + size)) {
     if (auto added = link.out.frame.add(record); !added) return added;
     link.out.bytes += size;
@@ -503,7 +504,8 @@ bool Links::send_frame(Link& link) {
   }
   const auto sent = transport_.send(link.channel, out.frame.frame());
   const bool full = !sent && sent.error().code == ErrorCode::full;
-  if (full && !is_mutant(Mutant::frame_dropped_when_full)) return false;  // stays; the next step tries again
+  if (full && !is_mutant(Mutant::frame_dropped_when_full))
+    return false;  // the frame is kept; the next step tries again
   link.window.handed_over(out.bytes);
   if (out.row) link.rows_until = link.window.sent();
   if (out.marked) link.window.marked(out.bytes, port_->now());
@@ -512,7 +514,7 @@ bool Links::send_frame(Link& link) {
   return true;
 }
 
-/// Moves what waits into the frame, as far as the window and the size of a frame allow.
+/// Moves waiting records into the frame, as far as the window and the frame size allow.
 void Links::fill(Link& link) {
   Link::Outgoing& out = link.out;
   const std::size_t piece = link.window.piece();
@@ -543,7 +545,7 @@ void Links::flush(Link& link) {
     if (link.out.frame.empty()) break;
     if (!send_frame(link)) return;
   }
-  // The window is closed over bytes without a mark: only the echo of one opens it.
+  // The window is full of bytes without a mark, and only the echo of a mark opens it.
   if (!link.waiting.empty() && !link.window.awaits_echo()) {
     add_mark(link);
     send_frame(link);
@@ -564,7 +566,7 @@ void Links::flush() {
     if (!link.out.frame.empty() && link.open) again.push_back(id);
   }
   for (const std::uint64_t id : again) flush_soon(*by_id(id));
-  // Nothing tells when a full channel has room again, so it is tried again soon.
+  // The transport does not report when a full channel has room again, so poll.
   if (!to_flush_.empty() && retry_ == TimerId{}) {
     retry_ = port_->after(std::chrono::milliseconds{2}, [this] { retry_ = TimerId{}; });
   }

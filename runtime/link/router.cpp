@@ -15,12 +15,12 @@ std::string_view text_of(const BlockRef& label) noexcept {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-/// Of a record whose code is not 0.
+/// The error in a record whose code is not 0.
 ErrorCode error_of(const wire::Record& record) noexcept {
   return static_cast<ErrorCode>(std::min<unsigned>(record.code - 1U, static_cast<unsigned>(ErrorCode::corrupt)));
 }
 
-/// Whether `asked` is among those that wait in a chain of questions, and how many do.
+/// Whether `asked` is among the actors that wait in a chain of questions, and how many wait.
 bool comes_back(std::string_view chain, std::string_view asked, std::size_t& waiting) noexcept {
   for (waiting = 0; !chain.empty(); ++waiting) {
     const std::string_view word = chain.substr(0, chain.find(' '));
@@ -343,7 +343,7 @@ Result<void> Router::send_question(Link& link, const Message& question, wire::Re
   if (auto sent = links_->send(link, record); !sent) return sent;
   RemoteAsk ask{.asker = question.sender, .asked = question.receiver, .correlation = question.correlation};
   ask.fetches = (record.flags & wire::kHistory) != 0;
-  const bool asker_waits_on = question.deadline == kNever;  // it has no timer of its own
+  const bool asker_waits_on = question.deadline == kNever;  // the asker has no timer of its own
   ask.deadline = port_->after(std::chrono::milliseconds{record.number}, [this, link_id = link.id, id, asker_waits_on] {
     const auto peer = peers_.find(link_id);
     if (peer == peers_.end()) return;
@@ -495,7 +495,7 @@ void Router::on_link_down(Link& link) {
     port_->cancel(ask.deadline);
     fail_ask(ask, Error{ErrorCode::unreachable});
   }
-  // Nobody wants these answers any more. Whoever works on one still may answer; that is counted as a late reply.
+  // These answers are no longer wanted. An actor may still answer; that counts as a late reply.
   for (const auto& [id, question] : peer.mapped().answering) cancel(question);
 }
 
@@ -521,7 +521,7 @@ void Router::heard_cancel(const Link& link, const wire::Record& record) {
 Result<void> Router::on_record(Link& link, const wire::Record& record) {
   if (!record.origin.empty() && record.origin != link.node) {
     if (!valid_name(record.origin, limits::kNodeNameBytes)) return Error{ErrorCode::malformed, "An origin is no node."};
-    // Its way has just changed, or the peer makes it up. What was retained may outlive its origin.
+    // The route has just changed, or the peer forges the origin. A retained value may outlive its origin.
     if (record.kind != wire::Kind::publish && !routes_.comes_by(link, record.origin)) return {};
   }
   if (!record.node.empty() && record.node != system_.directory.own_node()) {
@@ -543,7 +543,7 @@ Result<void> Router::on_record(Link& link, const wire::Record& record) {
       PublishOptions options;
       options.retain = (record.flags & wire::kRetain) != 0;
       if ((record.flags & wire::kUrgent) != 0) options.urgency = Urgency::urgent;
-      if (origin == system_.directory.own_node() || record.hops + 1U >= limits::kHops) return {};  // it goes round
+      if (origin == system_.directory.own_node() || record.hops + 1U >= limits::kHops) return {};  // a loop
       Publication publication{AnyTable{record.type, nullptr, BlockRef::copy_of(record.payload)}, options};
       publication.origin = origin;
       publication.hops = static_cast<std::uint8_t>(record.hops + 1);

@@ -17,12 +17,12 @@
 
 namespace pannier {
 
-/// Everything between this node's actors and other nodes: names elsewhere, questions and answers, topics, and the rows
-/// and acknowledgements of the queue. Next on a row's way: runtime/link/links.h, then the transport; at the far end
-/// on_record, then runtime/queue/inbox.h.
+/// Connects this node's actors and queue with other nodes: tells, questions and answers, topics, rows and
+/// acknowledgements. A row goes from here to runtime/link/links.h and the transport; on the receiving node to on_record
+/// and runtime/queue/inbox.h.
 class Router final : public Service, public LinkEvents, public RouteEvents {
  public:
-  /// `transport` may be null: a node on its own. `listens`: other nodes may dial this one. Everything given outlives
+  /// `transport` is null on a node without links. `listens`: other nodes may dial this one. All references must outlive
   /// the router.
   Router(System& system, Transport* transport, bool listens, std::uint64_t incarnation, std::vector<LinkOptions> dials,
          std::vector<PeerOptions> peers);
@@ -44,41 +44,41 @@ class Router final : public Service, public LinkEvents, public RouteEvents {
   [[nodiscard]] TopicCounters topics() const noexcept { return topics_.counters(); }
 
  private:
-  /// A question on its way over a link, by its id there: one of ours, or one that came over another link.
+  /// A question sent over a link: one of this node's actors, or one received over another link.
   struct RemoteAsk {
     ActorId asker{};
     ActorId asked{};
     std::uint64_t correlation = 0;
     TimerId deadline{};
-    std::uint64_t from_link = 0;  // 0: it is ours
+    std::uint64_t from_link = 0;  // 0: asked by an actor of this node
     std::uint64_t from_id = 0;
     Urgency urgency = Urgency::normal;
     bool fetches = false;  // from a history; the answer is a list
   };
-  /// A question that came over a link: in the hands of one of our actors, or passed on.
+  /// A question received over a link, which an actor of this node answers or which was forwarded.
   struct Answering {
     TimerId question{};
-    std::uint64_t to_link = 0;  // 0: it is in our actor's hands
+    std::uint64_t to_link = 0;  // 0: an actor of this node answers
     std::uint64_t to_id = 0;
   };
-  /// The questions between this node and one linked node, while the link is up. Each side has a bound of its own, so
-  /// that a peer that does not answer, or does not stop asking, costs the others nothing.
+  /// The open questions between this node and one linked node, while the link is up. Each direction has its own bound,
+  /// so a peer that does not answer or asks too much does not affect others.
   struct Peer {
-    std::unordered_map<std::uint64_t, RemoteAsk> asked;      // of it, by their ids on the wire
-    std::unordered_map<std::uint64_t, Answering> answering;  // that it has asked, by its ids
+    std::unordered_map<std::uint64_t, RemoteAsk> asked;      // sent to the peer, by id on the wire
+    std::unordered_map<std::uint64_t, Answering> answering;  // received from the peer, by its ids
   };
 
   Result<void> send_away(Message& message);
-  /// An actor wants to hear when the name of the message may be told more.
+  /// Answers `question` once more may be told to its receiver.
   void await_room(const Message& question);
   void answer_room(std::uint64_t name, const Result<void>& room);
-  /// Those that wait for names that no way leads to any more.
+  /// Fails the room questions for names that no longer have a way.
   void give_up_waiting();
-  /// Tells senders where the link of `link` is full, or has room again.
+  /// Updates the directory when `link` becomes full or has room again.
   void watch_congestion(Link& link);
   void set_ways(const Link& link, Directory::Path path);
   void cancel(const Answering& question);
-  /// Who waits for the answer, as the question says on the wire: "node/actor", with ' ' between.
+  /// The chain of actors that wait for the answer, as on the wire: "node/actor", separated by ' '.
   [[nodiscard]] std::string chain_text(const Message& question, const std::string& asker);
   void send_credits();
   Result<void> send_row(const OutgoingRow& row);
@@ -93,18 +93,18 @@ class Router final : public Service, public LinkEvents, public RouteEvents {
   Result<void> heard_lives(std::string_view origin, const wire::Record& record);
   void heard_ack(std::string_view origin, const wire::Record& record);
   void heard_cancel(const Link& link, const wire::Record& record);
-  /// A record for another node. Its sender hears where it does not get further.
+  /// Forwards a record for another node. If there is no way, tells the sender.
   void forward(Link& link, wire::Record record);
   void forward_ask(Link& link, Link& next, wire::Record record);
   void bounce(const Link& link, const wire::Record& record, ErrorCode cause);
   void refuse_ask(Link& link, std::uint64_t id, const Error& why);
   void answer_ask(const RemoteAsk& ask, const wire::Record& reply);
-  /// Addresses a record of this node; the link on the way, or null.
+  /// Addresses a record of this node to `node` and returns the link on the way, or null.
   [[nodiscard]] Link* address(wire::Record& record, std::string_view node) const noexcept;
   void answer(std::uint64_t link, std::uint64_t correlation, Urgency urgency, Message* reply);
   void fetch_missed(const Message& question, const PublicationGap& gap);
   Result<void> heard_fetch(Link& link, const wire::Record& record);
-  /// Sends a question of ours. On error it is not on its way.
+  /// Sends a question of an actor of this node. On error it was not sent.
   Result<void> send_question(Link& link, const Message& question, wire::Record& record);
   void fail_ask(const RemoteAsk& ask, const Error& why);
 

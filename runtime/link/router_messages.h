@@ -11,15 +11,16 @@
 #include <pannier/topic.h>
 #include "runtime/message/row_records.h"
 
-/// What actors and the queue say to the router, and it to the queue. Native, within one process.
+/// Messages from actors and the queue to the router, and from the router to the queue. Native, within one process.
 namespace pannier {
 
-/// Valid topic of a publication: 1 to 16 levels of text between '/', no wildcard. invalid_argument names the rule.
+/// Checks the topic of a publication: 1 to 16 levels of text between '/', no wildcard. invalid_argument names the rule.
 [[nodiscard]] Result<void> check_topic(std::string_view topic);
-/// Valid filter of a subscription: as a topic, with '+' for one whole level and '#' for all the rest, at the end.
+/// Checks the filter of a subscription: a topic that may have '+' for one whole level and '#' for all the rest, at the
+/// end.
 [[nodiscard]] Result<void> check_filter(std::string_view filter);
 
-/// The topic stands in the message's label.
+/// The topic is in the message's label.
 struct Publication {
   AnyTable payload;
   PublishOptions options;
@@ -39,51 +40,52 @@ struct Unsubscribe {
   std::string filter;
 };
 
-/// To be said on all links: nothing may be heard for so long.
+/// See Links::announce_sleep.
 struct AnnounceSleep {
   Duration span{};
 };
 
-/// A question; the answer is the node's TopicCounters.
+/// A question, answered with the node's TopicCounters.
 struct CountTopics {};
 
-/// A question; the answer is a std::vector<MissedPublication>.
+/// A question, answered with a std::vector<MissedPublication>.
 struct FetchMissed {
   PublicationGap gap;
 };
 
-/// A question; the answer is a std::vector<NodeRoute>.
+/// A question, answered with a std::vector<NodeRoute>.
 struct AskRoutes {
   std::string node;  ///< Empty: all.
 };
 
-/// From the program: who may bear which name from now on.
+/// See Links::set_peers.
 struct SetPeers {
   std::vector<PeerOptions> peers;
 };
 
 // --- Between queue and router ---------------------------------------------------------------------------------------
 
-/// To the router: the incarnations of this node of which rows may still come to `node`. Send it once the link is up and
-/// whenever one is done with. At most limits::kIncarnations; a link that is down loses it.
+/// To the router: the incarnations of this store that rows for `node` may still bear. Sent when the link comes up and
+/// whenever an incarnation has no rows left. At most limits::kIncarnations; lost if the link is down.
 struct SendIncarnations {
   std::string node;
   std::vector<std::uint64_t> incarnations;
 };
 
-/// To the queue: what a linked producer has said of its incarnations. Watermarks of others can be forgotten.
+/// To the queue: the incarnations that the rows of `node` may still bear. Watermarks of its other incarnations can be
+/// erased.
 struct ProducerIncarnations {
   std::string node;
   std::vector<std::uint64_t> incarnations;
 };
 
-/// To the router: something is stored for `node`, and no way there is known. LinkUp comes when there is one.
+/// To the router: rows are stored for `node`, but no way there is known. Answered by LinkUp once there is one.
 struct WantWay {
   std::string node;
 };
 
-/// To the queue: bytes of rows have arrived at `node`, though none may be acknowledged yet: a large row on a slow line.
-/// Comes at most every limits::kRowProgress.
+/// To the queue: `node` has received bytes of rows, perhaps none of them whole yet (a large row on a slow line). At
+/// most every limits::kRowProgress.
 struct LinkProgress {
   std::string node;
 };

@@ -14,7 +14,7 @@ std::size_t words_of(std::string_view path) noexcept {
   return path.empty() ? 0 : 1 + static_cast<std::size_t>(std::count(path.begin(), path.end(), ' '));
 }
 
-/// Calls `visit` with each name of a path until it says false.
+/// Calls `visit` with each name of a path until it returns false.
 template <class Visit>
 bool all_words(std::string_view path, Visit&& visit) {
   while (!path.empty()) {
@@ -110,8 +110,7 @@ Result<void> Routes::heard(Link& link, const wire::Record& reach) {
   return {};
 }
 
-/// A ring that stands for a while is one: a node that has changed its place makes one for as long as its old link is
-/// believed in.
+/// Only a ring that lasts counts. A node that moved to another place forms one until its old link times out.
 void Routes::watch_rings() {
   if (std::exchange(watches_rings_, true)) return;
   port_->after(limits::kRingGrace, [this] {
@@ -120,7 +119,8 @@ void Routes::watch_rings() {
   });
 }
 
-/// Of all nodes of a ring the one with the first name opens it, on the side of its neighbour with the last name.
+/// Only the node with the first name in a ring opens it, by closing the link to the one of its two neighbours with the
+/// later name.
 void Routes::refuse_rings() {
   for (const auto& [node, through] : through_) {
     if (through.size() < 2) continue;
@@ -190,7 +190,7 @@ void Routes::look_again(const std::string& node) {
 }
 
 void Routes::announce(Neighbour& neighbour, const std::string& node, const Best* best) {
-  if (leaf_ || neighbour.node == node) return;  // it knows itself
+  if (leaf_ || neighbour.node == node) return;  // not about the neighbour itself
   if (neighbour.leaf) {
     if (neighbour.used.contains(node)) say(neighbour, node, own_name_, best != nullptr && best->link != neighbour.link);
     return;
@@ -233,7 +233,7 @@ void Routes::used(const Link& link, std::string_view node) {
   const auto found = neighbours_.find(link.id);
   if (found == neighbours_.end() || !found->second.leaf || found->second.used.contains(node)) return;
   auto& used = found->second.used;
-  if (used.size() >= limits::kNodesPerLink) used.clear();  // it hears with its next message
+  if (used.size() >= limits::kNodesPerLink) used.clear();  // recorded again with its next message
   used.emplace(node);
 }
 

@@ -17,18 +17,18 @@ namespace pannier {
 class RouteEvents {
  public:
   virtual ~RouteEvents() = default;
-  /// Messages for `node` have a way now, or another one: what was on the old one may be lost.
+  /// There is a way to `node`, or a different one. Messages on the old way may be lost.
   virtual void on_way(std::string_view node) = 0;
   virtual void on_no_way(std::string_view node) = 0;
 };
 
-/// Over which link each node of the tree is reached: learnt from what linked nodes say (docs/protocol.md, Routes). A
-/// node with one link and no address of its own, a leaf, learns nothing: all it does not know lies behind that link.
-/// Nodes that lie further away than limits::kHops links, or beyond limits::kNodesPerLink of one link, are not reached.
-/// One thread, the router's.
+/// The link that leads to each node of the tree, learnt from linked nodes (docs/protocol.md, Routes). A leaf, a node
+/// with one link and no address of its own, learns nothing and sends everything over that link. Nodes more than
+/// limits::kHops links away, or beyond the limits::kNodesPerLink of one link, are unreachable. Use on the router's
+/// thread.
 class Routes {
  public:
-  /// Everything given outlives the routes. `links` may be null: a node on its own.
+  /// All references must outlive this. `links` is null on a node without links.
   Routes(Links* links, RouteEvents& events, std::string own_name, bool leaf)
       : links_(links), events_(events), own_name_(std::move(own_name)), leaf_(leaf) {}
   void start(ServicePort& port) { port_ = &port; }
@@ -37,13 +37,14 @@ class Routes {
   void link_down(Link& link);
   Result<void> heard(Link& link, const wire::Record& reach);
 
-  /// The link on the way to `node`; null: there is none.
+  /// The link that leads to `node`, or null.
   [[nodiscard]] Link* way(std::string_view node) const noexcept;
-  /// True where messages of `node` may come over `link`.
+  /// True if messages from `node` may arrive over `link`.
   [[nodiscard]] bool comes_by(const Link& link, std::string_view node) const noexcept;
-  /// Somebody behind `link` sends to `node`: a leaf there hears when that comes and goes.
+  /// A message for `node` came over `link`. If the peer is a leaf, it is told from now on when `node` becomes reachable
+  /// or unreachable.
   void used(const Link& link, std::string_view node);
-  /// This node wants to send to `node`, which it may know nothing of: it will hear of ways.
+  /// Makes sure that RouteEvents reports ways to `node`: a leaf asks its peer, other nodes learn all routes anyway.
   void want(std::string_view node);
 
   template <class Visit>
@@ -53,7 +54,7 @@ class Routes {
     }
   }
   [[nodiscard]] bool is_leaf() const noexcept { return leaf_; }
-  /// At most limits::kRoutesListed, by name; of `node` only, where that is not empty.
+  /// The routes, by name, at most limits::kRoutesListed; only the one to `node` unless that is empty.
   [[nodiscard]] std::vector<NodeRoute> list(std::string_view node) const;
 
  private:
@@ -61,9 +62,9 @@ class Routes {
     std::uint64_t link = 0;
     std::string node;
     bool leaf = false;
-    std::map<std::string, std::string, std::less<>> reaches;  // by node, the nodes on the way there, ' ' between
-    std::set<std::string, std::less<>> told;                  // what it was told that it can reach through this node
-    std::set<std::string, std::less<>> used;                  // a leaf: what it has sent to
+    std::map<std::string, std::string, std::less<>> reaches;  // by node, the nodes on the way there, separated by ' '
+    std::set<std::string, std::less<>> told;                  // nodes announced to it as reachable through this node
+    std::set<std::string, std::less<>> used;                  // leaf only: nodes it has sent to
   };
   struct Best {
     std::uint64_t link = 0;
@@ -75,7 +76,7 @@ class Routes {
   void look_again(const std::string& node);
   void announce(Neighbour& neighbour, const std::string& node, const Best* best);
   void say(Neighbour& neighbour, std::string_view node, std::string_view path, bool reachable);
-  /// A node is reached over two links: that is no tree.
+  /// Starts the timer that checks for rings, since a node is reached over two links.
   void watch_rings();
   void refuse_rings();
 
@@ -88,8 +89,8 @@ class Routes {
   std::map<std::string, std::set<std::uint64_t>, std::less<>> through_;  // by node, the links that lead there
   std::map<std::string, Best, std::less<>> best_;
   bool watches_rings_ = false;
-  std::set<std::string, std::less<>> wanted_;       // a leaf: nodes that it asks for
-  std::set<std::string, std::less<>> unreachable_;  // a leaf: nodes of which it was told so
+  std::set<std::string, std::less<>> wanted_;       // leaf only: nodes it has asked its peer for
+  std::set<std::string, std::less<>> unreachable_;  // leaf only: nodes its peer reported as such
 };
 
 }  // namespace pannier

@@ -6,17 +6,17 @@ namespace pannier {
 
 namespace {
 
-/// A frame's header and a piece's.
+/// The headers of a frame and of a piece.
 constexpr std::size_t kPieceOverhead = wire::kFrameHeaderBytes + wire::kRecordHeaderBytes;
 
-/// What a peer must not miss while the link is up: its loss would cost the link.
+/// Records that must not be lost while the link is up: losing one closes the link.
 bool is_reserved(wire::Kind kind) noexcept {
   return kind == wire::Kind::reply || kind == wire::Kind::subscribe || kind == wire::Kind::unsubscribe ||
          kind == wire::Kind::lives || kind == wire::Kind::reach;
 }
 
-/// Its sender was told that the link takes it, before it was seen to be full; what a worker's mailbox holds bounds
-/// that.
+/// True for a tell of this node. It was accepted before the link was known to be full; the router's mailbox bounds how
+/// many there are.
 bool is_admitted(const wire::Record& record) noexcept {
   return record.kind == wire::Kind::tell && record.origin.empty();
 }
@@ -34,7 +34,7 @@ SendQueue::Flow& SendQueue::flow_of(const wire::Record& record) {
   Flow fresh;
   fresh.band = band;
   fresh.lane = lane;
-  fresh.turn = turns_ == 0 ? 0 : turns_ - 1;  // before the one that was served last, behind all who wait longer
+  fresh.turn = turns_ == 0 ? 0 : turns_ - 1;  // before the flow served last, behind all that wait longer
   return flows_.emplace_back(std::move(fresh));
 }
 
@@ -51,7 +51,7 @@ Result<void> SendQueue::add(const wire::Record& record, std::uint32_t priority) 
   // The sender of rows may raise a lane's later rows; they cannot pass the earlier ones, so all of them are raised.
   flow.priority = std::max(flow.priority, priority);
   if (auto written = wire::append(flow.bytes, record); !written) {
-    if (flow.head == flow.bytes.size()) flows_.pop_back();  // made for it
+    if (flow.head == flow.bytes.size()) flows_.pop_back();  // it was created for this record
     return written;
   }
   bytes_ += size;
@@ -72,7 +72,7 @@ SendQueue::Flow* SendQueue::next(std::size_t piece) {
   for (const Flow& flow : flows_) highest = std::max(highest, flow.priority);
   Flow* best = nullptr;
   const auto rank = [&](const Flow& flow) {
-    // Others have a turn with the highest lanes.
+    // The other records take turns with the lanes of the highest priority.
     const std::uint32_t priority = flow.band == Flow::Band::others ? highest : flow.priority;
     return std::pair{flow.band != Flow::Band::urgent, std::pair{~priority, flow.turn}};
   };

@@ -76,7 +76,7 @@ void TopicService::publish(std::string_view topic, BlockRef label, Publication& 
       if (subscriber->is_link && (subscriber->address == from_link || !can_leave)) continue;
       subscriber->last_publication = publications_;
       Party& party = static_cast<Party&>(*subscriber);
-      const bool waits = retained && party.missed != 0;  // so that its retained values come in order
+      const bool waits = retained && party.missed != 0;  // keeps its retained values in order
       const Result<void> sent = waits ? Result<void>{ErrorCode::full} : send(party, label, publication);
       if (sent) {
         count(counters_.delivered);
@@ -144,7 +144,7 @@ bool TopicService::retain(std::string_view topic, const BlockRef& label, const P
     }
     return true;
   }
-  if (value != retained_.end()) erase(value);  // an older value than the last one is worse than none
+  if (value != retained_.end()) erase(value);  // a stale value is worse than none
   count(counters_.not_retained);
   port_->system().report({DeadLetterReason::not_retained, type_name(publication), publisher, ActorId{}});
   if (std::exchange(warned_of_retained_, true)) return false;
@@ -170,7 +170,8 @@ void TopicService::clear(std::string_view topic, std::uint64_t from_link) {
     warned_of_retained_ = false;  // there is room again
     count(counters_.cleared);
   }
-  // Whoever subscribes to the topic may retain it. Others may, too, from the time when they did, if this node does.
+  // A neighbour that subscribes to the topic may retain it. So may one that subscribed earlier, if this node retained
+  // it.
   tree_.match(topic, [&](const Filter& filter) {
     for (const auto& [subscriber, tag] : filter.subscriptions.entries()) subscriber->last_publication = publications_;
   });
@@ -259,8 +260,8 @@ bool TopicService::wanted_by_others(const Filter& filter, std::uint64_t link) no
   return filter.links.size() == 1 && filter.links.front() != link;
 }
 
-/// A linked node is told a filter that anybody but itself wants. So what the others know changes with the first party
-/// that wants it, and what that party knows with the second one. `link` is 0 for the actors of this node.
+/// A filter is announced to each linked node if anyone else wants it. So the first party announces it to all others,
+/// and the second one announces it to the first. `link` is 0 for the actors of this node.
 void TopicService::party_added(const Filter& filter, std::uint64_t link) {
   const std::size_t parties = (filter.actors > 0 ? 1 : 0) + filter.links.size();
   if (parties == 1) {
@@ -289,7 +290,7 @@ void TopicService::party_removed(const Filter& filter, std::uint64_t link) {
 }
 
 void TopicService::tell(Neighbour& neighbour, std::string_view filter, bool wants) {
-  if (neighbour.announcing && filter > neighbour.announced) return;  // it is told in its turn
+  if (neighbour.announcing && filter > neighbour.announced) return;  // announced in its turn
   if (!wants) {
     if (const auto refused = neighbour.refused.find(filter); refused != neighbour.refused.end()) {
       neighbour.refused.erase(refused);
@@ -302,14 +303,14 @@ void TopicService::tell(Neighbour& neighbour, std::string_view filter, bool want
       !links_->send(*link, {.kind = kind, .first = filter})) {
     neighbour.changed.emplace(filter);
     queue(neighbour);
-    // It must not miss a change: what has gone cannot be asked for later.
+    // The neighbour must not miss a change, so it is announced later.
     if (link != nullptr && neighbour.changed.size() > limits::kFiltersPerLink + tree_.size()) links_->cut(*link);
     return;
   }
   if (!wants) retry_refused(neighbour);
 }
 
-/// The neighbour has room for one more filter.
+/// Announces one refused filter again, since the neighbour has room for one more.
 void TopicService::retry_refused(Neighbour& neighbour) {
   if (neighbour.refused.empty()) return;
   neighbour.changed.insert(neighbour.refused.extract(neighbour.refused.begin()));
@@ -415,7 +416,7 @@ void TopicService::work() {
       work();
     });
   }
-  // Nothing tells when a mailbox or a link has room again, so they are tried again, less and less often.
+  // Nothing reports when a mailbox or a link has room again, so poll with growing pauses.
   if (!blocked_.empty() && retry_ == TimerId{}) {
     pause_ = std::clamp(2 * pause_, kFirstPause, kLongestPause);
     retry_ = port_->after(pause_, [this] {
@@ -458,7 +459,7 @@ TopicService::Progress TopicService::slice(Party& party) {
 }
 
 TopicService::Progress TopicService::serve(Party& party, Serving& serving) {
-  constexpr std::uint64_t kSlice = limits::kTopicWork / 8;  // then it is another one's turn
+  constexpr std::uint64_t kSlice = limits::kTopicWork / 8;  // before the next party's turn
   const std::uint64_t end = std::min(spent_ + kSlice, limits::kTopicWork);
   Filter* filter = tree_.find(serving.filter);
   if (filter == nullptr || !party.filters.contains(filter)) return Progress::done;  // unsubscribed meanwhile
@@ -525,7 +526,7 @@ TopicService::Progress TopicService::offer(Party& party, const Retained& retaine
   if (!sent && sent.error().code == ErrorCode::full) return Progress::blocked;
   if (!sent) {
     drop(party, retained.publication, ActorId{}, false);
-    return Progress::more;  // the rest would go the same way
+    return Progress::more;  // the rest would be refused as well
   }
   count(counters_.delivered);
   pause_ = Duration::zero();

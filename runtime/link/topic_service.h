@@ -19,12 +19,12 @@
 
 namespace pannier {
 
-/// Publications from all sides to all sides: the node's actors and its links. Retains values, and tells each linked
-/// node which filters the others want. A part of the router.
+/// Delivers publications from actors and links to subscribed actors and links. Retains values. Announces to each linked
+/// node the filters that this node's actors and other links want. A part of the router.
 ///
-/// A publication goes out at once. What may be much is sliced, so that no step takes long: retained values for a new
-/// subscriber, filters for a new link, and the subscriptions of an actor or a link that has ended. Subscribers with
-/// such work take turns, and each goes at the pace that its mailbox or link allows.
+/// A publication is delivered at once. Work without a small bound is sliced, so that no step takes long: sending
+/// retained values to a new subscriber, announcing filters to a new link, removing the subscriptions of an actor or
+/// link that has ended. Subscribers with such work take turns, each at the pace of its mailbox or link.
 class TopicService {
  public:
   TopicService(Links* links, std::string own_node, std::uint64_t series)
@@ -42,14 +42,15 @@ class TopicService {
   void link_down(Link& link);
   void link_subscribes(Link& link, std::string_view filter, TypeId type);
   void link_unsubscribes(Link& link, std::string_view filter);
-  /// Copies of what `origin` published and this node dropped, since the last call: before a link, or before a mailbox.
+  /// Reports, per origin, how many copies of its publications this node has dropped since the last call, because a link
+  /// (`on_link`) or a mailbox was full.
   void each_dropped(FunctionRef<void(std::string_view origin, std::uint64_t count, bool on_link)> say);
-  /// Another node has dropped copies of what this one published.
+  /// Another node has dropped copies of publications of this node.
   void dropped_there(std::uint64_t count_there, bool on_link) noexcept {
     count(on_link ? counters_.link_full_there : counters_.mailbox_full_there, count_there);
   }
   [[nodiscard]] const TopicHistory& history() const noexcept { return history_; }
-  /// The peer does not take one of this node's filters.
+  /// The peer refused one of this node's filters.
   void link_refuses(Link& link, std::string_view filter, ErrorCode code);
 
   /// Any thread.
@@ -59,33 +60,33 @@ class TopicService {
   struct Retained {
     BlockRef label;  // the topic
     Publication publication;
-    std::uint64_t number;  // of the publication
+    std::uint64_t number;  // of its publication
     std::uint64_t from_link;
   };
   using RetainedMap = std::map<std::string, Retained, TopicOrder>;
 
-  /// The retained values that a new subscription gets, from `place` on.
+  /// The retained values that a new subscription still gets, from `place` on.
   struct Serving {
     std::string filter;
     TypeId type{};
     std::string place;
-    std::uint64_t until;  // what was published from then on it has got already
+    std::uint64_t until;  // publications from this number on were delivered already
   };
   struct Party : Subscriber {
     std::deque<Serving> servings;
-    /// It had no room for a retained value of this number: it gets those from here on later, in their order. 0: none.
+    /// The first retained value that did not fit. It and later ones are sent in order once there is room. 0: none.
     std::uint64_t missed = 0;
     bool queued = false;  // in busy_ or in blocked_
     virtual ~Party() = default;
   };
-  /// What a linked node knows of this one's filters.
+  /// What a linked node was told about filters.
   struct Neighbour : Party {
     std::string name;
-    std::string announced;                       // up to here, in the order of bytes, it was told all filters
-    bool announcing = true;                      // those behind are still to come
-    std::set<std::string, std::less<>> changed;  // told already, and not true any more: the link had no room
-    std::set<std::string, std::less<>> refused;  // it has no room for these
-    std::set<std::string> cleared;               // topics to clear there: the link had no room
+    std::string announced;                       // all filters up to this one, in byte order, were announced
+    bool announcing = true;                      // later filters are still to be announced
+    std::set<std::string, std::less<>> changed;  // announced, but outdated: the link was full
+    std::set<std::string, std::less<>> refused;  // the neighbour refused these
+    std::set<std::string> cleared;               // topics to clear there: the link was full
     bool warned_of_theirs = false;
     bool warned_of_ours = false;
   };
@@ -102,7 +103,7 @@ class TopicService {
 
   [[nodiscard]] Result<void> send(Subscriber& subscriber, const BlockRef& label, const Publication& publication);
   void drop(const Subscriber& subscriber, const Publication& publication, ActorId publisher, bool full);
-  /// False: there is no room for it.
+  /// False: the limits for retained values are reached.
   bool retain(std::string_view topic, const BlockRef& label, const Publication& publication, ActorId publisher,
               std::uint64_t from_link);
   void erase(RetainedMap::iterator value);
@@ -114,13 +115,13 @@ class TopicService {
   [[nodiscard]] Progress slice(Party& party);
   [[nodiscard]] Progress serve(Party& party, Serving& serving);
   [[nodiscard]] Progress catch_up(Party& party);
-  /// done: sent, or not to be sent; blocked: no room. Else the party has gone.
+  /// done: sent, or not wanted. blocked: no room. more: the party is gone.
   [[nodiscard]] Progress offer(Party& party, const Retained& retained);
   [[nodiscard]] Progress announce(Neighbour& neighbour);
   void remove_some();
   void spend(std::uint64_t units) noexcept { spent_ += units; }
   [[nodiscard]] bool exhausted() const noexcept { return spent_ >= limits::kTopicWork; }
-  /// The link has room for sliced work, which leaves some to what does not wait.
+  /// True if the link has room for sliced work, which leaves some room for publications that cannot wait.
   [[nodiscard]] bool has_room(const Subscriber& neighbour) const noexcept;
 
   Links* links_;  // null on a node without transport
@@ -135,11 +136,11 @@ class TopicService {
   std::uint64_t publications_ = 0;
   std::unordered_map<std::uint64_t, std::unique_ptr<Party>> actors_;  // those with subscriptions, by ActorId bits
   std::map<std::uint64_t, std::unique_ptr<Neighbour>> neighbours_;    // the links that are up, by number
-  std::deque<std::unique_ptr<Party>> leaving_;                        // gone: their subscriptions are being removed
+  std::deque<std::unique_ptr<Party>> leaving_;                        // ended; their subscriptions are being removed
   std::size_t clears_waiting_ = 0;                                    // in all Neighbour::cleared
-  std::deque<Party*> busy_;                                           // have sliced work, and take turns
-  std::deque<Party*> blocked_;                                        // have, and no room for it
-  Duration pause_{};                                                  // until the blocked ones are tried again
+  std::deque<Party*> busy_;                                           // have sliced work; in turns
+  std::deque<Party*> blocked_;                                        // have sliced work, but no room
+  Duration pause_{};                                                  // until blocked_ is retried
   TimerId retry_{};
   TimerId again_{};
   struct Dropped {
@@ -147,8 +148,8 @@ class TopicService {
     std::uint64_t link = 0;
   };
   std::map<std::string, Dropped, std::less<>> dropped_;  // by origin
-  std::uint64_t step_ = 0;                               // of the worker, in which
-  std::uint64_t spent_ = 0;                              // so many units of work were done
+  std::uint64_t step_ = 0;                               // the worker's step
+  std::uint64_t spent_ = 0;                              // units of work done in that step
 
   using Counter = std::atomic<std::uint64_t>;
   struct Counters {

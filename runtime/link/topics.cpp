@@ -21,7 +21,7 @@ std::string_view take_level(std::string_view& text, bool& more) noexcept {
 
 bool is_wildcard(std::string_view level) noexcept { return level == "+" || level == "#"; }
 
-/// Wildcards do not stand for such a first level.
+/// True for a first level that wildcards do not match.
 bool is_reserved(std::string_view topic) noexcept { return topic.starts_with('$'); }
 
 Result<void> check(std::string_view text, bool wildcards) {
@@ -83,8 +83,8 @@ std::string_view first_candidate(std::string_view filter) noexcept {
 std::string next_candidate(std::string_view filter, std::string_view topic) {
   constexpr std::string_view kBehindReserved = "%";  // the byte after '$'
   if (is_reserved(topic) && is_wildcard(filter.substr(0, filter.find('/')))) return std::string{kBehindReserved};
-  std::size_t branch = std::string_view::npos;  // where in `topic` the last level ends that a '+' stands for
-  std::size_t begin = 0;                        // of the level of `topic` that is compared
+  std::size_t branch = std::string_view::npos;  // where the last level of `topic` matched by a '+' ends
+  std::size_t begin = 0;                        // of the current level of `topic`
   bool filter_more = true;
   bool topic_more = true;
   for (std::string_view left = filter, rest = topic; filter_more;) {
@@ -100,7 +100,7 @@ std::string next_candidate(std::string_view filter, std::string_view topic) {
     }
     begin += name.size() + 1;
   }
-  // Nothing more in this branch. Behind it comes the next level that the last '+' may stand for.
+  // No more matches in this branch. Continue with the next level that the last '+' may match.
   return branch == std::string_view::npos ? std::string{} : concat({topic.substr(0, branch), "\x01"});
 }
 

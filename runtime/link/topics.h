@@ -20,31 +20,32 @@ namespace pannier {
 /// True when a publication to `topic` goes to a subscription to `filter`. Both are valid.
 [[nodiscard]] bool topic_matches(std::string_view filter, std::string_view topic) noexcept;
 
-/// An order of topics in which a level stands right before everything below it: by bytes, '/' before all others.
+/// Orders topics by bytes with '/' before all others, so that a topic comes right before everything below it.
 struct TopicOrder {
   using is_transparent = void;
   [[nodiscard]] bool operator()(std::string_view left, std::string_view right) const noexcept;
 };
 
-/// Where in TopicOrder the search for matches of `filter` begins.
+/// Where the search for matches of `filter` begins in TopicOrder.
 [[nodiscard]] std::string_view first_candidate(std::string_view filter) noexcept;
-/// Where it goes on behind `topic`, which does not match: no topic between the two does. Empty: the search is over. So
-/// a search among topics in order passes over whole branches, and costs no more than the matches and their siblings.
+/// Where the search continues after `topic`, which does not match; no topic in between matches. Empty: the search is
+/// over. This skips whole branches, so a search costs no more than the matches and their siblings.
 [[nodiscard]] std::string next_candidate(std::string_view filter, std::string_view topic);
 
 struct Filter;
 
-/// By their texts, so that two runs of a simulation go through them in one order.
+/// Orders filters by text, so that the iteration order is deterministic in simulations.
 struct FilterOrder {
   [[nodiscard]] bool operator()(const Filter* left, const Filter* right) const noexcept;
 };
 
-/// An actor of this node, or a linked node, that subscribes to something. It outlives its subscriptions.
+/// An actor of this node or a linked node. It outlives its subscriptions.
 struct Subscriber {
   std::uint64_t address = 0;  ///< ActorId bits, or the number of a link.
   bool is_link = false;
-  bool gone = false;                   ///< Its subscriptions count no more, and are being removed.
-  std::uint64_t last_publication = 0;  ///< The last one it was given: several of its filters may match one topic.
+  bool gone = false;  ///< It has ended; its subscriptions are being removed.
+  std::uint64_t last_publication =
+      0;  ///< The last publication it was sent, to send each only once if several of its filters match.
   std::set<Filter*, FilterOrder> filters;
 };
 
@@ -55,9 +56,9 @@ class Subscriptions {
     Subscriber* subscriber;
     std::uint64_t tag;
   };
-  /// False: the subscriber is there under this tag already.
+  /// False: the subscriber is already there with this tag.
   bool add(Subscriber& subscriber, std::uint64_t tag);
-  /// Under every tag. Returns how many there were.
+  /// Removes the subscriber with all tags. Returns how many there were.
   std::size_t remove(const Subscriber& subscriber);
   [[nodiscard]] bool contains(const Subscriber& subscriber, std::uint64_t tag) const;
   [[nodiscard]] std::span<const Entry> entries() const noexcept { return entries_; }
@@ -68,15 +69,15 @@ class Subscriptions {
   void remove_at(std::size_t place);
 
   std::vector<Entry> entries_;
-  std::unique_ptr<Places> places_;  // where each subscriber stands; null while there are few
+  std::unique_ptr<Places> places_;  // index of each subscriber's entries; null while there are few
 };
 
-/// One filter that somebody subscribes to.
+/// A filter with at least one subscription.
 struct Filter {
-  std::string_view text;  ///< Valid and in place as long as the filter.
+  std::string_view text;  ///< Valid as long as the filter.
   Subscriptions subscriptions;
-  std::uint32_t actors = 0;          ///< Of this node, that subscribe to it.
-  std::vector<std::uint64_t> links;  ///< That do.
+  std::uint32_t actors = 0;          ///< Subscribed actors of this node.
+  std::vector<std::uint64_t> links;  ///< Subscribed links.
 };
 
 /// All filters, in a tree by level. Matching costs the depth of the topic times the branches that wildcards open,
@@ -84,13 +85,13 @@ struct Filter {
 class FilterTree {
  public:
   [[nodiscard]] Filter* find(std::string_view text) noexcept;
-  /// The filter of that text, made where there is none. Valid until `close`.
+  /// Finds or adds the filter. Valid until `close`.
   [[nodiscard]] Filter& open(std::string_view text);
-  /// Removes a filter that nobody subscribes to.
+  /// Removes a filter without subscriptions.
   void close(Filter& filter);
-  /// Calls `visit` for every filter that matches. It must not open or close any.
+  /// Calls `visit` for every filter that matches. `visit` must not open or close filters.
   void match(std::string_view topic, FunctionRef<void(const Filter&)> visit) const;
-  /// The first filter behind `text`, in the order of bytes; null: there is none.
+  /// The first filter after `text` in byte order, or null.
   [[nodiscard]] const Filter* after(std::string_view text) const noexcept;
   [[nodiscard]] std::size_t size() const noexcept { return filters_.size(); }
 

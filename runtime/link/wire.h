@@ -19,7 +19,7 @@ inline constexpr std::size_t kFrameHeaderBytes = 16;
 inline constexpr std::size_t kRecordHeaderBytes = 64;
 /// The longest record: the largest payload and its texts.
 inline constexpr std::size_t kRecordBytes = limits::kPayloadBytes + 4096;
-/// Records that one end of a link may have in pieces at the same time.
+/// How many records each end of a link may have in pieces at the same time.
 inline constexpr std::size_t kAssemblies = 2;
 
 enum class Kind : std::uint8_t {
@@ -44,19 +44,19 @@ enum class Kind : std::uint8_t {
 };
 inline constexpr std::uint8_t kUrgent = 1;
 inline constexpr std::uint8_t kRetain = 2;
-/// Of a row: the second text starts with the eight bytes of the incarnation.
+/// Row: the second text starts with the eight bytes of the incarnation.
 inline constexpr std::uint8_t kIncarnation = 4;
-/// Of a row: the second text has, before the key, eight bytes with the milliseconds until it expires.
+/// Row: in the second text, eight bytes with the milliseconds until expiry precede the key.
 inline constexpr std::uint8_t kExpires = 8;
-/// Of an ask: it is for the node's history of a topic, not for an actor.
+/// Ask: it is for the node's history of a topic, not for an actor.
 inline constexpr std::uint8_t kHistory = 64;
-/// Of a credit: it speaks of publications.
+/// Credit: it is about publications.
 inline constexpr std::uint8_t kPublications = 16;
-/// Of a credit: it asks for one.
+/// Credit: it asks for a credit in return.
 inline constexpr std::uint8_t kProbe = 32;
-/// Of a credit with a code: it was dropped before a link.
+/// Credit with a code: the publication was dropped because a link was full.
 inline constexpr std::uint8_t kOnLink = 64;
-/// Of a hello: this node has one link only, and takes all that it does not know to lie behind it.
+/// Hello: the sender is a leaf (see Routes).
 inline constexpr std::uint8_t kLeaf = 1;
 
 /// One record. Text and payload are borrowed: from the caller when written, from the frame when read.
@@ -68,9 +68,9 @@ struct Record {
   std::uint64_t id = 0;
   std::uint64_t number = 0;
   Trace trace = {};
-  std::uint8_t hops = 0;         ///< Links that it has crossed before this one.
-  std::string_view node = {};    ///< Where it goes; empty: to the peer.
-  std::string_view origin = {};  ///< Where it comes from; empty: from the peer.
+  std::uint8_t hops = 0;         ///< Links crossed before this one.
+  std::string_view node = {};    ///< The destination; empty: the peer.
+  std::string_view origin = {};  ///< The source; empty: the peer.
   std::string_view first = {};
   std::string_view second = {};
   std::span<const std::byte> payload = {};
@@ -84,23 +84,23 @@ inline constexpr std::size_t kSecondBytes = 3072;
 [[nodiscard]] std::size_t size_of(const Record& record) noexcept;
 /// Appends a record to `bytes`. invalid_argument: a part is longer than a record can hold; nothing was appended.
 [[nodiscard]] Result<void> append(std::vector<std::byte>& bytes, const Record& record);
-/// Of the record that starts at `at`, which append() wrote.
+/// The size, origin and kind of the record at `at`, which append() wrote.
 [[nodiscard]] std::size_t size_at(const std::byte* at) noexcept;
 [[nodiscard]] bool has_origin_at(const std::byte* at) noexcept;
 [[nodiscard]] Kind kind_at(const std::byte* at) noexcept;
-/// The record that `bytes` starts with, and how many bytes it takes. malformed: it is cut off or contradicts itself.
+/// The record at the start of `bytes`, and how many bytes it takes. malformed: the record is truncated or inconsistent.
 struct Parsed {
   Record record;
   std::size_t bytes = 0;
 };
 [[nodiscard]] Result<Parsed> parse(std::span<const std::byte> bytes);
 
-/// Little-endian numbers outside of the fixed header.
+/// Little-endian numbers in texts and payloads.
 void put_u64(std::byte* to, std::uint64_t value) noexcept;
 [[nodiscard]] std::uint64_t get_u64(const std::byte* from) noexcept;
 [[nodiscard]] std::string text_of_u64(std::uint64_t value);
 
-/// An error in a record's code, where 0 is none. A code that this version does not know reads as the last one.
+/// An error as a record's code, where 0 is none. An unknown code reads as the last error code.
 [[nodiscard]] constexpr std::uint16_t code_of(ErrorCode code) noexcept {
   return static_cast<std::uint16_t>(1 + static_cast<unsigned>(code));
 }
@@ -109,14 +109,14 @@ void put_u64(std::byte* to, std::uint64_t value) noexcept;
   return static_cast<ErrorCode>(code - 1U < last ? code - 1U : last);
 }
 
-/// Gathers records into one frame. Reused: it keeps its memory.
+/// Packs records into one frame. Reusable; keeps its memory.
 class FrameWriter {
  public:
   FrameWriter() { clear(); }
 
-  /// full: the record does not fit behind what is there; nothing was added. invalid_argument: it never fits.
+  /// full: the record does not fit in this frame; nothing was added. invalid_argument: it fits in no frame.
   [[nodiscard]] Result<void> add(const Record& record);
-  /// The same for a record that append() has written.
+  /// The same for a record written by append().
   [[nodiscard]] Result<void> add_written(std::span<const std::byte> record);
   [[nodiscard]] bool empty() const noexcept { return bytes_.size() == kFrameHeaderBytes; }
   [[nodiscard]] std::size_t size() const noexcept { return bytes_.size(); }
@@ -128,10 +128,10 @@ class FrameWriter {
   std::vector<std::byte> bytes_;
 };
 
-/// Reads a frame record by record and never looks outside of it. The frame outlives the reader and its records.
+/// Reads a frame record by record, within its bounds. The frame must outlive the reader and its records.
 class FrameReader {
  public:
-  /// malformed, or unsupported with both versions in the text.
+  /// malformed: not a frame. unsupported: another version; the text names both.
   [[nodiscard]] static Result<FrameReader> open(std::span<const std::byte> frame);
   [[nodiscard]] bool at_end() const noexcept { return offset_ == frame_.size(); }
   [[nodiscard]] Result<Record> next();

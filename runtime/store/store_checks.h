@@ -7,7 +7,7 @@
 #include <pannier/result.h>
 #include "runtime/store/store.h"
 
-/// What every store refuses alike, before anything is written. Pure functions; any thread.
+/// Argument checks shared by all stores. Pure functions; any thread.
 namespace pannier::store_checks {
 
 /// invalid_argument, with the name of the part that is too long or out of range.
@@ -16,12 +16,12 @@ namespace pannier::store_checks {
 [[nodiscard]] Result<void> watermark(const Watermark& watermark);
 [[nodiscard]] Result<void> cursor(const Cursor& cursor);
 [[nodiscard]] Result<void> token(std::string_view token);
-/// full: what stream() answers at limits::kStreams, and put_token at limits::kTokens.
+/// full: the errors of stream() at limits::kStreams and of put_token() at limits::kTokens.
 [[nodiscard]] Error too_many_streams();
 [[nodiscard]] Error too_many_tokens();
 [[nodiscard]] Result<void> state(std::string_view key, std::span<const std::byte> value);
 
-/// The part of a cause that is kept, cut before a UTF-8 character that does not fit. Borrows from `cause`.
+/// `cause` truncated to the length that is stored, at a UTF-8 character. Borrows from `cause`.
 [[nodiscard]] std::string_view cut_cause(std::string_view cause) noexcept;
 
 }  // namespace pannier::store_checks

@@ -13,9 +13,9 @@ using sqlite_schema::stream_of;
 
 /// From this size on a row of `messages` has pages of its own (fileformat2.html, 1.6: the usable size less 35).
 constexpr std::size_t kLargeRow = 4096 - sqlite_schema::kReservedBytes - 35;
-/// Streams whose rows are collected at a time.
+/// The number of streams whose rows are collected at a time.
 constexpr std::size_t kBuilding = 8;
-/// A batch of which less than one part in so many is left is written anew, so that few rows do not hold much room.
+/// A batch is compacted once less than one part in this many is left, so that a few rows do not hold much space.
 constexpr std::size_t kCompactAt = 4;
 constexpr std::size_t kCompactBytes = 8192;
 
@@ -50,7 +50,7 @@ int SqliteBatches::put(const StoredRow& row) {
   }
   if (building->add(row)) return SQLITE_OK;
   if (const int rc = write_new(*building); rc != SQLITE_OK) return rc;
-  static_cast<void>(building->add(row));  // Into an empty one it fits.
+  static_cast<void>(building->add(row));  // It fits into an empty batch.
   return SQLITE_OK;
 }
 
@@ -80,7 +80,7 @@ int SqliteBatches::write_changed(Loaded& loaded) {
     return sql_["DELETE FROM batches WHERE position=?1"].with(batch.first()).run();
   }
   if (batch.bytes().size() > kCompactBytes && batch.row_bytes() < batch.bytes().size() / kCompactAt) batch.compact();
-  // Of the same size it writes those pages alone that differ: SQLite compares them.
+  // If the size is unchanged, SQLite writes only the pages that differ.
   return sql_["UPDATE batches SET rows=?2 WHERE position=?1"].with(batch.first(), batch.bytes()).run();
 }
 
@@ -145,7 +145,7 @@ int SqliteBatches::settle(std::int64_t first, std::int64_t last) {
 }
 
 int SqliteBatches::seek(std::int64_t after, std::int64_t last, Loaded*& found) {
-  // Mostly it is the one that the last call was for.
+  // Usually the entry of the last call.
   for (Loaded& each : loaded_) {
     if (each.used == 0 || each.batch.first() > after + 1 || each.batch.last() <= after) continue;
     each.used = ++uses_;

@@ -19,18 +19,17 @@ Result<CompactedStore> SqliteStore::compact() {
   const auto bytes = [this] { return static_cast<std::uint64_t>(vfs_->size_of(options_.path).value_or(0)); };
   done.findings = findings_;
   done.bytes_before = bytes();
-  // One transaction; the log takes it, synced, before the file is cut.
+  // One transaction, synced to the log before the file is truncated.
   if (Result<void> written = session_->connection.execute("VACUUM"); !written) return written.error();
   if (Result<void> emptied = empty_log(); !emptied) return emptied.error();
   done.bytes_after = bytes();
   return done;
 }
 
-/// A program with plain SQLite has written the whole file anew, with VACUUM say, and without checksums. What SQLite
-/// finds in order gets them again by the same means: each page is written once more, through the log. Cut short, it
-/// begins again, or goes on from the log.
+/// Adds checksums to a file that a program with plain SQLite has rewritten without them (VACUUM). If SQLite finds it
+/// intact, rewrites each page through the log. A crash leads to a new start, or continues from the log.
 Result<void> SqliteStore::take_over() {
-  static_cast<void>(vfs_->notes().check(options_.path));  // It speaks of pages as they were.
+  static_cast<void>(vfs_->notes().check(options_.path));  // The old notes are about other pages.
   Result<Connection> connection = sqlite_schema::open(options_, *vfs_);
   if (!connection) return connection.error();
   const Result<std::string> order = connection->text("PRAGMA integrity_check(1)");

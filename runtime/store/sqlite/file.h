@@ -11,14 +11,13 @@
 
 namespace pannier {
 
-/// A file of a VFS outside of any connection. The name has the zeros behind it that SQLite's own names have. Closes on
-/// destruction. The VFS outlives it. One thread.
+/// A file of a VFS, opened without a connection. Closes on destruction. The VFS must outlive it. One thread.
 class VfsFile {
  public:
   VfsFile(sqlite3_vfs* vfs, const std::string& path)
       : vfs_(vfs),
         name_(static_cast<std::size_t>(vfs->mxPathname) + 2, '\0'),
-        // Not SQLite's: whether a file is there shall not depend on what it has left.
+        // Not from SQLite's allocator, whose limit must not affect whether a file can be read.
         memory_(static_cast<std::size_t>(vfs->szOsFile) / sizeof(std::max_align_t) + 1) {
     named_ = vfs_->xFullPathname(vfs_, path.c_str(), vfs_->mxPathname, name_.data()) == SQLITE_OK;
   }
@@ -47,7 +46,7 @@ class VfsFile {
     return named_ && vfs_->xAccess(vfs_, name_.c_str(), SQLITE_ACCESS_EXISTS, &found) == SQLITE_OK && found != 0;
   }
   void remove() noexcept { static_cast<void>(remove(false)); }
-  /// `sync_folder`: it shall not be back after a power cut. True where it is gone.
+  /// `sync_folder`: sync the directory, so that the file does not reappear after a power cut. True if the file is gone.
   [[nodiscard]] bool remove(bool sync_folder) noexcept {
     if (!named_) return false;
     const int rc = vfs_->xDelete(vfs_, name_.c_str(), sync_folder ? 1 : 0);
@@ -60,7 +59,7 @@ class VfsFile {
     if (file_->pMethods->xFileSize(file_, &bytes) != SQLITE_OK) return std::nullopt;
     return bytes;
   }
-  /// False also where the file ends before.
+  /// False also if the file is too short.
   [[nodiscard]] bool read(std::span<std::byte> out, std::int64_t offset) const {
     return file_->pMethods->xRead(file_, out.data(), static_cast<int>(out.size()), offset) == SQLITE_OK;
   }
@@ -72,7 +71,8 @@ class VfsFile {
     return file_->pMethods->xWrite(file_, bytes.data(), static_cast<int>(bytes.size()), offset);
   }
   [[nodiscard]] bool truncate(std::int64_t size) { return file_->pMethods->xTruncate(file_, size) == SQLITE_OK; }
-  /// Of a file opened as a database: keeps everybody else out until it is closed. False where somebody else has it.
+  /// Locks a file opened as a database exclusively until it is closed. False if another connection or process has it
+  /// locked.
   [[nodiscard]] bool lock() {
     return file_->pMethods->xLock(file_, SQLITE_LOCK_SHARED) == SQLITE_OK &&
            file_->pMethods->xLock(file_, SQLITE_LOCK_EXCLUSIVE) == SQLITE_OK;

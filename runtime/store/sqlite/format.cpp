@@ -11,7 +11,7 @@ namespace {
 
 // --- Heads ----------------------------------------------------------------------------------------------------------
 
-/// Bits of a head's flags: which fields follow.
+/// Flags of a head: which fields follow.
 enum Field : std::uint8_t {
   kOrigin = 1,
   kExpiresAt = 2,
@@ -29,7 +29,7 @@ void append(std::string& out, std::uint64_t value, std::size_t size) {
   out.append(little.data(), size);
 }
 
-/// Takes pieces off the front; where one is short it and all that follow are empty.
+/// Reads fields from the front. Once one is truncated, it and all later ones are empty.
 class Reader {
  public:
   explicit Reader(std::span<const std::byte> from) noexcept : left_(from) {}
@@ -65,8 +65,8 @@ StoreTime time_of(std::uint64_t value) noexcept { return store_time(as_signed(va
 
 // --- Batches --------------------------------------------------------------------------------------------------------
 
-// A batch starts with the number of its rows and a bit for each that says whether it is gone. Before each row stand its
-// position and the lengths of its head and its payload.
+// A batch starts with the number of its rows and a bit for each that is set once it is removed. Each row is preceded by
+// its position and the lengths of its head and payload.
 constexpr std::size_t kGoneAt = 2;
 constexpr std::size_t kBatchHeadBytes = kGoneAt + SqliteBatch::kRows / 8;
 constexpr std::size_t kFrameBytes = 8 + 2 + 4;

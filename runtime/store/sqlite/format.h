@@ -18,57 +18,58 @@ inline std::uint64_t as_unsigned(std::int64_t value) noexcept { return static_ca
 inline std::int64_t stored(StoreTime time) noexcept { return time.time_since_epoch().count(); }
 inline StoreTime store_time(std::int64_t nanoseconds) noexcept { return StoreTime(Duration(nanoseconds)); }
 
-/// A row as the file has it.
+/// A row as stored.
 struct StoredRow {
   std::int64_t position = 0;
   std::span<const std::byte> head;  ///< All of the row but its position and payload.
   std::span<const std::byte> payload;
 };
 
-/// Replaces `head` with that of `row`.
+/// Encodes the head of `row` into `head`.
 void encode_head(const Row& row, std::string& head);
-/// Fills `row` except for stream, sequence, state and payload; its texts are borrowed from `head`. False where the
-/// bytes are no head.
+/// Fills `row` except for stream, sequence, state and payload; its texts are borrowed from `head`. False if the bytes
+/// are malformed.
 [[nodiscard]] bool decode_head(std::span<const std::byte> head, Row& row) noexcept;
-/// The whole row, borrowed from `stored`. False where its head is none.
+/// Decodes the whole row, borrowed from `stored`. False if its head is malformed.
 [[nodiscard]] bool decode_row(const StoredRow& stored, Row& row) noexcept;
 
-/// An entry of the table `batches`: ready rows of one stream that were committed together, and which of them are gone.
+/// An entry of the table `batches`: ready rows of one stream that were committed together, each marked when it is
+/// removed.
 class SqliteBatch {
  public:
   static constexpr std::size_t kRows = 512;
-  /// Seven overflow pages, and a start that leaves room for two others on its leaf.
+  /// Seven overflow pages, and a first part small enough that three entries share a leaf page.
   static constexpr std::size_t kBytes = 7 * 4084 + 1300;
 
-  /// Empties it, and keeps its memory.
+  /// Removes all rows, but keeps the memory.
   void clear() noexcept;
-  /// Adds a row of the stream behind the others. False, and nothing done, where it does not fit.
+  /// Appends a row of the stream. False, and no change, if it does not fit.
   [[nodiscard]] bool add(const StoredRow& row);
 
   enum class Parse : std::uint8_t { whole, prefix };
-  /// Copies the bytes of an entry. False where they are no batch. `prefix`: they may be cut off; the rows before the
-  /// cut are taken.
+  /// Copies the bytes of an entry. False if they are malformed. `prefix`: they may be truncated; the rows before the
+  /// end are taken.
   [[nodiscard]] bool parse(std::int64_t position, std::span<const std::byte> bytes, Parse what = Parse::whole);
 
   [[nodiscard]] std::size_t size() const noexcept { return slots_.size(); }
-  /// The position of the entry; no row of it lies before.
+  /// The position of the entry; no row has a lower one.
   [[nodiscard]] std::int64_t first() const noexcept { return position_; }
   [[nodiscard]] std::int64_t last() const noexcept { return slots_.empty() ? position_ : slots_.back().position; }
-  /// The index of the first row behind `position`.
+  /// The index of the first row after `position`.
   [[nodiscard]] std::size_t after(std::int64_t position) const noexcept;
   /// Borrowed until the batch is changed.
   [[nodiscard]] StoredRow row(std::size_t index) const noexcept;
   [[nodiscard]] bool is_gone(std::size_t index) const noexcept;
-  /// The row must not be gone yet.
+  /// Marks a row as removed. It must not be removed already.
   void remove(std::size_t index) noexcept;
-  /// Rows that are left, and their bytes.
+  /// The number and bytes of rows not removed.
   [[nodiscard]] std::size_t rows() const noexcept { return rows_; }
   [[nodiscard]] std::size_t row_bytes() const noexcept { return row_bytes_; }
-  /// Rows that the entry says it has, whether parse() got to them or not.
+  /// The number of rows in the entry's header, whether parse() reached them or not.
   [[nodiscard]] std::size_t rows_told() const noexcept;
-  /// Leaves out the rows that are gone. The position stays.
+  /// Drops removed rows. The position stays the same.
   void compact();
-  /// As they are to be written. Borrowed until the batch is changed.
+  /// The bytes to write. Borrowed until the batch is changed.
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }
 
  private:

@@ -9,7 +9,7 @@ namespace pannier {
 namespace {
 
 ErrorCode code_of(int rc, int system_error) noexcept {
-  if (rc == SQLITE_IOERR_DATA) return ErrorCode::corrupt;  // The checksum of a page does not hold.
+  if (rc == SQLITE_IOERR_DATA) return ErrorCode::corrupt;  // The checksum of a page is wrong.
   switch (rc & 0xff) {
     case SQLITE_FULL: return ErrorCode::storage_full;
     case SQLITE_CORRUPT:
@@ -17,7 +17,7 @@ ErrorCode code_of(int rc, int system_error) noexcept {
     case SQLITE_FORMAT:
     case SQLITE_MISMATCH:
     case SQLITE_SCHEMA:
-    case SQLITE_ERROR: return ErrorCode::corrupt;  // Our statements are fixed: one that does not prepare lacks a table.
+    case SQLITE_ERROR: return ErrorCode::corrupt;  // Our statements are fixed, so a table must be missing.
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_PROTOCOL: return ErrorCode::in_use;
@@ -106,7 +106,7 @@ void Statement::reset() noexcept {
 }
 
 std::string_view Statement::text(int column) const noexcept {
-  // sqlite3_column_text() would allocate, for a zero behind a text, and give nothing where it cannot.
+  // sqlite3_column_text() may allocate, to append a zero, and return null if it cannot.
   const bool is_text = sqlite3_column_type(get(), column) == SQLITE_TEXT;
   const void* at = is_text ? sqlite3_column_blob(get(), column) : sqlite3_column_text(get(), column);
   const auto size = static_cast<std::size_t>(sqlite3_column_bytes(get(), column));
@@ -121,7 +121,7 @@ std::span<const std::byte> Statement::blob(int column) const noexcept {
 
 Result<Connection> Connection::open(const std::string& path, const char* vfs) {
   if (path.empty()) return Error{ErrorCode::invalid_argument, "A store needs the path of its file."};
-  // "file:..." and ":memory:" would mean something else to SQLite than the file of that name.
+  // SQLite would not take "file:..." and ":memory:" as file names.
   const bool special = path.starts_with("file:") || path.starts_with(":");
   sqlite3* handle = nullptr;
   const int rc = sqlite3_open_v2((special ? "./" + path : path).c_str(), &handle,
@@ -138,7 +138,7 @@ Error Connection::error(int rc, std::string_view doing) const {
   const int system_error = sqlite3_system_errno(handle_.get());
   std::string problem(doing);
   problem.append(": ").append(sqlite3_errstr(rc));
-  // The connection's own text belongs to its last call only.
+  // sqlite3_errmsg() describes the last call only.
   if ((sqlite3_errcode(handle_.get()) & 0xff) == (rc & 0xff)) {
     const std::string_view text = sqlite3_errmsg(handle_.get());
     if (text != sqlite3_errstr(rc)) problem.append(" (").append(text).append(")");
@@ -180,7 +180,7 @@ Result<std::string> Connection::text(std::string_view sql) {
 }
 
 Result<void> Connection::set(std::string_view pragma, std::string_view value, std::string_view expected) {
-  // Some pragmas answer the statement that sets them and some do not, so that reading back is one of its own.
+  // Not all pragmas return the new value when set, so it is read back separately.
   if (Result<std::string> done = text(concat({"PRAGMA ", pragma, "=", value})); !done) return done.error();
   const Result<std::string> now = text(concat({"PRAGMA ", pragma}));
   if (!now) return now.error();

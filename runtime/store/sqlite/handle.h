@@ -18,9 +18,8 @@ namespace pannier {
 
 class Connection;
 
-/// A statement of SQL, prepared when it is first used and kept. Reused: bind, step, read columns, reset. What is bound
-/// is borrowed until reset; what a column gives is borrowed until the next step or reset. Must not outlive its
-/// connection. One thread.
+/// A SQL statement, prepared at its first use. For each use: bind, step, read columns, reset. Bound values are borrowed
+/// until reset; column values are borrowed until the next step or reset. Must not outlive its connection. One thread.
 class Statement {
  public:
   Statement() = default;
@@ -43,7 +42,7 @@ class Statement {
   void bind(int index, std::string_view text) noexcept;
   void bind(int index, std::span<const std::byte> blob) noexcept;
 
-  /// Binds these from ?1 on.
+  /// Binds ?1, ?2 and so on.
   template <class... Values>
   Statement& with(const Values&... values) noexcept {
     int index = 0;
@@ -51,19 +50,19 @@ class Statement {
     return *this;
   }
 
-  /// SQLITE_OK, or why it could not be prepared, which every step then gives until reset; SQLITE_MISUSE for text that
-  /// is not one statement.
+  /// SQLITE_OK or an error, which every step then returns until reset. SQLITE_MISUSE: the text is not exactly one
+  /// statement.
   int prepare() noexcept;
   /// SQLITE_ROW, SQLITE_DONE or an extended error code; a prepare or bind that failed is reported here.
   int step() noexcept { return prepared() ? sqlite3_step(get()) : failed_; }
-  /// For statements without rows: steps and resets. SQLITE_OK or an extended error code.
+  /// For statements without result rows: steps and resets. SQLITE_OK or an extended error code.
   int run() noexcept;
   void reset() noexcept;
 
   [[nodiscard]] std::int64_t integer(int column) const noexcept { return sqlite3_column_int64(get(), column); }
   [[nodiscard]] std::string_view text(int column) const noexcept;
   [[nodiscard]] std::span<const std::byte> blob(int column) const noexcept;
-  /// The statement as SQLite knows it; null before it is prepared.
+  /// The handle; null before it is prepared.
   [[nodiscard]] sqlite3_stmt* get() const noexcept { return statement_.get(); }
 
  private:
@@ -77,10 +76,10 @@ class Statement {
   std::unique_ptr<sqlite3_stmt, Finalize> statement_;
   sqlite3* database_ = nullptr;
   std::string sql_;
-  int failed_ = SQLITE_OK;  ///< Of this use.
+  int failed_ = SQLITE_OK;  ///< The error since the last reset.
 };
 
-/// Resets a statement at the end of a scope, so that no path leaves a read open.
+/// Resets a statement at the end of a scope.
 class StatementScope {
  public:
   explicit StatementScope(Statement& statement) noexcept : statement_(statement) {}
@@ -92,37 +91,36 @@ class StatementScope {
   Statement& statement_;
 };
 
-/// One open database. Closes on destruction, which checkpoints the log; statements must be gone by then. One
-/// thread.
+/// An open database. Closes on destruction, which checkpoints the log. Statements must be destroyed before. One thread.
 class Connection {
  public:
-  /// Opens or creates; nothing of the file is read yet. `vfs` must outlive the connection.
+  /// Opens or creates the file, without reading it. `vfs` must outlive the connection.
   [[nodiscard]] static Result<Connection> open(const std::string& path, const char* vfs);
 
-  /// One or more statements without results that matter.
+  /// Runs one or more statements and ignores their results.
   [[nodiscard]] Result<void> execute(const char* sql);
   /// The first column of the first row.
   [[nodiscard]] Result<std::int64_t> integer(std::string_view sql);
   [[nodiscard]] Result<std::int64_t> integer(Statement& read);
   [[nodiscard]] Result<std::string> text(std::string_view sql);
-  /// Sets a pragma and reads it back; an error where it holds something else.
+  /// Sets a pragma and reads it back. An error if the value is not `expected`.
   [[nodiscard]] Result<void> set(std::string_view pragma, std::string_view value, std::string_view expected);
 
-  /// Off: closing leaves the log as it is, so that a file that is refused is left untouched. On at first.
+  /// Off: closing does not checkpoint, so that a refused file is left untouched. On by default.
   void checkpoint_on_close(bool on) noexcept {
     sqlite3_db_config(handle_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, on ? 0 : 1, nullptr);
   }
-  /// False within a transaction. SQLite may have ended one by itself when it failed.
+  /// False within a transaction. SQLite ends a transaction by itself on some errors.
   [[nodiscard]] bool autocommit() const noexcept { return sqlite3_get_autocommit(handle_.get()) != 0; }
-  /// Rows that the last statement inserted, changed or removed.
+  /// The number of rows that the last statement inserted, changed or removed.
   [[nodiscard]] std::int64_t changes() const noexcept { return sqlite3_changes(handle_.get()); }
   [[nodiscard]] sqlite3* get() const noexcept { return handle_.get(); }
   [[nodiscard]] bool read_only() const noexcept { return sqlite3_db_readonly(handle_.get(), "main") == 1; }
 
-  /// Called where an error says that the file is damaged.
+  /// Sets what error() calls for a code that means damage.
   void on_damage(std::function<void()> tell) { on_damage_ = std::move(tell); }
 
-  /// What `rc` means to a caller, with one line: the file, what was done, SQLite's text and what to do.
+  /// Converts `rc` to an error with one line: the file, what failed, SQLite's text and what to do.
   [[nodiscard]] Error error(int rc, std::string_view doing) const;
 
  private:
@@ -135,12 +133,11 @@ class Connection {
   std::function<void()> on_damage_;
 };
 
-/// The statements of one connection, each made when it is first used and kept. Must not outlive the connection. One
-/// thread.
+/// A cache of the statements of one connection. Must not outlive the connection. One thread.
 class Statements {
  public:
   explicit Statements(const Connection& connection) noexcept : database_(connection.get()) {}
-  /// `sql` is a literal: its address is what it is known by. The reference holds as long as this.
+  /// `sql` must be a literal, since its address is the key. The reference is valid as long as this.
   [[nodiscard]] Statement& operator[](const char* sql) {
     const auto [at, fresh] = all_.try_emplace(sql);
     if (fresh) at->second = Statement(database_, sql);

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <span>
 
-/// SQLite's log as bytes (sqlite.org/fileformat2.html, 4): a header, then frames of a header and a page each,
-/// big-endian.
+/// The format of SQLite's log, the WAL (sqlite.org/fileformat2.html, 4): a header, then frames of a header and a page
+/// each, big-endian.
 namespace pannier::sqlite_log {
 
 inline constexpr std::size_t kHeader = 32;
@@ -29,7 +29,7 @@ void put_little(std::span<std::byte> bytes, std::size_t at, T value) noexcept {
   for (std::size_t i = 0; i < sizeof(T); ++i) bytes[at + i] = static_cast<std::byte>(value >> (8 * i) & 0xFFU);
 }
 
-/// The log's own checksum, over words of the byte order that its magic number names.
+/// The running checksum of the log, over words in the byte order given by its magic number.
 struct Chain {
   std::uint32_t first = 0;
   std::uint32_t second = 0;

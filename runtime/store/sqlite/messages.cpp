@@ -14,9 +14,9 @@ using sqlite_schema::sequence_of;
 using sqlite_schema::state_of;
 using sqlite_schema::stream_of;
 
-/// A store that gave up its reserve tries to have it again with one in so many of the messages that it refuses.
+/// A store that released its reserve tries to reacquire it once per this many refused messages.
 constexpr unsigned kReserveTries = 16;
-/// Pages below the cap that are kept from new messages.
+/// Pages below the cap that new messages may not use.
 constexpr std::int64_t kReservedPages = 64;
 
 constexpr char kErase[] = "DELETE FROM messages WHERE position BETWEEN ?1 AND ?2";
@@ -28,7 +28,7 @@ std::span<const std::byte> bytes_of(std::string_view text) noexcept { return std
 bool is_paused(const Row& row) noexcept { return row.state == RowState::ready && row.moment != kNoMoment; }
 
 Statement& bind_row(Statement& statement, std::int64_t at, std::span<const std::byte> head, const Row& row) noexcept {
-  // The columns `moment` and `key` are for their indexes: most rows have nothing there.
+  // `moment` and `key` are set only for rows to be indexed, which few are.
   const bool has_moment = row.state == RowState::delayed || is_paused(row);
   const bool has_key = row.state == RowState::dead_lettered || is_paused(row);
   statement.with(at, head);
@@ -53,7 +53,7 @@ bool SqliteStore::hold_reserve() {
 }
 
 Result<void> SqliteStore::check_room() {
-  // Once a group: a group is small against a store, and the cap itself is hard.
+  // Checked once per group, which is small compared with a store. The cap itself is hard.
   if (room_checked_ || (reserve_held_ && options_.max_bytes == 0)) return {};
   const Result<std::int64_t> pages = session_->connection.integer(session_->sql["PRAGMA page_count"]);
   if (!pages) return pages.error();
@@ -63,7 +63,7 @@ Result<void> SqliteStore::check_room() {
   const std::int64_t used = *pages - free;
   if (!reserve_held_ && refusals_++ % kReserveTries == 0) reserve_held_ = hold_reserve();
   if (!reserve_held_) {
-    // The file does not shrink: on a disk that stays full, what was delivered leaves room within it.
+    // The file does not shrink. On a disk that stays full, rows that leave free space within the file.
     const auto enough = static_cast<std::int64_t>(options_.reserve_bytes) / sqlite_schema::kPageBytes / 2;
     if (free < enough) return store_error(ErrorCode::storage_full, options_.path, "the disk is full");
   }
@@ -87,7 +87,7 @@ Result<void> SqliteStore::put(const Row& whole) {
     return fail({ErrorCode::invalid_argument, "put: no such stream; ask stream() for its id."});
   }
   if (Result<void> room = check_room(); !room) {
-    // Refused before anything was written: the reserve stays for a disk that is full.
+    // Refused before a write, so the reserve is kept for a full disk.
     const bool held = std::exchange(reserve_held_, false);
     Error error = fail(room.error());
     reserve_held_ = held;
@@ -103,7 +103,7 @@ Result<void> SqliteStore::put(const Row& whole) {
   return {};
 }
 
-/// SQLITE_CONSTRAINT where its sequence is taken.
+/// SQLITE_CONSTRAINT if the sequence is taken.
 int SqliteStore::put_row(const Row& row) {
   const bool fresh = streams_.is_fresh(row.stream, row.sequence, fresh_from_);
   if (!fresh) {

@@ -72,7 +72,7 @@ bool Notes::write(std::span<const std::byte> bytes, std::int64_t offset) noexcep
 
 bool Notes::write_pages(PageSums::Beside beside) noexcept { return write(pages_.sealed(number(), beside), kPagesAt); }
 
-/// A log that is begun anew adds one to its generation and to its first salt.
+/// A log that is restarted increments its generation and its first salt.
 LogNumber Notes::number() const noexcept { return {big(now_.salts, 0) - now_.generation, now_.generation}; }
 
 // --- At open -----------------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ std::string Notes::check(const std::string& path) {
   const bool first = file_ == nullptr;
   file_ = std::make_unique<VfsFile>(base_, path + "-notes");
   there_ = file_->exists();
-  // Made with the first note, not in the folder of a file that is refused.
+  // Created with the first note, so not beside a file that is refused.
   if (!there_) return {};
   if (!file_->open(SQLITE_OPEN_READWRITE | SQLITE_OPEN_MAIN_JOURNAL)) {
     forsake();
@@ -96,7 +96,7 @@ std::string Notes::check(const std::string& path) {
   const bool tells = file_->read(note, 0) && decode(note, told);
   if (std::vector<std::byte> pages(PageSums::kBytes); file_->read(pages, kPagesAt)) {
     pages_.take(pages);
-    // Zeros are the hole before the journal: no list was ever written.
+    // Zeros: a hole, since no list was ever written.
     pages_end_log_ = std::any_of(pages.begin(), pages.end(), [](std::byte each) { return each != std::byte{0}; });
   } else if (file_->size().value_or(kPagesAt + 1) > kPagesAt) {
     forsake();
@@ -106,14 +106,14 @@ std::string Notes::check(const std::string& path) {
   return found;
 }
 
-/// A file that does not read may hold what becomes wrong, unseen.
+/// An unreadable file may hold notes that become wrong, so give it up.
 void Notes::forsake() noexcept {
   file_->close();
   there_ = !file_->remove(true);
 }
 
-/// What the log does not hold. Of pages that it does hold the database may have an older or a newer state: they are
-/// forgotten, as all are beside a log that they do not belong to.
+/// Checks the listed pages that the log does not hold. Forgets those that it does hold, since the database may have an
+/// older or newer version; forgets all if the list belongs to another log.
 std::string Notes::missing(const Point* told, const std::string& log) {
   VfsFile file(base_, log);
   std::array<std::byte, kLogHeader + kFrameHeader + kPage> buffer{};
@@ -141,13 +141,14 @@ std::string Notes::missing(const Point* told, const std::string& log) {
     if (!chain.is(frame, 16)) break;
     end += static_cast<std::int64_t>(frame.size());
     pages_.forget(big(frame, 0));
-    if (const std::uint32_t size = big(frame, 4); size != 0) pages_.cut(size);  // A commit says how large it left it.
+    if (const std::uint32_t size = big(frame, 4); size != 0)
+      pages_.cut(size);  // A commit frame has the new size of the database.
     if (told != nullptr && end == told->end) is_told = eight(frame, 16) == told->sum;
   }
   if (told == nullptr) return {};
   if (found.run != big(told->salts, 0) - told->generation) return "another log stands in its place";
   const auto resets = static_cast<std::int32_t>(found.generation - told->generation);
-  if (resets > 0) return {};  // What the note is about went to the database, which was synced before the reset.
+  if (resets > 0) return {};  // The noted log went to the database, which was synced before the reset.
   if (resets < 0 || now_.salts != told->salts) return "its log is an older one";
   if (is_told) return {};
   return concat({"its log holds ", std::min(end, told->end), " of ", told->end, " bytes"});
@@ -191,14 +192,14 @@ bool Notes::log_written(std::span<const std::byte> bytes, std::int64_t offset) n
   synced_ = false;
   if (offset == 0) {
     log_read(bytes, offset);
-    // The header of a log that was to be deleted may be written again.
+    // The log was to be deleted, but its header is written again.
     pages_end_log_ = pages_end_log_ && pages_.log() == number();
     return true;
   }
-  // After a crash a log goes on that a checkpoint had taken to the database as a whole.
+  // After a crash, a log continues that a checkpoint had fully copied to the database.
   if (!reopen_pages()) return false;
   if (bytes.size() == kFrameHeader) {
-    // Only the frame that ends a transaction has a size of the database.
+    // Only a commit frame has the size of the database.
     pending_ = big(bytes, 4) != 0;
     now_.salts = eight(bytes, 8);
     now_.end = offset + static_cast<std::int64_t>(kFrameHeader + kPage);
@@ -207,7 +208,7 @@ bool Notes::log_written(std::span<const std::byte> bytes, std::int64_t offset) n
   return true;
 }
 
-/// What changes now may be listed.
+/// Listed pages may change from here on.
 bool Notes::reopen_pages() noexcept {
   if (pages_end_log_ && !(write_pages(PageSums::Beside::this_only) && file_->sync())) return false;
   pages_end_log_ = false;
@@ -230,7 +231,7 @@ void Notes::database_synced() noexcept {
 }
 
 bool Notes::forget_log() noexcept {
-  // Also where it reads as taken back already: after a sync that failed that may not be on the disk.
+  // Even if it reads as removed already: after a failed sync, the removal may not be on the disk.
   if (!there_ || is_mutant(Mutant::note_not_taken_back)) return true;
   pages_end_log_ = true;
   return write_pages(PageSums::Beside::none) && write(LogNote{}, 0) && file_->sync();

@@ -14,56 +14,55 @@
 
 namespace pannier {
 
-/// The side file of a database (docs/storage.md, Notes): what has to outlive the process and is not worth a
-/// transaction. It does what it can: a file that cannot be had or written costs the notes and nothing else.
+/// The side file of a database (docs/storage.md, Notes): facts that must outlive the process but need no transaction.
+/// Best effort: if the file cannot be opened or written, only the notes are lost.
 ///
-/// The first half notices a disk that reports what it has not done. It tells what is known to be on the disk: how far
-/// the log, noted after each commit that was synced; and what stands on pages of the database, noted when a checkpoint
-/// has synced it. An honest disk holds that much whenever it holds the notes, whatever came in between, so that finding
-/// less is proof: the disk lied, or somebody took a file away. Fed by the layer of files (vfs.h), which sees what is
-/// written.
+/// The first half detects a disk that reports syncs it has not done. It records what must be on the disk: the end of
+/// the log, after each synced commit, and sums of database pages, after a checkpoint has synced them. An honest disk
+/// that has the notes has at least that much. Finding less proves that the disk lied or that a file was removed.
+/// CountingVfs (vfs.h) reports what is written.
 ///
-/// The second half is the in-flight journal: which rows are in somebody's hands. It survives the process, not the
-/// machine.
+/// The second half is the in-flight journal: which rows are delivered and not settled. It survives a crash of the
+/// process, not of the machine.
 ///
 /// One thread, that of its store.
 class Notes {
  public:
   explicit Notes(sqlite3_vfs* base) : base_(base) {}
 
-  /// Before SQLite opens the database at `path`: what the notes say and the files do not hold, as a clause for people;
-  /// empty where nothing is missing. Begins to take notes of this file.
+  /// Call before SQLite opens the database at `path`. Returns what the notes promise and the files lack, as a clause
+  /// for people; empty if nothing is missing. From then on takes notes of this file.
   [[nodiscard]] std::string check(const std::string& path);
 
   // --- What happens to the log
-  /// What was written so far and not committed will not be.
+  /// What was written and not committed so far is abandoned.
   void transaction_begins() noexcept { pending_ = false; }
   void log_read(std::span<const std::byte> bytes, std::int64_t offset) noexcept;
-  /// Before they are written. False: what is noted would become wrong by it, and cannot be changed; they must not be.
+  /// Call before the write. False: the write would make the notes wrong, and they could not be changed; do not write.
   [[nodiscard]] bool log_written(std::span<const std::byte> bytes, std::int64_t offset) noexcept;
   void log_synced() noexcept { synced_ = true; }
-  /// A transaction was committed. Takes note of it where it was synced.
+  /// A transaction was committed. Notes the new end of the log if it was synced.
   void committed() noexcept;
-  /// The log is about to be deleted. Takes the note of it back, and syncs that. False where it cannot: the log must
-  /// stay.
+  /// Call before the log is deleted. Removes the note about it and syncs that. False if that failed; do not delete the
+  /// log.
   [[nodiscard]] bool forget_log() noexcept;
 
   // --- What happens to the database
-  /// A checkpoint writes it.
+  /// A checkpoint writes this page.
   void page_written(std::uint32_t page, std::span<const std::byte> content) noexcept { pages_.written(page, content); }
-  /// It is written past the log, where a rollback journal may take it back: a new file, or one that is made to have a
-  /// log again. Before it is. False: as log_written().
+  /// Call before a page is written outside of a checkpoint, where a rollback journal may undo it: in a new file, or one
+  /// being switched back to WAL. False: as log_written().
   [[nodiscard]] bool page_written_past_log(std::uint32_t page) noexcept;
-  /// The file ends behind that many pages from now on.
+  /// The file was truncated to that many pages.
   void database_cut(std::uint32_t pages) noexcept { pages_.cut(pages); }
-  /// All that was written is on the disk. Takes note of it.
+  /// The database was synced. Notes its pages.
   void database_synced() noexcept;
 
-  // --- What is in hands, by position
+  // --- The in-flight journal, by position
   /// False: limits::kInFlight are noted already.
   [[nodiscard]] bool put_in_flight(std::int64_t position) noexcept;
   void clear_in_flight(std::int64_t position) noexcept;
-  /// What an earlier life left, once: it is cleared by that.
+  /// The entries left by an earlier process. Clears them.
   [[nodiscard]] std::vector<std::int64_t> take_in_flight() noexcept;
 
   [[nodiscard]] std::uint64_t bytes_written() const noexcept { return bytes_written_; }
@@ -72,8 +71,8 @@ class Notes {
   struct Point {
     std::array<std::byte, 8> salts{};
     std::uint32_t generation = 0;    ///< Checkpoint sequence number of the log's header.
-    std::int64_t end = 0;            ///< Of the last commit, in bytes.
-    std::array<std::byte, 8> sum{};  ///< The chain of checksums there.
+    std::int64_t end = 0;            ///< The end of the last commit, in bytes.
+    std::array<std::byte, 8> sum{};  ///< The running checksum there.
   };
   using LogNote = std::array<std::byte, 44>;
 
@@ -96,9 +95,9 @@ class Notes {
 
   Point now_;             ///< As the log is being written.
   bool pending_ = false;  ///< A commit was written to the log since the transaction began.
-  bool synced_ = false;   ///< And all of it was synced.
+  bool synced_ = false;   ///< That commit was synced.
   PageSums pages_;
-  bool pages_end_log_ = false;  ///< The file may hold a list that takes this log, or none, for the last word.
+  bool pages_end_log_ = false;  ///< The file may hold a list sealed with Beside::this_and_next or none.
 
   std::map<std::int64_t, std::uint32_t> slots_;  ///< By position.
   std::vector<std::uint32_t> free_;              ///< Used before and free again.

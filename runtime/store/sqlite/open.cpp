@@ -10,7 +10,7 @@
 namespace pannier {
 namespace {
 
-/// Rows that one step of a count reads at most: about a millisecond of a processor.
+/// The most rows that one step of a count reads: about a millisecond of CPU time.
 constexpr std::size_t kCountRows = 4096;
 
 }  // namespace
@@ -41,7 +41,7 @@ Result<StorePtr> open_sqlite_store(const SqliteOptions& options, std::initialize
 }
 
 Result<void> SqliteStore::open() {
-  const bool again = incarnation_ != 0;  // After a failure: a running node's file is not replaced under it.
+  const bool again = incarnation_ != 0;  // Reopened after a failure: never replace a running node's file.
   Result<bool> wanted = again ? Result<bool>(false) : sqlite_rebuild::is_wanted(*vfs_, options_.path);
   if (!wanted) return wanted.error();
   const bool unsealed = !again && !*wanted && vfs_->is_unsealed(options_.path);
@@ -78,10 +78,10 @@ Result<void> SqliteStore::open_file() {
       this);
   log_pages_ = 0;
   Result<void> loaded = sqlite_schema::check_columns(session_->connection);
-  // What another life left in the log may have been dropped by a sync that failed and nobody remembers.
+  // A failed sync of an earlier process may have lost parts of the log that it left.
   const bool empties_found = found_log && !is_mutant(Mutant::found_log_not_emptied);
   if (loaded && (empties_found || vfs_->sync_failed())) {
-    // Where the disk has no room, or fails again, reads go on; begin() tries once more before anything is acknowledged.
+    // If the disk is full or fails again, reads still work; begin() tries again before anything is acknowledged.
     const Result<void> emptied = empty_log();
     if (!emptied && emptied.error().code == ErrorCode::corrupt) loaded = emptied;
   }
@@ -92,7 +92,7 @@ Result<void> SqliteStore::open_file() {
   for (const auto& part : parts.all) {
     if (loaded) loaded = part->opened(session_->connection);
   }
-  if (loaded && first) {  // What duplicates are told by, and the clock.
+  if (loaded && first) {  // For telling duplicates, and for the clock.
     if (const auto marks = watermarks(); !marks) loaded = marks.error();
     if (const auto clock = anchor(); !clock) loaded = clock.error();
   }
@@ -141,7 +141,7 @@ Result<void> SqliteStore::load_meta() {
   }
   leased_ = lease;
   clean_ = read.integer(1) != 0;
-  if (incarnation_ == 0) next_ = first_ = lease;  // A file that is opened again goes on in its own lease.
+  if (incarnation_ == 0) next_ = first_ = lease;  // A reopened file continues within its lease.
   return {};
 }
 
@@ -153,7 +153,7 @@ Result<void> SqliteStore::load_incarnations() {
                    });
 }
 
-/// A new one, after those that no stored message can bear any more were dropped.
+/// Chooses a new incarnation and drops those that no stored message can bear any more.
 Result<void> SqliteStore::choose_incarnation() {
   drop_before_ = 0;
   if (incarnations_.size() > 1 && streams_.exact()) {
@@ -168,18 +168,18 @@ Result<void> SqliteStore::choose_incarnation() {
         if (rc == SQLITE_ROW) lowest = std::min(lowest, sequence_of(rows.row().position));
         if (rc != SQLITE_ROW && rc != SQLITE_DONE) done = session_->connection.error(rc, "read");
       }
-      return done.ok() && lowest >= incarnations_[1].first;  // Else nothing can be dropped.
+      return done.ok() && lowest >= incarnations_[1].first;  // Otherwise none can be dropped.
     });
     if (!done) return done;
     const auto bears = std::upper_bound(incarnations_.begin(), incarnations_.end(), lowest,
                                         [](Sequence at, const Incarnation& each) { return at < each.first; });
-    // The newest stays, since a copy of this file may go on from it.
+    // Keep the newest, since a copy of this file may continue from it.
     const auto kept = std::min(std::prev(bears), std::prev(incarnations_.end()));
     if (kept != incarnations_.begin()) drop_before_ = kept->first;
     incarnations_.erase(incarnations_.begin(), kept);
   }
   if (incarnations_.size() >= limits::kIncarnations) {
-    // Every message that waits keeps the name it has. An older copy of the file is told apart no more.
+    // Every stored message keeps its name, but an older copy of the file can no longer be told apart.
     incarnation_ = incarnations_.back().number;
     incarnation_stored_ = true;
     findings_.push_back(concat({"Store ", options_.path, ": messages of ", limits::kIncarnations,
@@ -194,7 +194,7 @@ Result<void> SqliteStore::choose_incarnation() {
 }
 
 Result<void> SqliteStore::load_streams() {
-  // What a store that goes on knows is nearer to the truth than what was noted.
+  // The loads of a running store are more exact than those in the file.
   std::vector<Stream> known;
   streams_.visit({}, {}, [&](const Stream& stream) {
     known.push_back(stream);
@@ -237,9 +237,8 @@ Result<bool> SqliteStore::is_small() {
 }
 
 void SqliteStore::reopen() noexcept {
-  // After a failed write or fsync the kernel may have dropped dirty pages and call the next fsync a success:
-  // only what is read back from the file is known (fsyncgate, LWN 752063). begin() tries again where this
-  // does not succeed.
+  // After a failed write or fsync the kernel may have dropped dirty pages and report success for the next fsync
+  // (fsyncgate, LWN 752063), so trust only what is read back from the file. If this fails, begin() tries again.
   if (is_mutant(Mutant::no_reopen)) return vfs_->log_given_up();
   if (session_) session_->connection.checkpoint_on_close(false);
   close_session();
@@ -254,7 +253,7 @@ Result<bool> SqliteStore::count_rows(std::size_t limit) {
   while (const std::optional<std::int64_t> through = streams_.counted_through()) {
     std::int64_t at = *through;
     if (at < 0 || sequence_of(at) == limits::kMaxSequence) {
-      // On to the next state and stream that has rows.
+      // Continue with the next state and stream that has rows.
       std::int64_t batched = std::numeric_limits<std::int64_t>::max();
       std::int64_t single = batched;
       int rc = session_->batches.next_entry(at, batched);
@@ -285,7 +284,7 @@ Result<bool> SqliteStore::count_rows(std::size_t limit) {
     if (rc != SQLITE_ROW && rc != SQLITE_DONE) return session_->connection.error(rc, "count");
     streams_.count_reached(rc == SQLITE_DONE ? end : at);
     if (rows + 1 >= limit) return true;
-    limit -= rows + 1;  // Streams with little in them go together.
+    limit -= rows + 1;  // Count small streams in one step.
   }
   return false;
 }
@@ -307,7 +306,7 @@ void SqliteStore::close_session() noexcept {
 void SqliteStore::close() noexcept {
   rollback();
   if (session_ == nullptr || (clean_ && next_ <= leased_)) return;
-  // One transaction; where it fails the next start counts. The checkpoint of closing syncs it.
+  // One transaction, synced by the checkpoint at close. If it fails, the next start counts.
   vfs_->transaction_begins();
   if (session_->sql[kBegin].run() != SQLITE_OK) return;
   int rc = write_loads();

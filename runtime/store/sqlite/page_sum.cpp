@@ -5,7 +5,7 @@
 namespace pannier {
 namespace {
 
-/// What one byte, followed by nothing, adds to a CRC-32C.
+/// The CRC-32C table: what one last byte adds.
 constexpr std::array<std::uint32_t, 256> kTable = [] {
   std::array<std::uint32_t, 256> table{};
   for (std::uint32_t byte = 0; byte < 256; ++byte) {
@@ -16,7 +16,7 @@ constexpr std::array<std::uint32_t, 256> kTable = [] {
   return table;
 }();
 
-/// The byte whose entry in the table has this as its highest byte; there is one for each.
+/// The index of the table entry with this highest byte, which is unique.
 constexpr std::array<std::uint8_t, 256> kByHighest = [] {
   std::array<std::uint8_t, 256> inverse{};
   for (std::uint32_t byte = 0; byte < 256; ++byte) inverse[kTable[byte] >> 24U] = static_cast<std::uint8_t>(byte);
@@ -31,12 +31,12 @@ bool repair_page(std::uint32_t number, std::span<std::byte> page) noexcept {
   const std::uint64_t wrong = is ^ stored_sum(page);
   if (wrong == 0) return true;
   if ((wrong & 0xFFFFFFFFU) == 0 || wrong >> 32U == 0) {
-    // One half holds: the other was damaged where it is stored. The content is vouched for by the half that holds.
+    // One half is right, which vouches for the content: the stored other half was damaged.
     seal_page(number, page);
     return true;
   }
-  // The difference of two CRCs is that of the bytes between which they differ, carried on to the end of the content. It
-  // is taken back byte by byte until it is what one byte makes.
+  // The difference of the two CRCs is that of the changed byte, advanced to the end of the content. Step it back byte
+  // by byte until one byte can have caused it.
   auto crc = static_cast<std::uint32_t>(wrong >> 32U);
   for (std::size_t at = content.size(); at-- > 0;) {
     const std::uint8_t byte = kByHighest[crc >> 24U];

@@ -12,10 +12,10 @@ namespace pannier {
 inline constexpr std::size_t kPageBytes = 4096;
 inline constexpr std::size_t kPageSumBytes = 8;
 
-/// The checksum of a page, of its content without the last 8 bytes, where it is stored. It has the page's number in it,
-/// so that a page in another's place does not hold. Half of it is a CRC-32C, which sees every error of up to three bits
-/// and every burst of up to 32; the other half, after Fletcher ("An Arithmetic Checksum for Serial Transmissions",
-/// 1982) over words of 64 bits, leaves other damage a chance of 2^-64.
+/// The checksum of a page, over its content without the last 8 bytes, where it is stored. It includes the page number,
+/// so that a misplaced page is detected. Half of it is a CRC-32C, which detects every error of up to three bits and
+/// every burst of up to 32; the other half, after Fletcher ("An Arithmetic Checksum for Serial Transmissions", 1982)
+/// over words of 64 bits. Other damage goes undetected with a probability of 2^-64.
 [[nodiscard]] inline std::uint64_t page_sum(std::uint32_t page, std::span<const std::byte> content) noexcept {
   std::uint64_t first = 1 + std::uint64_t{page};
   std::uint64_t second = 0;
@@ -29,7 +29,7 @@ inline constexpr std::size_t kPageSumBytes = 8;
   return std::uint64_t{crc32c(page, content)} << 32U | static_cast<std::uint32_t>(second ^ second >> 32U);
 }
 
-/// The checksum that stands in a page.
+/// The checksum stored in a page.
 [[nodiscard]] inline std::uint64_t stored_sum(std::span<const std::byte> page) noexcept {
   std::uint64_t sum = 0;
   for (std::size_t i = 8; i-- > 0;) {
@@ -38,7 +38,7 @@ inline constexpr std::size_t kPageSumBytes = 8;
   return sum;
 }
 
-/// Puts its checksum into a page.
+/// Stores its checksum in a page.
 inline void seal_page(std::uint32_t number, std::span<std::byte> page) noexcept {
   const std::uint64_t sum = page_sum(number, page.first(kPageBytes - kPageSumBytes));
   for (std::size_t i = 0; i < 8; ++i) page[kPageBytes - kPageSumBytes + i] = static_cast<std::byte>(sum >> (8 * i));
@@ -48,8 +48,8 @@ inline void seal_page(std::uint32_t number, std::span<std::byte> page) noexcept 
   return stored_sum(page) == page_sum(number, page.first(kPageBytes - kPageSumBytes));
 }
 
-/// Finds out which byte of a page was changed, where it is one, and puts it right: half of the checksum says which, the
-/// other half whether that is so. False where more is damaged; the page is as it was then.
+/// Repairs a page in which a single byte was changed: one half of the checksum locates the byte, the other half
+/// verifies the repair. False, and the page unchanged, if more is damaged.
 [[nodiscard]] bool repair_page(std::uint32_t number, std::span<std::byte> page) noexcept;
 
 }  // namespace pannier

@@ -26,7 +26,7 @@ namespace pannier::sqlite_rebuild {
 // 4. What can be read of the source goes into the new one, table by table (class Rebuild below).
 // 5. The note is deleted.
 //
-// Each step is on the disk before the next one begins.
+// Each step is synced before the next one begins.
 
 namespace {
 
@@ -34,7 +34,7 @@ constexpr std::uint32_t kNoteMagic = 0x31424552;  // "REB1"
 constexpr std::string_view kDoubtful =
     "the file was damaged, and nobody knows whether this was delivered; redrive it where it was not";
 constexpr std::string_view kNoStream = "the file was damaged, and the name of its lane was lost";
-/// Rows that one transaction of the new file takes.
+/// Rows per transaction of the new file.
 constexpr std::size_t kGroupRows = 4096;
 
 using sqlite_log::little;
@@ -45,8 +45,8 @@ using sqlite_schema::state_of;
 using sqlite_schema::stream_of;
 
 struct Note {
-  std::uint32_t number = 0;  ///< The file is set aside as this; 0: not chosen yet.
-  bool is_aside = false;     ///< And the copy is whole.
+  std::uint32_t number = 0;  ///< The suffix of the file set aside; 0: not chosen yet.
+  bool is_aside = false;     ///< The copy is complete.
 };
 
 std::string note_name(const std::string& path) { return path + "-rebuild"; }
@@ -57,7 +57,7 @@ Error disk_error(int rc, const std::string& path, std::string_view doing) {
   return store_error(code, path, concat({"damaged, and not rebuilt yet: cannot ", doing}));
 }
 
-/// An error that says nothing about the file: another time there may be more to read.
+/// A transient error, not damage: a later attempt may read more.
 bool passes(int rc) noexcept {
   if (rc == SQLITE_IOERR_DATA) return false;
   switch (rc & 0xff) {
@@ -72,7 +72,7 @@ bool passes(int rc) noexcept {
 
 // --- Setting aside ---------------------------------------------------------------------------------------------------
 
-/// Nothing where there is no note. One that does not hold was being written: nothing had been done by then.
+/// Nothing if there is no note, or a torn one: it was being written, and no step was done yet.
 Result<std::optional<Note>> read_note(CountingVfs& vfs, const std::string& path) {
   VfsFile file(vfs.base(), note_name(path));
   if (!file.exists()) return std::optional<Note>{};
@@ -94,7 +94,7 @@ Result<void> write_note(CountingVfs& vfs, const std::string& path, const Note& n
   put_little(bytes, 4, note.number);
   put_little(bytes, 8, std::uint32_t{note.is_aside});
   put_little(bytes, 12, crc32c(0, std::span(bytes).first(12)));
-  // Opened as a journal is: the folder is synced with it.
+  // Opened like a journal, so that the directory is synced as well.
   VfsFile file(vfs.base(), note_name(path));
   int rc = file.open(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MAIN_JOURNAL) ? SQLITE_OK : SQLITE_IOERR;
   if (rc == SQLITE_OK) rc = file.write_all(bytes, 0);
@@ -102,8 +102,8 @@ Result<void> write_note(CountingVfs& vfs, const std::string& path, const Note& n
   return rc == SQLITE_OK ? Result<void>{} : disk_error(rc, path, "write a note");
 }
 
-/// A copy, on the disk when this returns; of a file that is not there an empty one. `least`: with zeros behind it up to
-/// so many bytes, and to a whole number of pages. What the disk does not read any more is zeros.
+/// Copies a file and syncs the copy, which is empty if the file is missing. Pads with zeros to at least `least` bytes
+/// and to a whole number of pages. Unreadable parts become zeros.
 Result<void> copy(sqlite3_vfs* vfs, const std::string& from, const std::string& to, const std::string& path,
                   std::int64_t least) {
   VfsFile source(vfs, from);
@@ -153,7 +153,7 @@ class Rebuild {
  public:
   Rebuild(Connection& from, Connection& to) : from_(from), to_(to) {}
 
-  /// In the transactions of the new file. An error: try again another time.
+  /// Runs within transactions of the new file. On an error, try again later.
   Result<void> run() {
     Result<void> done = to_.execute("BEGIN");
     for (const auto step : {&Rebuild::copy_streams, &Rebuild::copy_records, &Rebuild::copy_messages,
@@ -185,9 +185,9 @@ class Rebuild {
     std::uint64_t rows = 0;
     std::int64_t first = 0;
     std::int64_t last = 0;
-    bool to_end = false;  ///< Nothing more is there, or `stop` was reached.
+    bool to_end = false;  ///< There are no more rows, or `stop` was reached.
   };
-  /// Visits the rowids behind `from`, upwards or downwards as `keys` is, before `stop`, as far as they can be read.
+  /// Visits the rowids after `from` and before `stop`, in the direction of `keys`, as far as they can be read.
   Result<Walked> walk(Statement& keys, std::int64_t from, std::int64_t stop, VisitKey visit) {
     const StatementScope scope(keys);
     keys.bind(1, from);
@@ -204,8 +204,8 @@ class Rebuild {
     return walked;
   }
 
-  /// Visits every rowid of a table that can be reached. Behind a page that does not read, places at growing distances
-  /// are tried; from the first that reads it goes both ways. False where something may be missing.
+  /// Visits every reachable rowid of a table. After an unreadable page, tries places at growing distances and continues
+  /// in both directions from the first readable one. False if rows may be missing.
   Result<bool> each_key(const std::string& table, VisitKey visit) {
     constexpr std::int64_t kLow = std::numeric_limits<std::int64_t>::min();
     constexpr std::int64_t kHigh = std::numeric_limits<std::int64_t>::max();
@@ -247,7 +247,7 @@ class Rebuild {
     return rc == SQLITE_OK && to_.changes() > 0;
   }
 
-  /// Copies a table of records as it is, from both ends. False where something may be missing.
+  /// Copies a table of records unchanged, from both ends. False if records may be missing.
   Result<bool> copy_table(const std::string& table, const std::string& columns, const std::string& order) {
     const auto count = static_cast<int>(std::count(columns.begin(), columns.end(), ',')) + 1;
     std::string values = "?1";
@@ -297,7 +297,7 @@ class Rebuild {
       const char* order;
       const char* loss;
     };
-    // In the order of docs/storage.md, Damage, which says what a loss means.
+    // In the order of docs/storage.md, Damage, which explains what a loss means.
     constexpr Table kTables[] = {
         {"incarnations", "first_sequence, incarnation", "first_sequence", "which start sent what"},
         {"watermarks", "producer, incarnation, lane, sequence", "producer, incarnation, lane",
@@ -328,7 +328,7 @@ class Rebuild {
     if (sequence <= limits::kMaxSequence) highest_ = std::max(highest_, sequence);
   }
 
-  /// The stream that rows go to whose own has no name any more.
+  /// The stream for rows whose own stream lost its name.
   Result<StreamId> stand_in(StreamId lost) {
     const auto number = static_cast<std::uint32_t>(lost);
     if (outbox_.contains(number) || inbox_.contains(number)) return lost;
@@ -342,7 +342,7 @@ class Rebuild {
     return lost;
   }
 
-  /// One row for the new file, with what is doubtful about it.
+  /// Adds one row to the new file, noting what is doubtful about it.
   Result<void> put_row(Row row) {
     const auto number = static_cast<std::uint32_t>(row.stream);
     if (number == 0 || row.sequence == 0) return {};
@@ -360,7 +360,7 @@ class Rebuild {
       ++doubtful_;
     }
     if (row.state == RowState::retained && row.moment > latest_) latest_ = row.moment;
-    for (const RowState other : kAllRowStates) {  // A message is in one state: the first that was met.
+    for (const RowState other : kAllRowStates) {  // A message is in one state: the first that was found.
       is_there_.bind(1, position(other, row.stream, row.sequence));
       const StatementScope scope(is_there_);
       if (is_there_.step() == SQLITE_ROW) return {};
@@ -424,7 +424,7 @@ class Rebuild {
     return {};
   }
 
-  /// As much of a batch as can be read from its beginning.
+  /// Reads as much of the start of a batch as possible.
   int read_blob(std::int64_t at, std::vector<std::byte>& bytes) {
     sqlite3_blob* blob = nullptr;
     int rc = sqlite3_blob_open(from_.get(), "main", "batches", "rows", at, 0, &blob);
@@ -437,7 +437,7 @@ class Rebuild {
       if (rc == SQLITE_OK) {
         bytes.insert(bytes.end(), piece.begin(), piece.begin() + want);
         got += want;
-      } else if (most > 1 && !passes(rc)) {  // up to the very end of the last page that reads
+      } else if (most > 1 && !passes(rc)) {  // up to the end of the last readable page
         most /= 2;
         rc = SQLITE_OK;
       }
@@ -446,14 +446,14 @@ class Rebuild {
     return rc;
   }
 
-  // --- What numbers and time go on from
+  // --- Where sequences and time continue
 
   Result<void> write_lease() {
     Statement read(from_, "SELECT sequence_lease FROM meta WHERE id=1");
     const int rc = read.step();
     if (passes(rc)) return from_.error(rc, "rebuild");
     Sequence lease = rc == SQLITE_ROW ? as_unsigned(read.integer(0)) : 0;
-    // Without one: beyond all that could have been leased behind what was found.
+    // Without a lease: above all that may have been leased after the rows that were found.
     if (lease == 0 || lease > limits::kMaxSequence + 1) {
       losses_.emplace_back("the lease of sequences");
       lease = highest_ + SqliteOptions::kSequenceBlock;
@@ -462,8 +462,7 @@ class Rebuild {
     Statement put_lease(to_, "UPDATE meta SET sequence_lease=?1, clean=0 WHERE id=1");
     put_lease.bind(1, as_signed(lease));
     if (const int done = put_lease.run(); done != SQLITE_OK) return to_.error(done, "rebuild");
-    // A clock that was lost goes on from the latest moment that is known to have passed: nothing is due or expires
-    // early.
+    // A lost clock continues from the latest moment known to have passed, so nothing is due or expires early.
     Statement put_clock(to_, "INSERT OR IGNORE INTO clock (id, store, mono, wall, boot) VALUES (1, ?1, 0, 0, 0)");
     put_clock.bind(1, stored(latest_));
     if (latest_ == kNoMoment) return {};
@@ -493,7 +492,7 @@ class Rebuild {
     list.reset();
     if (passes(rc)) return from_.error(rc, "rebuild");
     if (rc != SQLITE_DONE) losses_.emplace_back("the application's tables");
-    // A full-text index makes its own tables anew, and is filled through its front.
+    // A full-text index recreates its own tables and is filled through its virtual table.
     std::set<std::string> shadows;
     for (const Item& item : items) {
       if (!item.sql.starts_with("CREATE VIRTUAL TABLE")) continue;
@@ -583,8 +582,8 @@ class Rebuild {
   std::vector<std::string> losses_;
 };
 
-/// What a rebuild reads as the first page: the file's own, or, where that is lost, that of a new file, which has the
-/// store's tables in the same places. `own`: which of the two.
+/// The first page for a rebuild: the file's own or, if that is damaged, that of a new file, which has the store's
+/// tables at the same root pages. `own`: which of the two.
 Result<std::vector<std::byte>> first_page(CountingVfs& vfs, const std::string& path, const std::string& aside,
                                           bool& own) {
   std::vector<std::byte> page(kPageBytes);
@@ -609,7 +608,7 @@ Result<Connection> open_source(const std::string& aside, CountingVfs& vfs) {
   Result<Connection> source = Connection::open(aside, vfs.name());
   if (!source) return source;
   source->checkpoint_on_close(false);
-  // Not every page that the header counts need be there.
+  // The file may have fewer pages than its header says.
   sqlite3_db_config(source->get(), SQLITE_DBCONFIG_DEFENSIVE, 0, nullptr);
   sqlite3_db_config(source->get(), SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, nullptr);
   if (Result<void> set = source->set("locking_mode", "EXCLUSIVE", "exclusive"); !set) return set.error();
@@ -619,7 +618,7 @@ Result<Connection> open_source(const std::string& aside, CountingVfs& vfs) {
 Result<std::string> fill_new_file(const SqliteOptions& options, CountingVfs& vfs, const std::string& aside) {
   Result<Connection> made = sqlite_schema::open(options, vfs);
   if (!made) return made.error();
-  // Its first page is then in the database, not in the log alone.
+  // So that the first page is in the database, not only in the log.
   if (sqlite3_wal_checkpoint_v2(made->get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr) != SQLITE_OK) {
     return disk_error(SQLITE_IOERR, options.path, "write the new file");
   }
@@ -652,14 +651,14 @@ Result<std::string> fill_new_file(const SqliteOptions& options, CountingVfs& vfs
   return rebuild.report((*reader)->corrupt_pages(), (*reader)->repaired_pages()) + schema;
 }
 
-/// Whether any page of a file is sealed as ours are.
+/// Whether any page of a file has our checksum.
 bool has_sealed_page(sqlite3_vfs* vfs, const std::string& path) {
   VfsFile file(vfs, path);
   std::array<std::byte, kPageBytes> page{};
   if (file.exists() && file.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB)) {
     const auto size = static_cast<std::size_t>(std::min<std::int64_t>(file.size().value_or(0), kPageBytes));
     if (size > 0 && size < kPageBytes && file.read(std::span(page).first(size), 0)) {
-      // Not one page is left of it: its header has to do, as far as there is one.
+      // Not one whole page is left, so use the header, as far as there is one.
       constexpr std::string_view kMagic{"SQLite format 3\0", 16};
       const std::string_view start{reinterpret_cast<const char*>(page.data()), std::min(size, kMagic.size())};
       return kMagic.starts_with(start) && (size < 72 || sqlite_log::big(page, 68) == sqlite_schema::kApplicationId);
@@ -672,7 +671,7 @@ bool has_sealed_page(sqlite3_vfs* vfs, const std::string& path) {
   return false;
 }
 
-/// Whether a log says that it is one of ours: a page of a database with our application id stands in it.
+/// Whether a log is ours: it holds a first page with our application id.
 bool is_our_log(sqlite3_vfs* vfs, const std::string& path) {
   VfsFile file(vfs, path);
   if (!file.exists() || !file.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_WAL)) return false;
@@ -711,7 +710,7 @@ bool is_damage(CountingVfs& vfs, const std::string& path, const Error& refused) 
   const bool readable = file.exists() && file.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB) && file.read(first, 0);
   const bool ours = readable && sqlite_log::big(first, 68) == sqlite_schema::kApplicationId;
   if (ours && vfs.is_unsealed(path)) return true;
-  if (readable && page_holds(1, first)) {  // It means what it says.
+  if (readable && page_holds(1, first)) {  // It is intact.
     const std::int64_t version = sqlite_log::big(first, 60);
     if (refused.code != ErrorCode::corrupt || !ours || version < 1 || version > sqlite_schema::version()) return false;
   }
@@ -744,11 +743,11 @@ Result<std::string> run(const SqliteOptions& options, CountingVfs& vfs) {
   }
   const std::string aside = aside_name(path, note.number);
   if (!note.is_aside) {
-    // Whoever has rebuilt it meanwhile holds it; or somebody has put another file there.
+    // Another process has rebuilt and locked it meanwhile, or it was replaced.
     if (Result<Connection> seen = sqlite_schema::open(options, vfs); !seen && !is_damage(vfs, path, seen.error())) {
       return seen.error();
     }
-    vfs.release_room(path + "-reserve");  // It comes back once there is a store.
+    vfs.release_room(path + "-reserve");  // Reacquired once the store is open.
     if (Result<void> copied = copy(vfs.base(), path, aside, path, kPageBytes); !copied) return copied.error();
     if (Result<void> copied = copy(vfs.base(), path + "-wal", aside + "-wal", path, 0); !copied) return copied.error();
     note.is_aside = true;
@@ -758,7 +757,7 @@ Result<std::string> run(const SqliteOptions& options, CountingVfs& vfs) {
     if (!VfsFile(vfs.base(), path + part).remove(true))
       return disk_error(SQLITE_IOERR, path, "make room for a new one");
   }
-  static_cast<void>(vfs.notes().check(path));  // Of the new file from here on, which has no log yet.
+  static_cast<void>(vfs.notes().check(path));  // From here on about the new file, which has no log yet.
   Result<std::string> report = fill_new_file(options, vfs, aside);
   if (!report) return report;
   if (!VfsFile(vfs.base(), note_name(path)).remove(true)) return disk_error(SQLITE_IOERR, path, "end the rebuild");

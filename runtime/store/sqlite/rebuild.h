@@ -6,22 +6,22 @@
 #include <pannier/sqlite_store.h>
 #include "runtime/store/sqlite/vfs.h"
 
-/// A damaged file is set aside whole, and a new one is made of what SQLite can still read of it (docs/storage.md,
-/// Damage). Every step can be cut short by a crash: the next start goes on from the last that was done.
+/// Rebuilds a damaged file: sets it aside as a whole and creates a new one from what SQLite can still read
+/// (docs/storage.md, Damage). After a crash the next start continues after the last finished step.
 namespace pannier::sqlite_rebuild {
 
-/// Leaves word beside the database that damage was met in it: the next start rebuilds it. Does what it can.
+/// Notes beside the database that it is damaged, so that the next start rebuilds it. Best effort.
 void note_damage(CountingVfs& vfs, const std::string& path) noexcept;
 
-/// Whether a start is to rebuild before it opens the file: damage was met, or a rebuild was cut short.
+/// Whether to rebuild before opening the file: damage was noted, or a rebuild was interrupted.
 [[nodiscard]] Result<bool> is_wanted(CountingVfs& vfs, const std::string& path);
 
-/// Whether an open was refused because of damage to a file of ours: some page of it or of its log is sealed as ours
-/// are.
+/// Whether open failed with `refused` because one of our files is damaged. A file is ours if any page of it or of its
+/// log has our checksum.
 [[nodiscard]] bool is_damage(CountingVfs& vfs, const std::string& path, const Error& refused);
 
-/// Rebuilds the file. One line for people: what was kept, what was lost, and where the old file is. On an error the
-/// damaged file is kept, and the next start tries again.
+/// Rebuilds the file. Returns one line for people: what was kept, what was lost, and where the old file is. On an error
+/// the damaged file is kept, and the next start tries again.
 [[nodiscard]] Result<std::string> run(const SqliteOptions& options, CountingVfs& vfs);
 
 }  // namespace pannier::sqlite_rebuild

@@ -1,5 +1,5 @@
-// What a store keeps beside messages: watermarks, the clock, the in-flight journal, and the parts that a program may
-// leave out, but for the application's tables (sql_tables.cpp).
+// What a store keeps beside messages: watermarks, the clock, the in-flight journal, and the optional parts except the
+// application's tables (sql_tables.cpp).
 
 #include <algorithm>
 #include <memory>
@@ -64,7 +64,7 @@ Result<std::optional<ClockAnchor>> SqliteStore::anchor() {
 
 // --- The in-flight journal ------------------------------------------------------------------------------------------
 
-// The state of a row does not matter to it: a note has the position that the row has when it is ready.
+// A note uses the position that the row has as a ready one, whatever its state.
 
 bool SqliteStore::note_in_flight(StreamId stream, Sequence sequence) noexcept {
   return vfs_->notes().put_in_flight(position(RowState::ready, stream, sequence));
@@ -99,7 +99,7 @@ class SqliteRetention final : public SqlitePart, public Retention {
                       sqlite_schema::last_position(RowState::retained, id), SqliteRows::What::sizes);
       int rc = rows.step();
       for (std::size_t n = 0; rc == SQLITE_ROW && n < limits::kTrimRows; rc = rows.step(), ++n) {
-        // An estimate is no reason to forget something; the count will be done soon.
+        // Do not trim by an estimate; the count will be done soon.
         const bool too_much = stream->exact && (load.messages > most.messages || load.bytes > most.bytes);
         Row row;
         if (!too_much && decode_row(rows.row(), row) && row.moment >= before) break;
@@ -165,7 +165,7 @@ class SqliteTokens final : public SqlitePart, public TokenTable {
   [[nodiscard]] Result<void> put_token(StreamId stream, std::string_view token, Sequence sequence,
                                        StoreTime expires_at) override {
     if (Result<void> ready = store_.check_change(store_checks::token(token)); !ready) return ready;
-    // The first changes nothing where the token is there, the second where it is not.
+    // The first changes nothing if the token exists, the second if it does not.
     static constexpr char kAdd[] =
         "INSERT INTO tokens (stream, token, sequence, expires_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
     static constexpr char kReplace[] = "UPDATE tokens SET sequence=?3, expires_at=?4 WHERE stream=?1 AND token=?2";
@@ -245,7 +245,7 @@ class SqliteState final : public SqlitePart, public StateTable {
   SqliteStore& store_;
 };
 
-/// Adds a part, and says where the store finds it.
+/// Adds a part and sets the store's pointer to it.
 template <class Part, class Interface>
 void add_part(SqliteStore& store, Interface* SqliteStore::Parts::*place) {
   auto part = std::make_unique<Part>(store);

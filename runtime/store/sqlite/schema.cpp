@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::int64_t kJournalLimitBytes = 4 * 1024 * 1024;
 
-/// As docs/storage.md has them. Tables come first and each keeps the root page that it gets here: a rebuild relies on
-/// it where the schema of a file does not read.
+/// See docs/storage.md. Tables come first, and the order must not change: a rebuild relies on their root pages if the
+/// schema of a file is unreadable.
 constexpr const char* kTables =
     "CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 1), sequence_lease INTEGER NOT NULL, clean INTEGER NOT NULL)"
     " STRICT;"
@@ -43,7 +43,7 @@ constexpr const char* kTables =
     "INSERT INTO meta VALUES (1, 1, 0);";
 static_assert(limits::kSequenceBits == 44 && limits::kMaxSequence == 17592186044415, "the index messages_key says so");
 
-/// The version of a file of ours, 0 for a new file; an error for anything else. Reads only.
+/// The version of one of our files, 0 for a new file, an error for any other. Only reads.
 Result<std::int64_t> identify(Connection& database, const std::string& path) {
   const Result<std::int64_t> id = database.integer("PRAGMA application_id");
   if (!id) return id.error();
@@ -82,13 +82,13 @@ Result<void> set_up(Connection& database, const SqliteOptions& options) {
       {"cell_size_check", "ON", "1"},
       {"trusted_schema", "OFF", "0"},
       is_mutant(Mutant::synchronous_normal) ? Setting{"synchronous", "NORMAL", "1"}
-                                            : Setting{"synchronous", "EXTRA", "3"},  // Before journal_mode, too.
+                                            : Setting{"synchronous", "EXTRA", "3"},  // Also before journal_mode.
       {"journal_mode", "WAL", "wal"},
-      {"wal_autocheckpoint", "0", "0"},  // The store's own: SQLite keeps quiet about one that fails.
+      {"wal_autocheckpoint", "0", "0"},  // The store checkpoints itself: SQLite does not report a failed automatic one.
       {"journal_size_limit", journal, journal},
   };
   for (const Setting& setting : settings) {
-    // A file of ours has its page size and vacuum mode in its header: they are only read back.
+    // An existing file has its page size and vacuum mode in its header, so they are only verified.
     if (Result<void> set = database.set(setting.pragma, setting.value, setting.expected); !set) return set;
   }
   if (options.max_bytes > 0) {
@@ -169,7 +169,7 @@ Result<void> check_columns(const Connection& database) {
 }
 
 Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs) {
-  // SQLite deletes the log of an empty or missing database without a word, and acknowledged messages with it.
+  // SQLite silently deletes the log of an empty or missing database, and acknowledged messages with it.
   if (vfs.size_of(options.path) == 0 && vfs.size_of(options.path + "-wal").value_or(1) > 0) {
     return store_error(ErrorCode::corrupt, options.path, "missing or empty, but its -wal file is there");
   }
@@ -181,7 +181,7 @@ Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs) {
   const Result<std::int64_t> found = identify(*database, options.path);
   if (!found) return found.error();
   database->checkpoint_on_close(true);
-  int reserved = *found == 0 ? static_cast<int>(kReservedBytes) : -1;  // -1 asks.
+  int reserved = *found == 0 ? static_cast<int>(kReservedBytes) : -1;  // -1 reads the value.
   sqlite3_file_control(database->get(), "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
   if (*found != 0 && reserved != static_cast<int>(kReservedBytes)) {
     return store_error(ErrorCode::corrupt, options.path, "its pages have no room for checksums");

@@ -12,15 +12,16 @@
 #include "runtime/store/sqlite/handle.h"
 #include "runtime/store/sqlite/vfs.h"
 
-/// The format of docs/storage.md: how a file is recognised, made, migrated, checked and set up. Change that text first.
+/// The file format of docs/storage.md: how a file is recognised, created, migrated, checked and configured. Change that
+/// text first.
 namespace pannier::sqlite_schema {
 
 inline constexpr std::int64_t kApplicationId = 0x50414E4E;  // "PANN"
 inline constexpr std::int64_t kPageBytes = 4096;
-/// At the end of each page, for its checksum.
+/// Reserved at the end of each page for its checksum.
 inline constexpr std::int64_t kReservedBytes = 8;
 
-/// Where a row is: state, stream and sequence in one number, so that each state of each stream is one range of it.
+/// The key of a row: state, stream and sequence in one number, so that each state of each stream is a contiguous range.
 [[nodiscard]] constexpr std::int64_t position(RowState state, StreamId stream, Sequence sequence) noexcept {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(state) << (limits::kStreamBits + limits::kSequenceBits) |
                                    static_cast<std::uint64_t>(stream) << limits::kSequenceBits | sequence);
@@ -41,24 +42,24 @@ inline constexpr std::int64_t kReservedBytes = 8;
   return static_cast<std::uint64_t>(position) & limits::kMaxSequence;
 }
 
-/// Makes a file of one version one of the next, within a transaction that the caller holds.
+/// Migrates a file to the next version, within the caller's transaction.
 using Migration = Result<void> (*)(Connection& database);
-/// By the version that they start from, the first from version 1. Add one here to change the format.
+/// The migrations in order; the first is from version 1. Add one here to change the format.
 [[nodiscard]] std::span<const Migration> migrations() noexcept;
 /// The version that this release writes.
 [[nodiscard]] std::int64_t version() noexcept;
-/// Runs those from version `from` on, each in a transaction of its own with the version that it leads to. A file whose
-/// migration fails stays as it was before that one.
+/// Runs the migrations from version `from` on, each in a transaction that also sets the new version. If one fails, the
+/// file stays as it was before that one.
 [[nodiscard]] Result<void> migrate(Connection& database, std::int64_t from, std::span<const Migration> steps);
 
-/// True for a name of one of the store's tables and indexes, or one that is reserved for them.
+/// True for the name of a table or index of the store, or a name reserved for them.
 [[nodiscard]] bool is_store_table(std::string_view name) noexcept;
 
-/// corrupt where a table or a column of the store is missing.
+/// corrupt if a table or a column of the store is missing.
 [[nodiscard]] Result<void> check_columns(const Connection& database);
 
-/// Opens the file, refuses what is not ours before anything is written, makes the tables of a new one, migrates an
-/// older one, sets and reads back every setting, and checks the structure.
+/// Opens the file. Refuses a file that is not ours before writing, creates the tables of a new one, migrates an older
+/// one, applies and verifies every setting, and checks the structure.
 [[nodiscard]] Result<Connection> open(const SqliteOptions& options, CountingVfs& vfs);
 
 }  // namespace pannier::sqlite_schema

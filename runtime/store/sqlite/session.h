@@ -11,23 +11,23 @@ namespace pannier {
 
 /// The open database. Replaced as a whole when the file has to be opened again.
 struct SqliteSession {
-  /// Takes the connection. `batch_bytes`: SqliteOptions.
+  /// Takes ownership of the connection. `batch_bytes`: see SqliteOptions.
   SqliteSession(Connection opened, std::size_t batch_bytes)
       : connection(std::move(opened)), batches(sql, batch_bytes) {}
   SqliteSession(const SqliteSession&) = delete;
   SqliteSession& operator=(const SqliteSession&) = delete;
 
-  Connection connection;  ///< Before the statements, so that it goes after them.
+  Connection connection;  ///< Before the statements, so that it is destroyed after them.
   Statements sql{connection};
   SqliteBatches batches;
 };
 
-/// A row without a moment, an origin or anything else that is indexed has these columns empty.
+/// Indexed columns (moment, key, origin) are null unless the row needs them.
 inline constexpr char kPutRow[] =
     "INSERT INTO messages (position, head, moment, key, origin, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 /// Binds ?1 to ?4: position, head, moment and key.
 Statement& bind_row(Statement& statement, std::int64_t at, std::span<const std::byte> head, const Row& row) noexcept;
-/// As kPutRow has them.
+/// Binds all parameters of kPutRow.
 Statement& bind_whole_row(Statement& statement, std::int64_t at, std::span<const std::byte> head,
                           const Row& row) noexcept;
 /// A ready row that waits for its next attempt.
@@ -41,17 +41,17 @@ inline constexpr char kPutStream[] =
     " retained_bytes) VALUES (?1, ?2, ?3, ?4, 0, 0, 0, 0, 0, 0, 0, 0)";
 inline constexpr char kReadRows[] =
     "SELECT position, head, payload FROM messages WHERE position>?1 AND position<=?2 ORDER BY position";
-/// length() of a blob reads the record's header, neither the payload nor its overflow pages.
+/// length() of a blob reads only the record's header, not the payload or its overflow pages.
 inline constexpr char kReadSizes[] =
     "SELECT position, head, length(payload) FROM messages WHERE position>?1 AND position<=?2 ORDER BY position";
 
-/// The stored rows of a range of positions, in order: ready ones from batches and `messages` together. One read at a
-/// time; what a row gives is borrowed until the next step.
+/// Reads the rows in a range of positions in order, merging batches and `messages`. One read at a time; a row is
+/// borrowed until the next step.
 class SqliteRows {
  public:
-  /// `sizes`: payloads are not read, and row() has none.
+  /// `sizes`: payloads are not read; use payload_bytes().
   enum class What : std::uint8_t { rows, sizes };
-  /// Positions behind `after`, up to `last`, of one state of one stream.
+  /// Reads positions after `after`, up to `last`, of one state of one stream.
   SqliteRows(SqliteSession& session, std::int64_t after, std::int64_t last, What what = What::rows) noexcept
       : what_(what),
         read_(session.sql[what == What::rows ? kReadRows : kReadSizes]),
@@ -98,11 +98,11 @@ class SqliteRows {
   What what_;
   Statement& read_;
   SqliteBatches* batches_;
-  std::int64_t after_;  ///< Of the last row that a batch gave.
+  std::int64_t after_;  ///< The position of the last row from a batch.
   std::int64_t last_;
   int single_rc_ = kStep;
   int batch_rc_ = kStep;
-  bool settled_ = false;  ///< No row of a batch becomes a single one any more.
+  bool settled_ = false;  ///< SqliteBatches::settle was called.
   bool is_batched_ = false;
   StoredRow single_;
   StoredRow batched_;

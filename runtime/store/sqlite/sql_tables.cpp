@@ -89,8 +89,9 @@ Error rejection(std::string text) {
   return {ErrorCode::rejected, concat({"SQL: ", text, "."})};
 }
 
-/// The application's SQL on the store's connection. SQLite's authorizer holds it to its own tables: no transactions,
-/// pragmas, attached files, temporary tables, virtual tables other than FTS5. A statement that runs away is stopped.
+/// Runs the application's SQL on the store's connection. SQLite's authorizer restricts it to its own tables: no
+/// transactions, pragmas, attached files, temporary tables, or virtual tables other than FTS5. A statement that runs
+/// too long is interrupted.
 class SqliteSqlTables final : public SqlitePart, public SqlTables {
  public:
   explicit SqliteSqlTables(SqliteStore& store) : store_(store) {}
@@ -101,7 +102,8 @@ class SqliteSqlTables final : public SqlitePart, public SqlTables {
     undo_ = Statement(connection, "ROLLBACK TO application");
     release_ = Statement(connection, "RELEASE application");
     sqlite3_limit(database(), SQLITE_LIMIT_ATTACHED, 0);
-    sqlite3_limit(database(), SQLITE_LIMIT_LENGTH, static_cast<int>(limits::kSqlBytes));  // Of a row of ours, too.
+    sqlite3_limit(database(), SQLITE_LIMIT_LENGTH,
+                  static_cast<int>(limits::kSqlBytes));  // Large enough for the store's own rows as well.
     sqlite3_set_authorizer(database(), authorize, this);
     return {};
   }
@@ -113,13 +115,13 @@ class SqliteSqlTables final : public SqlitePart, public SqlTables {
 
   [[nodiscard]] Result<void> execute(const SqlStatement& statement) override {
     if (Result<void> ready = store_.check_change(); !ready) return ready;
-    // OR FAIL leaves what it did before it failed: the savepoint does not.
+    // OR FAIL keeps the changes made before the failure, so roll back to a savepoint.
     if (const int rc = savepoint_.run(); rc != SQLITE_OK) return store_.fail(rc, "set a savepoint");
     std::string text;
     const int rc = run(statement, nullptr, text);
     if (rc != SQLITE_OK && !is_statements_fault(rc)) return store_.fail(rc, "run a statement of the application");
     if (connection_->autocommit()) {
-      // SQLite ends the whole transaction where it stops a statement that writes.
+      // SQLite rolls back the whole transaction if it interrupts a statement that writes.
       return store_.fail(Error{ErrorCode::timeout, rejection(text).detail});
     }
     int ended = rc == SQLITE_OK ? SQLITE_OK : undo_.run();
@@ -147,20 +149,20 @@ class SqliteSqlTables final : public SqlitePart, public SqlTables {
                        const char* within) noexcept;
   [[nodiscard]] sqlite3* database() const noexcept { return connection_->get(); }
   [[nodiscard]] Cached& cached(const std::string& sql);
-  /// Runs one statement to its end, or until the visitor of a query has enough. SQLITE_OK, or an error of SQLite with
-  /// one line about it in `text`: SQLITE_AUTH for what is not allowed, SQLITE_INTERRUPT for what ran away.
+  /// Runs one statement to its end, or until the visitor of a query returns false. SQLITE_OK, or an SQLite error with
+  /// one line about it in `text`: SQLITE_AUTH: not allowed; SQLITE_INTERRUPT: ran too long.
   [[nodiscard]] int run(const SqlStatement& asked, const SqlVisitor* visit, std::string& text);
   [[nodiscard]] int step_all(Statement& statement, const SqlStatement& asked, const SqlVisitor* visit,
                              std::string& text);
 
   SqliteStore& store_;
   Connection* connection_ = nullptr;
-  /// Around each statement; to undo is not yet to release.
+  /// The savepoint around each statement. Rolling back to it does not release it.
   Statement savepoint_;
   Statement undo_;
   Statement release_;
   bool running_ = false;     ///< What is prepared now comes from the application.
-  std::uint64_t turns_ = 0;  ///< Of the progress handler, for the statement that runs.
+  std::uint64_t turns_ = 0;  ///< Calls of the progress handler for the current statement.
   std::list<Cached> cache_;  ///< Used last first.
 };
 
@@ -185,8 +187,8 @@ int SqliteSqlTables::authorize(void* self, int action, const char* first, const 
     case SQLITE_DROP_TRIGGER: return of_the_store(first) || of_the_store(second) ? SQLITE_DENY : SQLITE_OK;
     case SQLITE_ALTER_TABLE: return of_the_store(second) ? SQLITE_DENY : SQLITE_OK;
     case SQLITE_FUNCTION: return of_the_store(second) || same(second, "load_extension") ? SQLITE_DENY : SQLITE_OK;
-    // A full-text index keeps its own tables, by statements that come through here as well, and looks at the version of
-    // the file. No other module: rtree and the rest can be added when somebody needs them.
+    // A full-text index maintains its own tables by statements that are checked here as well, and reads the data
+    // version. Other modules, like rtree, are not needed so far.
     case SQLITE_CREATE_VTABLE:
     case SQLITE_DROP_VTABLE:
       return of_the_store(first) || second == nullptr || !same(second, "fts5") ? SQLITE_DENY : SQLITE_OK;
@@ -214,7 +216,7 @@ int SqliteSqlTables::run(const SqlStatement& asked, const SqlVisitor* visit, std
     return SQLITE_TOOBIG;
   }
   if (has_rollback(asked.sql)) {
-    // OR ROLLBACK and RAISE(ROLLBACK) would end the group of others; the authorizer does not see them.
+    // OR ROLLBACK and RAISE(ROLLBACK), which the authorizer does not see, would end the whole group.
     text = "the word rollback may not stand in a statement; bind it where it is a value";
     return SQLITE_AUTH;
   }

@@ -62,7 +62,7 @@ int SqliteStore::write_lease(Sequence lease) {
   if (rc == SQLITE_OK && drop_before_ > 0) {
     rc = session_->sql["DELETE FROM incarnations WHERE first_sequence<?1"].with(as_signed(drop_before_)).run();
   }
-  // A page is written anyway: what the streams hold goes along, for a start after an unclean end.
+  // A page is written anyway, so store the streams' loads as well, for a start after an unclean end.
   return rc == SQLITE_OK ? write_loads() : rc;
 }
 
@@ -71,9 +71,9 @@ Result<Sequence> SqliteStore::next_sequence() {
   if (next_ > limits::kMaxSequence) {
     return store_error(ErrorCode::full, options_.path, "all sequences are used; start with a new file");
   }
-  if (failed_) return next_++;  // Of no use to this transaction; a later commit leases it.
+  if (failed_) return next_++;  // The transaction has failed anyway; a later commit leases it.
   if (Result<void> ready = check_open(); !ready) return ready.error();
-  const bool own = !open_;  // A lease needs a transaction: this one, or one for itself.
+  const bool own = !open_;  // A lease needs a transaction: the open one or its own.
   if (own) {
     if (Result<void> begun = begin(); !begun) return begun.error();
   }
@@ -88,7 +88,7 @@ Result<Sequence> SqliteStore::next_sequence() {
   }
   if (own && done) {
     done = commit(Durability::fsynced);
-    if (done) --counters_.commits;  // Not one that anybody asked for.
+    if (done) --counters_.commits;  // Do not count internal commits.
   }
   if (own && !done) rollback();
   if (!done) return done.error();
@@ -99,7 +99,7 @@ Result<Sequence> SqliteStore::next_sequence() {
 
 Result<void> SqliteStore::begin() {
   if (open_) return Error{ErrorCode::invalid_argument, "begin within a transaction: commit or roll back first."};
-  if (session_ && vfs_->sync_failed()) reopen();  // Within a checkpoint, or where nobody heard of it.
+  if (session_ && vfs_->sync_failed()) reopen();  // In a checkpoint, or otherwise unreported.
   if (!session_) {
     if (Result<void> opened = open(); !opened) return opened;
   }
@@ -125,7 +125,7 @@ Result<void> SqliteStore::commit(Durability durability) {
   if (Result<void> ready = check_change(); !ready) return ready;
   int rc = session_->batches.flush();
   if (rc == SQLITE_OK && next_ > new_lease_.value_or(leased_)) {
-    // Drawn in a transaction that failed, and maybe used in this one.
+    // Drawn in a failed transaction, perhaps used in this one.
     new_lease_ = std::min(next_ + options_.sequence_block, limits::kMaxSequence + 1);
     rc = write_lease(*new_lease_);
   }
@@ -133,11 +133,11 @@ Result<void> SqliteStore::commit(Durability durability) {
   vfs_->leave_out_commit_sync(durability != Durability::fsynced);
   rc = session_->sql[kCommit].run();
   vfs_->leave_out_commit_sync(false);
-  // A group that changed nothing writes and syncs nothing; those before it may wait for that.
+  // A group without changes writes and syncs nothing, but earlier groups may need the sync.
   if (rc == SQLITE_OK && durability == Durability::fsynced) rc = vfs_->sync_log();
   if (rc == SQLITE_OK && vfs_->sync_failed()) rc = SQLITE_IOERR_FSYNC;
   if (rc != SQLITE_OK) {
-    // The log may hold the whole group although its fsync failed.
+    // The log may hold the whole group even if its fsync failed.
     Error error = session_->connection.error(rc, "commit");
     vfs_->void_transaction();
     return fail(std::move(error));
@@ -158,8 +158,7 @@ Result<void> SqliteStore::commit(Durability durability) {
 }
 
 void SqliteStore::checkpoint() noexcept {
-  // The group is stored, whatever becomes of this. A sync that fails in it is remembered by the layer of files; a disk
-  // that is full may have room the next time.
+  // The group is stored even if this fails. The VFS remembers a failed sync; a full disk may have room the next time.
   int in_log = 0;
   int moved = 0;
   const int rc =
@@ -178,7 +177,7 @@ void SqliteStore::rollback() noexcept {
 Result<void> SqliteStore::begin_part() {
   if (Result<void> ready = check_change(); !ready) return ready;
   if (in_part_) return fail({ErrorCode::invalid_argument, "begin_part within a part: end it first."});
-  int rc = session_->batches.flush();  // What stands before the part is not undone with it.
+  int rc = session_->batches.flush();  // Changes before the part must not be undone with it.
   if (rc == SQLITE_OK) rc = session_->sql["SAVEPOINT part"].run();
   if (rc != SQLITE_OK) return fail(rc, "begin a part");
   streams_.begin_part();
@@ -201,7 +200,7 @@ Result<void> SqliteStore::end_part(bool keep) {
   session_->batches.forget();
   for (const auto& part : parts.all) part->undo_part();
   counters_.rows_put = rows_put_before_part_;
-  // What was drawn stays drawn.
+  // Drawn sequences are not returned.
   if (lease_in_part_) rc = write_lease(*new_lease_);
   return rc == SQLITE_OK ? Result<void>{} : fail(rc, "lease sequences");
 }
@@ -210,7 +209,7 @@ void SqliteStore::end_transaction() noexcept {
   // SQLite ends a transaction by itself on some errors; a ROLLBACK then would be an error of its own.
   if (!session_ || session_->connection.autocommit()) return;
   session_->sql["ROLLBACK"].run();
-  if (!session_->connection.autocommit()) close_session();  // No memory for it: closing rolls back as well.
+  if (!session_->connection.autocommit()) close_session();  // Out of memory: closing rolls back as well.
 }
 
 void SqliteStore::roll_back_changes() noexcept {
@@ -226,7 +225,7 @@ void SqliteStore::roll_back_changes() noexcept {
 Error SqliteStore::fail(Error error) {
   roll_back_changes();
   if (error.code == ErrorCode::storage_full && reserve_held_ && options_.reserve_bytes > 0 && session_ != nullptr) {
-    // Ballast: what was held back for this moment lets the log take the removals that make room again.
+    // Release the reserve, so that the log has room for the removals that free space.
     vfs_->release_room(options_.path + "-reserve");
     reserve_held_ = false;
     refusals_ = 0;

@@ -18,8 +18,8 @@
 
 namespace pannier {
 
-/// A part of the store that a program may leave out. Told when the file is opened and closed, also after a failure, and
-/// of transactions, for what it keeps in memory.
+/// An optional part of the store. The store reports when the file is opened or closed, also after a failure, and when
+/// transactions begin or are undone, so that the part can update its memory.
 class SqlitePart {
  public:
   virtual ~SqlitePart() = default;
@@ -44,7 +44,7 @@ class SqliteStore final : public Store {
   SqliteStore(const SqliteStore&) = delete;
   SqliteStore& operator=(const SqliteStore&) = delete;
 
-  /// Opens the file and reads what is kept in memory. Also after a failure, in place of a closed session.
+  /// Opens the file and loads what is kept in memory. Also reopens after a failure.
   [[nodiscard]] Result<void> open();
 
   [[nodiscard]] std::uint64_t incarnation() const noexcept override { return incarnation_; }
@@ -117,26 +117,26 @@ class SqliteStore final : public Store {
   Parts parts;  ///< Before open().
   [[nodiscard]] SqliteSession& session() noexcept { return *session_; }
   [[nodiscard]] const std::string& path() const noexcept { return options_.path; }
-  /// storage_io where the file had to be closed.
+  /// storage_io if the file had to be closed.
   [[nodiscard]] Result<void> check_open() const;
   /// What ended the transaction, or invalid_argument outside of one.
   [[nodiscard]] Result<void> check_change() const;
-  /// The same; and an argument that is not valid ends the transaction.
+  /// The same; an error in `valid` also ends the transaction.
   [[nodiscard]] Result<void> check_change(const Result<void>& valid);
-  /// Runs a statement that changes something. An error ends the transaction.
+  /// Runs a statement that changes data. An error ends the transaction.
   [[nodiscard]] Result<void> change(std::string_view doing, Statement& statement);
-  /// Visits what a statement reads. `sql` as for Statements.
+  /// Visits the rows of a statement. `sql` as for Statements.
   template <class... Values>
   [[nodiscard]] Result<void> read_rows(const char* sql, FunctionRef<void(const Statement&)> visit,
                                        const Values&... values) {
     if (Result<void> ready = check_open(); !ready) return ready;
     return read_all(session_->sql[sql].with(values...), visit);
   }
-  /// Ends the transaction with this error, which is given back until rollback().
+  /// Ends the transaction with this error, which every change returns until rollback().
   Error fail(Error error);
   Error fail(int rc, std::string_view doing) { return fail(session_->connection.error(rc, doing)); }
-  /// Removes the rows of one state of a stream from `first` to `last`; how many is added to `removed`. SQLITE_OK or an
-  /// error.
+  /// Removes the rows of one state of a stream from `first` to `last` and adds their number to `removed`. SQLITE_OK or
+  /// an error.
   [[nodiscard]] int erase_range(RowState state, StreamId stream, Sequence first, Sequence last, std::uint64_t& removed);
 
  private:
@@ -144,7 +144,7 @@ class SqliteStore final : public Store {
     Sequence first = 0;
     std::uint64_t number = 0;
   };
-  /// Where a row is and what it is, copied out of the file.
+  /// A row and its position, copied from the file.
   struct Located {
     std::int64_t position = 0;
     bool batched = false;
@@ -154,7 +154,7 @@ class SqliteStore final : public Store {
   // open.cpp
   [[nodiscard]] Result<void> open_file();
   void check_log();
-  /// Moves all that the log holds to the database and gives the log up, both synced.
+  /// Checkpoints the whole log and deletes it, both synced.
   [[nodiscard]] Result<void> empty_log();
   [[nodiscard]] Result<void> load_meta();
   [[nodiscard]] Result<void> load_incarnations();
@@ -187,34 +187,35 @@ class SqliteStore final : public Store {
 
   SqliteOptions options_;
   std::unique_ptr<CountingVfs> vfs_;
-  std::unique_ptr<SqliteSession> session_;  ///< Null after a failure that could not be healed.
+  std::unique_ptr<SqliteSession> session_;  ///< Null after a failure, until it is reopened.
   std::vector<std::string> findings_;
 
   std::uint64_t incarnation_ = 0;
-  std::vector<Incarnation> incarnations_;  ///< In the file, and those that the first lease is to drop, oldest first.
-  Sequence drop_before_ = 0;               ///< Incarnations that begin before it are gone with the first lease.
-  bool incarnation_stored_ = false;        ///< This open's is committed.
+  std::vector<Incarnation>
+      incarnations_;                 ///< Those in the file, including any that the first lease will drop; oldest first.
+  Sequence drop_before_ = 0;         ///< The first lease drops incarnations that begin before it.
+  bool incarnation_stored_ = false;  ///< The current incarnation is committed.
 
-  Sequence first_ = 0;                 ///< No sequence at or above it was in the file when it was opened.
-  Sequence fresh_from_ = 0;            ///< The same of when it was opened last.
-  Sequence next_ = 0;                  ///< The next sequence to be given out.
-  Sequence leased_ = 0;                ///< Committed: no sequence at or above it may be given out.
-  std::optional<Sequence> new_lease_;  ///< Written in the open transaction.
-  bool lease_in_part_ = false;         ///< And in the part of it that is open.
-  bool clean_ = false;                 ///< The file says that it was closed in order: not once it is changed.
+  Sequence first_ = 0;                 ///< All sequences in the file were below it when the store was first opened.
+  Sequence fresh_from_ = 0;            ///< The same when the file was last opened.
+  Sequence next_ = 0;                  ///< The next sequence to assign.
+  Sequence leased_ = 0;                ///< The committed lease: only sequences below it may be assigned.
+  std::optional<Sequence> new_lease_;  ///< A lease written in the open transaction.
+  bool lease_in_part_ = false;         ///< It was written in the open part.
+  bool clean_ = false;                 ///< The file is marked as closed in order; cleared by the first change.
 
   SqliteStreams streams_;
   bool may_be_paused_ = true;  ///< Some ready row may have a moment.
 
-  std::string head_;     ///< Of the row at hand; kept for its memory.
-  std::string payload_;  ///< The same.
+  std::string head_;     ///< Scratch: the head of the current row.
+  std::string payload_;  ///< Scratch: its payload.
 
-  std::uint32_t log_pages_ = 0;  ///< In the log after the last commit; 0 after a checkpoint.
+  std::uint32_t log_pages_ = 0;  ///< Pages in the log after the last commit; 0 after a checkpoint.
   bool open_ = false;
   bool in_part_ = false;
   bool room_checked_ = false;
   bool reserve_held_ = false;
-  unsigned refusals_ = 0;  ///< Since the reserve was given up.
+  unsigned refusals_ = 0;  ///< Messages refused since the reserve was released.
   std::optional<Error> failed_;
   std::uint64_t rows_put_before_ = 0;
   std::uint64_t rows_put_before_part_ = 0;

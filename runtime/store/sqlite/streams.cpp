@@ -24,7 +24,7 @@ const Stream* SqliteStreams::find(Box box, std::string_view node, std::string_vi
 
 void SqliteStreams::visit(std::optional<Box> box, std::optional<std::string_view> node,
                           Store::StreamVisitor visit) const {
-  if (!box && node) {  // One node, of whichever box.
+  if (!box && node) {  // One node, in either box.
     for (const Box each : {Box::outbox, Box::inbox}) this->visit(each, node, visit);
     return;
   }

@@ -27,20 +27,20 @@ constexpr std::size_t kReservedAt = 20;
 
 }  // namespace
 
-/// What SQLite holds for each open file: ours, then the base's of base_->szOsFile bytes. SQLite allocates
-/// both at once, aligned to 8.
+/// An open file: our part, followed by the base's part of base_->szOsFile bytes. SQLite allocates both as one block,
+/// aligned to 8.
 struct CountingVfs::File {
   sqlite3_file head;
   CountingVfs* vfs;
   bool is_log;
   bool is_database;
-  bool seals;  ///< A database whose pages have checksums, as its header says.
+  bool seals;  ///< A database whose header says that pages have checksums.
 
   static File* of(sqlite3_file* file) noexcept { return reinterpret_cast<File*>(file); }
   [[nodiscard]] sqlite3_file* base() noexcept { return reinterpret_cast<sqlite3_file*>(this + 1); }
 };
 
-/// The callbacks. SQLite is C: none of them may throw, and none does.
+/// The callbacks. None may throw, since SQLite is C.
 struct CountingVfs::Methods {
   static CountingVfs* self(sqlite3_vfs* vfs) noexcept { return static_cast<CountingVfs*>(vfs->pAppData); }
   static sqlite3_vfs* base(sqlite3_vfs* vfs) noexcept { return self(vfs)->base_; }
@@ -66,7 +66,8 @@ struct CountingVfs::Methods {
     if (ours->is_log && rc == SQLITE_OK) return ours->vfs->check_frame(bytes, offset);
     return ours->is_database ? check_page(*ours, bytes, offset, rc) : rc;
   }
-  /// What a read of the database gave. SQLite takes a page behind the end of the file for zeros; here it is missing.
+  /// Checks what was read from the database. SQLite reads a page beyond the end of the file as zeros; here it is an
+  /// error.
   static int check_page(File& file, std::span<std::byte> bytes, sqlite3_int64 offset, int rc) noexcept {
     if (offset == 0 && !file.vfs->first_page_.empty() && bytes.size() <= kPageBytes) {
       std::copy_n(file.vfs->first_page_.begin(), bytes.size(), bytes.begin());
@@ -86,7 +87,7 @@ struct CountingVfs::Methods {
     ++file.vfs->corrupt_pages_;
     return SQLITE_IOERR_DATA;
   }
-  /// Whether a header is that of a database with room for checksums in its pages.
+  /// Whether the header is that of a database with room for checksums in its pages.
   static bool says_sealed(std::span<const std::byte> header) noexcept {
     return header.size() >= kPageSizeAt + 5 && header[kReservedAt] == std::byte{kPageSumBytes} &&
            header[kPageSizeAt] == std::byte{kPageBytes >> 8U} && header[kPageSizeAt + 1] == std::byte{0};
@@ -123,7 +124,7 @@ struct CountingVfs::Methods {
         vfs->notes_->database_cut(static_cast<std::uint32_t>(static_cast<std::uint64_t>(size) / kPageBytes));
       return base(file)->pMethods->xTruncate(base(file), size);
     }
-    // The log is given up as a whole: that is to be on the disk before anything follows.
+    // The log is abandoned as a whole, which must be on the disk before anything follows.
     vfs->frame_sums_.clear();
     if (!vfs->notes_->forget_log()) return SQLITE_IOERR_TRUNCATE;
     const int rc = base(file)->pMethods->xTruncate(base(file), size);
@@ -134,7 +135,7 @@ struct CountingVfs::Methods {
     CountingVfs* vfs = ours->vfs;
     if (const int written = vfs->gather_.flush(ours->base()); written != SQLITE_OK) return written;
     if (ours->is_log && vfs->leave_out_ && vfs->frames_are_last_) {
-      // A checkpoint within the same commit syncs the log again, and then in earnest.
+      // A checkpoint within the same commit syncs the log again; that sync is not skipped.
       vfs->leave_out_ = false;
       vfs->log_unsynced_ = true;
       return SQLITE_OK;
@@ -170,11 +171,11 @@ struct CountingVfs::Methods {
     ours->seals = false;
     ours->base()->pMethods = nullptr;
     const int rc = base(vfs)->xOpen(base(vfs), name, ours->base(), flags, out_flags);
-    // A base that failed may still want its close called: it says so by its methods.
+    // A base whose open failed still needs its close called if it set its methods.
     ours->head.pMethods = ours->base()->pMethods == nullptr ? nullptr : file_methods<Methods>();
     if (rc == SQLITE_OK && ours->is_log) {
       ours->vfs->log_ = ours->base();
-      // For all that is known: its last commits may have asked for no sync.
+      // Assume so: the last commits of an earlier process may not have been synced.
       ours->vfs->log_unsynced_ = true;
     }
     return rc;
@@ -202,8 +203,7 @@ Result<std::unique_ptr<CountingVfs>> CountingVfs::create(const std::string& base
   made->base_ = sqlite3_vfs_find(base.empty() ? nullptr : base.c_str());
   if (made->base_ == nullptr) return Error{ErrorCode::not_found, concat({"SQLite has no VFS named ", base, "."})};
   made->notes_ = std::make_unique<Notes>(made->base_);
-  // A number, not an address: a name must not be taken again while a connection of an older one closes
-  // elsewhere.
+  // A number, not an address: a name must not be reused while a connection of an older VFS is being closed.
   static std::atomic<std::uint64_t> number{0};
   made->name_ = concat({"pannier-", ++number});
   sqlite3_vfs& vfs = made->vfs_;
@@ -224,8 +224,7 @@ CountingVfs::~CountingVfs() {
 }
 
 std::optional<std::int64_t> CountingVfs::size_of(const std::string& path) {
-  // Opened as a database file whatever it is: only then does the POSIX VFS look after locks held by this
-  // process.
+  // Opened as a database in any case: only then does the POSIX VFS preserve locks held by this process.
   VfsFile file(base_, path);
   if (!file.exists()) return 0;
   if (!file.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB)) return std::nullopt;
@@ -270,7 +269,7 @@ std::size_t CountingVfs::frame_of(sqlite3_int64 offset) noexcept {
 }
 
 void CountingVfs::note_frame(std::span<const std::byte> bytes, sqlite3_int64 offset) {
-  if (offset == 0) frame_sums_.clear();  // A log that is begun anew.
+  if (offset == 0) frame_sums_.clear();  // The log is restarted.
   if (bytes.size() != kPageBytes) return;
   const std::size_t frame = frame_of(offset);
   if (frame_sums_.size() <= frame) frame_sums_.resize(frame + 1);
@@ -283,7 +282,7 @@ int CountingVfs::check_frame(std::span<const std::byte> bytes, sqlite3_int64 off
   const std::uint64_t sum = page_sum(0, bytes.last(kPageBytes));
   const std::size_t frame = frame_of(offset);
   if (frame_sums_.size() <= frame) frame_sums_.resize(frame + 1);
-  // A recovery reads each frame whole, and ends before the first that its own checksums refuse.
+  // A recovery reads whole frames and stops at the first with a wrong frame checksum.
   if (frame_sums_[frame] == 0) frame_sums_[frame] = sum;
   if (frame_sums_[frame] == sum) return SQLITE_OK;
   ++corrupt_pages_;

@@ -16,22 +16,22 @@
 
 namespace pannier {
 
-/// A layer over SQLite's own way to the files (or over one that a test registered): counts what is written
-/// and synced where SQLite does it, gathers writes, and knows where in the log a transaction began. Registered
-/// under a name of its own while it lives, never the default, so that SQLite elsewhere in the process is not
-/// touched. It must outlive every connection opened through it. One thread, that of its store.
+/// An SQLite VFS over the default one (or one that a test registered). Counts writes and syncs, gathers writes, checks
+/// and adds page checksums, and knows where in the log a transaction began. Registered under a unique name, never as
+/// the default, so that other users of SQLite in the process are not affected. Must outlive every connection opened
+/// through it. Use on its store's thread.
 class CountingVfs {
  public:
-  /// `base`: the name of a registered VFS; empty for SQLite's default. not_found where there is none.
+  /// `base`: the name of a registered VFS; empty for SQLite's default. not_found: there is none.
   [[nodiscard]] static Result<std::unique_ptr<CountingVfs>> create(const std::string& base);
   ~CountingVfs();
   CountingVfs(const CountingVfs&) = delete;
   CountingVfs& operator=(const CountingVfs&) = delete;
 
-  /// What it is a layer over.
+  /// The VFS below this one.
   [[nodiscard]] sqlite3_vfs* base() const noexcept { return base_; }
 
-  /// For sqlite3_open_v2. Lives as long as this.
+  /// The name for sqlite3_open_v2. Valid as long as this.
   [[nodiscard]] const char* name() const noexcept { return name_.c_str(); }
 
   [[nodiscard]] std::uint64_t bytes_written() const noexcept { return bytes_written_ + notes_->bytes_written(); }
@@ -39,38 +39,39 @@ class CountingVfs {
 
   [[nodiscard]] Notes& notes() noexcept { return *notes_; }
 
-  /// Bytes of the file at `path` (absolute or relative), 0 where there is none, nothing where it cannot be opened.
+  /// The size of the file at `path` (absolute or relative) in bytes; 0 if it does not exist, nullopt if it cannot be
+  /// opened.
   [[nodiscard]] std::optional<std::int64_t> size_of(const std::string& path);
 
-  /// Makes sure that a file of `bytes` zeros stands at `path`, written and synced, so that deleting it gives
-  /// that much room back. False where it cannot be had; then no file is left.
+  /// Makes sure that a synced file of `bytes` zeros exists at `path`, so that deleting it frees that much space. False
+  /// if it could not be written; then no file is left.
   [[nodiscard]] bool hold_room(const std::string& path, std::int64_t bytes);
   void release_room(const std::string& path) noexcept;
 
-  /// The next sync of the log that follows frames is left out: that of a commit which need only survive the process.
-  /// Syncs of the log's header, of a checkpoint and of the database are not. Off takes an order back that found none.
+  /// On: skips the next sync of the log that follows frames, for a commit that need only survive the process. Syncs of
+  /// the log's header, of a checkpoint and of the database are never skipped. Off: cancels that if no such sync came.
   void leave_out_commit_sync(bool on) noexcept { leave_out_ = on; }
-  /// A sync failed since the log was last given up as a whole. The kernel may have dropped what it was to write and
-  /// call the next sync a success (fsyncgate, LWN 752063): no receipt may rest on a later one.
+  /// True if a sync failed since log_given_up(). The kernel may have dropped dirty pages and report success for the
+  /// next sync (fsyncgate, LWN 752063), so no receipt may rely on a later sync.
   [[nodiscard]] bool sync_failed() const noexcept { return sync_failed_; }
-  /// All that the log held is in the database, which was synced, and the log was given up.
+  /// The log was fully checkpointed, the database was synced, and the log was deleted.
   void log_given_up() noexcept { sync_failed_ = false; }
 
-  /// For a rebuild: from here on the first page of a database reads as this one, and pages with one wrong byte are put
-  /// right as they are read.
+  /// For a rebuild: from here on this page is read as the first page of a database, and pages with one wrong byte are
+  /// repaired as they are read.
   void rescue(std::vector<std::byte> first_page) { first_page_ = std::move(first_page); }
 
-  /// Whether a database has room for checksums and its first page has none: a program with plain SQLite has written the
-  /// whole file anew.
+  /// True if a database has room for checksums but its first page has none: a program with plain SQLite has rewritten
+  /// the whole file.
   [[nodiscard]] bool is_unsealed(const std::string& path);
-  /// From here on pages without a checksum read like those whose checksum holds.
+  /// On: pages without a checksum are read as if it were right.
   void accept_unsealed(bool on) noexcept { accepts_unsealed_ = on; }
 
-  /// Pages that were read and whose checksum did not hold.
+  /// Pages read with a wrong checksum: repaired, or not.
   [[nodiscard]] std::uint64_t repaired_pages() const noexcept { return repaired_pages_; }
   [[nodiscard]] std::uint64_t corrupt_pages() const noexcept { return corrupt_pages_; }
 
-  /// What was left out, made good. SQLITE_OK where nothing was.
+  /// Performs the syncs that were skipped. SQLITE_OK if there were none.
   [[nodiscard]] int sync_log() noexcept;
 
   /// From here on what is written to the log belongs to a new transaction.
@@ -78,9 +79,9 @@ class CountingVfs {
     first_frame_ = -1;
     notes_->transaction_begins();
   }
-  /// Takes a transaction that could not be committed out of the log, by zeros over the first frame that it
-  /// wrote: the chain of frame checksums ends before it, and recovery does not find a group that was reported
-  /// as failed. Not synced; does what it can. The log's header stays: it is synced before a frame follows it.
+  /// Removes a failed transaction from the log by overwriting its first frame with zeros. The chain of frame checksums
+  /// ends before that, so recovery does not find a group that was reported as failed. Best effort; not synced. The
+  /// log's header stays: it is synced before the first frame.
   void void_transaction() noexcept;
 
  private:
@@ -99,8 +100,8 @@ class CountingVfs {
   std::uint64_t bytes_written_ = 0;
   std::uint64_t syncs_ = 0;
   std::int64_t first_frame_ = -1;
-  bool leave_out_ = false;        ///< The next sync that ends a commit.
-  bool frames_are_last_ = false;  ///< The last write to the log was no header.
+  bool leave_out_ = false;        ///< Skip the next sync that ends a commit.
+  bool frames_are_last_ = false;  ///< The last write to the log was not its header.
   bool log_unsynced_ = false;
   sqlite3_file* log_ = nullptr;  ///< The base's open log, or null.
   std::vector<std::byte> first_page_;
@@ -108,7 +109,7 @@ class CountingVfs {
   bool sync_failed_ = false;
   std::uint64_t corrupt_pages_ = 0;
   std::uint64_t repaired_pages_ = 0;
-  std::vector<std::uint64_t> frame_sums_;  ///< Of the pages in the log, as they were written; 0: not known.
+  std::vector<std::uint64_t> frame_sums_;  ///< Sums of the pages in the log, as written; 0: unknown.
   std::unique_ptr<Notes> notes_;
 };
 

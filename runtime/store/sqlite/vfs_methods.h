@@ -6,8 +6,8 @@
 
 namespace pannier {
 
-/// Fills in what SQLite calls of a VFS, from the static functions of `M`: open, remove, access, full_path, randomness,
-/// sleep, current_time, last_error. The rest of the structure stays zero.
+/// Sets the methods of a VFS to the static functions of `M`: open, remove, access, full_path, randomness, sleep,
+/// current_time, last_error. Leaves the rest of the structure unchanged.
 template <class M>
 void set_vfs_methods(sqlite3_vfs& vfs) noexcept {
   vfs.iVersion = 1;
@@ -21,8 +21,8 @@ void set_vfs_methods(sqlite3_vfs& vfs) noexcept {
   vfs.xGetLastError = M::last_error;
 }
 
-/// The same for its files. Neither shared memory nor memory mapping (version 1), so that SQLite cannot use either even
-/// where a pragma failed to forbid it.
+/// The same for its files. Version 1 has neither shared memory nor memory mapping, so SQLite cannot use either even if
+/// a pragma failed to forbid it.
 template <class M>
 const sqlite3_io_methods* file_methods() noexcept {
   static const sqlite3_io_methods kIo = [] {

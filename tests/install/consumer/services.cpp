@@ -67,24 +67,24 @@ struct Starter : pannier::Actor<Starter> {
 
 int main() {
   namespace testkit = pannier::testkit;
-  testkit::Simulation sim{1, {.store = true}};
+  testkit::Simulation sim{1};
   sim.spawn<Orders>({.name = "orders"});
   const auto caller = sim.spawn<Caller>();
-  sim.spawn<pannier::EntityHost>({.name = "accounts"}, pannier::entity_kind<Account, shop::Deposit>(),
-                                 pannier::EntityOptions{.stream_prefix = "account-"});
+  const auto accounts =
+      sim.spawn<pannier::EntityHost>({.name = "accounts"}, pannier::entity_kind<Account, shop::Deposit>(),
+                                     pannier::EntityOptions{.stream_prefix = "account-"});
   const std::shared_ptr<const pannier::SagaTable> table =
       pannier::saga<shop::PlaceOrder>("place-order", 1).step("pay", &pay).on<shop::Charged>(&charged);
   const auto sagas = sim.spawn<pannier::SagaHost>(
       {.name = "sagas"}, std::vector<std::shared_ptr<const pannier::SagaTable>>{table}, pannier::SagaOptions{});
   sim.spawn<Bank>();
   sim.spawn<Starter>();
-  sim.run_for(std::chrono::seconds{5});
+  sim.advance(std::chrono::seconds{5});
 
   auto probe = sim.probe();
   const auto total = probe.ask<int>(caller, 1);
   EXPECT(total && *total == 42);
-  const auto accepted =
-      probe.ask<pannier::events::Accepted>(sim.find("accounts"), pannier::make<shop::Deposit>("ada", 5));
+  const auto accepted = probe.ask<pannier::events::Accepted>(accounts, pannier::make<shop::Deposit>("ada", 5));
   EXPECT(accepted && (*accepted)->version() == 1);
   const auto status = probe.ask<pannier::sagas::Status>(sagas, pannier::make<pannier::sagas::StatusQuestion>("17"));
   EXPECT(status && pannier::text_of((*status)->status()) == "completed");

@@ -9,12 +9,12 @@
 
 namespace pannier {
 
-/// How many bytes of rows may be on their way to one node. As much as a fast link can take, and on a slow one so little
-/// that a row which must go now does not stand behind seconds of others in buffers that nobody can reach into: the
-/// window grows while acknowledgements come as soon as they ever did, and shrinks once they come later by more than a
-/// target (LEDBAT, RFC 6817, with its target of 100 ms, and multiplicative decrease). For as long as rows of higher
-/// lanes come by, lower ones have little on their way: the far end commits what arrives together, and an urgent row
-/// waits for the commit that it meets. A value; one thread.
+/// Limits the bytes of rows in flight to one node: enough to keep a fast link busy, and so few on a slow one that an
+/// urgent row does not queue behind seconds of others in lower layers. The window grows while acknowledgements come as
+/// soon as they ever did, and shrinks once they come later by more than a target (LEDBAT, RFC 6817, with its target of
+/// 100 ms, and multiplicative decrease). For as long as rows of higher lanes come by, lower ones have little on their
+/// way: the far end commits what arrives together, and an urgent row waits for the commit that it meets. A value; one
+/// thread.
 class FlowWindow {
  public:
   static constexpr std::size_t kLeast = limits::kFrameTargetBytes;

@@ -142,7 +142,7 @@ class Group {
   /// The commit shall be at least so durable. The default is `committed`: for changes whose loss in a power cut costs
   /// work, not messages.
   void need(Durability durability) noexcept { needed_ = std::max(needed_, durability); }
-  /// Someone waits for the commit now. Without this the group may wait for company.
+  /// Commit at the end of this step. Otherwise the group may wait for more changes.
   void hurry() noexcept { hurried_ = true; }
 
   [[nodiscard]] bool is_open() const noexcept { return open_; }

@@ -32,7 +32,7 @@ class QueueHost {
   /// A row for another node. If it is lost on the way, nothing comes back, or a refusing acknowledgement does.
   virtual void send_row(OutgoingRow row) = 0;
   virtual void send_ack(StreamAck ack) = 0;
-  /// Something is stored for a node that no way is known to.
+  /// Rows are stored for `node`, but no way there is known.
   virtual void want_way(std::string_view /*node*/) {}
   /// Tells a linked node which incarnations of this store its rows may still bear.
   virtual void send_incarnations(std::string_view node, std::vector<std::uint64_t> incarnations) = 0;

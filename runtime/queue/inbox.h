@@ -27,8 +27,8 @@ namespace pannier {
 struct HeldRow {
   enum class State : std::uint8_t {
     ready,     ///< May be dispatched once it is the first of its key.
-    in_hands,  ///< Of a consumer or fetcher.
-    settling,  ///< How it was settled is in the open group. Its key waits for that.
+    in_hands,  ///< Delivered to a consumer or fetcher, not settled.
+    settling,  ///< Its settlement is in the open group. Its key waits for the commit.
     removed,   ///< It is erased or dead-lettered in the open group. Its key does not wait.
     paused,    ///< The store failed; until a timer fires. Its key waits.
   };
@@ -43,7 +43,7 @@ struct HeldRow {
   BlockRef trace = {};
   State state = State::ready;
   std::uint64_t delivery = 0;
-  bool noted = false;  ///< It stands in the in-flight journal.
+  bool noted = false;  ///< It is in the in-flight journal.
 };
 
 struct LaneConsumer {
@@ -93,7 +93,7 @@ struct InLane {
 
   [[nodiscard]] const std::string& name() const noexcept { return lane->options.name; }
   [[nodiscard]] bool has_takers() const noexcept { return !consumers.empty() || !fetchers.empty(); }
-  /// Someone would take a row now.
+  /// True if a consumer or fetcher can take a row now.
   [[nodiscard]] bool has_window() const noexcept;
   [[nodiscard]] bool has_space() const noexcept {
     return held.size() < limits::kInboxHeldRows && held_bytes < limits::kInboxHeldBytes;
@@ -118,16 +118,16 @@ struct InLane {
 /// The receiving end of lanes: gives each lane's rows to whoever consumes or fetches them, in order, one at a time per
 /// key, within each consumer's window, and stores how they were settled.
 ///
-/// Each row in someone's hands stands in the in-flight journal, which survives the process. What an earlier process
-/// left there has had an attempt, and is suspected of having ended that process. Suspects are dispatched one at a time,
-/// with nothing else in anyone's hands, so that a second crash blames the right one.
+/// Each unsettled delivery is in the in-flight journal, which survives a crash of the process. A row that an earlier
+/// process left there counts as attempted and is suspected of having crashed that process. Suspects are dispatched one
+/// at a time, with no other delivery unsettled, so that a second crash blames the right one.
 class Inbox {
  public:
   /// All outlive the inbox.
   Inbox(Store& store, Group& group, Lanes& lanes, const StoreClock& clock)
       : store_(store), group_(group), lanes_options_(lanes), clock_(clock), readers_(store, group) {}
   void start(QueueHost& host, SettleSink& sink);
-  /// Counts an attempt of what an earlier process left in hands. The lines are for the log.
+  /// Counts an attempt for each row in an earlier process's in-flight journal. `findings`: lines for the log.
   [[nodiscard]] Result<void> load(std::vector<std::string>& findings);
 
   // --- Who takes messages (inbox.cpp)

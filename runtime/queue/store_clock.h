@@ -21,8 +21,8 @@ class StoreClock {
  public:
   explicit StoreClock(const Clock& clock) : clock_(clock) {}
 
-  /// Goes on from what an earlier life noted; a new store starts at one second, so that kNoMoment is no time by
-  /// accident.
+  /// Continues from the anchor of an earlier process. A new store starts at one second, so that no time equals
+  /// kNoMoment.
   void load(const std::optional<ClockAnchor>& kept) noexcept;
 
   [[nodiscard]] StoreTime now() const noexcept { return start_ + (clock_.now() - mono_); }

@@ -22,8 +22,8 @@ class Watermarks {
 
   enum class Verdict : std::uint8_t { fresh, duplicate, gap };
   [[nodiscard]] Verdict judge(const IncomingRow& row) const;
-  /// The row is part of the group, and what follows it is judged accordingly. True for the first row of a group: add an
-  /// effect::Received.
+  /// Adds the row to the group; later rows are judged as if it were committed. True for the first row of a group: add
+  /// an effect::Received.
   [[nodiscard]] bool stage(const IncomingRow& row);
   /// Writes the watermarks that the group's rows raise.
   [[nodiscard]] Result<void> write();

@@ -181,7 +181,7 @@ Result<void> Router::send_away(Message& message) {
 // --- Room ------------------------------------------------------------------------------------------------------------
 
 void Router::set_ways(const Link& link, Directory::Path path) {
-  if (routes_.is_leaf()) {
+  if (routes_.is_uplink(link)) {
     system_.directory.set_all_ways(path);
   } else {
     routes_.each_over(link, [&](const std::string& node) { system_.directory.set_way(node, path); });
@@ -462,7 +462,7 @@ void Router::tell_queue(MessagePtr message) {
 // --- From another node -----------------------------------------------------------------------------------------------
 
 void Router::on_link_up(Link& link) {
-  if (routes_.is_leaf()) system_.directory.set_all_ways(Directory::Path::open);
+  if (routes_.is_uplink(link)) system_.directory.set_all_ways(Directory::Path::open);
   routes_.link_up(link);
   topics_.link_up(link);
 }
@@ -485,7 +485,7 @@ void Router::on_link_down(Link& link) {
     system_.report({DeadLetterReason::no_such_actor, "", {}, {}});
   }
   link.congested = false;
-  if (routes_.is_leaf()) system_.directory.set_all_ways(Directory::Path::unreachable);
+  if (routes_.is_uplink(link)) system_.directory.set_all_ways(Directory::Path::unreachable);
   routes_.link_down(link);
   give_up_waiting();
   topics_.link_down(link);

@@ -42,6 +42,8 @@ void Routes::link_up(Link& link) {
   if (through_[link.node].size() > 1) watch_rings();
   look_again(link.node);
   if (leaf_) {
+    if (!is_uplink(link)) return;  // the command, at the socket of the tools
+    uplink_ = link.id;
     unreachable_.clear();
     for (const std::string& node : wanted_) say(neighbour, node, "?", true);
     return;
@@ -62,7 +64,8 @@ void Routes::link_down(Link& link) {
     if (through->second.empty()) through_.erase(through);
     look_again(node);
   }
-  if (!leaf_ || !neighbours_.empty()) return;
+  if (link.id != uplink_) return;
+  uplink_ = 0;
   for (const std::string& node : wanted_) events_.on_no_way(node);
 }
 
@@ -76,11 +79,12 @@ Result<void> Routes::heard(Link& link, const wire::Record& reach) {
   if (!valid_name(node, limits::kNodeNameBytes)) return Error{ErrorCode::malformed, "A route leads to no node."};
   if (reach.second == "?") {  // a leaf asks
     used(link, node);
-    const auto best = best_.find(node);
-    const bool reachable = best != best_.end() && best->second.link != link.id;
+    const Link* const onward = way(node);
+    const bool reachable = onward != nullptr && onward->id != link.id;
     say(neighbour, node, own_name_, reachable || node == own_name_);
     return {};
   }
+  if (leaf_ && link.id != uplink_) return {};
   if (leaf_) {  // an answer, or news of it
     if (reach.code == 0) {
       unreachable_.erase(node);
@@ -218,13 +222,12 @@ void Routes::say(Neighbour& neighbour, std::string_view node, std::string_view p
 Link* Routes::way(std::string_view node) const noexcept {
   if (links_ == nullptr) return nullptr;
   if (const auto best = best_.find(node); best != best_.end()) return links_->by_id(best->second.link);
-  if (!leaf_ || neighbours_.empty() || node == own_name_) return nullptr;
-  return links_->by_id(neighbours_.begin()->first);
+  return uplink_ == 0 || node == own_name_ ? nullptr : links_->by_id(uplink_);
 }
 
 bool Routes::comes_by(const Link& link, std::string_view node) const noexcept {
   if (node == own_name_) return false;
-  if (leaf_ || node == link.node) return true;
+  if (link.id == uplink_ || node == link.node) return true;
   const auto neighbour = neighbours_.find(link.id);
   return neighbour != neighbours_.end() && neighbour->second.reaches.find(node) != neighbour->second.reaches.end();
 }
@@ -241,7 +244,7 @@ void Routes::want(std::string_view node) {
   if (!leaf_ || best_.contains(node) || wanted_.contains(node)) return;
   if (wanted_.size() >= limits::kNodesPerLink) wanted_.clear();
   wanted_.emplace(node);
-  if (!neighbours_.empty()) say(neighbours_.begin()->second, node, "?", true);
+  if (uplink_ != 0) say(neighbours_.at(uplink_), node, "?", true);
 }
 
 std::vector<NodeRoute> Routes::list(std::string_view node) const {

@@ -53,7 +53,8 @@ class Routes {
       if (best.link == link.id) visit(node);
     }
   }
-  [[nodiscard]] bool is_leaf() const noexcept { return leaf_; }
+  /// The link of a leaf behind which all other nodes are: the one that it dials. Commands may be linked to it as well.
+  [[nodiscard]] bool is_uplink(const Link& link) const noexcept { return leaf_ && link.dial != nullptr; }
   /// The routes, by name, at most limits::kRoutesListed; only the one to `node` unless that is empty.
   [[nodiscard]] std::vector<NodeRoute> list(std::string_view node) const;
 
@@ -84,6 +85,7 @@ class Routes {
   RouteEvents& events_;
   const std::string own_name_;
   const bool leaf_;
+  std::uint64_t uplink_ = 0;  // 0: down, or this is no leaf
   ServicePort* port_ = nullptr;
   std::map<std::uint64_t, Neighbour> neighbours_;                        // by link
   std::map<std::string, std::set<std::uint64_t>, std::less<>> through_;  // by node, the links that lead there

@@ -8,6 +8,7 @@
 #include <pannier/link.h>
 
 #include "runtime/actor/service.h"
+#include "runtime/link/router_messages.h"
 #include "runtime/queue/queue.h"
 
 namespace pannier {

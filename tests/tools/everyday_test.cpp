@@ -135,6 +135,23 @@ TEST_CASE("a message for a node that no way leads to is stored, and the sender a
   CHECK(node.errors().find("no way leads to 'hub'") == std::string::npos);
 }
 
+TEST_CASE("a program that dials one hub reaches what is behind it, whatever commands are linked to it meanwhile") {
+  const Shop shop{"[[link]]\nnode = \"hub\"\naddress = \"ipc://hub.sock\"\n"};
+  write_file(shop / "hub.toml",
+             "[node]\nname = \"hub\"\ninsecure_plaintext = true\nstore = \"hub.db\"\nlisten = [\"ipc://hub.sock\"]\n");
+  RunningCommand node = shop.start();
+  RunningCommand watcher{shop.path(), {"subscribe", "--config", "shop.toml", "#"}, "watcher.log"};
+  watcher.wait_for_error("subscribed to");
+  RunningCommand hub{shop.path(), {"node", "--config", "hub.toml"}, "hub.log"};
+  REQUIRE(hub.line().starts_with("hub is up"));
+  node.wait_for_error("link to hub is up");
+  const Ran answer =
+      shop.on("ask", {"hub/tools", "--schema", PANNIER_TOOLS_SCHEMA, "--type", "pannier.tools.Ping", "{}"});
+  INFO(answer.errors);
+  CHECK(answer.out == "{\"node\": \"hub\"}\n");
+  CHECK(shop.on("route", {"depot"}).out == "depot  behind hub, if it is there at all\n");
+}
+
 TEST_CASE("a question to whom nobody answers says why") {
   const Shop shop;
   RunningCommand node = shop.start();

@@ -5,7 +5,7 @@
 #include <pannier/saga.h>
 #include <pannier/simulation.h>
 
-#include "shop/orders.fbs.rpc.h"
+#include <shop/orders.fbs.rpc.h>
 
 namespace {
 

@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <string>
 
 #include <pannier/entity.h>
 #include <pannier/gather.h>
@@ -67,21 +68,23 @@ struct Starter : pannier::Actor<Starter> {
 
 int main() {
   namespace testkit = pannier::testkit;
+  for (const char* part : {"", "-wal", "-notes", "-reserve"}) std::remove(("services.db" + std::string{part}).c_str());
   testkit::Simulation sim{1};
-  sim.spawn<Orders>({.name = "orders"});
-  const auto caller = sim.spawn<Caller>();
+  testkit::SimNode& node = sim.add({.name = "shop"}, {.file = "services.db"});  // entities and sagas keep SQL tables
+  node.spawn<Orders>({.name = "orders"});
+  const auto caller = node.spawn<Caller>({});
   const auto accounts =
-      sim.spawn<pannier::EntityHost>({.name = "accounts"}, pannier::entity_kind<Account, shop::Deposit>(),
-                                     pannier::EntityOptions{.stream_prefix = "account-"});
+      node.spawn<pannier::EntityHost>({.name = "accounts"}, pannier::entity_kind<Account, shop::Deposit>(),
+                                      pannier::EntityOptions{.stream_prefix = "account-"});
   const std::shared_ptr<const pannier::SagaTable> table =
       pannier::saga<shop::PlaceOrder>("place-order", 1).step("pay", &pay).on<shop::Charged>(&charged);
-  const auto sagas = sim.spawn<pannier::SagaHost>(
+  const auto sagas = node.spawn<pannier::SagaHost>(
       {.name = "sagas"}, std::vector<std::shared_ptr<const pannier::SagaTable>>{table}, pannier::SagaOptions{});
-  sim.spawn<Bank>();
-  sim.spawn<Starter>();
+  node.spawn<Bank>({});
+  node.spawn<Starter>({});
   sim.advance(std::chrono::seconds{5});
 
-  auto probe = sim.probe();
+  auto probe = node.probe();
   const auto total = probe.ask<int>(caller, 1);
   EXPECT(total && *total == 42);
   const auto accepted = probe.ask<pannier::events::Accepted>(accounts, pannier::make<shop::Deposit>("ada", 5));

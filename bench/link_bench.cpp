@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <thread>
 #include <vector>
 
 #include "bench/queue_link.h"

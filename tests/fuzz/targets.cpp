@@ -15,7 +15,7 @@
 #include "runtime/link/wire.h"
 #include "runtime/store/sqlite/format.h"
 #include "services/json/schema_file.h"
-#include "tests/runtime/script.h"
+#include "tests/runtime/schema/messages.fbs.h"
 #include "tests/support/temp_folder.h"
 
 namespace pannier::fuzz {

@@ -173,11 +173,7 @@ Answer ask_row(const Call& call) {
   near.run();
   far.signal(SIGTERM);
   far.wait();
-  took.erase(took.begin(), took.begin() + static_cast<std::ptrdiff_t>(took.size() / 10));
-  std::sort(took.begin(), took.end());
-  char note[64];
-  std::snprintf(note, sizeof note, "p99 %.0f us", took[took.size() * 99 / 100]);
-  return {took[took.size() / 2], 0, note};
+  return latency(std::move(took));
 }
 
 }  // namespace

@@ -1,12 +1,16 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 /// What the measured programs of both sides share: how they are called, and how they answer. Each is started afresh for
 /// each measurement, `PROGRAM ROW VARIANT SCALE FOLDER ROWS MATCH`, and prints one number, perhaps with a line
@@ -77,6 +81,15 @@ struct Answer {
   double match = 0;
   std::string note;  ///< One line.
 };
+
+/// The median of round trips in microseconds, with the 99th percentile as its note. The first tenth warms up.
+inline Answer latency(std::vector<double> took) {
+  took.erase(took.begin(), took.begin() + static_cast<std::ptrdiff_t>(took.size() / 10));
+  std::sort(took.begin(), took.end());
+  char note[64];
+  std::snprintf(note, sizeof note, "p99 %.0f us", took[took.size() * 99 / 100]);
+  return {took[took.size() / 2], 0, note};
+}
 
 inline int answer(const Answer& answer) {
   std::printf("%.6g\n", answer.figure);

@@ -109,11 +109,7 @@ Answer round_trip(const Call& call, const Keys& keys) {
     zmq_recv(client.socket, body.data(), body.size(), 0);
     took.push_back(static_cast<double>(nanoseconds() - began) / 1e3);
   }
-  took.erase(took.begin(), took.begin() + static_cast<std::ptrdiff_t>(took.size() / 10));
-  std::sort(took.begin(), took.end());
-  char note[64];
-  std::snprintf(note, sizeof note, "p99 %.0f us", took[took.size() * 99 / 100]);
-  return {took[took.size() / 2], 0, note};
+  return latency(std::move(took));
 }
 
 }  // namespace

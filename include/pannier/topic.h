@@ -41,7 +41,8 @@ struct PublishOptions {
   bool retain = false;  ///< Retain the value for later subscribers until another value or a clear replaces it.
   Urgency urgency = Urgency::normal;
   /// Not 0: this node numbers its publications of this topic and type, and keeps the last so many of them in memory, so
-  /// that subscribers can notice and fetch what they missed. Bounded by limits::kHistoryTopics and kHistoryBytes.
+  /// that subscribers can notice and fetch what they missed. A topic beyond limits::kHistoryTopics is published without
+  /// numbers; beyond limits::kHistoryBytes the oldest publications are forgotten first.
   std::uint32_t history = 0;
 };
 

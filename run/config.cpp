@@ -116,6 +116,19 @@ void read_peer(ConfigReader& reader, RunOptions& config) {
   static_cast<void>(read_key(reader, true, peer.key));
   peer.prefix = reader.flag("prefix");
   peer.tools = reader.flag("tools");
+  PeerLimits& limits = peer.limits;
+  for (auto [setting, place] : {std::pair{"rate", &limits.rate},
+                                {"links", &limits.links},
+                                {"row_bytes", &limits.row_bytes},
+                                {"tell_bytes", &limits.tell_bytes},
+                                {"lanes", &limits.lanes},
+                                {"streams", &limits.streams},
+                                {"retained_values", &limits.retained_values},
+                                {"retained_bytes", &limits.retained_bytes},
+                                {"filters", &limits.filters},
+                                {"asks", &limits.asks}}) {
+    *place = reader.number(setting, *place);
+  }
   config.peers.push_back(std::move(peer));
 }
 

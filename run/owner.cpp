@@ -132,12 +132,12 @@ Result<void> Owner::listen_for_tools() {
 
 std::vector<PeerOptions> Owner::peers() const {
   std::vector<PeerOptions> all;
-  for (const RunOptions::Peer& peer : options_.peers) all.push_back({peer.node, peer.key, peer.prefix});
+  for (const RunOptions::Peer& peer : options_.peers) all.push_back({peer.node, peer.key, peer.prefix, peer.limits});
   if (options_.key_file.empty() || options_.insecure_plaintext) return all;
-  all.push_back({client_prefix(options_.name), keys_.public_key, true});
+  all.push_back({client_prefix(options_.name), keys_.public_key, true, PeerLimits::whole_node()});
   // The far end of a link that we dial proves its key as well.
   for (const LinkOptions& link : options_.links) {
-    if (link.key) all.push_back({link.node, *link.key, false});
+    if (link.key) all.push_back({link.node, *link.key, false, PeerLimits::whole_node()});
   }
   return all;
 }

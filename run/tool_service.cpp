@@ -15,6 +15,7 @@ constexpr std::size_t kDesks = 256;
 /// Streams and rows of one answer: the verifier of the far end takes limits::kVerifyTables.
 constexpr std::size_t kRowsInAnswer = 400;
 constexpr std::size_t kStreamsInAnswer = 500;
+constexpr std::size_t kPeersInAnswer = 80;
 constexpr Duration kLongest = std::chrono::hours{1};
 /// Deliveries that wait at a lane's desk for somebody to fetch them.
 constexpr std::uint32_t kDeskWindow = 8;
@@ -155,12 +156,16 @@ std::string ToolService::why_no_answer(const std::string& address, const Error& 
 }
 
 bool ToolService::may(const Responder& responder) const {
-  const std::string_view asker = label();
+  // Of a question that was passed on, only the node that passed it on has proven its name.
+  constexpr std::string_view kRelayed = " by way of ";
+  const std::string_view text = label();
+  const std::size_t relayed = text.rfind(kRelayed);
+  const std::string_view asker = relayed == std::string_view::npos ? text : text.substr(relayed + kRelayed.size());
   const bool known = std::any_of(options_.callers.begin(), options_.callers.end(), [&](const auto& caller) {
     return caller.prefix ? asker.starts_with(caller.name) : asker == caller.name;
   });
   if (known) return true;
-  refuse(responder, options_.node + " does not let '" + std::string{asker} +
+  refuse(responder, options_.node + " does not let '" + std::string{text} +
                         "' use its tools; use the key of the node itself, or give the peer `tools = true` in its " +
                         "configuration");
   return false;
@@ -336,6 +341,33 @@ void ToolService::on(const Ask& request, Responder responder) {
           return CreateAnswer(builder, static_cast<std::uint64_t>(answer->type()), data);
         }));
       });
+}
+
+void ToolService::on(const AskPeers&, Responder responder) {
+  if (!may(responder)) return;
+  peer_uses().then([this, responder](const Result<std::vector<pannier::PeerUse>>& peers) {
+    if (!peers) return responder.refuse(peers.error());
+    PeerListT table;
+    table.node = options_.node;
+    for (const pannier::PeerUse& peer : *peers) {
+      if (table.peers.size() >= kPeersInAnswer) {
+        ++table.more;
+        continue;
+      }
+      auto status = std::make_unique<PeerStatusT>();
+      status->peer = peer.peer;
+      for (const auto& of : peer.resources) {
+        auto resource = std::make_unique<PeerResourceT>();
+        resource->resource = of.resource;
+        resource->used = of.used;
+        resource->limit = of.limit;
+        resource->refused = of.refused;
+        status->resources.push_back(std::move(resource));
+      }
+      table.peers.push_back(std::move(status));
+    }
+    responder.reply(pack(table));
+  });
 }
 
 void ToolService::on(const AskRoutes& question, Responder responder) {

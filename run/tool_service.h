@@ -48,7 +48,7 @@ struct NewSettings {
 /// and publishes in the node's name, passes questions on, and hands the rows of lanes out. It does so for nodes that
 /// the configuration names as callers only, since every linked node can ask it; the link layer has proven their names.
 class ToolService : public Actor<ToolService, NewSettings, Ping, Inspect, Enqueue, EnqueueMany, Decide, Publish, Ask,
-                                 AskRoutes, Fetch, Settle, ForgetReader, Down> {
+                                 AskRoutes, AskPeers, Fetch, Settle, ForgetReader, Down> {
  public:
   explicit ToolService(ServiceOptions options) : options_(std::move(options)) {}
 
@@ -61,6 +61,7 @@ class ToolService : public Actor<ToolService, NewSettings, Ping, Inspect, Enqueu
   void on(const Publish& request, Responder responder);
   void on(const Ask& request, Responder responder);
   void on(const AskRoutes& question, Responder responder);
+  void on(const AskPeers& question, Responder responder);
   void on(const Fetch& request, Responder responder);
   void on(const Settle& request, Responder responder);
   void on(const ForgetReader& request, Responder responder);

@@ -191,6 +191,7 @@ int queue(Arguments& arguments) {
   arguments.add(
       {.name = "--rows", .place = &command.rows, .about = "List so many messages as well", .least = 1, .most = 400});
   arguments.add({"--counters", &command.counters, "What has happened in each lane since the node started"});
+  arguments.add({"--peers", &command.peers, "What each linked peer uses of the node, and what it was refused"});
   add_target(arguments, command);
   return arguments.read() ? run_queue(command) : arguments.status();
 }

@@ -115,6 +115,7 @@ struct QueueCommand : ClientOptions {
   std::uint64_t id = 0;
   std::uint32_t rows = 0;
   bool counters = false;
+  bool peers = false;
 };
 [[nodiscard]] int run_queue(const QueueCommand& command);
 

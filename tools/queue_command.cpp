@@ -156,11 +156,41 @@ void print_rows(const QueueStatus& status) {
   }
 }
 
+int print_peers(Client& client, const QueueCommand& command) {
+  const auto request = build<AskPeers>([](flatbuffers::FlatBufferBuilder& builder) { return CreateAskPeers(builder); });
+  const auto list = client.ask<PeerList>(request, command.target.timeout);
+  if (!list) return fail_with(list.error());
+  std::vector<std::vector<std::string>> rows = {{"PEER", "RESOURCE", "USED", "LIMIT", "REFUSED"}};
+  const auto* peers = (*list)->peers();
+  for (std::uint32_t i = 0; peers != nullptr && i < peers->size(); ++i) {
+    for (const PeerResource* each : *peers->Get(i)->resources()) {
+      const std::string peer = text_of(peers->Get(i)->peer());
+      if (command.json) {
+        print(JsonObject{}
+                  .text("peer", peer)
+                  .text("resource", text_of(each->resource()))
+                  .number("used", each->used())
+                  .number("limit", each->limit())
+                  .number("refused", each->refused())
+                  .str());
+      } else if (each->used() != 0 || each->refused() != 0) {
+        rows.push_back({peer, text_of(each->resource()), std::to_string(each->used()), std::to_string(each->limit()),
+                        std::to_string(each->refused())});
+      }
+    }
+  }
+  if (command.json) return 0;
+  print_table(rows);
+  if ((*list)->more() != 0) print("and " + std::to_string((*list)->more()) + " peers more");
+  return 0;
+}
+
 }  // namespace
 
 int run_queue(const QueueCommand& command) {
   auto client = Client::connect(command.target);
   if (!client) return fail_with(client.error());
+  if (command.peers) return print_peers(*client, command);
   const std::uint32_t wanted = command.rows != 0 ? command.rows : command.key.empty() ? 0 : kRowsOfKey;
   const auto request = build<Inspect>([&](flatbuffers::FlatBufferBuilder& builder) {
     return CreateInspectDirect(builder, command.key.c_str(), wanted, command.id);

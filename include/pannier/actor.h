@@ -49,6 +49,8 @@ class NodeActor : public ActorBase {
   /// The ways from this node to the others that it can reach now, by name, 1,000 at most; or only the one to `node`,
   /// empty where there is none.
   [[nodiscard]] Pending<std::vector<NodeRoute>> routes(std::string_view node = {});
+  /// What each peer that uses anything of this node uses, and was refused (PeerLimits). 1,000 at most.
+  [[nodiscard]] Pending<std::vector<PeerUse>> peer_uses();
 
   // --- queue -------------------------------------------------------------------------------------------------------
   /// Stores `message` until it has taken effect in the lane at `address`: "lane" on this node or "node/lane". The

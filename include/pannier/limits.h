@@ -109,9 +109,8 @@ inline constexpr std::size_t kLinkAdmittedBytes = 64 * 1024 * 1024;
 /// the bytes.
 inline constexpr std::uint32_t kFlowMessages = 4096;
 inline constexpr std::uint32_t kFlowBytes = 1024 * 1024;
-/// What the actors of one node have told those of this one, and no mailbox has taken yet, all flows together.
-inline constexpr std::size_t kHeldMessages = 16 * kFlowMessages;
-inline constexpr std::size_t kHeldBytes = 16 * 1024 * 1024;
+/// What a tell that waits for its mailbox, or a row that waits for the store, is charged with besides its bytes.
+inline constexpr std::size_t kHeldMessageBytes = 256;
 /// Flows from one node that are remembered.
 inline constexpr std::size_t kFlows = 4096;
 /// How often a link reports progress to the queue while rows are crossing it slowly.
@@ -130,6 +129,19 @@ inline constexpr std::size_t kFiltersPerLink = 4096;
 /// Questions outstanding to one linked node, and questions from that node outstanding here. A peer that never answers,
 /// or never stops asking, uses up only its own share.
 inline constexpr std::size_t kAsksPerLink = 1024;
+/// The defaults of PeerLimits. Together they keep what one peer can make a node hold in memory below 64 MB.
+inline constexpr std::uint64_t kPeerLinks = 64;
+inline constexpr std::uint64_t kPeerRowBytes = 4 * 1024 * 1024;
+inline constexpr std::uint64_t kPeerTellBytes = 16 * 1024 * 1024;
+inline constexpr std::uint64_t kPeerLanes = 64;
+inline constexpr std::uint64_t kPeerStreams = 1024;
+inline constexpr std::uint64_t kPeerRetainedValues = 4096;
+inline constexpr std::uint64_t kPeerRetainedBytes = 8 * 1024 * 1024;
+/// Filters and routes that a peer may change in a second, and at once. Its session ends beyond it.
+inline constexpr std::uint64_t kChangesPerSecond = 1000;
+inline constexpr std::uint64_t kChangesAtOnce = 4 * kFiltersPerLink;
+/// A session ends once so much of its rows was refused in a row: its peer does not heed refusals.
+inline constexpr std::uint64_t kUnheededBytes = 16 * 1024 * 1024;
 
 // --- Store -------------------------------------------------------------------------------------------------------
 /// Streams of one store. The bits of stream, sequence and row state make one number of 63 bits.
@@ -145,8 +157,16 @@ inline constexpr std::size_t kInFlight = 4096;
 // --- Queue -------------------------------------------------------------------------------------------------------
 /// Empty streams that are remembered, so that streams in use are not recreated for each message.
 inline constexpr std::size_t kIdleStreams = 1024;
-/// Lane names that one node uses in one life.
+/// Lane names that one node uses in one life, and those of them that exist only because peers named them.
 inline constexpr std::size_t kLanes = 1024;
+inline constexpr std::size_t kForeignLanes = 768;
+/// What a lane holds of other nodes' messages while nobody here has declared, used or consumed it.
+inline constexpr std::uint64_t kForeignLaneBytes = 8 * 1024 * 1024;
+/// The names of the nodes that have stored a message which lanes forward.
+inline constexpr std::size_t kPathBytes = kHops * (kNodeNameBytes + 1);
+/// Watermarks of one producer, and of all.
+inline constexpr std::size_t kProducerStreams = 4096;
+inline constexpr std::size_t kWatermarks = 65536;
 /// Rows of one stream that are sent and not yet acknowledged.
 inline constexpr std::size_t kOutboxWindow = 4096;
 /// Their bytes, over all streams to one node, on a fast link (FlowWindow). Less than a link holds.

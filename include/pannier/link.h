@@ -3,7 +3,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include <pannier/limits.h>
 #include <pannier/message.h>
 #include <pannier/platform.h>
 #include <pannier/transport.h>
@@ -21,11 +23,51 @@ struct LinkOptions {
   Duration heartbeat{};
 };
 
-/// Binds a node name to a key. A transport that proves no key (plaintext, in-process) accepts any name.
+/// How much of this node one peer may use up, over all its links. Beyond a limit it is refused as `full`, or waits; no
+/// other peer is affected. A peer is a key, or a node's name where the transport proves no key.
+struct PeerLimits {
+  std::uint64_t rate = 0;  ///< Tells, questions, publications and rows in a second; 0: any number.
+  std::uint64_t links = limits::kPeerLinks;
+  std::uint64_t row_bytes = limits::kPeerRowBytes;    ///< Of rows that are received and not stored yet.
+  std::uint64_t tell_bytes = limits::kPeerTellBytes;  ///< Of tells that wait for full mailboxes.
+  std::uint64_t lanes = limits::kPeerLanes;           ///< Lanes that exist only because the peer named them.
+  std::uint64_t streams = limits::kPeerStreams;       ///< New watermarks: one per lane and incarnation of its store.
+  std::uint64_t retained_values = limits::kPeerRetainedValues;
+  std::uint64_t retained_bytes = limits::kPeerRetainedBytes;
+  std::uint64_t filters = limits::kFiltersPerLink;
+  std::uint64_t asks = limits::kAsksPerLink;  ///< Questions that are not answered yet.
+
+  /// All that the node has. For nodes that this one dials, unless PeerOptions says otherwise.
+  [[nodiscard]] static constexpr PeerLimits whole_node() noexcept {
+    PeerLimits all;
+    all.links = limits::kLinks;
+    all.lanes = limits::kForeignLanes;
+    all.streams = limits::kWatermarks;
+    all.retained_values = limits::kRetainedValues;
+    all.retained_bytes = limits::kRetainedBytes;
+    return all;
+  }
+};
+
+/// Binds a node name to a key. A transport that proves no key (plaintext, in-process) accepts any name. A name belongs
+/// to the keys of the most exact rule that fits it: another key cannot use it by way of a shorter prefix.
 struct PeerOptions {
   std::string node;
   PublicKey key{};
   bool prefix = false;  ///< `node` is a prefix of the name: one key for many short-lived clients.
+  PeerLimits limits = {};
+};
+
+/// What a peer uses of a node, and what it was refused.
+struct PeerUse {
+  std::string peer;  ///< As its rule names it, with '*' behind a prefix; or the node's name.
+  struct Of {
+    std::string resource;  ///< As the field of PeerLimits.
+    std::uint64_t used = 0;
+    std::uint64_t limit = 0;
+    std::uint64_t refused = 0;  ///< How often, since the node started.
+  };
+  std::vector<Of> resources;
 };
 
 /// The way from this node to another one.

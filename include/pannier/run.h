@@ -29,6 +29,7 @@ struct RunOptions {
     PublicKey key{};
     bool prefix = false;  ///< `node` is a prefix of the name.
     bool tools = false;   ///< It may use this node's tools, like the node's own user.
+    PeerLimits limits = {};
   };
 
   std::string name = {};              ///< Of the node. Required.

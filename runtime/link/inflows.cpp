@@ -92,7 +92,7 @@ Result<void> Inflows::hand_over(Flow& flow, MessagePtr& message) {
   return sent;
 }
 
-void Inflows::take(std::string_view origin, const wire::Record& tell) {
+void Inflows::take(std::string_view origin, const wire::Record& tell, const AccountRef& account) {
   Flow& flow = open(origin, tell.first);
   MessagePtr message =
       any_message(MessageKind::tell, flow.receiver, AnyTable{tell.type, nullptr, BlockRef::copy_of(tell.payload)});
@@ -112,21 +112,26 @@ void Inflows::take(std::string_view origin, const wire::Record& tell) {
     if (sent || sent.error().code != ErrorCode::full) return;
   }
   if constexpr (is_mutant(Mutant::full_mailbox_drops)) return;
+  if (flow.held == 0) flow.account = account;  // those that wait stay charged to the link that they came over
   hold(flow, std::move(message));
 }
 
 void Inflows::hold(Flow& flow, MessagePtr message) {
-  Count& all = flow.origin->held;
-  const auto bytes = static_cast<std::uint32_t>(message->payload_bytes());
-  if (all.messages >= limits::kHeldMessages || all.bytes + bytes > limits::kHeldBytes) {
+  const std::size_t bytes = message->payload_bytes();
+  if (flow.account != nullptr && !flow.account->take(Resource::tell_bytes, bytes + limits::kHeldMessageBytes)) {
     drop(flow, bytes, ErrorCode::full);
     return;
   }
-  all.add(bytes);
   ++flow.held;
   ++held_;
   (message->urgency == Urgency::urgent ? flow.urgent : flow.normal).push(std::move(message));
   ask_for_room(flow);
+}
+
+void Inflows::release(Flow& flow, std::size_t bytes) noexcept {
+  if (flow.account != nullptr) flow.account->give_back(Resource::tell_bytes, bytes + limits::kHeldMessageBytes);
+  --flow.held;
+  --held_;
 }
 
 void Inflows::ask_for_room(Flow& flow) {
@@ -152,7 +157,7 @@ void Inflows::has_room(Flow& flow, bool gone) {
   bool full = false;
   for (MessageQueue* queue : {&flow.urgent, &flow.normal}) {
     while (MessagePtr message = full ? nullptr : queue->pop()) {
-      const auto bytes = static_cast<std::uint32_t>(message->payload_bytes());
+      const std::size_t bytes = message->payload_bytes();
       if (const auto sent = hand_over(flow, message); !sent && sent.error().code == ErrorCode::full) {
         MessageQueue first;
         first.push(std::move(message));
@@ -161,10 +166,7 @@ void Inflows::has_room(Flow& flow, bool gone) {
         break;
       }
       moved = true;
-      --flow.origin->held.messages;
-      flow.origin->held.bytes -= bytes;
-      --flow.held;
-      --held_;
+      release(flow, bytes);
     }
   }
   if (flow.held == 0) return;
@@ -179,12 +181,9 @@ void Inflows::has_room(Flow& flow, bool gone) {
 void Inflows::drop_held(Flow& flow, ErrorCode cause) {
   for (MessageQueue* queue : {&flow.urgent, &flow.normal}) {
     while (const MessagePtr message = queue->pop()) {
-      const auto bytes = static_cast<std::uint32_t>(message->payload_bytes());
+      const std::size_t bytes = message->payload_bytes();
       drop(flow, bytes, cause);
-      --flow.origin->held.messages;
-      flow.origin->held.bytes -= bytes;
-      --flow.held;
-      --held_;
+      release(flow, bytes);
     }
   }
 }

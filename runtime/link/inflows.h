@@ -12,20 +12,22 @@
 #include "platform/function_ref.h"
 #include "runtime/actor/service.h"
 #include "runtime/link/wire.h"
+#include "runtime/message/account.h"
 
 namespace pannier {
 
 /// The receiving end of tells between nodes (docs/protocol.md, Credit). A flow is what one node tells one actor of this
-/// node. Delivers messages to mailboxes. While a mailbox is full, holds its messages in order; messages for other
-/// mailboxes are not delayed. Reports the credit to return. A part of the router; memory is bounded by
-/// limits::kHeldBytes for each sending node.
+/// node. Delivers messages to mailboxes. While a mailbox is full, holds its messages in order, charged to the peer over
+/// whose link they came; messages for other mailboxes are not delayed. Reports the credit to return. A part of the
+/// router.
 class Inflows {
  public:
   explicit Inflows(System& system) : system_(system) {}
   void start(ServicePort& port) { port_ = &port; }
 
-  /// Takes a tell that `origin` sent to an actor of this node. The record is borrowed for the call.
-  void take(std::string_view origin, const wire::Record& tell);
+  /// Takes a tell that `origin` sent to an actor of this node over a link of `account`. The record is borrowed for the
+  /// call.
+  void take(std::string_view origin, const wire::Record& tell, const AccountRef& account);
   /// True while messages from `origin` for `actor` are held; later ones must not overtake them.
   [[nodiscard]] bool holds(std::string_view origin, std::string_view actor) const noexcept;
   /// Tells `origin` (through each_due) once the mailbox of `actor` has room.
@@ -63,6 +65,7 @@ class Inflows {
     MessageQueue urgent;  // held messages
     MessageQueue normal;
     std::size_t held = 0;
+    AccountRef account;       // of the link that the last message came over
     Count taken;              // since the last credit
     Count dropped;            // since that was last reported
     std::uint16_t code = 0;   // why messages were dropped, or why the mailbox will have no room
@@ -75,7 +78,6 @@ class Inflows {
   struct Origin {
     std::string node;
     std::unordered_map<std::string, std::unique_ptr<Flow>> flows;  // by actor
-    Count held;
   };
 
   [[nodiscard]] Flow* find(std::string_view origin, std::string_view actor) const noexcept;
@@ -85,6 +87,8 @@ class Inflows {
   /// ok: the mailbox has the message. full: the message stays with the caller. Any other error: the message is dropped.
   [[nodiscard]] Result<void> hand_over(Flow& flow, MessagePtr& message);
   void hold(Flow& flow, MessagePtr message);
+  /// A held message of so many bytes is gone.
+  void release(Flow& flow, std::size_t bytes) noexcept;
   void ask_for_room(Flow& flow);
   void has_room(Flow& flow, bool gone);
   void drop_held(Flow& flow, ErrorCode cause);

@@ -137,6 +137,13 @@ void Links::on_accept(ChannelId channel, const PeerIdentity& peer) {
     drop(link, Error{ErrorCode::full, "too many come at once"});
     return;
   }
+  if (peer.key) {
+    link.account = peers_.account(peer, {}, false);
+    if (auto charged = charge(link); !charged) {
+      link.open = true;
+      return refuse(link, charged.error());
+    }
+  }
   const std::uint64_t id = link.id;
   link.timer = port_->after(limits::kHandshakeTimeout, [this, id] {
     const auto found = links_.find(id);
@@ -174,10 +181,14 @@ Result<void> Links::heard_hello(Link& link, const wire::Record& hello) {
     return Error{ErrorCode::permission, concat({"'", name, "' answers where '", link.dial->node,
                                                 "' was dialled; correct the link's node name"})};
   }
-  if (!may_bear(link.peer, name)) {
+  if (!peers_.may_bear(link.peer, name)) {
     ++counters_.refused;
     return Error{ErrorCode::permission, concat({"the key of this peer may not bear the name '", name,
                                                 "'; correct its name, or the peers of '", own_name_, "'"})};
+  }
+  if (link.account == nullptr) {
+    link.account = peers_.account(link.peer, name, link.dial != nullptr);
+    if (auto charged = charge(link); !charged) return charged;
   }
   if (Link* older = to(name); older != nullptr && older != &link) make_way_for(link, *older);
   port_->cancel(link.timer);
@@ -216,18 +227,11 @@ void Links::make_way_for(Link& link, Link& older) {
   refuse(older, Error{ErrorCode::in_use, "replaced by a newer link of the same name and key"});
 }
 
-bool Links::may_bear(const PeerIdentity& peer, std::string_view name) const noexcept {
-  if (!peer.key || peers_.empty()) return true;
-  return std::any_of(peers_.begin(), peers_.end(), [&](const PeerOptions& known) {
-    return known.key == *peer.key && (known.prefix ? name.starts_with(known.node) : name == known.node);
-  });
-}
-
 void Links::set_peers(std::vector<PeerOptions> peers) {
-  peers_ = std::move(peers);
+  peers_.set(std::move(peers));
   std::vector<Link*> refused;
   for (auto& [id, link] : links_) {
-    if (link->up && !may_bear(link->peer, link->node)) refused.push_back(link.get());
+    if (link->up && !peers_.may_bear(link->peer, link->node)) refused.push_back(link.get());
   }
   for (Link* link : refused) {
     ++counters_.refused;
@@ -265,6 +269,28 @@ void Links::announce_sleep(Duration span) {
   each_up([&](Link& link) {
     send_control(link, {.kind = wire::Kind::heartbeat, .number = static_cast<std::uint64_t>(ms)}).ignore();
   });
+}
+
+Result<void> Links::charge(Link& link) {
+  if (link.dial != nullptr) return {};
+  link.place = Charge{link.account, Resource::links};
+  if (link.place.ok()) return {};
+  ++counters_.refused;
+  audit(link);
+  return Error{ErrorCode::full,
+               concat({"this peer has ", link.account->limit(Resource::links), " links to '", own_name_, "' already"})};
+}
+
+void Links::audit(const Link& link) {
+  if (link.account == nullptr || !link.account->has_news()) return;
+  std::string text = concat({"peer ", link.account->name(), " is refused what exceeds its limits:"});
+  for (std::size_t i = 0; i < kResources; ++i) {
+    const auto resource = static_cast<Resource>(i);
+    if (link.account->refused(resource) == 0) continue;
+    text += concat({" ", to_string(resource), " (", link.account->limit(resource), ")"});
+  }
+  if (link.account->records_refused() > 0) text += concat({" rate (", link.account->rate(), " a second)"});
+  complain(concat({"limits of ", link.account->name()}), text);
 }
 
 bool Links::takes_stranger() noexcept {
@@ -305,6 +331,7 @@ void Links::drop(Link& link, const Error& why) {
   link.assemblies = {};
   link.echo.reset();
   link.rows_until = 0;
+  link.unheeded = 0;
   const bool was_up = std::exchange(link.up, false);
   link.refused = link.refused || is_refusal(why.code);
   link.quiet_until = {};

@@ -14,7 +14,9 @@
 #include "platform/function_ref.h"
 #include "runtime/actor/service.h"
 #include "runtime/link/link_window.h"
+#include "runtime/link/peers.h"
 #include "runtime/link/send_queue.h"
+#include "runtime/link/token_bucket.h"
 #include "runtime/link/wire.h"
 
 namespace pannier {
@@ -26,6 +28,8 @@ struct Link {
   std::uint64_t incarnation = 0;      ///< The incarnation of the peer's store.
   const LinkOptions* dial = nullptr;  ///< Null for an accepted link.
   PeerIdentity peer;
+  AccountRef account;  ///< What the peer causes is charged to it. Set before hello where the peer has proven a key.
+  Charge place;        ///< One of the account's links.
   ChannelId channel{};
   bool open = false;      ///< The channel carries frames.
   bool up = false;        ///< The peer's hello was received.
@@ -61,11 +65,13 @@ struct Link {
   MonoTime rows_told{};                             ///< When on_rows_moved was last called.
   bool peer_is_leaf = false;                        ///< As its hello said.
   Duration heartbeat = limits::kHeartbeatInterval;  ///< Used by both ends.
-  MonoTime quiet_until{};  ///< Until then the peer, which announced that it sleeps, may be silent.
-  bool refused = false;    ///< The peer has refused the link since it was last up.
-  Duration retry_after{};  ///< The peer asked not to be dialled before this has passed.
-  MonoTime lost_at{};      ///< When a dialled link was last up; zero: never.
-  bool congested = false;  ///< Senders were told that the link is full. Set by the router.
+  MonoTime quiet_until{};    ///< Until then the peer, which announced that it sleeps, may be silent.
+  bool refused = false;      ///< The peer has refused the link since it was last up.
+  Duration retry_after{};    ///< The peer asked not to be dialled before this has passed.
+  MonoTime lost_at{};        ///< When a dialled link was last up; zero: never.
+  bool congested = false;    ///< Senders were told that the link is full. Set by the router.
+  std::size_t unheeded = 0;  ///< Bytes of rows refused since one was taken. Set by the router.
+  TokenBucket changes{limits::kChangesPerSecond, limits::kChangesAtOnce};  ///< Of filters and routes, by the peer.
 };
 
 /// What the link layer tells the router.
@@ -103,6 +109,11 @@ class Links final : public TransportEvents {
   bool poll();
   /// Sends the frames filled so far.
   void flush();
+
+  /// The account of each peer that uses anything.
+  void each_account(FunctionRef<void(const Account&)> visit) const { peers_.each(visit); }
+  /// Logs what was refused to the peer of `link` since the last such line, at most once in limits::kComplaintInterval.
+  void audit(const Link& link);
 
   /// Queues a record. `priority`: of the row's lane. unreachable: the link is not up. full: the link takes no more now;
   /// nothing was queued.
@@ -148,6 +159,8 @@ class Links final : public TransportEvents {
   void opened(Link& link, const PeerIdentity& peer);
   void beat(Link& link);
   void beat_later(Link& link);
+  /// Charges an accepted link to its peer. False: the peer has too many; the link is gone.
+  [[nodiscard]] Result<void> charge(Link& link);
   /// True if one more unidentified peer may connect within this second.
   [[nodiscard]] bool takes_stranger() noexcept;
   /// Tells the peer why and drops the link.
@@ -163,7 +176,6 @@ class Links final : public TransportEvents {
   void heard_mark(Link& link, std::uint64_t position, std::uint64_t clock);
   void heard_echo(Link& link, const wire::Record& echo);
   void make_way_for(Link& link, Link& older);
-  [[nodiscard]] bool may_bear(const PeerIdentity& peer, std::string_view name) const noexcept;
   /// Sends a record that neither waits nor counts against the window.
   Result<void> send_control(Link& link, const wire::Record& record);
   void flush_soon(Link& link);
@@ -179,7 +191,7 @@ class Links final : public TransportEvents {
   const std::string own_name_;
   const std::uint64_t incarnation_;
   const std::vector<LinkOptions> dials_;
-  std::vector<PeerOptions> peers_;
+  Peers peers_;
   ServicePort* port_ = nullptr;
   std::uint64_t next_id_ = 1;
   std::unordered_map<std::uint64_t, std::unique_ptr<Link>> links_;

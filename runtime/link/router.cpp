@@ -33,6 +33,15 @@ bool comes_back(std::string_view chain, std::string_view asked, std::size_t& wai
 /// The longest that a question waits beyond this node.
 constexpr std::uint64_t kAskMsMost = 86'400'000;
 
+/// A message, as PeerLimits::rate counts them.
+bool is_work(wire::Kind kind) noexcept {
+  return kind == wire::Kind::tell || kind == wire::Kind::ask || kind == wire::Kind::publish || kind == wire::Kind::row;
+}
+
+bool is_change(wire::Kind kind) noexcept {
+  return kind == wire::Kind::subscribe || kind == wire::Kind::unsubscribe || kind == wire::Kind::reach;
+}
+
 std::uint64_t remaining_ms(MonoTime deadline, MonoTime now) noexcept {
   if (deadline <= now) return 0;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();
@@ -127,6 +136,10 @@ Result<void> Router::handle(Message& message) {
   }
   if (AskRoutes* question = nullptr; is(question)) {
     port_->worker().reply(message, native_message(MessageKind::reply, {}, routes_.list(question->node)));
+    return {};
+  }
+  if (AskPeers* question = nullptr; is(question)) {
+    port_->worker().reply(message, native_message(MessageKind::reply, {}, peer_uses()));
     return {};
   }
   if (CountTopics* question = nullptr; is(question)) {
@@ -417,6 +430,12 @@ Result<void> Router::send_row(const OutgoingRow& row) {
     record.flags |= wire::kIncarnation;
     second = wire::text_of_u64(incarnation) + second;
   }
+  if (!row.path.empty()) {
+    record.flags |= wire::kPath;
+    second += static_cast<char>(row.path.size() & 0xffU);
+    second += static_cast<char>(row.path.size() >> 8U);
+    second += row.path;
+  }
   second += row.key;
   record.second = second;
   record.payload = row.payload.bytes();
@@ -425,6 +444,23 @@ Result<void> Router::send_row(const OutgoingRow& row) {
     tell_queue(native_message(MessageKind::tell, {}, std::move(bounced)));
   }
   return {};
+}
+
+std::vector<PeerUse> Router::peer_uses() const {
+  std::vector<PeerUse> all;
+  if (links_ == nullptr) return all;
+  links_->each_account([&](const Account& account) {
+    if (all.size() >= limits::kRoutesListed) return;
+    PeerUse use{account.name(), {}};
+    for (std::size_t i = 0; i < kResources; ++i) {
+      const auto resource = static_cast<Resource>(i);
+      use.resources.push_back(
+          {to_string(resource), account.used(resource), account.limit(resource), account.refused(resource)});
+    }
+    use.resources.push_back({"rate", 0, account.rate(), account.records_refused()});
+    all.push_back(std::move(use));
+  });
+  return all;
 }
 
 Result<void> Router::send_ack(const StreamAck& ack) {
@@ -519,6 +555,14 @@ void Router::heard_cancel(const Link& link, const wire::Record& record) {
 }
 
 Result<void> Router::on_record(Link& link, const wire::Record& record) {
+  if (is_work(record.kind) && !link.account->takes_record(port_->now())) {
+    bounce(link, record, ErrorCode::full);
+    links_->audit(link);
+    return {};
+  }
+  if (is_change(record.kind) && !link.changes.take(port_->now())) {
+    return Error{ErrorCode::full, "filters or routes change too fast"};
+  }
   if (!record.origin.empty() && record.origin != link.node) {
     if (!valid_name(record.origin, limits::kNodeNameBytes)) return Error{ErrorCode::malformed, "An origin is no node."};
     // The route has just changed, or the peer forges the origin. A retained value may outlive its origin.
@@ -532,7 +576,10 @@ Result<void> Router::on_record(Link& link, const wire::Record& record) {
   }
   const std::string_view origin = record.origin.empty() ? std::string_view{link.node} : record.origin;
   switch (record.kind) {
-    case wire::Kind::tell: inflows_.take(origin, record); return {};
+    case wire::Kind::tell:
+      inflows_.take(origin, record, link.account);
+      links_->audit(link);
+      return {};
     case wire::Kind::credit: heard_credit(origin, record); return {};
     case wire::Kind::cancel: heard_cancel(link, record); return {};
     case wire::Kind::reach: return routes_.heard(link, record);
@@ -552,19 +599,21 @@ Result<void> Router::on_record(Link& link, const wire::Record& record) {
       publication.series = record.number;
       topics_.publish(record.first, BlockRef::copy_of(std::as_bytes(std::span{record.first})), publication, ActorId{},
                       link.id);
+      links_->audit(link);
       return {};
     }
     case wire::Kind::subscribe:
       if (record.code == 0) {
         topics_.link_subscribes(link, record.first, record.type);
+        links_->audit(link);
       } else {
         topics_.link_refuses(link, record.first, error_of(record));
       }
       return {};
     case wire::Kind::unsubscribe: topics_.link_unsubscribes(link, record.first); return {};
     case wire::Kind::row: return heard_row(link, record);
-    case wire::Kind::ack: heard_ack(origin, record); return {};
-    case wire::Kind::lives: return heard_lives(origin, record);
+    case wire::Kind::ack: heard_ack(link, origin, record); return {};
+    case wire::Kind::lives: return heard_lives(link, origin, record);
     default: return ErrorCode::malformed;
   }
 }
@@ -576,8 +625,11 @@ Result<void> Router::heard_ask(Link& link, const wire::Record& record) {
   auto& answering = peers_[link.id].answering;
   if (answering.contains(record.id)) return ErrorCode::malformed;  // one question, one id
   const bool behind = inflows_.holds(origin, record.first);        // it must not overtake those
-  if (!receiver || behind || answering.size() >= limits::kAsksPerLink) {
+  Charge charge;
+  if (receiver && !behind && answering.size() < limits::kAsksPerLink) charge = {link.account, Resource::asks};
+  if (!receiver || charge.account() == nullptr) {
     refuse_ask(link, record.id, receiver ? ErrorCode::full : ErrorCode::not_found);
+    links_->audit(link);
     return {};
   }
   const std::string asked = concat({system_.directory.own_node(), "/", record.first});
@@ -592,7 +644,10 @@ Result<void> Router::heard_ask(Link& link, const wire::Record& record) {
   MessagePtr question =
       any_message(MessageKind::ask, receiver, AnyTable{record.type, nullptr, BlockRef::copy_of(record.payload)});
   question->set_trace(record.trace);
-  const std::string label = concat({origin, "\n", record.second});
+  // Only the link's own node has proven its name.
+  const bool relayed = !record.origin.empty() && record.origin != link.node;
+  const std::string label = concat({origin, relayed ? " by way of " : "",
+                                    relayed ? std::string_view{link.node} : std::string_view{}, "\n", record.second});
   question->label = BlockRef::copy_of(std::as_bytes(std::span{label}));
   question->from_afar = true;
   if ((record.flags & wire::kUrgent) != 0) question->urgency = Urgency::urgent;
@@ -601,7 +656,7 @@ Result<void> Router::heard_ask(Link& link, const wire::Record& record) {
   const TimerId waits = port_->ask_message({port_, std::move(question), left},
                                            [this, link_id = link.id, id = record.id, urgency = question_urgency](
                                                Message* reply) { answer(link_id, id, urgency, reply); });
-  answering.emplace(record.id, Answering{waits, 0, 0});
+  answering.emplace(record.id, Answering{waits, 0, 0, std::move(charge)});
   return {};
 }
 
@@ -649,6 +704,8 @@ void Router::bounce(const Link& link, const wire::Record& record, ErrorCode caus
     if ((record.flags & wire::kIncarnation) != 0 && record.second.size() >= sizeof word.number) {
       word.number = wire::get_u64(reinterpret_cast<const std::byte*>(record.second.data()));
     }
+  } else if (record.kind == wire::Kind::publish) {
+    word = {.kind = wire::Kind::credit, .flags = wire::kPublications | wire::kOnLink, .id = 1};
   } else if (cause != ErrorCode::unreachable) {
     return;  // what answers a row, or a tell, comes again
   }
@@ -671,7 +728,9 @@ void Router::forward_ask(Link& link, Link& next, wire::Record record) {
   auto& answering = peers_[link.id].answering;
   if (answering.contains(record.id)) return links_->cut(link, Error{ErrorCode::malformed, "two questions have one id"});
   auto& asked = peers_[next.id].asked;
-  if (answering.size() >= limits::kAsksPerLink || asked.size() >= limits::kAsksPerLink || record.number == 0) {
+  Charge charge{link.account, Resource::asks};
+  if (!charge.ok() || answering.size() >= limits::kAsksPerLink || asked.size() >= limits::kAsksPerLink ||
+      record.number == 0) {
     refuse_ask(link, record.id, record.number == 0 ? ErrorCode::timeout : ErrorCode::full);
     return;
   }
@@ -688,7 +747,7 @@ void Router::forward_ask(Link& link, Link& next, wire::Record record) {
     if (const auto peer = peers_.find(link_id); peer != peers_.end()) peer->second.asked.erase(id);
     if (const auto peer = peers_.find(from_link); peer != peers_.end()) peer->second.answering.erase(from_id);
   });
-  answering.emplace(ask.from_id, Answering{{}, next.id, id});
+  answering.emplace(ask.from_id, Answering{{}, next.id, id, std::move(charge)});
   asked.emplace(id, ask);
 }
 
@@ -732,8 +791,19 @@ void Router::heard_reply(const Link& link, const wire::Record& record) {
   answer_ask(ask, record);
 }
 
-Result<void> Router::heard_row(const Link& link, const wire::Record& record) {
+Result<void> Router::heard_row(Link& link, const wire::Record& record) {
   const bool near = record.origin.empty();
+  Charge charge{link.account, Resource::row_bytes, wire::size_of(record) + limits::kHeldMessageBytes};
+  if (!charge.ok()) {
+    links_->audit(link);
+    if (near) link.unheeded += wire::size_of(record);
+    if (link.unheeded > limits::kUnheededBytes) {
+      return Error{ErrorCode::full, "rows come faster than they are stored, and refusals are not heeded"};
+    }
+    bounce(link, record, ErrorCode::full);
+    return {};
+  }
+  link.unheeded = 0;
   IncomingRow row{std::string{near ? std::string_view{link.node} : record.origin},
                   near ? link.incarnation : 0,
                   std::string{record.first},
@@ -743,7 +813,8 @@ Result<void> Router::heard_row(const Link& link, const wire::Record& record) {
                   record.type,
                   BlockRef::copy_of(record.payload),
                   0,
-                  hold(record.trace)};
+                  hold(record.trace),
+                  std::move(charge)};
   std::string_view rest = record.second;
   const auto number = [&rest](std::uint64_t& value) {
     if (rest.size() < sizeof value) return false;
@@ -757,6 +828,16 @@ Result<void> Router::heard_row(const Link& link, const wire::Record& record) {
   if ((record.flags & wire::kExpires) != 0 && !number(row.remaining_ms)) {
     return Error{ErrorCode::malformed, "A row does not say when it expires, as it should."};
   }
+  if ((record.flags & wire::kPath) != 0) {
+    const auto byte = [&rest](std::size_t at) {
+      return static_cast<std::size_t>(static_cast<unsigned char>(rest[at]));
+    };
+    const std::size_t length = rest.size() < 2 ? wire::kSecondBytes : byte(0) + 256 * byte(1);
+    if (length + 2 > rest.size())
+      return Error{ErrorCode::malformed, "A row does not say where it has been, as it should."};
+    row.path = rest.substr(2, length);
+    rest.remove_prefix(length + 2);
+  }
   row.key = rest;
   if (system_.queue) {
     tell_queue(native_message(MessageKind::tell, {}, std::move(row)));
@@ -765,19 +846,23 @@ Result<void> Router::heard_row(const Link& link, const wire::Record& record) {
   return send_ack({row.producer, row.lane, 0, true, ErrorCode::unsupported, row.incarnation});
 }
 
-void Router::heard_ack(std::string_view origin, const wire::Record& record) {
+void Router::heard_ack(const Link& link, std::string_view origin, const wire::Record& record) {
+  Charge charge{link.account, Resource::row_bytes, limits::kHeldMessageBytes};
+  if (!charge.ok()) return links_->audit(link);  // the row is sent again, and acknowledged again
   StreamAck ack{std::string{origin}, std::string{record.first}, record.id, record.code != 0, ErrorCode{},
-                record.number};
+                record.number,       std::move(charge)};
   if (ack.refused) ack.cause = wire::error_of(record.code);
   tell_queue(native_message(MessageKind::tell, {}, std::move(ack)));
 }
 
-Result<void> Router::heard_lives(std::string_view origin, const wire::Record& record) {
+Result<void> Router::heard_lives(const Link& link, std::string_view origin, const wire::Record& record) {
   constexpr std::size_t kEach = sizeof(std::uint64_t);
   if (record.payload.size() % kEach != 0 || record.payload.size() > limits::kIncarnations * kEach) {
     return Error{ErrorCode::malformed, "A list of incarnations has no such length."};
   }
-  ProducerIncarnations lives{std::string{origin}, {}};
+  Charge charge{link.account, Resource::row_bytes, record.payload.size() + limits::kHeldMessageBytes};
+  if (!charge.ok()) return {};  // said again with the next link
+  ProducerIncarnations lives{std::string{origin}, {}, std::move(charge)};
   for (std::size_t at = 0; at < record.payload.size(); at += kEach) {
     lives.incarnations.push_back(wire::get_u64(record.payload.data() + at));
   }

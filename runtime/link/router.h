@@ -60,6 +60,7 @@ class Router final : public Service, public LinkEvents, public RouteEvents {
     TimerId question{};
     std::uint64_t to_link = 0;  // 0: an actor of this node answers
     std::uint64_t to_id = 0;
+    Charge charge = {};
   };
   /// The open questions between this node and one linked node, while the link is up. Each direction has its own bound,
   /// so a peer that does not answer or asks too much does not affect others.
@@ -89,13 +90,15 @@ class Router final : public Service, public LinkEvents, public RouteEvents {
   void heard_credit(std::string_view origin, const wire::Record& record);
   Result<void> heard_ask(Link& link, const wire::Record& record);
   void heard_reply(const Link& link, const wire::Record& record);
-  Result<void> heard_row(const Link& link, const wire::Record& record);
-  Result<void> heard_lives(std::string_view origin, const wire::Record& record);
-  void heard_ack(std::string_view origin, const wire::Record& record);
+  Result<void> heard_row(Link& link, const wire::Record& record);
+  Result<void> heard_lives(const Link& link, std::string_view origin, const wire::Record& record);
+  void heard_ack(const Link& link, std::string_view origin, const wire::Record& record);
   void heard_cancel(const Link& link, const wire::Record& record);
   /// Forwards a record for another node. If there is no way, tells the sender.
   void forward(Link& link, wire::Record record);
   void forward_ask(Link& link, Link& next, wire::Record record);
+  /// What the peers use up (AskPeers).
+  [[nodiscard]] std::vector<PeerUse> peer_uses() const;
   void bounce(const Link& link, const wire::Record& record, ErrorCode cause);
   void refuse_ask(Link& link, std::uint64_t id, const Error& why);
   void answer_ask(const RemoteAsk& ask, const wire::Record& reply);

@@ -58,6 +58,9 @@ struct AskRoutes {
   std::string node;  ///< Empty: all.
 };
 
+/// A question, answered with a std::vector<PeerUse>.
+struct AskPeers {};
+
 /// See Links::set_peers.
 struct SetPeers {
   std::vector<PeerOptions> peers;
@@ -77,6 +80,7 @@ struct SendIncarnations {
 struct ProducerIncarnations {
   std::string node;
   std::vector<std::uint64_t> incarnations;
+  Charge charge = {};
 };
 
 /// To the router: rows are stored for `node`, but no way there is known. Answered by LinkUp once there is one.

@@ -128,10 +128,18 @@ bool TopicService::retain(std::string_view topic, const BlockRef& label, const P
   auto value = retained_.find(topic);
   const std::size_t before = value == retained_.end() ? 0 : value->second.publication.payload.bytes().size();
   const std::size_t bytes = publication.payload.bytes().size();
-  if ((value != retained_.end() || retained_.size() < limits::kRetainedValues) &&
+  if (value != retained_.end()) {  // the new value takes the place of the old one
+    value->second.value.release();
+    value->second.bytes.release();
+  }
+  const auto neighbour = neighbours_.find(from_link);
+  const AccountRef account = neighbour == neighbours_.end() ? nullptr : neighbour->second->account;
+  Charge one{account, Resource::retained_values};
+  Charge all{account, Resource::retained_bytes, bytes + topic.size()};
+  if (one.ok() && all.ok() && (value != retained_.end() || retained_.size() < limits::kRetainedValues) &&
       retained_bytes_ - before + bytes <= limits::kRetainedBytes) {
     retained_bytes_ += bytes - before;
-    Retained retained{label, publication, publications_, from_link};
+    Retained retained{label, publication, publications_, from_link, std::move(one), std::move(all)};
     if (value == retained_.end()) {
       value = retained_.emplace(std::string{topic}, std::move(retained)).first;
       latest_.emplace_hint(latest_.end(), publications_, &value->second);
@@ -147,7 +155,7 @@ bool TopicService::retain(std::string_view topic, const BlockRef& label, const P
   if (value != retained_.end()) erase(value);  // a stale value is worse than none
   count(counters_.not_retained);
   port_->system().report({DeadLetterReason::not_retained, type_name(publication), publisher, ActorId{}});
-  if (std::exchange(warned_of_retained_, true)) return false;
+  if (!one.ok() || !all.ok() || std::exchange(warned_of_retained_, true)) return false;
   port_->log(LogLevel::warning,
              concat({"the value of topic '", printable(topic), "' is not retained: ", retained_.size(), " topics with ",
                      retained_bytes_, " bytes are, and one node retains ", limits::kRetainedValues, " with ",
@@ -219,9 +227,9 @@ void TopicService::ended(ActorId actor) {
   work();
 }
 
-void TopicService::add(Party& party, std::string_view text, TypeId type) {
+bool TopicService::add(Party& party, std::string_view text, TypeId type) {
   Filter& filter = tree_.open(text);
-  if (!filter.subscriptions.add(party, static_cast<std::uint64_t>(type))) return;
+  if (!filter.subscriptions.add(party, static_cast<std::uint64_t>(type))) return false;
   counters_.filters.store(tree_.size(), std::memory_order_relaxed);
   if (party.filters.insert(&filter).second) {
     if (party.is_link) {
@@ -236,13 +244,15 @@ void TopicService::add(Party& party, std::string_view text, TypeId type) {
     queue(party);
   }
   work();
+  return true;
 }
 
 void TopicService::remove(Party& party, Filter& filter) {
-  filter.subscriptions.remove(party);
+  const std::size_t removed = filter.subscriptions.remove(party);
   party.filters.erase(&filter);
   spend(2);
   if (party.is_link) {
+    static_cast<Neighbour&>(party).account->give_back(Resource::filters, removed);
     std::erase(filter.links, party.address);
     party_removed(filter, party.address);
   } else if (--filter.actors == 0) {
@@ -297,14 +307,17 @@ void TopicService::tell(Neighbour& neighbour, std::string_view filter, bool want
       return;
     }
   }
+  // A change that is taken back before it was announced costs the neighbour nothing, however often it comes.
+  if (const auto waits = neighbour.changed.find(filter); waits != neighbour.changed.end()) {
+    if (waits->second == wants) neighbour.changed.erase(waits);
+    return;
+  }
   Link* link = links_->by_id(neighbour.address);
   const auto kind = wants ? wire::Kind::subscribe : wire::Kind::unsubscribe;
   if (link == nullptr || !neighbour.changed.empty() || !has_room(neighbour) ||
       !links_->send(*link, {.kind = kind, .first = filter})) {
-    neighbour.changed.emplace(filter);
+    neighbour.changed.emplace(filter, !wants);
     queue(neighbour);
-    // The neighbour must not miss a change, so it is announced later.
-    if (link != nullptr && neighbour.changed.size() > limits::kFiltersPerLink + tree_.size()) links_->cut(*link);
     return;
   }
   if (!wants) retry_refused(neighbour);
@@ -313,7 +326,7 @@ void TopicService::tell(Neighbour& neighbour, std::string_view filter, bool want
 /// Announces one refused filter again, since the neighbour has room for one more.
 void TopicService::retry_refused(Neighbour& neighbour) {
   if (neighbour.refused.empty()) return;
-  neighbour.changed.insert(neighbour.refused.extract(neighbour.refused.begin()));
+  neighbour.changed.emplace(neighbour.refused.extract(neighbour.refused.begin()).value(), false);
   queue(neighbour);
 }
 
@@ -322,6 +335,7 @@ void TopicService::link_up(Link& link) {
   neighbour->address = link.id;
   neighbour->is_link = true;
   neighbour->name = link.node;
+  neighbour->account = link.account;
   queue(*neighbours_.insert_or_assign(link.id, std::move(neighbour)).first->second);
   work();
 }
@@ -342,9 +356,8 @@ void TopicService::link_subscribes(Link& link, std::string_view filter, TypeId t
   ErrorCode refusal{};
   if (!check_filter(filter)) {
     refusal = ErrorCode::invalid_argument;
-  } else if (Filter* known = tree_.find(filter); neighbour.filters.size() < limits::kFiltersPerLink ||
-                                                 (known != nullptr && neighbour.filters.contains(known))) {
-    add(neighbour, filter, type);
+  } else if (neighbour.account->take(Resource::filters)) {
+    if (!add(neighbour, filter, type)) neighbour.account->give_back(Resource::filters);
     return;
   } else {
     refusal = ErrorCode::full;
@@ -352,12 +365,10 @@ void TopicService::link_subscribes(Link& link, std::string_view filter, TypeId t
   count(counters_.filters_refused);
   const auto code = static_cast<std::uint16_t>(1 + static_cast<unsigned>(refusal));
   links_->send(link, {.kind = wire::Kind::subscribe, .code = code, .first = filter}).ignore();
-  if (std::exchange(neighbour.warned_of_theirs, true)) return;
-  port_->log(LogLevel::warning,
-             concat({"link to ", link.node, ": its subscription to '", printable(filter), "' is refused, ",
-                     refusal == ErrorCode::full ? concat({"a link has ", limits::kFiltersPerLink, " filters at most"})
-                                                : std::string{"since that is no filter"},
-                     "; it was told. No further refusal is logged."}));
+  if (refusal == ErrorCode::full || std::exchange(neighbour.warned_of_theirs, true)) return;  // full: Links::audit
+  port_->log(LogLevel::warning, concat({"link to ", link.node, ": its subscription to '", printable(filter),
+                                        "' is refused, since that is no filter; it was told. No further refusal is "
+                                        "logged."}));
 }
 
 void TopicService::link_unsubscribes(Link& link, std::string_view filter) {
@@ -553,9 +564,11 @@ TopicService::Progress TopicService::announce(Neighbour& neighbour) {
   while (!neighbour.changed.empty()) {
     if (exhausted()) return Progress::more;
     const auto text = neighbour.changed.begin();
-    const Filter* filter = tree_.find(*text);
+    const Filter* filter = tree_.find(text->first);
     const bool wants = filter != nullptr && wanted_by_others(*filter, neighbour.address);
-    if (!say(*text, wants ? wire::Kind::subscribe : wire::Kind::unsubscribe)) return Progress::blocked;
+    if (wants != text->second && !say(text->first, wants ? wire::Kind::subscribe : wire::Kind::unsubscribe)) {
+      return Progress::blocked;
+    }
     neighbour.changed.erase(text);
     if (!wants) retry_refused(neighbour);
   }

@@ -16,6 +16,7 @@
 #include "runtime/link/router_messages.h"
 #include "runtime/link/topic_history.h"
 #include "runtime/link/topics.h"
+#include "runtime/message/account.h"
 
 namespace pannier {
 
@@ -62,6 +63,8 @@ class TopicService {
     Publication publication;
     std::uint64_t number;  // of its publication
     std::uint64_t from_link;
+    Charge value;  // to the peer it came from
+    Charge bytes;
   };
   using RetainedMap = std::map<std::string, Retained, TopicOrder>;
 
@@ -82,18 +85,20 @@ class TopicService {
   /// What a linked node was told about filters.
   struct Neighbour : Party {
     std::string name;
-    std::string announced;                       // all filters up to this one, in byte order, were announced
-    bool announcing = true;                      // later filters are still to be announced
-    std::set<std::string, std::less<>> changed;  // announced, but outdated: the link was full
-    std::set<std::string, std::less<>> refused;  // the neighbour refused these
-    std::set<std::string> cleared;               // topics to clear there: the link was full
+    AccountRef account;
+    std::string announced;                             // all filters up to this one, in byte order, were announced
+    bool announcing = true;                            // later filters are still to be announced
+    std::map<std::string, bool, std::less<>> changed;  // to be announced once there is room; true: it was announced
+    std::set<std::string, std::less<>> refused;        // the neighbour refused these
+    std::set<std::string> cleared;                     // topics to clear there: the link was full
     bool warned_of_theirs = false;
     bool warned_of_ours = false;
   };
   using Room = System::Room;
   enum class Progress : std::uint8_t { done, more, blocked };
 
-  void add(Party& party, std::string_view filter, TypeId type);
+  /// False: the party has it already.
+  bool add(Party& party, std::string_view filter, TypeId type);
   void remove(Party& party, Filter& filter);
   void party_added(const Filter& filter, std::uint64_t link);
   void party_removed(const Filter& filter, std::uint64_t link);

@@ -48,6 +48,8 @@ inline constexpr std::uint8_t kRetain = 2;
 inline constexpr std::uint8_t kIncarnation = 4;
 /// Row: in the second text, eight bytes with the milliseconds until expiry precede the key.
 inline constexpr std::uint8_t kExpires = 8;
+/// Row: in the second text, two bytes with a length and so many of the path precede the key.
+inline constexpr std::uint8_t kPath = 16;
 /// Ask: it is for the node's history of a topic, not for an actor.
 inline constexpr std::uint8_t kHistory = 64;
 /// Credit: it is about publications.

@@ -5,6 +5,7 @@
 
 #include <pannier/message.h>
 #include <pannier/result.h>
+#include "runtime/message/account.h"
 
 /// Records about stored rows between queue and router. Native, within one process.
 namespace pannier {
@@ -25,6 +26,7 @@ struct OutgoingRow {
   /// While waiting for the link, higher priorities go first. Rows of one lane keep their order.
   std::uint32_t priority = 0;
   BlockRef trace = {};
+  std::string path = {};  ///< The nodes that have stored it before this one, first to last, separated by ' '.
 };
 
 /// A row received over a link, not stored yet.
@@ -39,6 +41,8 @@ struct IncomingRow {
   BlockRef payload;
   std::uint64_t remaining_ms = 0;  ///< Time until it expires; 0: never.
   BlockRef trace = {};
+  Charge charge = {};     ///< Its bytes, to the peer that sent it.
+  std::string path = {};  ///< The nodes that stored it before `producer`.
 };
 
 /// What the receiver of a stream has committed, sent back over the link to the producer's queue.
@@ -50,6 +54,7 @@ struct StreamAck {
   ErrorCode cause{};
   std::uint64_t incarnation = 0;  ///< Of the producer's store, within which `taken` counts. 0: that of the link's
                                   ///< hello.
+  Charge charge = {};             ///< Received: to the peer that sent it.
 };
 
 }  // namespace pannier

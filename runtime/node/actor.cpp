@@ -63,6 +63,11 @@ Pending<std::vector<NodeRoute>> NodeActor::routes(std::string_view node) {
       {this, native_message(MessageKind::ask, system().router, AskRoutes{std::string{node}}), std::chrono::seconds{5}}};
 }
 
+Pending<std::vector<PeerUse>> NodeActor::peer_uses() {
+  return Pending<std::vector<PeerUse>>{
+      {this, native_message(MessageKind::ask, system().router, AskPeers{}), std::chrono::seconds{5}}};
+}
+
 Pending<Receipt> NodeActor::enqueue(std::string_view address, std::string_view key, const AnyTable& message,
                                     EnqueueOptions options) {
   Batch batch;

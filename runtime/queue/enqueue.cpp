@@ -47,8 +47,14 @@ Result<void> check_sql(const SqlStatement& statement) {
 /// What a peer sends joins a group of others only if it can be stored.
 bool is_valid(const IncomingRow& row) noexcept {
   return valid_name(row.producer, limits::kNodeNameBytes) && valid_name(row.lane, limits::kLaneNameBytes) &&
-         row.key.size() <= limits::kKeyBytes && row.payload.bytes().size() <= limits::kPayloadBytes &&
-         row.sequence > 0 && row.sequence <= limits::kMaxSequence;
+         row.path.size() <= limits::kPathBytes - limits::kNodeNameBytes - 1 && row.key.size() <= limits::kKeyBytes &&
+         row.payload.bytes().size() <= limits::kPayloadBytes && row.sequence > 0 &&
+         row.sequence <= limits::kMaxSequence;
+}
+
+/// The nodes that have stored a row, its producer last.
+std::string path_of(const IncomingRow& row) {
+  return row.path.empty() ? row.producer : concat({row.path, " ", row.producer});
 }
 
 /// Of a row from a peer, which may say anything.
@@ -90,23 +96,36 @@ void Queue::enqueue(Commit& commit, const ReplyTo& reply_to) {
 }
 
 /// From another node.
-void Queue::receive(const IncomingRow& row) {
+void Queue::receive(IncomingRow& row) {
   trace_ = row.trace;
+  const AccountRef account = row.charge.account();
+  // The row stays charged to its peer until its answer has left, so that answers cannot pile up either.
   const auto ack = [&](Sequence taken, bool refused, ErrorCode cause) {
-    host_->send_ack({row.producer, row.lane, taken, refused, cause, row.incarnation});
+    host_->send_ack({row.producer, row.lane, taken, refused, cause, row.incarnation, std::move(row.charge)});
   };
-  LaneStatus* lane = is_valid(row) ? lanes_.use(row.lane) : nullptr;
-  if (lane == nullptr) {
+  if (!is_valid(row)) {
     ++refused_;
-    return ack(0, true, is_valid(row) ? ErrorCode::full : ErrorCode::invalid_argument);
+    return ack(0, true, ErrorCode::invalid_argument);
   }
   switch (watermarks_.judge(row)) {
     case Watermarks::Verdict::duplicate:
       ++duplicates_;
-      ++lane->counters.duplicates;
+      if (LaneStatus* known = lanes_.find(row.lane)) ++known->counters.duplicates;
       return ack(watermarks_.committed(row), false, {});
     case Watermarks::Verdict::gap: return ack(watermarks_.committed(row), true, ErrorCode::not_found);
     case Watermarks::Verdict::fresh: break;
+  }
+  // Nothing that the row names is entered anywhere before it is known that there is room for it.
+  LaneStatus* lane = lanes_.use_for(row.lane, account);
+  if (lane == nullptr || !watermarks_.open(row)) {
+    ++refused_;
+    return ack(watermarks_.committed(row), true, ErrorCode::full);
+  }
+  const std::string path = path_of(row);
+  if (!lane->options.forward_to.empty() && !leads_on(path, *lane)) {
+    ++refused_;
+    ++lane->counters.refused;
+    return ack(watermarks_.committed(row), true, ErrorCode::rejected);
   }
   NewMessage message{.node = lane->options.forward_to,
                      .lane = lane,
@@ -114,7 +133,7 @@ void Queue::receive(const IncomingRow& row) {
                      .type = row.type,
                      .payload = row.payload,
                      .expires_at = expiry_of(*lane, lifetime(row.remaining_ms))};
-  if (message.node.empty()) message.producer = row.producer;
+  message.producer = message.node.empty() ? std::string_view{row.producer} : std::string_view{path};
   Receipt receipt;
   if (const auto staged = put(message, receipt); !staged) {
     ++refused_;
@@ -127,6 +146,28 @@ void Queue::receive(const IncomingRow& row) {
   if constexpr (is_mutant(Mutant::ack_row_before_commit)) ack(row.sequence, false, {});
   if (watermarks_.stage(row)) group_.then(effect::Received{});
   if (staged_.messages >= limits::kGroupRows || staged_.bytes >= limits::kGroupBytes) static_cast<void>(commit_group());
+}
+
+/// False: the lane goes in a circle, or over too many nodes.
+bool Queue::leads_on(std::string_view path, const LaneStatus& lane) {
+  std::string circle;
+  bool returns = false;
+  std::size_t nodes = 1;
+  for (std::string_view rest = path; !rest.empty(); ++nodes) {
+    const std::string_view node = rest.substr(0, rest.find(' '));
+    returns = returns || node == lane.options.forward_to;
+    if (returns) circle += concat({node, " -> "});
+    rest.remove_prefix(std::min(node.size() + 1, rest.size()));
+  }
+  if (!returns && nodes < limits::kHops) return true;
+  if (circles_.insert(lane.options.name).second) {
+    host_->log(LogLevel::warning,
+               concat({"lane '", lane.options.name, "' is forwarded ",
+                       returns ? concat({"in a circle, ", circle, own_node_, " -> ", lane.options.forward_to})
+                               : concat({"over more than ", limits::kHops, " nodes"}),
+                       ": change forward_to on one of them. Its messages are refused, and become dead letters."}));
+  }
+  return false;
 }
 
 /// From a consumer, with the effects that share the acknowledgement's transaction.
@@ -362,7 +403,7 @@ Result<void> Queue::make_room(StreamId id, const NewMessage& message) {
   if (!enough() && outbox_.has_erasures()) {
     if (auto erased = outbox_.stage_erasures(); !erased) return erased;
   }
-  if (!enough()) {
+  if (!enough() && has_expired(id)) {
     if (auto swept = sweep(id); !swept) return swept.error();
   }
   if (!enough()) {
@@ -448,7 +489,7 @@ Result<bool> Queue::evict_lower(const NewMessage& message) {
   };
   std::vector<Lower> lower;
   const auto collect = [&](const Stream& each) {
-    LaneStatus* lane = lanes_.use(each.lane);
+    LaneStatus* lane = lanes_.of_stream(each.lane);
     const bool is_lower = lane != nullptr && lane->options.priority < message.lane->options.priority;
     if (is_lower && each[RowState::ready].messages > 0) lower.push_back({lane->options.priority, each.id, lane});
     return true;
@@ -502,7 +543,8 @@ Result<void> Queue::put_row(StreamId id, const NewMessage& message, Receipt& rec
     latest->second.insert_or_assign(std::string{row.key}, row.sequence);
   }
   group_.then(effect::Added{id, message.node.empty() ? Box::inbox : Box::outbox, message.lane, row.sequence,
-                            std::string{row.key}, row.type, message.payload, row.expires_at, message.due, trace_});
+                            std::string{row.key}, row.type, message.payload, row.expires_at, message.due, trace_,
+                            std::string{message.node.empty() ? std::string_view{} : message.producer}});
   return {};
 }
 

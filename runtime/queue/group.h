@@ -37,6 +37,7 @@ struct Added {
   StoreTime expires_at{};
   StoreTime due{};  ///< kNoMoment: ready at once.
   BlockRef trace = {};
+  std::string path = {};   ///< Of the outbox: the nodes that stored it before.
   bool withdrawn = false;  ///< It was removed again within the same group.
 };
 /// A row that may be held in memory was erased or dead-lettered before it left.

@@ -33,20 +33,51 @@ Lanes::Lanes(std::vector<LaneOptions> lanes) {
 
 LaneStatus* Lanes::find(std::string_view name) noexcept {
   const auto found = lanes_.find(name);
-  return found == lanes_.end() ? nullptr : &found->second;
+  return found == lanes_.end() ? nullptr : &found->second.status;
 }
 
 LaneStatus* Lanes::use(std::string_view name) {
+  const auto found = lanes_.find(name);
+  if (found == lanes_.end()) {
+    if (lanes_.size() >= limits::kLanes) return nullptr;
+    LaneStatus& made = lanes_[std::string{name}].status;
+    made.options.name = name;
+    return &made;
+  }
+  Lane& lane = found->second;
+  if (std::exchange(lane.foreign, false)) {
+    --foreign_;
+    lane.charge.release();
+    lane.status.options.max_bytes = limits::kLaneBytes;
+  }
+  return &lane.status;
+}
+
+LaneStatus* Lanes::add_foreign(std::string_view name, Charge charge) {
+  Lane& lane = lanes_[std::string{name}];
+  lane.status.options.name = name;
+  lane.status.options.max_bytes = limits::kForeignLaneBytes;
+  lane.foreign = true;
+  lane.charge = std::move(charge);
+  ++foreign_;
+  return &lane.status;
+}
+
+LaneStatus* Lanes::use_for(std::string_view name, const AccountRef& account) {
   if (LaneStatus* known = find(name)) return known;
-  if (lanes_.size() >= limits::kLanes) return nullptr;
-  LaneStatus& made = lanes_[std::string{name}];
-  made.options.name = name;
-  return &made;
+  if (foreign_ >= limits::kForeignLanes || lanes_.size() >= limits::kLanes) return nullptr;
+  Charge charge{account, Resource::lanes};
+  return charge.ok() ? add_foreign(name, std::move(charge)) : nullptr;
+}
+
+LaneStatus* Lanes::of_stream(std::string_view name) {
+  if (LaneStatus* known = find(name)) return known;
+  return lanes_.size() >= limits::kLanes ? nullptr : add_foreign(name, {});
 }
 
 void Lanes::set(LaneOptions options) {
-  LaneStatus& lane = lanes_[options.name];
-  lane.options = std::move(options);
+  LaneStatus* const lane = use(options.name);  // the node's own from now on
+  (lane == nullptr ? lanes_[options.name].status : *lane).options = std::move(options);
 }
 
 }  // namespace pannier

@@ -52,7 +52,7 @@ void Outbox::touch(Route& route) {
 OutStream* Outbox::open(const Stream& stream) {
   auto& slot = streams_[stream.id];
   if (slot != nullptr) return slot.get();
-  LaneStatus* lane = lanes_.use(stream.lane);
+  LaneStatus* lane = lanes_.of_stream(stream.lane);
   if (lane == nullptr) {
     streams_.erase(stream.id);
     return nullptr;
@@ -150,7 +150,8 @@ void Outbox::added(effect::Added& row) {
   if (stream->committed != kUnknownSequence) stream->committed = row.sequence;
   if (caught_up && has_room(*stream)) {
     send_row(*stream, {stream->route->node, stream->lane->options.name, row.sequence, 0, std::move(row.key), row.type,
-                       std::move(row.payload), remaining_ms(row.expires_at, clock_.now()), 0, 0, std::move(row.trace)});
+                       std::move(row.payload), remaining_ms(row.expires_at, clock_.now()), 0, 0, std::move(row.trace),
+                       std::move(row.path)});
   } else {
     touch(*stream->route);
   }
@@ -242,7 +243,8 @@ bool Outbox::send_some(OutStream& stream) {
       return true;
     }
     send_row(stream, {node, stream.lane->options.name, row.sequence, 0, std::string{row.key}, row.type,
-                      BlockRef::copy_of(row.payload), remaining_ms(row.expires_at, now), 0, 0, hold(row.trace)});
+                      BlockRef::copy_of(row.payload), remaining_ms(row.expires_at, now), 0, 0, hold(row.trace),
+                      std::string{row.producer}});
     return has_room(stream);
   });
   if (!done) {

@@ -90,7 +90,7 @@ Result<Cancelled> Queue::answer(const Cancel& request) {
   });
   if (!found) return found.error();
   const Stream* stream = sequence == 0 ? nullptr : store_.find_stream(id);
-  LaneStatus* lane = stream == nullptr ? nullptr : lanes_.use(stream->lane);
+  LaneStatus* lane = stream == nullptr ? nullptr : lanes_.of_stream(stream->lane);
   if (lane == nullptr) return Error{ErrorCode::not_found, "it is not here: delivered, expired, or never was"};
   const bool outgoing = stream->box == Box::outbox;
   bool erased = true;
@@ -149,7 +149,7 @@ Result<DeadLetterCount> Queue::move(const DeadLetterSelection& selection, bool r
   std::map<StreamId, effect::Moved> moved;
   for (const Chosen& row : chosen) {
     const Stream& stream = *store_.find_stream(row.stream);
-    LaneStatus* lane = lanes_.use(stream.lane);
+    LaneStatus* lane = lanes_.of_stream(stream.lane);
     if (redrive && lane != nullptr && lane->options.eviction == Eviction::latest_per_key && !row.key.empty()) {
       const auto later = latest_of(row.stream, RowState::ready, row.key);
       if (!later) return later.error();

@@ -200,7 +200,7 @@ void Queue::release_due() {
 /// Stages what becomes of one row that is due: a delayed one goes behind all others of its stream, one that waited for
 /// its next attempt keeps its place.
 Result<void> Queue::release(const Stream& stream, const Row& row) {
-  LaneStatus* lane = lanes_.use(stream.lane);
+  LaneStatus* lane = lanes_.of_stream(stream.lane);
   if (lane == nullptr) return ErrorCode::full;
   const StreamId id = stream.id;
   const Box box = stream.box;
@@ -271,11 +271,16 @@ void Queue::sweep_due() {
   arm_expiry();
 }
 
+bool Queue::has_expired(StreamId id) const {
+  const auto next = expiry_of_stream_.find(id);
+  return next != expiry_of_stream_.end() && next->second <= clock_.now();
+}
+
 /// Stages the removal of what has expired among the first limits::kExpiryRows ready rows of a stream. How many.
 Result<std::size_t> Queue::sweep(StreamId id) {
   const Stream* stream = store_.find_stream(id);
   if (stream == nullptr) return std::size_t{0};
-  LaneStatus* lane = lanes_.use(stream->lane);
+  LaneStatus* lane = lanes_.of_stream(stream->lane);
   if (lane == nullptr) return std::size_t{0};
   const StoreTime now = clock_.now();
   std::vector<Sequence> expired;

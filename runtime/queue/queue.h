@@ -46,7 +46,7 @@ class Queue {
 
   // --- Messages (enqueue.cpp)
   void enqueue(Commit& commit, const ReplyTo& reply_to);
-  void receive(const IncomingRow& row);
+  void receive(IncomingRow& row);
   void settle(Settle& settle);
 
   // --- Consumers
@@ -92,13 +92,14 @@ class Queue {
     std::string_view key;
     TypeId type{};
     BlockRef payload;
-    std::string_view producer = {};
+    std::string_view producer = {};  // to another node: all that stored it before
     StoreTime expires_at{};
     StoreTime due{};
     std::string_view token = {};
   };
 
   // --- enqueue.cpp
+  [[nodiscard]] bool leads_on(std::string_view path, const LaneStatus& lane);
   [[nodiscard]] Result<void> check(const Batch& batch);
   [[nodiscard]] Result<Receipt> stage(const Batch& batch);
   [[nodiscard]] Result<Receipt> stage_all(const Batch& batch, bool& skipped);
@@ -129,6 +130,8 @@ class Queue {
   void note_expiry(StreamId stream, StoreTime expires_at);
   void arm_expiry();
   void sweep_due();
+  /// True if a message of the stream may have expired.
+  [[nodiscard]] bool has_expired(StreamId stream) const;
   [[nodiscard]] Result<std::size_t> sweep(StreamId stream);
   void note_if_empty(StreamId stream);
   bool erase_idle_streams();
@@ -150,6 +153,7 @@ class Queue {
   Outbox outbox_;
   Inbox inbox_;
   Watermarks watermarks_;
+  std::set<std::string, std::less<>> circles_;  // lanes that were found to lead in one
   QueueHost* host_ = nullptr;
   std::vector<std::string> findings_;
 

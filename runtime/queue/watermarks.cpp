@@ -12,6 +12,7 @@ Result<void> Watermarks::load() {
   for (Watermark& watermark : *stored) {
     Mark& mark = marks_[{watermark.producer, watermark.incarnation, watermark.lane}];
     mark.staged = watermark.sequence;
+    ++producers_[watermark.producer];
     mark.watermark = std::move(watermark);
   }
   return {};
@@ -29,9 +30,21 @@ Sequence Watermarks::committed(const IncomingRow& row) const {
   return found == marks_.end() ? 0 : found->second.watermark.sequence;
 }
 
+bool Watermarks::open(const IncomingRow& row) {
+  Name name{row.producer, row.incarnation, row.lane};
+  if (marks_.contains(name)) return true;
+  const auto of_producer = producers_.find(row.producer);
+  if (marks_.size() >= limits::kWatermarks) return false;
+  if (of_producer != producers_.end() && of_producer->second >= limits::kProducerStreams) return false;
+  Charge charge{row.charge.account(), Resource::streams};
+  if (!charge.ok()) return false;
+  marks_.emplace(std::move(name), Mark{{row.producer, row.incarnation, row.lane, 0}, 0, std::move(charge)});
+  ++producers_[row.producer];
+  return true;
+}
+
 bool Watermarks::stage(const IncomingRow& row) {
-  Mark& mark = marks_[{row.producer, row.incarnation, row.lane}];
-  if (mark.watermark.producer.empty()) mark.watermark = {row.producer, row.incarnation, row.lane, 0};
+  Mark& mark = marks_.find({row.producer, row.incarnation, row.lane})->second;
   const bool first = changed_.empty();
   if (mark.staged == mark.watermark.sequence) changed_.push_back(&mark);
   mark.staged = row.sequence;
@@ -82,6 +95,9 @@ Result<void> Watermarks::forget_others(std::string_view producer, const std::vec
     auto erased = group_.change([&](Store& store) { return store.erase_watermark(at->second.watermark); });
     if (!erased) return erased;
     at = marks_.erase(at);
+    if (const auto count = producers_.find(producer); count != producers_.end() && --count->second == 0) {
+      producers_.erase(count);
+    }
   }
   return {};
 }

@@ -22,6 +22,8 @@ class Watermarks {
 
   enum class Verdict : std::uint8_t { fresh, duplicate, gap };
   [[nodiscard]] Verdict judge(const IncomingRow& row) const;
+  /// Makes sure that the row's stream has a mark. False: there are too many, of the producer, its peer or all.
+  [[nodiscard]] bool open(const IncomingRow& row);
   /// Adds the row to the group; later rows are judged as if it were committed. True for the first row of a group: add
   /// an effect::Received.
   [[nodiscard]] bool stage(const IncomingRow& row);
@@ -39,12 +41,14 @@ class Watermarks {
   struct Mark {
     Watermark watermark;  // what is on disk
     Sequence staged = 0;
+    Charge charge = {};
   };
   using Name = std::tuple<std::string, std::uint64_t, std::string>;  // producer, incarnation, lane
 
   Store& store_;
   Group& group_;
   std::map<Name, Mark> marks_;
+  std::map<std::string, std::size_t, std::less<>> producers_;  // how many marks each has
   std::vector<Mark*> changed_;
 };
 

@@ -67,7 +67,8 @@ struct Row {
       moment{};  ///< Delayed: when it is due. Retained: when it was handled. Ready: its next attempt, or kNoMoment.
   RowState state = RowState::ready;
   std::uint32_t attempts = 0;
-  std::string_view producer;  ///< Inbox only: the node it came from; empty for a local enqueue.
+  std::string_view producer;  ///< Empty for a local enqueue. Inbox: the node it came from. Outbox: all nodes that have
+                              ///< stored it, first to last, separated by ' '.
   std::string_view cause;     ///< The last error; for a dead letter, the reason.
   Trace trace;                ///< Trace context; usually none.
 

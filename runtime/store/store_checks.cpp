@@ -27,7 +27,7 @@ Result<void> row(const Row& row) {
     return Error{ErrorCode::invalid_argument, "A sequence must come from next_sequence (1 to 2^44 - 1)."};
   }
   if (Result<void> key = at_most("key", row.key.size(), limits::kKeyBytes); !key) return key;
-  if (Result<void> name = at_most("producer", row.producer.size(), limits::kNodeNameBytes); !name) return name;
+  if (Result<void> name = at_most("producer", row.producer.size(), limits::kPathBytes); !name) return name;
   return at_most("payload", row.payload.size(), limits::kPayloadBytes);
 }
 

@@ -255,7 +255,7 @@ TEST_CASE("a peer that heeds no credit is held to a bound, and what it sends bey
     peer.read();
   }
   const std::uint64_t dropped = hub->dead_letters(DeadLetterReason::mailbox_full);
-  CHECK(dropped > 200 - limits::kHeldBytes / bytes.size() - 32);
+  CHECK(dropped > 200 - limits::kPeerTellBytes / bytes.size() - 32);
   CHECK(dropped < 200);
 }
 

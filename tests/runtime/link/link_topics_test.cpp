@@ -196,7 +196,7 @@ TEST_CASE(
   CHECK((*middle->node).topics().filters_refused == 100);
   CHECK((*one->node).topics().filters_refused_there == 100);
   CHECK(middle->node.log().warnings() == 1);
-  CHECK(middle->node.log().has("link to one: its subscription to 'van/"));
+  CHECK(middle->node.log().has("peer one is refused what exceeds its limits: filters (4096)"));
   CHECK(one->node.log().warnings() == 1);
   CHECK(one->node.log().has("link to hub: it refuses the subscription to 'van/"));
   publish_each(*middle, numbered("van/", "/position", many));

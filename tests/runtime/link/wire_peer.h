@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,9 @@ namespace pannier::testing {
 
 /// A peer that the test writes byte by byte, and that need not read.
 struct WirePeer final : TransportEvents {
-  WirePeer(testkit::Simulation& simulation, std::string_view name) : sim(simulation) {
-    transport = sim.network().make_transport(std::string{name});
+  WirePeer(testkit::Simulation& simulation, std::string_view name, std::optional<PublicKey> key = {})
+      : sim(simulation) {
+    transport = sim.network().make_transport(std::string{name}, key);
     channel = *transport->connect("sim://hub", {});
     send({{.kind = wire::Kind::hello, .number = 2000, .first = name}});
   }
@@ -31,10 +33,12 @@ struct WirePeer final : TransportEvents {
     }
   }
   void on_closed(ChannelId, const Error&) override { closed = true; }
-  void send(const std::vector<wire::Record>& records) {
+  void send(const std::vector<wire::Record>& records) { REQUIRE(try_send(records)); }
+  /// False: the node has hung up, or does not read.
+  bool try_send(const std::vector<wire::Record>& records) {
     wire::FrameWriter writer;
     for (const wire::Record& record : records) REQUIRE(writer.add(record));
-    REQUIRE(transport->send(channel, writer.frame()));
+    return transport->send(channel, writer.frame()).ok();
   }
   void read() {
     while (transport->poll(*this)) {

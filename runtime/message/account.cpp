@@ -1,0 +1,57 @@
+#include "runtime/message/account.h"
+
+namespace pannier {
+
+const char* to_string(Resource resource) noexcept {
+  switch (resource) {
+    case Resource::links: return "links";
+    case Resource::row_bytes: return "row_bytes";
+    case Resource::tell_bytes: return "tell_bytes";
+    case Resource::lanes: return "lanes";
+    case Resource::streams: return "streams";
+    case Resource::retained_values: return "retained_values";
+    case Resource::retained_bytes: return "retained_bytes";
+    case Resource::filters: return "filters";
+    case Resource::asks: return "asks";
+  }
+  return "";
+}
+
+Account::Account(std::string name, const Limits& limits, std::uint64_t rate) : name_(std::move(name)) {
+  set(limits, rate);
+}
+
+void Account::set(const Limits& limits, std::uint64_t rate) noexcept {
+  for (std::size_t i = 0; i < kResources; ++i) limits_[i].store(limits[i], std::memory_order_relaxed);
+  rate_.store(rate, std::memory_order_relaxed);
+}
+
+bool Account::takes_record(MonoTime now) noexcept {
+  const std::uint64_t most = rate();
+  if (most == 0) return true;
+  if (now - second_ >= std::chrono::seconds{1}) {
+    second_ = now;
+    records_left_ = most;
+  }
+  if (records_left_ > 0) {
+    --records_left_;
+    return true;
+  }
+  too_fast_.fetch_add(1, std::memory_order_relaxed);
+  news_.store(true, std::memory_order_relaxed);
+  return false;
+}
+
+bool Account::take(Resource resource, std::uint64_t amount) noexcept {
+  const std::size_t at = index(resource);
+  // Two threads may both see room for the last unit; a limit is exceeded by that much at most, never by a sum.
+  if (used(resource) + amount <= limit(resource)) {
+    used_[at].fetch_add(amount, std::memory_order_relaxed);
+    return true;
+  }
+  refused_[at].fetch_add(1, std::memory_order_relaxed);
+  news_.store(true, std::memory_order_relaxed);
+  return false;
+}
+
+}  // namespace pannier

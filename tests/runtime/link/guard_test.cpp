@@ -1,0 +1,267 @@
+// A peer with a valid name that takes more than its share (docs/security.md). It is a raw peer that writes its records
+// by hand; beside it an honest node goes on.
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <tuple>
+
+#include <pannier/simulation.h>
+#include "runtime/store/store.h"
+#include "tests/runtime/link/wire_peer.h"
+
+namespace pannier::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using testkit::Machine;
+using testkit::SimNode;
+using testkit::Simulation;
+using Uses = std::map<std::string, PeerUse::Of>;
+
+struct Auditor : Actor<Auditor> {
+  Auditor(std::string peer, Uses* uses) : peer_(std::move(peer)), uses_(uses) {}
+  void on_start() {
+    peer_uses().then([this](const Result<std::vector<PeerUse>>& all) {
+      REQUIRE(all);
+      for (const PeerUse& use : *all) {
+        if (use.peer != peer_) continue;
+        for (const PeerUse::Of& of : use.resources) (*uses_)[of.resource] = of;
+      }
+      stop();
+    });
+  }
+
+ private:
+  std::string peer_;
+  Uses* uses_;
+};
+
+struct HubClerk : Actor<HubClerk, AnyTable> {
+  explicit HubClerk(std::size_t* came) : came_(came) {}
+  void on(const AnyTable&) { ++*came_; }
+
+ private:
+  std::size_t* came_;
+};
+
+struct Guarded {
+  Uses uses(const std::string& peer) {
+    Uses uses;
+    REQUIRE(hub->spawn<Auditor>(SpawnOptions{}, peer, &uses));
+    sim.advance(100ms);
+    return uses;
+  }
+  wire::Record row(std::string_view lane, std::uint64_t sequence) const {
+    return {.kind = wire::Kind::row, .type = TypeId{1}, .id = sequence, .first = lane, .payload = bytes};
+  }
+
+  [[nodiscard]] AnyTable table() const { return {TypeId{1}, nullptr, BlockRef::copy_of(bytes)}; }
+
+  Simulation sim{5};
+  SimNode& hub = sim.add({.name = "hub", .listen = {"sim://hub"}, .lanes = {{.name = "orders"}}}, {.workers = 3});
+  SimNode& van = sim.add({.name = "van", .links = {{"hub", "sim://hub"}}});
+  WirePeer evil{sim, "evil"};
+  std::vector<std::byte> bytes = std::vector<std::byte>(1024);
+};
+
+TEST_CASE("a peer that sends rows faster than the disk takes them is charged, refused, and cut when it does not heed") {
+  Guarded guarded;
+  guarded.sim.advance(1s);
+  Loop* disk = guarded.hub->loops()[1];  // no row is stored from here on
+  guarded.sim.simulator().remove(*disk);
+  const std::vector<std::byte> large(200 * 1024);
+  std::size_t sent = 0;
+  for (std::uint64_t i = 1; i <= 1000 && guarded.evil.goodbye.empty(); ++i, sent += large.size()) {
+    wire::Record row = guarded.row("orders", i);
+    row.payload = large;
+    if (!guarded.evil.try_send({row})) break;
+    guarded.sim.advance(20ms);
+    guarded.evil.read();
+  }
+  guarded.evil.read();
+  CHECK(guarded.evil.goodbye.find("refusals are not heeded") != std::string::npos);
+  CHECK(sent <= limits::kPeerRowBytes + limits::kUnheededBytes + 2 * large.size());
+  guarded.sim.simulator().add(*disk);
+  guarded.sim.advance(1s);
+  const auto lane = guarded.hub.store().find_stream(Box::inbox, {}, "orders");
+  REQUIRE(lane != nullptr);
+  CHECK((*lane)[RowState::ready].bytes <= limits::kPeerRowBytes);
+  CHECK(guarded.hub.log().has("peer evil is refused what exceeds its limits: row_bytes"));
+}
+
+TEST_CASE("lanes that only a peer names are limited, and refused to it alone") {
+  Guarded guarded;
+  guarded.sim.advance(1s);
+  for (std::uint64_t i = 1; i <= 200; ++i) {
+    guarded.evil.send({guarded.row("junk-" + std::to_string(i), i)});
+    guarded.sim.advance(10ms);
+  }
+  guarded.sim.advance(1s);
+  const Uses uses = guarded.uses("evil");
+  CHECK(uses.at("lanes").used == limits::kPeerLanes);
+  CHECK(uses.at("lanes").refused == 200 - limits::kPeerLanes);
+  // The honest node names a lane of its own.
+  auto sender = guarded.van.probe();
+  REQUIRE(sender.enqueue("hub/news", "k", guarded.table()));
+  guarded.sim.advance(1s);
+  CHECK(guarded.hub.store().find_stream(Box::inbox, {}, "news") != nullptr);
+}
+
+TEST_CASE("a lane that nobody here knows holds a bounded backlog, and its full quota once somebody uses it") {
+  Guarded guarded;
+  auto sender = guarded.van.probe();
+  const std::vector<std::byte> large(200 * 1024);
+  const AnyTable much{TypeId{1}, nullptr, BlockRef::copy_of(large)};
+  const std::size_t many = limits::kForeignLaneBytes / large.size() + 10;
+  for (std::size_t i = 0; i < many; ++i) REQUIRE(sender.enqueue("hub/unknown", "", much));
+  guarded.sim.advance(1min);
+  const auto waits = [&] { return (*guarded.hub.store().find_stream(Box::inbox, {}, "unknown"))[RowState::ready]; };
+  CHECK(waits().messages == limits::kForeignLaneBytes / large.size());
+  CHECK((*guarded.van.store().find_stream(Box::outbox, "hub", "unknown"))[RowState::ready].messages == 10);
+  auto local = guarded.hub.probe();
+  REQUIRE(local.enqueue("unknown", "", guarded.table()));
+  guarded.sim.advance(2min);
+  CHECK(waits().messages == many + 1);
+}
+
+TEST_CASE(
+    "retained values of one peer are limited in number and bytes, and a new one of the same topic takes its place") {
+  Guarded guarded;
+  guarded.sim.advance(1s);
+  const std::vector<std::byte> large(250 * 1024);
+  const auto publish = [&](const std::string& topic) {
+    guarded.evil.send(
+        {{.kind = wire::Kind::publish, .flags = wire::kRetain, .type = TypeId{1}, .first = topic, .payload = large}});
+    guarded.sim.advance(20ms);
+  };
+  for (int i = 0; i < 100; ++i) publish("junk/" + std::to_string(i));
+  for (int i = 0; i < 100; ++i) publish("junk/0");
+  Uses uses = guarded.uses("evil");
+  CHECK(uses.at("retained_bytes").used <= limits::kPeerRetainedBytes);
+  CHECK(uses.at("retained_values").used == limits::kPeerRetainedBytes / (large.size() + 6));
+  CHECK((*guarded.hub).topics().retained == uses.at("retained_values").used);
+  auto speaker = guarded.van.probe();
+  REQUIRE(speaker.subscribe("other"));
+  REQUIRE(speaker.publish("other", guarded.table(), {.retain = true}));
+  guarded.sim.advance(1s);
+}
+
+TEST_CASE("incarnations that never end leave a bounded number of watermarks, and another peer's rows are taken") {
+  Guarded guarded;
+  guarded.sim.advance(1s);
+  for (std::uint64_t i = 1; i <= 3000; ++i) {
+    wire::Record row = guarded.row("orders", 1);
+    const std::string incarnation = wire::text_of_u64(i);
+    row.flags = wire::kIncarnation;
+    row.second = incarnation;
+    guarded.evil.send({row});
+    if (i % 100 == 0) guarded.sim.advance(100ms);
+  }
+  const Uses uses = guarded.uses("evil");
+  CHECK(uses.at("streams").used == limits::kPeerStreams);
+  const auto marks = guarded.hub.store().watermarks();
+  REQUIRE(marks);
+  CHECK(marks->size() == limits::kPeerStreams);
+  auto sender = guarded.van.probe();
+  REQUIRE(sender.enqueue("hub/orders", "k", guarded.table()));
+  guarded.sim.advance(1s);
+  CHECK(guarded.hub.store().watermarks()->size() == limits::kPeerStreams + 1);
+}
+
+TEST_CASE("a peer over its rate is refused record by record, and told") {
+  Simulation sim{7};
+  constexpr PublicKey kKey{std::byte{9}};
+  SimNode& hub = sim.add(
+      {.name = "hub", .listen = {"sim://hub"}, .peers = {{.node = "evil", .key = kKey, .limits = {.rate = 10}}}});
+  std::size_t came = 0;
+  REQUIRE(hub->spawn<HubClerk>({.name = "clerk"}, &came));
+  WirePeer evil{sim, "evil", kKey};
+  sim.advance(1s);
+  for (int i = 0; i < 100; ++i) evil.send({{.kind = wire::Kind::tell, .type = TypeId{1}, .first = "clerk"}});
+  sim.advance(500ms);
+  CHECK(came == 10);
+  CHECK(hub.log().has("peer evil is refused what exceeds its limits: rate (10 a second)"));
+}
+
+TEST_CASE("a key has a bounded number of links") {
+  Simulation sim{7};
+  constexpr PublicKey kKey{std::byte{9}};
+  SimNode& hub = sim.add({.name = "hub",
+                          .listen = {"sim://hub"},
+                          .peers = {{.node = "t-", .key = kKey, .prefix = true, .limits = {.links = 3}}}});
+  std::vector<std::unique_ptr<WirePeer>> peers;
+  for (int i = 0; i < 5; ++i) {
+    peers.push_back(std::make_unique<WirePeer>(sim, "t-" + std::to_string(i), kKey));
+    sim.advance(100ms);
+    peers.back()->read();
+  }
+  CHECK(peers[2]->goodbye.empty());
+  CHECK(peers[3]->goodbye == "this peer has 3 links to 'hub' already");
+  CHECK(hub.log().has("peer t-* is refused what exceeds its limits: links (3)"));
+}
+
+TEST_CASE("a name belongs to the key of its most exact rule: a prefix of another key does not reach it") {
+  Simulation sim{7};
+  constexpr PublicKey kOperator{std::byte{1}};
+  constexpr PublicKey kDriver{std::byte{2}};
+  sim.add({.name = "hub",
+           .listen = {"sim://hub"},
+           .peers = {{.node = "van", .key = kDriver, .prefix = true},
+                     {.node = "van-office", .key = kOperator},
+                     {.node = "van-x-", .key = kOperator, .prefix = true}}});
+  for (const auto& [name, key, may] : {std::tuple{"van-7", kDriver, true},
+                                       {"van-office", kDriver, false},
+                                       {"van-x-1", kDriver, false},
+                                       {"van-office", kOperator, true},
+                                       {"van-x-1", kOperator, true},
+                                       {"van-7", kOperator, false}}) {
+    WirePeer peer{sim, name, key};
+    sim.advance(100ms);
+    peer.read();
+    CAPTURE(name);
+    CHECK(peer.goodbye.empty() == may);
+  }
+}
+
+TEST_CASE("a lane that is forwarded in a circle is refused where the circle closes, named, and nothing goes round") {
+  for (const bool three : {false, true}) {
+    CAPTURE(three);
+    Simulation sim{3};
+    const auto lane = [](std::string to) {
+      return std::vector<LaneOptions>{{.name = "loop", .forward_to = std::move(to)}};
+    };
+    SimNode& b = sim.add({.name = "b", .listen = {"sim://b"}, .lanes = lane(three ? "c" : "a")});
+    SimNode& a = sim.add({.name = "a", .links = {{"b", "sim://b"}}, .lanes = lane("b")});
+    SimNode* c = three ? &sim.add({.name = "c", .links = {{"b", "sim://b"}}, .lanes = lane("a")}) : nullptr;
+    auto sender = a.probe();
+    REQUIRE(sender.enqueue("loop", "k", AnyTable{TypeId{1}, nullptr, BlockRef::copy_of(std::vector<std::byte>(64))}));
+    sim.advance(10min);
+    SimNode& closes = three ? *c : b;
+    SimNode& keeps = three ? b : a;
+    CHECK(closes.log().has(three ? "in a circle, a -> b -> c -> a" : "in a circle, a -> b -> a"));
+    const Stream* stream = keeps.store().find_stream(Box::outbox, three ? "c" : "b", "loop");
+    REQUIRE(stream != nullptr);
+    CHECK((*stream)[RowState::dead_lettered].messages == 1);
+  }
+}
+
+TEST_CASE("filters that come and go, ever new, cost a slow neighbour neither its link nor a growing list") {
+  Guarded guarded;
+  guarded.sim.advance(1s);
+  guarded.sim.network().set_path("hub", "van", {.bytes_per_second = 2000});
+  for (int i = 0; i < 15'000; ++i) {
+    const std::string filter = "f/" + std::to_string(i);
+    guarded.evil.send(
+        {{.kind = wire::Kind::subscribe, .first = filter}, {.kind = wire::Kind::unsubscribe, .first = filter}});
+    if (i % 10 == 0) guarded.sim.advance(20ms);
+  }
+  guarded.evil.read();
+  CHECK(guarded.evil.goodbye.empty());
+  guarded.sim.advance(1min);
+  CHECK(!guarded.hub.log().has("link to van is down"));
+  CHECK((*guarded.hub).topics().filters <= 1);
+}
+
+}  // namespace
+}  // namespace pannier::testing

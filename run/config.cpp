@@ -18,6 +18,39 @@ namespace {
 
 constexpr std::uint64_t kConfigBytes = 1024 * 1024;
 
+/// A dotted name makes a table in a table for each dot, and the parser calls itself for each. Texts may have any
+/// number.
+constexpr std::size_t kDots = 256;
+
+/// The first line with more dots than that outside of texts and comments; 0: none.
+std::size_t line_too_deep(std::string_view text) {
+  std::size_t line = 1;
+  std::size_t dots = 0;
+  char quote = 0;
+  bool comment = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\n') {
+      ++line;
+      dots = 0;
+      comment = false;
+      quote = 0;  // a text of several lines counts as settings, which is on the safe side
+    } else if (comment) {
+      continue;
+    } else if (quote != 0) {
+      if (c == '\\' && quote == '"') ++i;
+      if (c == quote) quote = 0;
+    } else if (c == '"' || c == '\'') {
+      quote = c;
+    } else if (c == '#') {
+      comment = true;
+    } else if (c == '.' && ++dots > kDots) {
+      return line;
+    }
+  }
+  return 0;
+}
+
 std::string beside(const std::string& config, const std::string& path) {
   if (path.starts_with('/')) return path;
   return config.substr(0, config.rfind('/') + 1) + path;  // Nothing where there is no slash.
@@ -166,6 +199,10 @@ Result<RunOptions> load_options(const std::string& path) {
   using namespace tools;
   const auto text = read_file(path, kConfigBytes);
   if (!text) return text.error();
+  if (const std::size_t line = line_too_deep(*text); line != 0) {
+    return Error{ErrorCode::malformed, path + ":" + std::to_string(line) + ": more than " + std::to_string(kDots) +
+                                           " dots in one line: no setting lies so deep"};
+  }
   RunOptions config;
   try {
     const toml::table root = toml::parse(*text, path);

@@ -28,10 +28,11 @@ Table<Fetched> fetched(std::uint64_t handle, std::string_view key, const AnyTabl
 
 void LaneDesk::on_start() {
   next_ = random() >> 2 | 1;
-  const auto sent = replay_.reader.empty() ? consume<AnyTable>(lane_, options_) : replay_lane(lane_, replay_);
   fetched_ = now();
+  if (replay_.reader.empty()) return;
+  const auto sent = replay_lane(lane_, replay_);
   if (replay_.reader.starts_with(kPassingReader)) every(std::chrono::minutes{1}, &LaneDesk::look);
-  if (!sent) fail("cannot consume lane " + lane_ + ": " + sent.error().text());
+  if (!sent) fail("cannot read lane " + lane_ + " again: " + sent.error().text());
 }
 
 void LaneDesk::look() {
@@ -40,8 +41,23 @@ void LaneDesk::look() {
   stop();
 }
 
+void LaneDesk::take(const WantsMessage& wants) {
+  // Without a visibility timeout: the lease is the desk's own, from when the script is given the message.
+  const FetchOptions options{.visibility = Duration::zero(), .wait = wants.wait};
+  pannier::Actor<LaneDesk, WantsMessage, SettlesMessage, ForgetsReader, AnyTable>::fetch<AnyTable>(lane_, options)
+      .then([this, wants](Result<std::vector<pannier::Fetched<AnyTable>>> rows) {
+        if (!rows) return refuse(wants.responder, rows.error().text());
+        if (rows->empty())
+          return wants.responder.reply(build<Fetched>([](auto& builder) { return CreateFetched(builder); }));
+        pannier::Fetched<AnyTable>& row = rows->front();
+        lend(wants.responder, wants.lease, {std::move(row.key), row.payload, std::move(row.delivery)});
+      });
+}
+
 void LaneDesk::on(const WantsMessage& wants) {
   fetched_ = now();
+  if (too_large_) return refuse_too_large(wants.responder);
+  if (replay_.reader.empty()) return take(wants);
   const std::uint64_t id = next_++;
   const TimerId timeout = after(wants.wait, [this, id] {
     const auto found = std::find_if(fetchers_.begin(), fetchers_.end(), [id](const auto& c) { return c.id == id; });
@@ -67,28 +83,34 @@ void LaneDesk::on(const ForgetsReader& forgets) {
 
 void LaneDesk::serve() {
   while (!held_.empty() && !fetchers_.empty()) {
-    if (held_.front().payload.bytes().size() > kLargestCarried) {
-      cancel(fetchers_.front().timeout);
-      refuse(fetchers_.front().responder, "the next message of lane '" + lane_ + "', key '" + held_.front().key +
-                                              "', is too large for the command: a program must consume it");
-      fetchers_.pop_front();
-      continue;
-    }
-    const Held held = std::move(held_.front());
-    held_.pop_front();
     const Fetcher fetcher = std::move(fetchers_.front());
     fetchers_.pop_front();
     cancel(fetcher.timeout);
-    const std::uint64_t handle = next_++;
-    const TimerId lease = after(fetcher.lease, [this, handle] {
-      const auto found = lent_.find(handle);
-      if (found == lent_.end()) return;
-      found->second.delivery.retry({}, "who fetched it said nothing before the lease ended");
-      lent_.erase(found);
-    });
-    lent_.emplace(handle, Lent{held.delivery, lease});
-    fetcher.responder.reply(fetched(handle, held.key, held.payload));
+    const Held held = std::move(held_.front());
+    held_.pop_front();
+    lend(fetcher.responder, fetcher.lease, held);
   }
+}
+
+void LaneDesk::refuse_too_large(const Responder& responder) {
+  refuse(responder, "the next message of lane '" + lane_ + "', key '" + too_large_->key +
+                        "', is too large for the command: a program must consume it");
+}
+
+void LaneDesk::lend(const Responder& responder, Duration lease, const Held& held) {
+  if (held.payload.bytes().size() > kLargestCarried) {
+    too_large_.emplace(held);  // it keeps its place: what comes behind it must not overtake it
+    return refuse_too_large(responder);
+  }
+  const std::uint64_t handle = next_++;
+  const TimerId timer = after(lease, [this, handle] {
+    const auto found = lent_.find(handle);
+    if (found == lent_.end()) return;
+    found->second.delivery.retry({}, "who fetched it said nothing before the lease ended");
+    lent_.erase(found);
+  });
+  lent_.emplace(handle, Lent{held.delivery, timer});
+  responder.reply(fetched(handle, held.key, held.payload));
 }
 
 void LaneDesk::on(const SettlesMessage& settles) {

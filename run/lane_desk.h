@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 
 #include <pannier/actor.h>
@@ -31,12 +32,11 @@ struct ForgetsReader {
 };
 
 /// Hands the messages of one lane to scripts, one for each fetch; with `replay.reader`, those that the lane retains,
-/// from where that reader has come to. It is the lane's consumer in the runtime's sense; a message that is fetched and
-/// not settled before its lease ends is tried again, which counts as an attempt.
+/// from where that reader has come to. It takes a message of the lane when somebody waits for it, never ahead: only
+/// what a script was given counts as an attempt. A message that is not settled before its lease ends is tried again.
 class LaneDesk : public Actor<LaneDesk, WantsMessage, SettlesMessage, ForgetsReader, AnyTable> {
  public:
-  LaneDesk(std::string lane, ConsumeOptions options, ReplayOptions replay)
-      : lane_(std::move(lane)), options_(options), replay_(std::move(replay)) {}
+  LaneDesk(std::string lane, ReplayOptions replay) : lane_(std::move(lane)), replay_(std::move(replay)) {}
 
   void on_start();
   void on(const WantsMessage& wants);
@@ -62,14 +62,17 @@ class LaneDesk : public Actor<LaneDesk, WantsMessage, SettlesMessage, ForgetsRea
     Delivery delivery;
     TimerId lease;
   };
+  void take(const WantsMessage& wants);
+  void refuse_too_large(const Responder& responder);
+  void lend(const Responder& responder, Duration lease, const Held& held);
   void serve();
   void look();
 
   MonoTime fetched_{};
   std::string lane_;
-  ConsumeOptions options_;
   ReplayOptions replay_;
-  std::deque<Held> held_;  // at most options_.window
+  std::deque<Held> held_;          // of a replay, at most replay_.window
+  std::optional<Held> too_large_;  // for the command; held until the desk ends
   std::deque<Fetcher> fetchers_;
   std::map<std::uint64_t, Lent> lent_;
   std::uint64_t next_ = 1;  // starts at random: a handle of an earlier life must not fit another message

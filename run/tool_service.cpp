@@ -397,14 +397,12 @@ Result<LocalRef> ToolService::desk_of(const std::string& lane, const ReplayOptio
     return Error{ErrorCode::invalid_argument, "'" + replay.reader + "' is no reader: names are of a-z 0-9 . _ - only"};
   }
   if (desks_.size() >= kDesks) return Error{ErrorCode::full, "too many lanes are consumed by the command already"};
-  ConsumeOptions consume;
-  consume.window = kDeskWindow;
   SpawnOptions options;
   std::string name = std::string{kServiceName} + "." + lane;  // what `pannier queue` says who has a message
   if (!replay.reader.empty()) name += "." + replay.reader;
   if (valid_name(name, limits::kActorNameBytes)) options.name = name;
   options.restart = Restart::temporary;  // the next fetch makes another
-  auto desk = spawn<LaneDesk>(options, lane, consume, replay);
+  auto desk = spawn<LaneDesk>(options, lane, replay);
   if (!desk) return desk.error();
   desks_.emplace(std::pair{lane, replay.reader}, *desk);
   watch(*desk);

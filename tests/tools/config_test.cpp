@@ -77,6 +77,32 @@ TEST_CASE("the example configurations of the gateway and its hub are good") {
   CHECK(hub->peers.size() == 1);
 }
 
+TEST_CASE("a peer has the usual limits, but for those that its table sets") {
+  const std::string key(40, '0');
+  const auto config =
+      Written{"[node]\nname = \"n\"\nkey = \"k\"\nstore = \"n.db\"\n[[peer]]\nname = \"van\"\nkey = \"" + key +
+              "\"\nrate = 50\nlanes = 3\n"}
+          .load();
+  REQUIRE(config);
+  CHECK(config->peers.at(0).limits.rate == 50);
+  CHECK(config->peers.at(0).limits.lanes == 3);
+  CHECK(config->peers.at(0).limits.asks == PeerLimits{}.asks);
+}
+
+TEST_CASE("names with any number of dots end in an error with their line, and texts may have as many") {
+  std::string name;
+  for (int i = 0; i < 20'000; ++i) name += "a.";
+  const std::string node = "[node]\nname = \"n\"\nkey = \"k\"\nstore = \"n.db\"\n";
+  for (const std::string& line : {name + "a = 1", "[" + name + "a]", "[app]\nx = {" + name + "a = 1}"}) {
+    const auto config = Written{node + line + "\n"}.load();
+    REQUIRE_FALSE(config);
+    CHECK(config.error().detail.find("dots in one line") != std::string::npos);
+  }
+  const auto text = Written{node + "[app]\nx = \"" + name + "\"  # " + name + "\n"}.load();
+  REQUIRE(text);
+  CHECK(text->app.at("x") == name);
+}
+
 TEST_CASE("a file that is no TOML is refused with its line, in builds with assertions too") {
   for (const char* wrong : {"[=]", "[[=]]", "[node\n", "[.node]", "[node.]", "a.=1", "name =", "= 1", "[ [node] ]"}) {
     CAPTURE(wrong);

@@ -70,6 +70,31 @@ TEST_CASE("a message that a lane has given up can be found by its number, tried 
   CHECK(gone.errors.find("#" + id + " is not at hub") != std::string::npos);
 }
 
+TEST_CASE("what no script was given counts no attempt, however often the node is killed") {
+  Hub hub;
+  for (int i = 0; i < 6; ++i) REQUIRE(hub("enqueue", {"work", "k" + std::to_string(i), "--raw", "x"}).status == 0);
+  for (int life = 0; life < 3; ++life) {
+    REQUIRE(hub("consume", {"work", "--count", "1"}).out == "k" + std::to_string(life) + "\tx\n");
+    hub.node->kill(SIGKILL);
+    hub.node.emplace(hub.folder.path(), std::vector<std::string>{"node", "--config", "hub.toml"}, "hub.log");
+    REQUIRE(hub.node->line().starts_with("hub is up"));
+  }
+  for (int i = 3; i < 6; ++i) {
+    const Ran where = hub("queue", {"--key", "k" + std::to_string(i)});
+    CHECK(where.status == 0);
+    CHECK(where.out.find("attempts") == std::string::npos);
+  }
+}
+
+TEST_CASE("a person on call sees what each peer uses and was refused") {
+  const Hub hub;
+  const Ran peers = hub("queue", {"--peers"});
+  CHECK(peers.status == 0);
+  CHECK(peers.out.find("hub.cli-*  links") != std::string::npos);  // the command itself
+  CHECK(hub("queue", {"--peers", "--json"}).out.find("\"resource\":\"row_bytes\",\"used\":0,\"limit\":4194304") !=
+        std::string::npos);
+}
+
 TEST_CASE("a delayed message waits, says until when, and can be cancelled") {
   const Hub hub;
   REQUIRE(hub("enqueue", {"orders", "k", "--raw", "later", "--delay", "1000", "--expires", "2000"}).status == 0);

@@ -58,6 +58,7 @@ class FaultyStore final : public Store {
     if (dead_ || (sequences_left_ > 0 && --sequences_left_ == 0)) return ErrorCode::storage_io;
     return real_->next_sequence();
   }
+  [[nodiscard]] bool has_room() override { return !full_ && real_->has_room(); }
   [[nodiscard]] Result<void> begin() override {
     if (dies()) return ErrorCode::storage_io;
     failed_ = false;

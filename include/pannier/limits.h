@@ -207,6 +207,8 @@ inline constexpr std::size_t kMoveRows = 128;
 inline constexpr std::size_t kExpiryRows = 256;
 /// Delay before retrying what was refused because the store failed.
 inline constexpr Duration kStoreRetry = std::chrono::seconds{1};
+/// Streams of other nodes that are told once there is room for what was refused.
+inline constexpr std::size_t kRefusedStreams = 4096;
 /// The longest delay or expiry. More is a mistake in units.
 inline constexpr Duration kLongestWait = std::chrono::hours{24 * 365};
 /// Rows that one look into a stream examines. What lies behind them is not reported.

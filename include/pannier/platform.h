@@ -117,6 +117,9 @@ class Loop {
 /// Returns the whole file. Errors: not_found, permission, storage_io; invalid_argument if it exceeds `max_bytes`.
 [[nodiscard]] Result<std::string> read_file(const std::string& path, std::uint64_t max_bytes);
 
+/// Makes sure that `path` exists: creates it empty, for its owner alone. A file that is there keeps its mode.
+[[nodiscard]] Result<void> ensure_private_file(const std::string& path);
+
 /// As read_file, for a secret. Refuses (permission) a file that group or others may access; the detail gives the chmod
 /// that fixes it.
 [[nodiscard]] Result<std::string> read_private_file(const std::string& path, std::uint64_t max_bytes);

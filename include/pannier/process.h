@@ -40,7 +40,7 @@ class Process {
   void drive(Loop& loop);
 
   /// `reload` is called on the thread of run() for each SIGHUP while the node runs, to read a configuration again.
-  /// Without it SIGHUP ends the process. Set it before any thread starts.
+  /// Without it SIGHUP is like SIGTERM. Set it before any thread starts.
   void on_hangup(std::function<void()> reload);
 
   /// Runs `node` until it stops by itself or after SIGINT or SIGTERM. Returns the exit status for main: 0, or

@@ -85,9 +85,20 @@ Result<void> sync_directory_of(const std::string& path) {
 
 }  // namespace
 
+Result<void> ensure_private_file(const std::string& path) {
+  const Fd file{::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR)};
+  if (file.get() < 0 && errno != EEXIST) return file_error("create", path, errno);
+  return {};
+}
+
 Result<std::string> read_file(const std::string& path, std::uint64_t max_bytes) {
-  const Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  // Opening a pipe would wait for somebody who writes into it.
+  const Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.get() < 0) return file_error("open", path, errno);
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) return file_error("inspect", path, errno);
+  if (!S_ISREG(status.st_mode))
+    return Error{ErrorCode::storage_io, concat({"Cannot read ", path, ": it is no regular file."})};
   return read_open_file(file, path, max_bytes);
 }
 

@@ -124,10 +124,7 @@ void Process::run_loops(std::span<Loop* const> loops, const std::function<void()
 
 void Process::drive(Loop& loop) { parts_->others.push_back(&loop); }
 
-void Process::on_hangup(std::function<void()> read_again) {
-  parts_->read_again = std::move(read_again);
-  parts_->signals.take_hangups();
-}
+void Process::on_hangup(std::function<void()> read_again) { parts_->read_again = std::move(read_again); }
 
 void Process::Parts::tell(std::string_view what, const Result<void>& told) {
   if (!told)
@@ -137,7 +134,7 @@ void Process::Parts::tell(std::string_view what, const Result<void>& told) {
 void Process::Parts::wait_for_end() {
   const Duration watchdog = service_manager.watchdog();
   if (watchdog == Duration::zero()) {
-    while (signals.wait() == SIGHUP) read_again();
+    while (signals.wait() == SIGHUP && read_again) read_again();
     return;
   }
   ProgressProbe probe{threads};
@@ -146,8 +143,8 @@ void Process::Parts::wait_for_end() {
   // finishes late does not get the process killed.
   for (Duration pause = watchdog / 2;;) {
     const std::optional<int> signal = signals.wait_for(pause);
-    if (signal == SIGHUP) read_again();
-    if (signal && *signal != SIGHUP) return;
+    if (signal && (*signal != SIGHUP || !read_again)) return;
+    if (signal) read_again();
     const std::optional<std::size_t> stuck = probe.stuck();
     if (!stuck) {
       tell("that the node is alive", service_manager.alive());

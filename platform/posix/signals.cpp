@@ -12,40 +12,34 @@
 namespace pannier::posix {
 namespace {
 
-sigset_t stop_set(bool hangups) noexcept {
+sigset_t stop_set() noexcept {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
-  if (hangups) sigaddset(&set, SIGHUP);
+  sigaddset(&set, SIGHUP);
   return set;
 }
 
 }  // namespace
 
 StopSignals::StopSignals() noexcept {
-  const sigset_t set = stop_set(false);
+  const sigset_t set = stop_set();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
+  for (const int ignored : {SIGPIPE, SIGUSR1, SIGUSR2}) ::signal(ignored, SIG_IGN);
 }
 
 StopSignals::~StopSignals() {
   // Another signal may be pending: a second request, or the program's own notice of its end. Unblocked, it would kill.
   while (wait_for(Duration::zero())) {
   }
-  const sigset_t set = stop_set(hangups_);
+  const sigset_t set = stop_set();
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
-  ::signal(SIGPIPE, SIG_DFL);
-}
-
-void StopSignals::take_hangups() noexcept {
-  hangups_ = true;
-  const sigset_t set = stop_set(true);
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  for (const int ignored : {SIGPIPE, SIGUSR1, SIGUSR2}) ::signal(ignored, SIG_DFL);
 }
 
 int StopSignals::wait() noexcept {
-  const sigset_t set = stop_set(hangups_);
+  const sigset_t set = stop_set();
   int number = 0;
   while (sigwait(&set, &number) != 0) {
   }
@@ -53,7 +47,7 @@ int StopSignals::wait() noexcept {
 }
 
 std::optional<int> StopSignals::wait_for(Duration limit) noexcept {
-  const sigset_t set = stop_set(hangups_);
+  const sigset_t set = stop_set();
   const MonoTime deadline = mono_now() + limit;
   for (;;) {
     const Duration left = std::max(deadline - mono_now(), Duration::zero());

@@ -6,10 +6,10 @@
 
 namespace pannier::posix {
 
-/// Waits for the signals that end a program or, if requested, make it read its configuration again. Construct it first
-/// in main, before any thread: threads inherit the blocked SIGINT and SIGTERM, which then stay pending until wait().
-/// Ignores SIGPIPE, which would kill the process when a peer closes. One per process. The destructor discards pending
-/// signals, unblocks them and restores the defaults.
+/// Waits for the signals that end a program or make it read its configuration again. Construct it first in main, before
+/// any thread: threads inherit the blocked SIGINT, SIGTERM and SIGHUP, which then stay pending until wait(). Ignores
+/// SIGPIPE, which would kill the process when a peer closes, and SIGUSR1 and SIGUSR2, which mean nothing here. One per
+/// process. The destructor discards pending signals, unblocks them and restores the defaults.
 class StopSignals {
  public:
   StopSignals() noexcept;
@@ -17,15 +17,10 @@ class StopSignals {
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 
-  /// Makes wait() return SIGHUP too, which would end the process otherwise. Call it before any thread starts.
-  void take_hangups() noexcept;
   /// Blocks until one of the signals arrives and returns its number.
   int wait() noexcept;
   /// As wait(), for at most `limit`. Empty if none came.
   std::optional<int> wait_for(Duration limit) noexcept;
-
- private:
-  bool hangups_ = false;
 };
 
 }  // namespace pannier::posix

@@ -16,6 +16,9 @@ bool is_refusal(ErrorCode code) noexcept {
          code == ErrorCode::malformed || code == ErrorCode::unsupported;
 }
 
+/// After so long without a sign the peer is gone, unless it sleeps.
+Duration silence_of(const Link& link) noexcept { return link.heartbeat / 2 * limits::kSilentHalves; }
+
 std::uint64_t microseconds(MonoTime time) noexcept {
   return static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count());
@@ -190,7 +193,10 @@ Result<void> Links::heard_hello(Link& link, const wire::Record& hello) {
     link.account = peers_.account(link.peer, name, link.dial != nullptr);
     if (auto charged = charge(link); !charged) return charged;
   }
-  if (Link* older = to(name); older != nullptr && older != &link) make_way_for(link, *older);
+  if (Link* older = to(name); older != nullptr && older != &link) {
+    if (auto first = fence(link, hello.id, *older); !first) return first;
+    make_way_for(link, *older);
+  }
   port_->cancel(link.timer);
   link.node = name;
   link.incarnation = hello.id;
@@ -208,6 +214,21 @@ Result<void> Links::heard_hello(Link& link, const wire::Record& hello) {
   flush(link);
   events_.on_link_up(link);
   return {};
+}
+
+/// A process whose connection changes keeps the incarnation of its store, and one that has ended falls silent. So
+/// another incarnation beside a living link is a copy of the store; the first one stays.
+Result<void> Links::fence(const Link& link, std::uint64_t incarnation, const Link& older) {
+  if (link.dial != nullptr || older.dial != nullptr || incarnation == 0 || older.incarnation == 0) return {};
+  if (incarnation == older.incarnation || port_->now() >= older.heard + silence_of(older)) return {};
+  ++counters_.refused;
+  return Error{ErrorCode::in_use, concat({"'", older.node, "' is linked to '", own_name_,
+                                          "' already, with another opening of its store: if this goes on, two machines "
+                                          "run copies of one store, and one of them must stop"})};
+}
+
+MonoTime Links::silent_at(const Link& link) noexcept {
+  return std::max(link.heard + silence_of(link), link.quiet_until);
 }
 
 void Links::make_way_for(Link& link, Link& older) {
@@ -241,7 +262,7 @@ void Links::set_peers(std::vector<PeerOptions> peers) {
 
 void Links::beat(Link& link) {
   const MonoTime now = port_->now();
-  if (now - link.heard >= link.heartbeat / 2 * limits::kSilentHalves && now >= link.quiet_until) {
+  if (now >= silent_at(link)) {
     const auto silence = std::chrono::duration_cast<std::chrono::milliseconds>(now - link.heard).count();
     refuse(link, Error{ErrorCode::timeout, concat({"nothing heard for ", silence, " ms"})});
     return;
@@ -259,8 +280,7 @@ void Links::beat(Link& link) {
 /// interval from now.
 void Links::beat_later(Link& link) {
   const MonoTime now = port_->now();
-  const MonoTime silent = std::max(link.heard + link.heartbeat / 2 * limits::kSilentHalves, link.quiet_until);
-  const MonoTime due = std::max(std::min(link.sent + link.heartbeat, silent), now + link.heartbeat / 4);
+  const MonoTime due = std::max(std::min(link.sent + link.heartbeat, silent_at(link)), now + link.heartbeat / 4);
   link.timer = port_->after(due - now, [this, &link] { beat(link); });
 }
 

@@ -175,6 +175,9 @@ class Links final : public TransportEvents {
   Result<void> heard_piece(Link& link, const wire::Record& piece);
   void heard_mark(Link& link, std::uint64_t position, std::uint64_t clock);
   void heard_echo(Link& link, const wire::Record& echo);
+  [[nodiscard]] Result<void> fence(const Link& link, std::uint64_t incarnation, const Link& older);
+  /// When the peer is gone unless something is heard of it.
+  [[nodiscard]] static MonoTime silent_at(const Link& link) noexcept;
   void make_way_for(Link& link, Link& older);
   /// Sends a record that neither waits nor counts against the window.
   Result<void> send_control(Link& link, const wire::Record& record);

@@ -86,6 +86,7 @@ void Queue::enqueue(Commit& commit, const ReplyTo& reply_to) {
     answer_after_commit(reply_to, *receipt, commit.batch.messages().size());
   } else {
     ++refused_;
+    if (receipt.error().code == ErrorCode::storage_full) disk_is_full();
     for (const Batch::Enqueue& message : commit.batch.messages()) {
       if (LaneStatus* lane = lanes_.find(message.lane)) ++lane->counters.refused;
     }
@@ -99,33 +100,31 @@ void Queue::enqueue(Commit& commit, const ReplyTo& reply_to) {
 void Queue::receive(IncomingRow& row) {
   trace_ = row.trace;
   const AccountRef account = row.charge.account();
-  // The row stays charged to its peer until its answer has left, so that answers cannot pile up either.
-  const auto ack = [&](Sequence taken, bool refused, ErrorCode cause) {
-    host_->send_ack({row.producer, row.lane, taken, refused, cause, row.incarnation, std::move(row.charge)});
-  };
+  const auto committed = [&] { return watermarks_.committed(row.producer, row.incarnation, row.lane); };
+  const auto refuse = [&](ErrorCode cause) { answer_row(row, committed(), cause); };
   if (!is_valid(row)) {
     ++refused_;
-    return ack(0, true, ErrorCode::invalid_argument);
+    return answer_row(row, 0, ErrorCode::invalid_argument);
   }
   switch (watermarks_.judge(row)) {
     case Watermarks::Verdict::duplicate:
       ++duplicates_;
       if (LaneStatus* known = lanes_.find(row.lane)) ++known->counters.duplicates;
-      return ack(watermarks_.committed(row), false, {});
-    case Watermarks::Verdict::gap: return ack(watermarks_.committed(row), true, ErrorCode::not_found);
+      return answer_row(row, committed(), {});
+    case Watermarks::Verdict::gap: return refuse(ErrorCode::not_found);
     case Watermarks::Verdict::fresh: break;
   }
   // Nothing that the row names is entered anywhere before it is known that there is room for it.
   LaneStatus* lane = lanes_.use_for(row.lane, account);
   if (lane == nullptr || !watermarks_.open(row)) {
     ++refused_;
-    return ack(watermarks_.committed(row), true, ErrorCode::full);
+    return refuse(ErrorCode::full);
   }
   const std::string path = path_of(row);
   if (!lane->options.forward_to.empty() && !leads_on(path, *lane)) {
     ++refused_;
     ++lane->counters.refused;
-    return ack(watermarks_.committed(row), true, ErrorCode::rejected);
+    return refuse(ErrorCode::rejected);
   }
   NewMessage message{.node = lane->options.forward_to,
                      .lane = lane,
@@ -139,13 +138,23 @@ void Queue::receive(IncomingRow& row) {
     ++refused_;
     ++lane->counters.refused;
     if (group_.is_open()) group_.hurry();
-    return ack(watermarks_.committed(row), true, staged.error().code);
+    return refuse(staged.error().code);
   }
   group_.need(Durability::fsynced);
   group_.hurry();
-  if constexpr (is_mutant(Mutant::ack_row_before_commit)) ack(row.sequence, false, {});
+  if constexpr (is_mutant(Mutant::ack_row_before_commit)) answer_row(row, row.sequence, {});
   if (watermarks_.stage(row)) group_.then(effect::Received{});
   if (staged_.messages >= limits::kGroupRows || staged_.bytes >= limits::kGroupBytes) static_cast<void>(commit_group());
+}
+
+/// The row stays charged to its peer until its answer has left, so that answers cannot pile up either.
+void Queue::answer_row(IncomingRow& row, Sequence taken, std::optional<ErrorCode> refusal) {
+  if (refusal == ErrorCode::storage_full) disk_is_full();
+  if (refusal == ErrorCode::storage_full || refusal == ErrorCode::full) {
+    remember_refused(row.producer, row.lane, row.incarnation);
+  }
+  host_->send_ack({row.producer, row.lane, taken, refusal.has_value(), refusal.value_or(ErrorCode{}), row.incarnation,
+                   std::move(row.charge)});
 }
 
 /// False: the lane goes in a circle, or over too many nodes.
@@ -566,6 +575,53 @@ void Queue::answer_after_commit(const ReplyTo& reply_to, Receipt receipt, std::s
   }
 }
 
+// --- Room that comes back -------------------------------------------------------------------------------------------
+
+void Queue::remember_refused(std::string_view node, std::string_view lane, std::uint64_t incarnation) {
+  if (refused_streams_.size() >= limits::kRefusedStreams) return;
+  refused_streams_.insert({std::string{lane}, std::string{node}, incarnation});
+}
+
+/// Asks once a second whether the disk has room again.
+void Queue::disk_is_full() {
+  if (room_ != TimerId{}) return;
+  host_->log(LogLevel::warning, "the store has no room: messages are refused until it has");
+  room_ = host_->after(limits::kStoreRetry, [this] { look_for_room(); });
+}
+
+void Queue::look_for_room() {
+  if (group_.is_open() || !store_.has_room()) {
+    room_ = host_->after(limits::kStoreRetry, [this] { look_for_room(); });
+    return;
+  }
+  room_ = TimerId{};
+  host_->log(LogLevel::info, "the store has room again");
+  invite([](const std::string&) { return true; });
+}
+
+/// A quarter of the lane's quota has to be free, so that not every message that goes brings a window of others.
+void Queue::invite_to(StreamId id) {
+  const Stream* stream = store_.find_stream(id);
+  if (stream == nullptr || stream->box != Box::inbox || room_ != TimerId{}) return;
+  const LaneStatus* lane = lanes_.find(stream->lane);
+  if (lane == nullptr) return;
+  Load load = (*stream)[RowState::ready];
+  load += (*stream)[RowState::delayed];
+  const LaneOptions& options = lane->options;
+  if (load.messages > options.max_messages / 4 * 3 || load.bytes > options.max_bytes / 4 * 3) return;
+  invite([&](const std::string& name) { return name == options.name; });
+}
+
+/// Tells those whose rows were refused that they may come again.
+void Queue::invite(FunctionRef<bool(const std::string& lane)> has_room) {
+  std::erase_if(refused_streams_, [&](const RefusedStream& stream) {
+    if (!has_room(stream.lane)) return false;
+    const Sequence taken = watermarks_.committed(stream.node, stream.incarnation, stream.lane);
+    host_->send_ack({stream.node, stream.lane, taken, false, {}, stream.incarnation});
+    return true;
+  });
+}
+
 // --- 6. The commit --------------------------------------------------------------------------------------------------
 
 /// Commits what is staged: the durability point of every message in the group.
@@ -599,12 +655,18 @@ void Queue::apply(Effect& effect, const Result<void>& fate) {
     }
     host_->reply(std::move(answered->reply));
   } else if (std::get_if<effect::Received>(&effect) != nullptr) {
-    for (StreamAck& ack : watermarks_.settle(fate)) host_->send_ack(std::move(ack));
+    const bool full = !fate && fate.error().code == ErrorCode::storage_full;
+    if (full) disk_is_full();
+    for (StreamAck& ack : watermarks_.settle(fate)) {
+      if (full) remember_refused(ack.node, ack.lane, ack.incarnation);
+      host_->send_ack(std::move(ack));
+    }
   } else if (auto* settled = std::get_if<effect::Settled>(&effect)) {
     if (fate && settled->next_try != kNoMoment) arm_due(settled->next_try);
     const StreamId stream = settled->lane->id;
     inbox_.settle(*settled, fate);
     if (fate) note_if_empty(stream);
+    if (fate && !refused_streams_.empty()) invite_to(stream);
   } else if (auto* erased = std::get_if<effect::Acknowledged>(&effect)) {
     outbox_.settle(*erased, fate);
     for (const OutStream* each : erased->streams) note_if_empty(each->id);
@@ -613,6 +675,7 @@ void Queue::apply(Effect& effect, const Result<void>& fate) {
     if (!fate) return;
     ++(removed->lane->counters.*removed->counter);
     note_if_empty(removed->stream);
+    if (!refused_streams_.empty()) invite_to(removed->stream);
   } else if (auto* moved = std::get_if<effect::Moved>(&effect)) {
     if (!fate) return arm_due(clock_.now() + limits::kStoreRetry);
     latest_.erase({moved->stream, RowState::ready});

@@ -325,7 +325,13 @@ void Outbox::watch(Route& route) {
 void Outbox::acknowledged(const StreamAck& ack) {
   const Stream* stored = store_.find_stream(Box::outbox, ack.node, ack.lane);
   OutStream* stream = stored == nullptr ? nullptr : find(stored->id);
-  if (stream == nullptr || stream->in_flight.empty()) return;
+  if (stream == nullptr) return;
+  if (stream->in_flight.empty()) {
+    if (ack.refused || stream->pause == TimerId{}) return;
+    host_->cancel(std::exchange(stream->pause, TimerId{}));  // the receiver has room again for what it refused
+    touch(*stream->route);
+    return;
+  }
   // An acknowledgement of another incarnation says nothing of the rows in flight, whatever its number.
   const std::uint64_t incarnation = ack.incarnation == 0 ? store_.incarnation() : ack.incarnation;
   if (incarnation != stream->incarnation && !is_mutant(Mutant::acks_of_any_incarnation)) return;

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -99,6 +101,8 @@ class Queue {
   };
 
   // --- enqueue.cpp
+  void answer_row(IncomingRow& row, Sequence taken, std::optional<ErrorCode> refusal);
+  void remember_refused(std::string_view node, std::string_view lane, std::uint64_t incarnation);
   [[nodiscard]] bool leads_on(std::string_view path, const LaneStatus& lane);
   [[nodiscard]] Result<void> check(const Batch& batch);
   [[nodiscard]] Result<Receipt> stage(const Batch& batch);
@@ -115,6 +119,10 @@ class Queue {
   [[nodiscard]] Result<bool> evict_lower(const NewMessage& message);
   [[nodiscard]] Result<bool> erase(const Stream& stream, LaneStatus& lane, Sequence sequence,
                                    std::uint64_t LaneCounters::*counter);
+  void disk_is_full();
+  void look_for_room();
+  void invite_to(StreamId stream);
+  void invite(FunctionRef<bool(const std::string& lane)> has_room);
   void answer_after_commit(const ReplyTo& reply_to, Receipt receipt, std::size_t messages);
   Result<void> commit_group();
   void apply(Effect& effect, const Result<void>& fate);
@@ -153,6 +161,15 @@ class Queue {
   Outbox outbox_;
   Inbox inbox_;
   Watermarks watermarks_;
+  /// Rows of these streams were refused for want of room. Beyond limits::kRefusedStreams they come again by themselves.
+  struct RefusedStream {
+    std::string lane;
+    std::string node;
+    std::uint64_t incarnation = 0;
+    auto operator<=>(const RefusedStream&) const = default;
+  };
+  std::set<RefusedStream> refused_streams_;
+  TimerId room_{};                              // armed while the disk is full
   std::set<std::string, std::less<>> circles_;  // lanes that were found to lead in one
   QueueHost* host_ = nullptr;
   std::vector<std::string> findings_;

@@ -25,8 +25,8 @@ Watermarks::Verdict Watermarks::judge(const IncomingRow& row) const {
   return row.after > staged && !is_mutant(Mutant::gap_not_seen) ? Verdict::gap : Verdict::fresh;
 }
 
-Sequence Watermarks::committed(const IncomingRow& row) const {
-  const auto found = marks_.find({row.producer, row.incarnation, row.lane});
+Sequence Watermarks::committed(const std::string& producer, std::uint64_t incarnation, const std::string& lane) const {
+  const auto found = marks_.find({producer, incarnation, lane});
   return found == marks_.end() ? 0 : found->second.watermark.sequence;
 }
 

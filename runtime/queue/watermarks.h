@@ -32,8 +32,9 @@ class Watermarks {
   /// What to tell the producers, now that the group is committed or has failed. After a failure each is told to send
   /// again.
   [[nodiscard]] std::vector<StreamAck> settle(const Result<void>& fate);
-  /// The committed watermark for a row's stream.
-  [[nodiscard]] Sequence committed(const IncomingRow& row) const;
+  /// The committed watermark of a stream; 0 without one.
+  [[nodiscard]] Sequence committed(const std::string& producer, std::uint64_t incarnation,
+                                   const std::string& lane) const;
   /// Stages the removal of watermarks of incarnations that no row of `producer` bears any more.
   [[nodiscard]] Result<void> forget_others(std::string_view producer, const std::vector<std::uint64_t>& incarnations);
 

@@ -82,6 +82,8 @@ class Store {
   /// Removes an empty stream. False if it has rows, tokens or cursors, or if loads are not exact yet. Its id may be
   /// given to another stream later.
   [[nodiscard]] virtual Result<bool> erase_stream(StreamId id) = 0;
+  /// After storage_full: false while put() would fail again. Call outside of a transaction.
+  [[nodiscard]] virtual bool has_room() { return true; }
   /// Counts a bounded number of rows after an unclean end. False once all loads are exact. Call outside of a
   /// transaction.
   [[nodiscard]] virtual Result<bool> count_some() = 0;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
 
 #include <pannier/limits.h>
 #include <pannier/platform.h>
@@ -20,6 +21,30 @@ std::string one_line(std::string text) {
   while (!text.empty() && text.back() == '\n') text.pop_back();
   std::replace(text.begin(), text.end(), '\n', ' ');
   return text;
+}
+
+/// JSON has no number for what is none: `null` stands for nan and inf, which the parser prints as words.
+std::string without_nan(const std::string& text) {
+  std::string clean;
+  clean.reserve(text.size());
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::string_view rest = std::string_view{text}.substr(i);
+    if (text[i] == '"') quoted = !quoted;
+    if (quoted && text[i] == '\\') {
+      clean += rest.substr(0, 2);
+      ++i;
+      continue;
+    }
+    const std::size_t sign = rest.starts_with('-') ? 1 : 0;
+    if (!quoted && (rest.substr(sign).starts_with("nan") || rest.substr(sign).starts_with("inf"))) {
+      clean += "null";
+      i += sign + 2;
+    } else {
+      clean += text[i];
+    }
+  }
+  return clean;
 }
 
 flatbuffers::IDLOptions options() {
@@ -38,6 +63,7 @@ struct SchemaFile::State {
   std::string reflection;  // the schema in its binary form, for the verifier
   std::map<TypeId, std::string> names;
 
+  [[nodiscard]] bool verifies(const std::string& name, std::span<const std::uint8_t> bytes) const;
   void name_tables() {
     for (const flatbuffers::StructDef* definition : parser.structs_.vec) {
       if (definition->fixed) continue;
@@ -46,6 +72,14 @@ struct SchemaFile::State {
     }
   }
 };
+
+/// True if the bytes are a table of this type as any receiver will take it.
+bool SchemaFile::State::verifies(const std::string& name, std::span<const std::uint8_t> bytes) const {
+  const reflection::Schema* schema = reflection::GetSchema(reflection.data());
+  const reflection::Object* root = schema->objects()->LookupByKey(name.c_str());
+  return root != nullptr && bytes.size() >= sizeof(flatbuffers::uoffset_t) && bytes.size() <= limits::kPayloadBytes &&
+         flatbuffers::Verify(*schema, *root, bytes.data(), bytes.size(), limits::kVerifyDepth, limits::kVerifyTables);
+}
 
 SchemaFile::SchemaFile(std::unique_ptr<State> state) : state_(std::move(state)) {}
 SchemaFile::SchemaFile(SchemaFile&&) noexcept = default;
@@ -105,18 +139,19 @@ Result<AnyTable> SchemaFile::from_json(std::string_view type, const std::string&
     return Error{ErrorCode::invalid_argument, "the payload has " + std::to_string(bytes.size()) +
                                                   " bytes, and may have " + std::to_string(limits::kPayloadBytes)};
   }
+  if (!state_->verifies(name, bytes)) {
+    return Error{ErrorCode::invalid_argument, "no receiver would take it: a message has at most " +
+                                                  std::to_string(limits::kVerifyDepth) + " tables in each other and " +
+                                                  std::to_string(limits::kVerifyTables) + " in all"};
+  }
   return AnyTable{type_id_of(type), nullptr, BlockRef::copy_of(std::as_bytes(bytes))};
 }
 
 Result<std::string> SchemaFile::to_json(const AnyTable& table) const {
   const std::string name{name_of(table.type())};
   if (name.empty()) return ErrorCode::not_found;
-  const reflection::Schema* schema = reflection::GetSchema(state_->reflection.data());
-  const reflection::Object* root = schema->objects()->LookupByKey(name.c_str());
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(table.bytes().data());
-  const std::size_t size = table.bytes().size();
-  if (root == nullptr || size < sizeof(flatbuffers::uoffset_t) || size > limits::kPayloadBytes ||
-      !flatbuffers::Verify(*schema, *root, bytes, size, limits::kVerifyDepth, limits::kVerifyTables)) {
+  if (!state_->verifies(name, {bytes, table.bytes().size()})) {
     return Error{ErrorCode::malformed, "the bytes are no " + name};
   }
   flatbuffers::Parser& parser = state_->parser;
@@ -126,7 +161,7 @@ Result<std::string> SchemaFile::to_json(const AnyTable& table) const {
   if (!flatbuffers::GenerateText(parser, bytes, &text)) {
     return Error{ErrorCode::malformed, "a text in this " + name + " is no UTF-8"};
   }
-  return one_line(std::move(text));
+  return without_nan(one_line(std::move(text)));
 }
 
 }  // namespace pannier::json

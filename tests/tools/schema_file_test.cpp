@@ -2,9 +2,15 @@
 
 #include <doctest/doctest.h>
 
+#include <fstream>
+#include <optional>
+#include <string>
 #include <vector>
 
+#include <pannier/limits.h>
+
 #include "run/schema/inspect.fbs.h"
+#include "tests/support/temp_folder.h"
 
 namespace pannier::tools {
 
@@ -22,6 +28,42 @@ TEST_CASE("JSON becomes a table that the generated code reads, and comes back as
   const auto json = schema->to_json(*table);
   REQUIRE(json);
   CHECK(*json == R"({"key": "order-1","rows": 7,"id": 0})");
+}
+
+struct SchemaOf {
+  explicit SchemaOf(const std::string& text) {
+    std::ofstream(folder / "s.fbs") << text;
+    schema.emplace(std::move(*SchemaFile::load(folder / "s.fbs")));
+  }
+  testing::TempFolder folder;
+  std::optional<SchemaFile> schema;
+};
+
+TEST_CASE("JSON of which no receiver would take the table is refused at once") {
+  const SchemaOf tree{"namespace t; table Tree { branches:[Tree]; }"};
+  const auto deep = [&](int depth) {
+    std::string json;
+    for (int i = 1; i < depth; ++i) json += "{\"branches\": [";
+    json += "{}";
+    for (int i = 1; i < depth; ++i) json += "]}";
+    return tree.schema->from_json("t.Tree", json);
+  };
+  const auto wide = [&](int tables) {
+    std::string json = "{\"branches\": [{}";
+    for (int i = 2; i < tables; ++i) json += ",{}";
+    return tree.schema->from_json("t.Tree", json + "]}");
+  };
+  CHECK(deep(limits::kVerifyDepth));
+  CHECK(deep(limits::kVerifyDepth + 1).error().detail.find("no receiver would take it") != std::string::npos);
+  CHECK(wide(limits::kVerifyTables));
+  CHECK(wide(limits::kVerifyTables + 1).error().detail.find("no receiver would take it") != std::string::npos);
+}
+
+TEST_CASE("a number that is none is null, since JSON has no word for it, and words in texts stay") {
+  const SchemaOf gauge{"namespace t; table Gauge { a:double; b:float; c:double; text:string; }"};
+  const auto table = gauge.schema->from_json("t.Gauge", R"({a: nan, b: inf, c: -inf, text: "nan \"-inf\" inf"})");
+  REQUIRE(table);
+  CHECK(*gauge.schema->to_json(*table) == R"({"a": null,"b": null,"c": null,"text": "nan \"-inf\" inf"})");
 }
 
 TEST_CASE("bytes that do not verify against the schema are never printed") {

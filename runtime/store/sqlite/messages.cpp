@@ -14,7 +14,7 @@ using sqlite_schema::sequence_of;
 using sqlite_schema::state_of;
 using sqlite_schema::stream_of;
 
-/// A store that released its reserve tries to reacquire it once per this many refused messages.
+/// Without a word of has_room, a store that released its reserve tries to hold it again once per so many refusals.
 constexpr unsigned kReserveTries = 16;
 /// Pages below the cap that new messages may not use.
 constexpr std::int64_t kReservedPages = 64;
@@ -50,6 +50,13 @@ Statement& bind_whole_row(Statement& statement, std::int64_t at, std::span<const
 bool SqliteStore::hold_reserve() {
   return options_.reserve_bytes == 0 ||
          vfs_->hold_room(options_.path + "-reserve", static_cast<std::int64_t>(options_.reserve_bytes));
+}
+
+bool SqliteStore::has_room() {
+  if (session_ == nullptr) return false;
+  if (!reserve_held_) reserve_held_ = hold_reserve();
+  room_checked_ = false;
+  return check_room().ok();
 }
 
 Result<void> SqliteStore::check_room() {

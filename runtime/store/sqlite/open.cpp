@@ -34,6 +34,10 @@ Result<StorePtr> open_sqlite_store(const SqliteOptions& options, std::initialize
   }
   Result<std::unique_ptr<CountingVfs>> vfs = CountingVfs::create(options.vfs);
   if (!vfs) return vfs.error();
+  if (options.vfs.empty() && !options.path.empty()) {
+    // SQLite would give a new database the modes of the umask; the files beside it get those of the database.
+    if (Result<void> there = ensure_private_file(options.path); !there) return there.error();
+  }
   auto store = std::make_unique<SqliteStore>(options, std::move(*vfs));
   for (const SqlitePartFactory add : parts) add(*store);
   if (Result<void> opened = store->open(); !opened) return opened.error();

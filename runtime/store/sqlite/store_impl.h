@@ -70,6 +70,7 @@ class SqliteStore final : public Store {
   }
   [[nodiscard]] Load total(RowState state) const noexcept override { return streams_.total(state); }
   [[nodiscard]] Result<bool> erase_stream(StreamId id) override;
+  [[nodiscard]] bool has_room() override;
   [[nodiscard]] Result<bool> count_some() override;
 
   [[nodiscard]] Result<void> put(const Row& row) override;

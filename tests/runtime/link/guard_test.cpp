@@ -45,6 +45,20 @@ struct HubClerk : Actor<HubClerk, AnyTable> {
   std::size_t* came_;
 };
 
+/// Handles whatever comes by the lane `orders`.
+struct LaneTaker : Actor<LaneTaker, AnyTable> {
+  explicit LaneTaker(std::size_t* came) : came_(came) {}
+  void on_start() { REQUIRE(consume<AnyTable>("orders")); }
+  void on(const AnyTable&, Delivery delivery) {
+    ++*came_;
+    delivery.ack();
+  }
+  void on(const AnyTable&) {}
+
+ private:
+  std::size_t* came_;
+};
+
 struct Guarded {
   Uses uses(const std::string& peer) {
     Uses uses;
@@ -261,6 +275,36 @@ TEST_CASE("filters that come and go, ever new, cost a slow neighbour neither its
   guarded.sim.advance(1min);
   CHECK(!guarded.hub.log().has("link to van is down"));
   CHECK((*guarded.hub).topics().filters <= 1);
+}
+
+TEST_CASE(
+    "when a full disk has room again, what other nodes hold back comes within a second, and the log says so once") {
+  Guarded guarded;
+  guarded.sim.advance(1s);
+  guarded.hub.fill_disk(true);
+  auto sender = guarded.van.probe();
+  for (int i = 0; i < 20; ++i) REQUIRE(sender.enqueue("hub/orders", "k", guarded.table()));
+  guarded.sim.advance(10min);  // by now the van asks once a minute
+  guarded.hub.fill_disk(false);
+  guarded.sim.advance(2s);
+  CHECK((*guarded.hub.store().find_stream(Box::inbox, {}, "orders"))[RowState::ready].messages == 20);
+  CHECK(guarded.hub.log().has("the store has no room: messages are refused until it has"));
+  CHECK(guarded.hub.log().has("the store has room again"));
+  CHECK(guarded.hub.log().warnings() <= 1);
+}
+
+TEST_CASE("when a lane has room again, the senders that it refused go on at once") {
+  Simulation sim{4};
+  SimNode& hub = sim.add({.name = "hub", .listen = {"sim://hub"}, .lanes = {{.name = "orders", .max_messages = 8}}});
+  SimNode& van = sim.add({.name = "van", .links = {{"hub", "sim://hub"}}});
+  auto sender = van.probe();
+  const AnyTable table{TypeId{1}, nullptr, BlockRef::copy_of(std::vector<std::byte>(64))};
+  for (int i = 0; i < 40; ++i) REQUIRE(sender.enqueue("hub/orders", std::to_string(i), table));
+  sim.advance(10min);
+  std::size_t came = 0;
+  REQUIRE(hub->spawn<LaneTaker>(SpawnOptions{}, &came));
+  sim.advance(1s);
+  CHECK(came == 40);
 }
 
 }  // namespace

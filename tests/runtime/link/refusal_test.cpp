@@ -5,6 +5,8 @@
 #include <array>
 
 #include <pannier/simulation.h>
+#include "runtime/store/store.h"
+#include "tests/support/temp_folder.h"
 
 namespace pannier::testing {
 namespace {
@@ -17,9 +19,10 @@ constexpr PublicKey kKey{std::byte{7}};
 
 /// A machine that dials a hub under a key which may bear one name only.
 struct Depot {
-  testkit::SimNode& dial(const std::string& name, const std::string& hub_name = "hub") {
+  testkit::SimNode& dial(const std::string& name, const std::string& hub_name = "hub", Machine machine = {}) {
     transports.push_back(sim.network().make_transport(name, kKey));
-    return sim.add({.name = name, .links = {{hub_name, "sim://hub"}}}, {.transport = transports.back().get()});
+    machine.transport = transports.back().get();
+    return sim.add({.name = name, .links = {{hub_name, "sim://hub"}}}, machine);
   }
   std::uint64_t dials_in(Duration span) {
     const std::uint64_t before = sim.network().counters().dials;
@@ -52,12 +55,46 @@ TEST_CASE("a link to another node than the one named is refused, told at both en
   CHECK(depot.hub.log().warnings() <= 2);
 }
 
-TEST_CASE("two machines of one name and key take the link from each other a few times a minute, and the log says so") {
+TEST_CASE("of two machines with copies of one store the first stays linked, and the second hears why it is refused") {
   Depot depot;
   auto& one = depot.dial("van");
   depot.sim.advance(2min);
-  CHECK(depot.hub.log().warnings() == 0);
   auto& two = depot.dial("van");
+  depot.sim.advance(10min);
+  CHECK(two.log().has("two machines run copies of one store"));
+  CHECK(two.log().warnings() <= 2);
+  CHECK(depot.hub.log().has("two machines run copies of one store"));
+  CHECK(depot.hub.log().warnings() <= 2);
+  CHECK(!one.log().has("is down"));
+  one.crash();  // the other one has its turn once the first is gone
+  depot.sim.advance(1min);
+  CHECK(two.log().has("link to hub is up"));
+}
+
+TEST_CASE("a machine that lost its power is linked again while the hub still believes in the old link") {
+  const TempFolder folder;  // each opening of a file has an incarnation of its own
+  Depot depot;
+  auto& van = depot.dial("van", "hub", {.file = folder / "van.db"});
+  depot.sim.advance(10s);
+  depot.sim.network().cut("van", "hub", sim::Cut::silent);
+  van.crash();
+  depot.sim.advance(1s);
+  depot.sim.network().heal_all();
+  REQUIRE(van.start());
+  depot.sim.advance(15s);
+  CHECK(depot.hub.log().has("'van' is linked to 'hub' already"));  // at first
+  auto sender = van.probe();
+  REQUIRE(sender.enqueue("hub/jobs", "", AnyTable{TypeId{1}, nullptr, {}}));
+  depot.sim.advance(1s);
+  CHECK(depot.hub.store().find_stream(Box::inbox, {}, "jobs") != nullptr);
+}
+
+TEST_CASE("two machines without stores, of one name and key, take the link from each other, and the log says so") {
+  Depot depot;
+  auto& one = depot.dial("van", "hub", {.disk = false});
+  depot.sim.advance(2min);
+  CHECK(depot.hub.log().warnings() == 0);
+  auto& two = depot.dial("van", "hub", {.disk = false});
   depot.sim.advance(1min);
   CHECK(depot.hub.log().has("two machines have the name and key of van"));
   CHECK(depot.dials_in(10min) <= 80);

@@ -4,6 +4,7 @@
 
 #include <pannier/message.h>
 #include "platform/concat.h"
+#include "runtime/link/packing.h"
 #include "runtime/mutants.h"
 
 namespace pannier {
@@ -167,6 +168,7 @@ void Links::opened(Link& link, const PeerIdentity& peer) {
   const auto interval = std::chrono::duration_cast<std::chrono::milliseconds>(link.heartbeat);
   wire::Record hello{.kind = wire::Kind::hello, .id = incarnation_, .first = own_name_};
   hello.number = static_cast<std::uint64_t>(interval.count());
+  hello.flags = wire::kUnpacks;
   if (leaf_) hello.flags |= wire::kLeaf;
   link.out.frame.add(hello).ignore();  // the first record of an empty frame fits
   send_frame(link);
@@ -201,6 +203,7 @@ Result<void> Links::heard_hello(Link& link, const wire::Record& hello) {
   link.node = name;
   link.incarnation = hello.id;
   link.peer_is_leaf = (hello.flags & wire::kLeaf) != 0;
+  link.peer_unpacks = (hello.flags & wire::kUnpacks) != 0;
   link.up = true;
   link.up_since = port_->now();
   nodes_[name] = &link;
@@ -418,9 +421,13 @@ void Links::on_frame(ChannelId channel, std::span<const std::byte> borrowed) {
   if (link == nullptr) return;
   link->heard = port_->now();
   link->quiet_until = {};
-  const BlockRef frame = BlockRef::copy_of(borrowed);  // aligned, so that payloads are
   Result<void> outcome;
-  auto reader = wire::FrameReader::open(frame.bytes());
+  if (packing::is_packed(borrowed)) {
+    outcome = packing::unpack(borrowed, unpacked_);
+    borrowed = unpacked_;
+  }
+  const BlockRef frame = outcome ? BlockRef::copy_of(borrowed) : BlockRef{};  // aligned, so that payloads are
+  auto reader = outcome ? wire::FrameReader::open(frame.bytes()) : Result<wire::FrameReader>{outcome.error()};
   if (!reader) outcome = reader.error();
   while (outcome && !reader->at_end() && link->channel == channel) {
     const auto record = reader->next();
@@ -549,7 +556,9 @@ bool Links::send_frame(Link& link) {
     mark.number = microseconds(port_->now());
     out.marked = out.frame.add(mark).ok();
   }
-  const auto sent = transport_.send(link.channel, out.frame.frame());
+  std::span<const std::byte> bytes = out.frame.frame();
+  if (link.up && link.peer_unpacks && link.window.is_slow() && packing::pack(bytes, packed_)) bytes = packed_;
+  const auto sent = transport_.send(link.channel, bytes);
   const bool full = !sent && sent.error().code == ErrorCode::full;
   if (full && !is_mutant(Mutant::frame_dropped_when_full))
     return false;  // the frame is kept; the next step tries again

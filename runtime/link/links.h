@@ -64,6 +64,7 @@ struct Link {
   std::uint64_t rows_until = 0;                     ///< The position after the last byte of a row that was sent.
   MonoTime rows_told{};                             ///< When on_rows_moved was last called.
   bool peer_is_leaf = false;                        ///< As its hello said.
+  bool peer_unpacks = false;                        ///< The same.
   Duration heartbeat = limits::kHeartbeatInterval;  ///< Used by both ends.
   MonoTime quiet_until{};    ///< Until then the peer, which announced that it sleeps, may be silent.
   bool refused = false;      ///< The peer has refused the link since it was last up.
@@ -204,6 +205,8 @@ class Links final : public TransportEvents {
   const bool leaf_;
   std::vector<std::pair<std::uint64_t, Error>> to_cut_;
   std::vector<std::unique_ptr<Link>> gone_;  // closed in this step; kept since references may be on the stack
+  std::vector<std::byte> packed_;    // scratch: a frame on its way out
+  std::vector<std::byte> unpacked_;  // scratch: a frame that came in
   TimerId retry_{};
   MonoTime accepts_since_{};
   std::size_t accepts_ = 0;

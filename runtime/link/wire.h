@@ -60,6 +60,8 @@ inline constexpr std::uint8_t kProbe = 32;
 inline constexpr std::uint8_t kOnLink = 64;
 /// Hello: the sender is a leaf (see Routes).
 inline constexpr std::uint8_t kLeaf = 1;
+/// Hello: the sender understands packed frames.
+inline constexpr std::uint8_t kUnpacks = 2;
 
 /// One record. Text and payload are borrowed: from the caller when written, from the frame when read.
 struct Record {

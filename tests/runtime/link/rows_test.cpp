@@ -59,7 +59,7 @@ struct Pair {
     row.lane = "orders";
     row.sequence = 1;
     row.key = std::move(key);
-    row.payload = BlockRef::copy_of(std::vector<std::byte>(bytes));
+    row.payload = BlockRef::copy_of(std::vector<std::byte>(bytes, std::byte{7}));
     row.incarnation = incarnation;
     return row;
   }

@@ -39,7 +39,7 @@ class LinkWindow {
   [[nodiscard]] std::size_t piece() const noexcept {
     return std::clamp(std::min(window_ / 2, piece_), kLeast, limits::kPayloadBytes + 8192);
   }
-  [[nodiscard]] std::size_t in_flight() const noexcept { return static_cast<std::size_t>(sent_ - echoed_); }
+  [[nodiscard]] std::size_t in_flight() const noexcept { return static_cast<std::size_t>(line_sent_ - line_echoed_); }
   [[nodiscard]] std::uint64_t sent() const noexcept { return sent_; }
   [[nodiscard]] std::uint64_t echoed() const noexcept { return echoed_; }
   /// True when a frame that adds `bytes` should end with a mark.
@@ -48,14 +48,19 @@ class LinkWindow {
   }
   [[nodiscard]] bool awaits_echo() const noexcept { return !marks_.empty(); }
 
-  void handed_over(std::size_t bytes) noexcept { sent_ += bytes; }
-  /// Notes that a mark at position sent() was sent, at the end of a frame that added `bytes`.
-  void marked(std::size_t bytes, MonoTime now) {
+  /// A frame added `bytes`, which take `on_line` of the line, fewer if it was packed.
+  void handed_over(std::size_t bytes, std::size_t on_line) noexcept {
+    sent_ += bytes;
+    line_sent_ += on_line;
+  }
+  void handed_over(std::size_t bytes) noexcept { handed_over(bytes, bytes); }
+  /// Notes that a mark at position sent() was sent, at the end of a frame that took `on_line` bytes of the line.
+  void marked(std::size_t on_line, MonoTime now) {
     marked_ = sent_;
     // Earlier bytes, too few for a mark, may have arrived long ago.
-    if (marks_.empty()) burst_ = sent_ - bytes;
+    if (marks_.empty()) burst_ = line_sent_ - on_line;
     if (!marks_.empty() && marks_.back().position == sent_) return;
-    marks_.push_back({sent_, static_cast<std::size_t>(sent_ - std::max(echoed_, burst_)), now});
+    marks_.push_back({sent_, line_sent_, static_cast<std::size_t>(line_sent_ - std::max(line_echoed_, burst_)), now});
   }
 
   /// The peer received the mark at `position`. `transit` is its one-way delay plus the unknown, constant offset of the
@@ -67,6 +72,7 @@ class LinkWindow {
     const Mark mark = *found;
     marks_.erase(marks_.begin(), found + 1);
     echoed_ = std::max(echoed_, position);
+    line_echoed_ = std::max(line_echoed_, mark.line);
     const std::int64_t queued = transit.count() - delay_.add(transit.count(), now, kDelayMemory);
     const std::int64_t round_trip = round_trip_.add((now - mark.sent_at).count(), now, kDelayMemory);
     // Few bytes with little delay say nothing about the line's rate.
@@ -77,7 +83,8 @@ class LinkWindow {
  private:
   struct Mark {
     std::uint64_t position;
-    std::size_t flown;  // bytes in flight when it was sent
+    std::uint64_t line;  // bytes of the line up to it
+    std::size_t flown;   // bytes in flight when it was sent
     MonoTime sent_at;
   };
   /// The minimum of the values added within the last one to two spans.
@@ -114,10 +121,12 @@ class LinkWindow {
 
   std::size_t window_ = kStart;
   std::size_t piece_ = kStart / 2;  // what the line carries in an eighth of the horizon
-  std::uint64_t sent_ = 0;
+  std::uint64_t sent_ = 0;          // positions count the bytes of records
   std::uint64_t echoed_ = 0;
   std::uint64_t marked_ = 0;
-  std::uint64_t burst_ = 0;  // position from which the marks in flight measure
+  std::uint64_t line_sent_ = 0;  // the same in bytes of the line, which the window is about
+  std::uint64_t line_echoed_ = 0;
+  std::uint64_t burst_ = 0;  // byte of the line from which the marks in flight measure
   std::deque<Mark> marks_;
   Least delay_;       // nanoseconds, including the offset between both clocks
   Least round_trip_;  // nanoseconds

@@ -106,8 +106,7 @@ void Links::dial(Link& link) {
 }
 
 void Links::dial_later(Link& link) {
-  const MonoTime now = port_->now();
-  const bool soon = link.lost_at != MonoTime{} && now - link.lost_at < limits::kReconnectSoon && !link.refused;
+  const bool soon = was_up_lately(link) && !link.refused;
   const Duration cap = soon ? limits::kReconnectCapSoon : limits::kReconnectCap;
   Duration ceiling = limits::kReconnectBase;
   for (std::uint32_t n = 0; n < link.failures && ceiling < cap; ++n) ceiling *= 2;
@@ -405,7 +404,16 @@ void Links::complain(const std::string& subject, std::string_view text) {
 }
 
 void Links::on_closed(ChannelId channel, const Error& cause) {
-  if (Link* link = by_channel(channel)) drop(*link, cause);
+  Link* const link = by_channel(channel);
+  if (link == nullptr) return;
+  // A handshake that ends without a word may be a refusal, or a proxy whose hub is being restarted. A hub that let this
+  // node in a moment ago is believed to do so again.
+  const bool hopeful = !link->up && cause.code == ErrorCode::permission && was_up_lately(*link);
+  drop(*link, hopeful ? Error{ErrorCode::unreachable, cause.detail} : cause);
+}
+
+bool Links::was_up_lately(const Link& link) const noexcept {
+  return link.lost_at != MonoTime{} && port_->now() - link.lost_at < limits::kReconnectSoon;
 }
 
 // --- Frames ----------------------------------------------------------------------------------------------------------
@@ -480,6 +488,8 @@ Result<void> Links::heard_piece(Link& link, const wire::Record& piece) {
 }
 
 void Links::heard_mark(Link& link, std::uint64_t position, std::uint64_t clock) {
+  // A second mark for the same bytes was sent later, and tells nothing of how long they took.
+  if (link.echo && link.echo->position == position) return;
   link.echo = Link::Echo{position, microseconds(port_->now()) - clock};
   flush_soon(link);
 }
@@ -557,14 +567,18 @@ bool Links::send_frame(Link& link) {
     out.marked = out.frame.add(mark).ok();
   }
   std::span<const std::byte> bytes = out.frame.frame();
-  if (link.up && link.peer_unpacks && link.window.is_slow() && packing::pack(bytes, packed_)) bytes = packed_;
+  std::size_t on_line = out.bytes;
+  if (link.up && link.peer_unpacks && link.window.is_slow() && packing::pack(bytes, packed_)) {
+    on_line = out.bytes * packed_.size() / bytes.size();
+    bytes = packed_;
+  }
   const auto sent = transport_.send(link.channel, bytes);
   const bool full = !sent && sent.error().code == ErrorCode::full;
   if (full && !is_mutant(Mutant::frame_dropped_when_full))
     return false;  // the frame is kept; the next step tries again
-  link.window.handed_over(out.bytes);
+  link.window.handed_over(out.bytes, on_line);
   if (out.row) link.rows_until = link.window.sent();
-  if (out.marked) link.window.marked(out.bytes, port_->now());
+  if (out.marked) link.window.marked(on_line, port_->now());
   out.clear();  // a closed channel reports itself by on_closed
   link.sent = port_->now();
   return true;

@@ -157,6 +157,7 @@ class Links final : public TransportEvents {
   Link& add_link();
   void dial(Link& link);
   void dial_later(Link& link);
+  [[nodiscard]] bool was_up_lately(const Link& link) const noexcept;
   void opened(Link& link, const PeerIdentity& peer);
   void beat(Link& link);
   void beat_later(Link& link);
@@ -205,8 +206,8 @@ class Links final : public TransportEvents {
   const bool leaf_;
   std::vector<std::pair<std::uint64_t, Error>> to_cut_;
   std::vector<std::unique_ptr<Link>> gone_;  // closed in this step; kept since references may be on the stack
-  std::vector<std::byte> packed_;    // scratch: a frame on its way out
-  std::vector<std::byte> unpacked_;  // scratch: a frame that came in
+  std::vector<std::byte> packed_;            // scratch: a frame on its way out
+  std::vector<std::byte> unpacked_;          // scratch: a frame that came in
   TimerId retry_{};
   MonoTime accepts_since_{};
   std::size_t accepts_ = 0;

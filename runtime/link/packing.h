@@ -6,8 +6,8 @@
 
 #include <pannier/result.h>
 
-/// Frames without their zeros, for slow lines. Headers, padding and FlatBuffers are half zeros, and a frame is too short
-/// for a compressor to learn much: decision 0022 has the figures. The scheme is Cap'n Proto's packing
+/// Frames without their zeros, for slow lines. Headers, padding and FlatBuffers are half zeros, and a frame is too
+/// short for a compressor to learn much: decision 0022 has the figures. The scheme is Cap'n Proto's packing
 /// (capnproto.org/encoding.html, Packing). No state, no policy.
 namespace pannier::packing {
 

@@ -126,6 +126,25 @@ TEST_CASE("while a large row crosses a slow line, its sender hears that it moves
   CHECK(pair.script.take() == "");
 }
 
+TEST_CASE("of two marks for the same bytes the first is echoed: the second was sent later and took less time") {
+  testkit::Simulation sim{3};
+  sim.add({.name = "hub", .listen = {"sim://hub"}});
+  WirePeer peer{sim, "van"};
+  sim.advance(100ms);
+  peer.read();
+  peer.echoes.clear();
+  peer.send(
+      {{.kind = wire::Kind::mark, .id = 1000, .number = 5}, {.kind = wire::Kind::mark, .id = 1000, .number = 200'005}});
+  sim.advance(100ms);
+  peer.send({{.kind = wire::Kind::mark, .id = 2000, .number = 5}});
+  sim.advance(100ms);
+  peer.read();
+  REQUIRE(peer.echoes.size() == 2);
+  CHECK(peer.echoes[0].first == 1000);
+  CHECK(peer.echoes[1].second > peer.echoes[0].second);  // by the 100 ms between; with the second mark's it were less
+  CHECK(peer.echoes[1].second - peer.echoes[0].second < 200'000);
+}
+
 TEST_CASE("records that break the rules cost the link, and the peer is told why") {
   const std::vector<std::byte> bytes(2000);
   const std::vector<wire::Record> bad{

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <pannier/simulation.h>
@@ -27,6 +28,7 @@ struct WirePeer final : TransportEvents {
     while (reader && !reader->at_end()) {
       const auto record = reader->next();
       REQUIRE(record);
+      if (record->kind == wire::Kind::echo) echoes.emplace_back(record->id, record->number);
       if (record->kind != wire::Kind::goodbye) continue;
       goodbye = record->first;
       code = record->code;
@@ -48,6 +50,7 @@ struct WirePeer final : TransportEvents {
   testkit::Simulation& sim;
   std::unique_ptr<sim::SimTransport> transport;
   ChannelId channel{};
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> echoes;  ///< Position and transit, as they came.
   std::string goodbye;  ///< Why the node hung up.
   std::uint16_t code = 0;
   bool closed = false;

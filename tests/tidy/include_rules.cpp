@@ -26,7 +26,9 @@ const std::vector<Layer>& layers() {
   static const std::vector<Layer> kLayers = {
       // The simulation of the platform goes with that of the network.
       {"sim", 8, {"platform/sim/", "transports/sim/", "runtime/store/sim/", "pannier/sim.h"}},
-      {"platform", 0, {"platform/", "pannier/result.h", "pannier/platform.h", "pannier/process.h"}},
+      {"platform",
+       0,
+       {"platform/", "pannier/result.h", "pannier/platform.h", "pannier/process.h", "pannier/subject_keys.h"}},
       {"message", 1, {"runtime/message/", "runtime/mutants.h", "pannier/limits.h", "pannier/message.h"}},
       {"actor", 2, {"runtime/actor/", "pannier/actor_base.h", "pannier/observer.h"}},
       {"link", 3, {"runtime/link/", "pannier/link.h", "pannier/topic.h", "pannier/transport.h"}},

@@ -12,9 +12,9 @@ void BlockBuilder::PoolAllocator::deallocate(std::uint8_t* memory, std::size_t) 
 
 bool detail::verify_root(std::span<const std::byte> bytes,
                          bool (*verify)(const void* table, flatbuffers::Verifier& verifier)) noexcept {
-  // As Verifier::VerifyBuffer does it.
-  constexpr std::size_t kLeast = sizeof(flatbuffers::uoffset_t) + sizeof(flatbuffers::soffset_t);
-  if (bytes.size() < kLeast || bytes.size() > limits::kPayloadBytes) return false;
+  // As Verifier::VerifyBuffer does it, whose template would be in every program once for each type of table.
+  using flatbuffers::soffset_t, flatbuffers::uoffset_t;  // of the macro
+  if (bytes.size() < (FLATBUFFERS_MIN_BUFFER_SIZE) || bytes.size() > limits::kPayloadBytes) return false;
   const auto* buffer = reinterpret_cast<const std::uint8_t*>(bytes.data());
   flatbuffers::Verifier verifier(buffer, bytes.size(), limits::kVerifyDepth, limits::kVerifyTables);
   const auto root = verifier.VerifyOffset(0);

@@ -14,6 +14,8 @@ const std::vector<Row>& rows() {
   const Side sqlite{"sqlite, key and payload", "sqlite", 1};
   const Side sqlite_rows{"sqlite, columns of rows", "sqlite", 2};
   const Side mosquitto{"mosquitto 2.0, QoS 1", "mosquitto"};
+  const Side grpc1{"gRPC 1.51, TLS, threads", "grpc", 1};
+  const Side grpc2{"gRPC 1.51, TLS, callbacks", "grpc", 2};
   static const std::vector<Row> kRows = {
       {"pingpong/same-worker", "msg/s", true, ours, {caf1, caf2}},
       {"pingpong/cross-worker", "msg/s", true, ours, {caf2}},
@@ -21,6 +23,9 @@ const std::vector<Row>& rows() {
       {"pingpong/flatbuffers", "msg/s", true, ours, {caf1, caf2}},
       {"call/same-worker", "calls/s", true, {"ours", "call", 1}, {{"a bare ask", "call", 2}}},
       {"call/tcp", "calls/s", true, {"ours", "call", 1}, {{"a bare ask", "call", 2}}},
+      {"call/latency", "us", false, {"ours, CURVE", "call", 1}, {grpc1, grpc2}},
+      {"call/rate", "calls/s", true, {"ours, CURVE", "call", 1}, {grpc1, grpc2}},
+      {"call/beside-stalled", "x", false, {"ours", "call", 1}, {}},
       {"spawn", "actors/s", true, ours, {caf1, caf2}},
       {"actor-memory", "B/actor", false, ours, {caf1}},
       {"allocations/tell", "1/msg", false, counted, {}},

@@ -187,7 +187,7 @@ void Front::call_resource(const CallPtr& call, const Resource& resource) {
   auto table = setup_->schemas->from_json(resource.call->request->name, *json);
   if (!table) return fail(call, table.error());
 
-  rpc::detail::Spec spec{this, ref(resource.server), resource.call, table->block(), {}, {}};
+  rpc::detail::Spec spec{this, ref(resource.server), resource.call, table->block(), {}};
   if (request.find_header("request-timeout")) spec.options.deadline = call->timeout;
   const bool safe = resource.method == "GET";
   if (safe || resource.call->idempotent) {

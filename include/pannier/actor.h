@@ -167,7 +167,7 @@ class ActorHandle {
   Result<void> send(MessagePtr message) const { return actor_->send(std::move(message)); }
   /// Asks. `outcome` gets the reply, which may be a refusal, or null once `timeout` has passed: exactly once, in a turn
   /// of its own.
-  TimerId ask(MessagePtr question, Duration timeout, Callback<void(Message* reply)> outcome) const {
+  TimerId ask(MessagePtr question, Duration timeout, Callback<void(Message* reply)>&& outcome) const {
     return actor_->ask_message({actor_, std::move(question), timeout}, std::move(outcome));
   }
 

@@ -424,6 +424,7 @@ class Table {
   [[nodiscard]] const T& operator*() const noexcept { return *root(); }
   [[nodiscard]] const T* operator->() const noexcept { return root(); }
   [[nodiscard]] const BlockRef& block() const noexcept { return block_; }
+  [[nodiscard]] BlockRef take_block() && noexcept { return std::move(block_); }
   /// The buffer as sent on a wire. Lives as long as a share of the table.
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return block_.bytes(); }
 

@@ -30,6 +30,8 @@ struct Call;
 /// generates a service's classes from its schema.
 namespace pannier::rpc {
 
+struct Method;
+
 // --- bounds ----------------------------------------------------------------------------------------------------------
 
 /// The deadline of a call if neither method nor caller sets one.
@@ -93,12 +95,23 @@ struct Failure {
 using Metadata = std::vector<std::pair<std::string, std::string>>;
 
 namespace detail {
-/// A response, or why there is none.
+/// A response, or why there is none. Its members are out of line: each method of a client would have them otherwise.
 struct Outcome {
+  Outcome();
+  Outcome(Failure why, BlockRef response, Metadata pairs);
+  Outcome(const Outcome&);
+  Outcome(Outcome&&) noexcept;
+  Outcome& operator=(const Outcome&);
+  Outcome& operator=(Outcome&&) noexcept;
+  ~Outcome();
+
   Failure failure{Status::ok};
   BlockRef block;
   Metadata metadata;
 };
+
+/// A unary call's outcome, from the reply to its question; its block is taken out. Null: the deadline has passed.
+[[nodiscard]] Outcome read_outcome(Message* reply, const Method& method);
 }  // namespace detail
 
 /// The outcome of a call: a table or a Failure. Also what a server's handler returns. Converts to Result<Table<R>> if
@@ -106,13 +119,15 @@ struct Outcome {
 template <class R>
 class [[nodiscard]] Response {
  public:
-  Response(const Table<R>& table) { outcome_.block = table.block(); }  // NOLINT: implicit by design, as all below
+  Response(Table<R> table) { outcome_.block = std::move(table).take_block(); }  // NOLINT: implicit by design, as below
   Response(Failure failure) { outcome_.failure = std::move(failure); }
   Response(Status status, std::string message = {}) : Response(Failure{status, std::move(message)}) {}
   Response(const Error& error) : Response(Failure{status_of(error.code), error.detail}) {}
   Response(ErrorCode code) : Response(Error{code}) {}
   Response(const Result<Table<R>>& result) : Response(result ? Response{*result} : Response{result.error()}) {}
   explicit Response(detail::Outcome outcome) : outcome_(std::move(outcome)) {}
+  /// Internal.
+  Response(Message* reply, const Method& method) : outcome_(detail::read_outcome(reply, method)) {}
 
   [[nodiscard]] bool ok() const noexcept { return outcome_.failure.status == Status::ok; }
   explicit operator bool() const noexcept { return ok(); }
@@ -200,6 +215,9 @@ struct Contract {
 // --- client ----------------------------------------------------------------------------------------------------------
 
 struct CallOptions {
+  /// What a call without options has.
+  [[nodiscard]] static const CallOptions& none() noexcept;
+
   Duration deadline = {};  ///< From now; zero: the method's. Never beyond that of the question being answered.
   Metadata metadata = {};
   Urgency urgency = Urgency::normal;
@@ -245,8 +263,17 @@ struct Argument {
   std::uint8_t size;
 };
 
-/// A unary call before it is sent.
+/// A call before it is sent. Its members are out of line, as those of Outcome.
 struct Spec {
+  Spec(NodeActor* caller, Ref server, const Method* called, BlockRef table, const CallOptions& how);
+  Spec(const Spec&);
+  Spec(Spec&&) noexcept;
+  Spec& operator=(const Spec&);
+  Spec& operator=(Spec&&) noexcept;
+  ~Spec();
+  /// That the request uses another call's result.
+  void refer_to(const Argument& argument);
+
   NodeActor* actor;
   Ref to;
   const Method* method;
@@ -255,8 +282,10 @@ struct Spec {
   std::vector<Argument> arguments;
 };
 
-[[nodiscard]] InFlight start(const Spec& spec, Callback<void(Message* reply)> outcome);
-[[nodiscard]] Outcome read_outcome(const Message* reply, const Method& method);
+/// Sends a unary call.
+[[nodiscard]] InFlight start(const Spec& spec, Callback<void(Message* reply)>&& outcome);
+/// The same, and takes the request out.
+[[nodiscard]] InFlight start(Spec&& spec, Callback<void(Message* reply)>&& outcome);
 
 template <class Field>
 constexpr std::uint8_t argument_size() {
@@ -284,11 +313,11 @@ class [[nodiscard]] Call {
   /// deadline. Dropped if the actor stops or restarts first.
   template <class F>
   requires std::invocable<F&, Response<R>> InFlightOf<R> then(F function)
-  const {
-    return InFlightOf<R>{
-        detail::start(spec_, [function = std::move(function), method = spec_.method](Message* reply) mutable {
-          function(Response<R>{detail::read_outcome(reply, *method)});
-        })};
+  const& { return InFlightOf<R>{detail::start(spec_, told(std::move(function)))}; }
+  template <class F>
+  requires std::invocable<F&, Response<R>> InFlightOf<R> then(F function) && {
+    auto outcome = told(std::move(function));
+    return InFlightOf<R>{detail::start(std::move(spec_), std::move(outcome))};
   }
   /// Sends it and discards the outcome.
   void forget() const {
@@ -311,6 +340,14 @@ class [[nodiscard]] Call {
 
  protected:
   detail::Spec spec_;
+
+ private:
+  template <class F>
+  [[nodiscard]] auto told(F function) const {
+    return [function = std::move(function), method = spec_.method](Message* reply) mutable {
+      function(Response<R>{reply, *method});
+    };
+  }
 };
 
 /// A call whose request is a Q, so it may use results that are not available yet.
@@ -327,12 +364,12 @@ class [[nodiscard]] CallOf : public Call<R> {
   [[nodiscard]] CallOf with(const InFlightOf<E>& earlier) && {
     using To = detail::FieldOf<Q, kTo>;
     static_assert(std::is_same_v<To, detail::FieldOf<E, kFrom>>, "the fields are of different types");
-    this->spec_.arguments.push_back({earlier.id(), kFrom, kTo, detail::argument_size<To>()});
+    this->spec_.refer_to({earlier.id(), kFrom, kTo, detail::argument_size<To>()});
     return std::move(*this);
   }
   /// The whole result of `earlier` is the request.
   [[nodiscard]] CallOf with(const InFlightOf<Q>& earlier) && {
-    this->spec_.arguments.push_back({earlier.id(), 0, 0, 0});
+    this->spec_.refer_to({earlier.id(), 0, 0, 0});
     return std::move(*this);
   }
 };
@@ -424,24 +461,25 @@ class Client {
 
   /// By method: `orders.call<OrderService::GetOrder>(request)`.
   template <class M>
-  auto call(const Table<typename M::Request>& request, CallOptions options = {}) const
+  auto call(Table<typename M::Request> request, const CallOptions& options = CallOptions::none()) const
       requires(M::kKind == Kind::unary) {
     return CallOf<typename M::Request, typename M::Answer>{
-        detail::Spec{actor_, server_, &M::kMethod, request.block(), std::move(options), {}}};
+        detail::Spec{actor_, server_, &M::kMethod, std::move(request).take_block(), options}};
   }
   template <class M>
-  auto call(const Table<typename M::Request>& request, CallOptions options = {}) const
+  auto call(const Table<typename M::Request>& request, const CallOptions& options = CallOptions::none()) const
       requires(M::kKind == Kind::server_stream) {
     return Stream<void, typename M::Answer, void>{
-        detail::start_stream({actor_, server_, &M::kMethod, request.block(), std::move(options), {}})};
+        detail::start_stream({actor_, server_, &M::kMethod, request.block(), options})};
   }
   template <class M>
-  auto call(CallOptions options = {}) const requires(M::kKind == Kind::client_stream || M::kKind == Kind::bidi) {
+  auto call(const CallOptions& options = CallOptions::none()) const
+      requires(M::kKind == Kind::client_stream || M::kKind == Kind::bidi) {
     constexpr bool kBidi = M::kKind == Kind::bidi;
     using Received = std::conditional_t<kBidi, typename M::Answer, void>;
     using Final = std::conditional_t<kBidi, void, typename M::Answer>;
     return Stream<typename M::Request, Received, Final>{
-        detail::start_stream({actor_, server_, &M::kMethod, BlockRef{}, std::move(options), {}})};
+        detail::start_stream({actor_, server_, &M::kMethod, BlockRef{}, options})};
   }
 
  private:
@@ -451,8 +489,9 @@ class Client {
 
 /// As `client.call<M>(request)`, for a method of any service: `call<OrderService::GetOrder>(orders, request)`.
 template <class M>
-auto call(const Client& client, const Table<typename M::Request>& request, CallOptions options = {}) {
-  return client.template call<M>(request, std::move(options));
+auto call(const Client& client, const Table<typename M::Request>& request,
+          const CallOptions& options = CallOptions::none()) {
+  return client.template call<M>(request, options);
 }
 
 // --- server ----------------------------------------------------------------------------------------------------------
@@ -557,8 +596,7 @@ class ServerCore;
 /// A call on its way to its handler.
 class Arrival {
  public:
-  [[nodiscard]] const std::byte* request() const noexcept { return request_.bytes().data(); }
-  [[nodiscard]] const BlockRef& block() const noexcept { return request_; }
+  [[nodiscard]] const std::byte* request() const noexcept { return bytes_; }
   /// Answers now.
   void answer(Outcome& outcome);
   /// Answers later. Once.
@@ -573,6 +611,7 @@ class Arrival {
   std::uint64_t caller_ = 0;
   std::uint64_t id_ = 0;
   bool keep_ = false;
+  const std::byte* bytes_ = nullptr;  // the message's, or request_'s
   BlockRef request_;
   std::shared_ptr<ServerCall> call_;
 };

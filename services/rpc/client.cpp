@@ -49,6 +49,11 @@ void InFlight::cancel() const {
   actor.cancel(question_);
 }
 
+const CallOptions& CallOptions::none() noexcept {
+  static const CallOptions kNone;
+  return kNone;
+}
+
 Client::Client(NodeActor& actor, std::string_view server) : Client(actor, ActorHandle{actor}.ref(server)) {}
 
 namespace detail {
@@ -58,7 +63,19 @@ constexpr std::string_view kTooMuch = "a call has at most 32 entries and 8 KiB o
 bool small(const Spec& spec) { return fits(spec.options.metadata) && spec.arguments.size() <= kArguments; }
 }  // namespace
 
-InFlight start(const Spec& spec, Callback<void(Message* reply)> outcome) {
+Spec::Spec(NodeActor* caller, Ref server, const Method* called, BlockRef table, const CallOptions& how)
+    : actor(caller), to(server), method(called), request(std::move(table)), options(how) {}
+Spec::Spec(const Spec&) = default;
+Spec::Spec(Spec&&) noexcept = default;
+Spec& Spec::operator=(const Spec&) = default;
+Spec& Spec::operator=(Spec&&) noexcept = default;
+Spec::~Spec() = default;
+void Spec::refer_to(const Argument& argument) { arguments.push_back(argument); }
+
+namespace {
+
+/// `request` is the spec's, or a copy of it.
+InFlight start_with(const Spec& spec, BlockRef&& request, Callback<void(Message* reply)>&& outcome) {
   const ActorHandle actor{*spec.actor};
   if (!small(spec)) {
     const TimerId timer = actor.after(Duration::zero(), [outcome = std::move(outcome)]() mutable {
@@ -78,7 +95,7 @@ InFlight start(const Spec& spec, Callback<void(Message* reply)> outcome) {
     question = make_message(MessageKind::ask, spec.to.id());
     question->type = spec.method->info.id;
     question->info = &spec.method->info;
-    question->block = spec.request;
+    question->block = std::move(request);
     question->urgency = spec.options.urgency;
   } else {
     id = actor.random() | 1;
@@ -88,13 +105,33 @@ InFlight start(const Spec& spec, Callback<void(Message* reply)> outcome) {
   return {*spec.actor, spec.to, asked, id};
 }
 
-Outcome read_outcome(const Message* reply, const Method& method) {
+}  // namespace
+
+InFlight start(const Spec& spec, Callback<void(Message* reply)>&& outcome) {
+  return start_with(spec, BlockRef{spec.request}, std::move(outcome));
+}
+InFlight start(Spec&& spec, Callback<void(Message* reply)>&& outcome) {
+  return start_with(spec, std::move(spec.request), std::move(outcome));
+}
+
+Outcome::Outcome() = default;
+Outcome::Outcome(Failure why, BlockRef response, Metadata pairs)
+    : failure(std::move(why)), block(std::move(response)), metadata(std::move(pairs)) {}
+Outcome::Outcome(const Outcome&) = default;
+Outcome::Outcome(Outcome&&) noexcept = default;
+Outcome& Outcome::operator=(const Outcome&) = default;
+Outcome& Outcome::operator=(Outcome&&) noexcept = default;
+Outcome::~Outcome() = default;
+
+Outcome read_outcome(Message* reply, const Method& method) {
   if (reply == nullptr || reply->has_error) return {failure_of(reply), {}, {}};
   if (reply->type == method.response->id) {
     if (reply->block && !reply->block->verified() && method.response->verify(reply->block.bytes())) {
       reply->block->set_verified();
     }
-    if (reply->block && reply->block->verified()) return {{Status::ok}, reply->block, {}};
+    if (reply->block && reply->block->verified()) {
+      return {{Status::ok}, std::move(reply->block), {}};
+    }
   } else if (const auto* turn = read<wire::Turn>(*reply)) {
     Outcome outcome = outcome_of(*turn);
     if (outcome.failure.status != Status::ok) return outcome;

@@ -325,7 +325,11 @@ void Arrival::answer(Outcome& outcome) {
   if (stashed(*actor_)) return;
   if (keep_) return defer()->finish(std::move(outcome));
   if (outcome.block && outcome.metadata.empty()) {
-    return reply(*actor_, *message_, AnyTable{method_->response->id, method_->response, std::move(outcome.block)});
+    MessagePtr answer = make_message(MessageKind::reply, {});
+    answer->type = method_->response->id;
+    answer->info = method_->response;
+    answer->block = std::move(outcome.block);
+    return send_reply(*actor_, *message_, std::move(answer));
   }
   if (!fits(outcome.metadata)) outcome = {{Status::internal, "the handler's metadata is too long"}, {}, {}};
   const std::span<const BlockRef> items{&outcome.block, outcome.block ? 1U : 0U};
@@ -424,7 +428,7 @@ Result<void> ServerCore::begin_bare(NodeActor& actor, const Served& served, Mess
   // From afar the sender is this node's router, and the correlation its own: nobody else uses it.
   arrival.caller_ = message.sender.bits();
   arrival.id_ = message.correlation;
-  arrival.request_ = message.block;
+  arrival.bytes_ = message.block.bytes().data();  // the handler reads it in this turn only
   caller_ = {message.asking_node(), message.deadline, {}};
   return serve(actor, served, arrival);
 }
@@ -470,6 +474,7 @@ Result<void> ServerCore::begin(NodeActor& actor, std::span<const Served> served,
 }
 
 Result<void> ServerCore::serve(NodeActor& actor, const Served& served, Arrival& arrival) {
+  if (arrival.request_) arrival.bytes_ = arrival.request_.bytes().data();
   struct Turn {
     Caller& caller;
     ~Turn() { caller = {}; }

@@ -76,12 +76,14 @@ std::string client(const Service& service) {
     text += "\n" + documentation(method.documentation, "  ") + "  /// " + describe(method) + "\n";
     const bool takes_request = method.kind == "unary" || method.kind == "server_stream";
     if (takes_request) {
-      text += "  auto " + method.function + "(const pannier::Table<" + cpp_name(method.request) +
-              ">& request, pannier::rpc::CallOptions options = {}) const {\n";
-      text += "    return call<" + contract + ">(request, std::move(options));\n  }\n";
+      text +=
+          "  auto " + method.function + "(const pannier::Table<" + cpp_name(method.request) +
+          ">& request,\n      const pannier::rpc::CallOptions& options = pannier::rpc::CallOptions::none()) const {\n";
+      text += "    return call<" + contract + ">(request, options);\n  }\n";
     } else {
-      text += "  auto " + method.function + "(pannier::rpc::CallOptions options = {}) const {\n";
-      text += "    return call<" + contract + ">(std::move(options));\n  }\n";
+      text += "  auto " + method.function +
+              "(const pannier::rpc::CallOptions& options = pannier::rpc::CallOptions::none()) const {\n";
+      text += "    return call<" + contract + ">(options);\n  }\n";
     }
   }
   return text + "};\n\n";

@@ -248,7 +248,7 @@ TEST_CASE("a method that streams is unimplemented where no such method is served
       detail::Contract<GetOrder, Chunk, Kind::server_stream>::describe("shop.OrderService.Tail", false, 0);
   shop.act([&](Asker& asker) {
     Stream<void, Chunk, void>{
-        detail::start_stream({&asker, asker.orders.server(), &kUnknown, make<GetOrder>("x", 0).block(), {}, {}})}
+        detail::start_stream({&asker, asker.orders.server(), &kUnknown, make<GetOrder>("x", 0).block(), {}})}
         .then(heard.last());
   });
   shop.sim.advance(25ms);

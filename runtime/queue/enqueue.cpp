@@ -170,11 +170,12 @@ bool Queue::leads_on(std::string_view path, const LaneStatus& lane) {
   }
   if (!returns && nodes < limits::kHops) return true;
   if (circles_.insert(lane.options.name).second) {
-    host_->log(LogLevel::warning,
-               concat({"lane '", lane.options.name, "' is forwarded ",
-                       returns ? concat({"in a circle, ", circle, own_node_, " -> ", lane.options.forward_to})
-                               : concat({"over more than ", limits::kHops, " nodes"}),
-                       ": change forward_to on one of them. Its messages are refused, and become dead letters."}));
+    host_->log(
+        LogLevel::warning,
+        concat({"lane '", lane.options.name, "' is forwarded ",
+                returns ? concat({"in a circle, ", printable(circle), own_node_, " -> ", lane.options.forward_to})
+                        : concat({"over more than ", limits::kHops, " nodes"}),
+                ": change forward_to on one of them. Its messages are refused, and become dead letters."}));
   }
   return false;
 }

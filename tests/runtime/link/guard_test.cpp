@@ -260,6 +260,20 @@ TEST_CASE("a lane that is forwarded in a circle is refused where the circle clos
   }
 }
 
+TEST_CASE("what a peer says of a message's way reaches the log without control characters") {
+  Simulation sim{3};
+  SimNode& hub = sim.add({.name = "hub", .listen = {"sim://hub"}, .lanes = {{.name = "loop", .forward_to = "x"}}});
+  WirePeer evil{sim, "evil"};
+  sim.advance(1s);
+  const std::string path = "x \x1b[2Jgone";
+  const std::string second = std::string{static_cast<char>(path.size()), '\0'} + path + "key";
+  evil.send(
+      {{.kind = wire::Kind::row, .flags = wire::kPath, .type = TypeId{1}, .id = 1, .first = "loop", .second = second}});
+  sim.advance(1s);
+  CHECK(hub.log().has("in a circle, x -> "));
+  CHECK_FALSE(hub.log().has("\x1b"));
+}
+
 TEST_CASE("filters that come and go, ever new, cost a slow neighbour neither its link nor a growing list") {
   Guarded guarded;
   guarded.sim.advance(1s);

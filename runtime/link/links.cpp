@@ -421,6 +421,12 @@ bool Links::was_up_lately(const Link& link) const noexcept {
 bool Links::poll() {
   const bool more = transport_.poll(*this);
   gone_.clear();
+  const std::uint64_t refused = transport_.counters().refused_peers;
+  if (std::exchange(refused_keys_, refused) != refused) {
+    complain("keys",
+             "a stranger was refused in the handshake: no peer of this node has its key, or it has a wrong one "
+             "for this node");
+  }
   return more;
 }
 

@@ -216,6 +216,7 @@ class Links final : public TransportEvents {
     std::uint64_t since = 0;  // complaints that were not logged
   };
   std::map<std::string, Complaint, std::less<>> complaints_;
+  std::uint64_t refused_keys_ = 0;  // of the transport's counters, as of the last poll
   Counters counters_;
 };
 

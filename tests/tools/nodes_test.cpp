@@ -161,6 +161,7 @@ TEST_CASE("another node's key does not open the tools, and a stranger's not even
   const Ran stranger = with("stranger.key", "gateway", "0.5");
   CHECK(stranger.status == 1);
   CHECK(stranger.errors.find("no link to 'hub'") != std::string::npos);
+  hub.wait_for_error("a stranger was refused in the handshake");
 }
 
 TEST_CASE("the way of messages to another node is said, or that there is none") {

@@ -69,13 +69,17 @@ BENCHMARK(pool_allocate_and_free)->Arg(100)->Arg(4000)->Arg(200'000);
 
 /// The subscribers of one topic, among so many filters: one per vehicle, and a few with wildcards.
 void topics_match(benchmark::State& state) {
-  TopicTree tree;
-  for (std::int64_t i = 0; i < state.range(0); ++i) {
-    tree.add("fleet/" + std::to_string(i) + "/position", static_cast<SubscriberId>(i), 1);
-  }
-  for (const char* filter : {"fleet/+/position", "fleet/#", "+/7/position"}) tree.add(filter, 1'000'000, 2);
+  FilterTree tree;
+  std::vector<Subscriber> subscribers(static_cast<std::size_t>(state.range(0)) + 3);
+  auto add = [&, next = std::size_t{0}](const std::string& filter) mutable {
+    static_cast<void>(tree.open(filter).subscriptions.add(subscribers[next++], 1));
+  };
+  for (std::int64_t i = 0; i < state.range(0); ++i) add("fleet/" + std::to_string(i) + "/position");
+  for (const char* filter : {"fleet/+/position", "fleet/#", "+/7/position"}) add(filter);
   std::uint64_t found = 0;
-  for (auto _ : state) tree.match("fleet/7/position", [&found](SubscriberId, std::uint64_t) { ++found; });
+  for (auto _ : state) {
+    tree.match("fleet/7/position", [&found](const Filter& filter) { found += filter.subscriptions.entries().size(); });
+  }
   benchmark::DoNotOptimize(found);
 }
 BENCHMARK(topics_match)->Arg(10)->Arg(1000)->Arg(100'000);

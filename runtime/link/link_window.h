@@ -33,8 +33,8 @@ class LinkWindow {
     return in_flight() == 0 || in_flight() + bytes <= window_;
   }
   [[nodiscard]] std::size_t bytes() const noexcept { return window_; }
-  /// Not known to carry more than 4 MB/s.
-  [[nodiscard]] bool is_slow() const noexcept { return window_ < kMost / 4; }
+  /// Not known to carry more than 256 kB/s.
+  [[nodiscard]] bool is_slow() const noexcept { return window_ < kMost / 64; }
   /// The largest frame to send now: at most half of the window and what the line carries in 31 ms.
   [[nodiscard]] std::size_t piece() const noexcept {
     return std::clamp(std::min(window_ / 2, piece_), kLeast, limits::kPayloadBytes + 8192);

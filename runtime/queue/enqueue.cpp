@@ -99,14 +99,14 @@ void Queue::enqueue(Commit& commit, const ReplyTo& reply_to) {
 /// From another node.
 void Queue::receive(IncomingRow& row) {
   trace_ = row.trace;
-  const AccountRef account = row.charge.account();
-  const auto committed = [&] { return watermarks_.committed(row.producer, row.incarnation, row.lane); };
+  Watermarks::Mark* mark = watermarks_.find(row);
+  const auto committed = [&] { return mark == nullptr ? 0 : mark->watermark.sequence; };
   const auto refuse = [&](ErrorCode cause) { answer_row(row, committed(), cause); };
   if (!is_valid(row)) {
     ++refused_;
     return answer_row(row, 0, ErrorCode::invalid_argument);
   }
-  switch (watermarks_.judge(row)) {
+  switch (Watermarks::judge(row, mark)) {
     case Watermarks::Verdict::duplicate:
       ++duplicates_;
       if (LaneStatus* known = lanes_.find(row.lane)) ++known->counters.duplicates;
@@ -115,13 +115,14 @@ void Queue::receive(IncomingRow& row) {
     case Watermarks::Verdict::fresh: break;
   }
   // Nothing that the row names is entered anywhere before it is known that there is room for it.
-  LaneStatus* lane = lanes_.use_for(row.lane, account);
-  if (lane == nullptr || !watermarks_.open(row)) {
+  LaneStatus* lane = lanes_.use_for(row.lane, row.charge.account());
+  if (lane != nullptr && mark == nullptr) mark = watermarks_.open(row);
+  if (lane == nullptr || mark == nullptr) {
     ++refused_;
     return refuse(ErrorCode::full);
   }
-  const std::string path = path_of(row);
-  if (!lane->options.forward_to.empty() && !leads_on(path, *lane)) {
+  const std::string path = lane->options.forward_to.empty() ? std::string{} : path_of(row);
+  if (!path.empty() && !leads_on(path, *lane)) {
     ++refused_;
     ++lane->counters.refused;
     return refuse(ErrorCode::rejected);
@@ -143,7 +144,7 @@ void Queue::receive(IncomingRow& row) {
   group_.need(Durability::fsynced);
   group_.hurry();
   if constexpr (is_mutant(Mutant::ack_row_before_commit)) answer_row(row, row.sequence, {});
-  if (watermarks_.stage(row)) group_.then(effect::Received{});
+  if (watermarks_.stage(row, *mark)) group_.then(effect::Received{});
   if (staged_.messages >= limits::kGroupRows || staged_.bytes >= limits::kGroupBytes) static_cast<void>(commit_group());
 }
 

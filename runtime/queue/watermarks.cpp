@@ -18,9 +18,13 @@ Result<void> Watermarks::load() {
   return {};
 }
 
-Watermarks::Verdict Watermarks::judge(const IncomingRow& row) const {
+Watermarks::Mark* Watermarks::find(const IncomingRow& row) {
   const auto found = marks_.find({row.producer, row.incarnation, row.lane});
-  const Sequence staged = found == marks_.end() ? 0 : found->second.staged;
+  return found == marks_.end() ? nullptr : &found->second;
+}
+
+Watermarks::Verdict Watermarks::judge(const IncomingRow& row, const Mark* mark) noexcept {
+  const Sequence staged = mark == nullptr ? 0 : mark->staged;
   if (row.sequence <= staged && !is_mutant(Mutant::no_duplicate_marks)) return Verdict::duplicate;
   return row.after > staged && !is_mutant(Mutant::gap_not_seen) ? Verdict::gap : Verdict::fresh;
 }
@@ -30,21 +34,18 @@ Sequence Watermarks::committed(const std::string& producer, std::uint64_t incarn
   return found == marks_.end() ? 0 : found->second.watermark.sequence;
 }
 
-bool Watermarks::open(const IncomingRow& row) {
-  Name name{row.producer, row.incarnation, row.lane};
-  if (marks_.contains(name)) return true;
+Watermarks::Mark* Watermarks::open(const IncomingRow& row) {
   const auto of_producer = producers_.find(row.producer);
-  if (marks_.size() >= limits::kWatermarks) return false;
-  if (of_producer != producers_.end() && of_producer->second >= limits::kProducerStreams) return false;
+  if (marks_.size() >= limits::kWatermarks) return nullptr;
+  if (of_producer != producers_.end() && of_producer->second >= limits::kProducerStreams) return nullptr;
   Charge charge{row.charge.account(), Resource::streams};
-  if (!charge.ok()) return false;
-  marks_.emplace(std::move(name), Mark{{row.producer, row.incarnation, row.lane, 0}, 0, std::move(charge)});
+  if (!charge.ok()) return nullptr;
   ++producers_[row.producer];
-  return true;
+  Mark mark{{row.producer, row.incarnation, row.lane, 0}, 0, std::move(charge)};
+  return &marks_.emplace(Name{row.producer, row.incarnation, row.lane}, std::move(mark)).first->second;
 }
 
-bool Watermarks::stage(const IncomingRow& row) {
-  Mark& mark = marks_.find({row.producer, row.incarnation, row.lane})->second;
+bool Watermarks::stage(const IncomingRow& row, Mark& mark) {
   const bool first = changed_.empty();
   if (mark.staged == mark.watermark.sequence) changed_.push_back(&mark);
   mark.staged = row.sequence;

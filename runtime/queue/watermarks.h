@@ -20,13 +20,21 @@ class Watermarks {
   Watermarks(Store& store, Group& group) : store_(store), group_(group) {}
   [[nodiscard]] Result<void> load();
 
+  struct Mark {
+    Watermark watermark;  // what is on disk
+    Sequence staged = 0;
+    Charge charge = {};
+  };
+  /// The mark of the row's stream, or null. Valid until forget_others.
+  [[nodiscard]] Mark* find(const IncomingRow& row);
   enum class Verdict : std::uint8_t { fresh, duplicate, gap };
-  [[nodiscard]] Verdict judge(const IncomingRow& row) const;
-  /// Makes sure that the row's stream has a mark. False: there are too many, of the producer, its peer or all.
-  [[nodiscard]] bool open(const IncomingRow& row);
+  /// `mark` is the row's, or null.
+  [[nodiscard]] static Verdict judge(const IncomingRow& row, const Mark* mark) noexcept;
+  /// Makes the mark of the row's stream. Null: there are too many, of the producer, its peer or all.
+  [[nodiscard]] Mark* open(const IncomingRow& row);
   /// Adds the row to the group; later rows are judged as if it were committed. True for the first row of a group: add
   /// an effect::Received.
-  [[nodiscard]] bool stage(const IncomingRow& row);
+  [[nodiscard]] bool stage(const IncomingRow& row, Mark& mark);
   /// Writes the watermarks that the group's rows raise.
   [[nodiscard]] Result<void> write();
   /// What to tell the producers, now that the group is committed or has failed. After a failure each is told to send
@@ -39,11 +47,6 @@ class Watermarks {
   [[nodiscard]] Result<void> forget_others(std::string_view producer, const std::vector<std::uint64_t>& incarnations);
 
  private:
-  struct Mark {
-    Watermark watermark;  // what is on disk
-    Sequence staged = 0;
-    Charge charge = {};
-  };
   using Name = std::tuple<std::string, std::uint64_t, std::string>;  // producer, incarnation, lane
 
   Store& store_;

@@ -44,14 +44,13 @@ void LaneDesk::look() {
 void LaneDesk::take(const WantsMessage& wants) {
   // Without a visibility timeout: the lease is the desk's own, from when the script is given the message.
   const FetchOptions options{.visibility = Duration::zero(), .wait = wants.wait};
-  pannier::Actor<LaneDesk, WantsMessage, SettlesMessage, ForgetsReader, AnyTable>::fetch<AnyTable>(lane_, options)
-      .then([this, wants](Result<std::vector<pannier::Fetched<AnyTable>>> rows) {
-        if (!rows) return refuse(wants.responder, rows.error().text());
-        if (rows->empty())
-          return wants.responder.reply(build<Fetched>([](auto& builder) { return CreateFetched(builder); }));
-        pannier::Fetched<AnyTable>& row = rows->front();
-        lend(wants.responder, wants.lease, {std::move(row.key), row.payload, std::move(row.delivery)});
-      });
+  fetch<AnyTable>(lane_, options).then([this, wants](Result<std::vector<pannier::Fetched<AnyTable>>> rows) {
+    if (!rows) return refuse(wants.responder, rows.error().text());
+    if (rows->empty())
+      return wants.responder.reply(build<Fetched>([](auto& builder) { return CreateFetched(builder); }));
+    pannier::Fetched<AnyTable>& row = rows->front();
+    lend(wants.responder, wants.lease, {std::move(row.key), row.payload, std::move(row.delivery)});
+  });
 }
 
 void LaneDesk::on(const WantsMessage& wants) {

@@ -82,7 +82,7 @@ inline constexpr Duration kRetryAfterMost = std::chrono::minutes{5};
 /// The longest route, in links, and the nodes that one link may lead to.
 inline constexpr std::size_t kHops = 16;
 inline constexpr std::size_t kNodesPerLink = 4096;
-/// Routes of one answer.
+/// Routes, or peers, of one answer.
 inline constexpr std::size_t kRoutesListed = 1000;
 /// A ring of links that stands for so long is opened. Shorter ones come and go when a node changes its place.
 inline constexpr Duration kRingGrace = std::chrono::seconds{15};
@@ -137,7 +137,7 @@ inline constexpr std::uint64_t kPeerLanes = 64;
 inline constexpr std::uint64_t kPeerStreams = 1024;
 inline constexpr std::uint64_t kPeerRetainedValues = 4096;
 inline constexpr std::uint64_t kPeerRetainedBytes = 8 * 1024 * 1024;
-/// Filters and routes that a peer may change in a second, and at once. Its session ends beyond it.
+/// Filters and routes that a peer may change in a second, and at once. The link that exceeds it ends.
 inline constexpr std::uint64_t kChangesPerSecond = 1000;
 inline constexpr std::uint64_t kChangesAtOnce = 4 * kFiltersPerLink;
 /// A session ends once so much of its rows was refused in a row: its peer does not heed refusals.

@@ -37,7 +37,8 @@ struct PeerLimits {
   std::uint64_t filters = limits::kFiltersPerLink;
   std::uint64_t asks = limits::kAsksPerLink;  ///< Questions that are not answered yet.
 
-  /// All that the node has. For nodes that this one dials, unless PeerOptions says otherwise.
+  /// Links, lanes, watermarks and retained values up to the node's own bounds. For nodes that this one dials, unless
+  /// PeerOptions says otherwise.
   [[nodiscard]] static constexpr PeerLimits whole_node() noexcept {
     PeerLimits all;
     all.links = limits::kLinks;

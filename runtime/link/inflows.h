@@ -65,7 +65,7 @@ class Inflows {
     MessageQueue urgent;  // held messages
     MessageQueue normal;
     std::size_t held = 0;
-    AccountRef account;       // of the link that the last message came over
+    AccountRef account;       // what is held is charged to it
     Count taken;              // since the last credit
     Count dropped;            // since that was last reported
     std::uint16_t code = 0;   // why messages were dropped, or why the mailbox will have no room

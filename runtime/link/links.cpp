@@ -311,7 +311,7 @@ void Links::audit(const Link& link) {
     if (link.account->refused(resource) == 0) continue;
     text += concat({" ", to_string(resource), " (", link.account->limit(resource), ")"});
   }
-  if (link.account->records_refused() > 0) text += concat({" rate (", link.account->rate(), " a second)"});
+  if (link.account->messages_refused() > 0) text += concat({" rate (", link.account->rate(), " a second)"});
   complain(concat({"limits of ", link.account->name()}), text);
 }
 

@@ -16,7 +16,6 @@
 #include "runtime/link/link_window.h"
 #include "runtime/link/peers.h"
 #include "runtime/link/send_queue.h"
-#include "runtime/link/token_bucket.h"
 #include "runtime/link/wire.h"
 
 namespace pannier {
@@ -72,7 +71,6 @@ struct Link {
   MonoTime lost_at{};        ///< When a dialled link was last up; zero: never.
   bool congested = false;    ///< Senders were told that the link is full. Set by the router.
   std::size_t unheeded = 0;  ///< Bytes of rows refused since one was taken. Set by the router.
-  TokenBucket changes{limits::kChangesPerSecond, limits::kChangesAtOnce};  ///< Of filters and routes, by the peer.
 };
 
 /// What the link layer tells the router.
@@ -161,7 +159,7 @@ class Links final : public TransportEvents {
   void opened(Link& link, const PeerIdentity& peer);
   void beat(Link& link);
   void beat_later(Link& link);
-  /// Charges an accepted link to its peer. False: the peer has too many; the link is gone.
+  /// Charges an accepted link to its peer. full: the peer has as many as it may.
   [[nodiscard]] Result<void> charge(Link& link);
   /// True if one more unidentified peer may connect within this second.
   [[nodiscard]] bool takes_stranger() noexcept;
@@ -177,6 +175,7 @@ class Links final : public TransportEvents {
   Result<void> heard_piece(Link& link, const wire::Record& piece);
   void heard_mark(Link& link, std::uint64_t position, std::uint64_t clock);
   void heard_echo(Link& link, const wire::Record& echo);
+  /// in_use: `incarnation`, of the node of `older`, is of a copy of its store.
   [[nodiscard]] Result<void> fence(const Link& link, std::uint64_t incarnation, const Link& older);
   /// When the peer is gone unless something is heard of it.
   [[nodiscard]] static MonoTime silent_at(const Link& link) noexcept;

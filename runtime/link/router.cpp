@@ -457,7 +457,7 @@ std::vector<PeerUse> Router::peer_uses() const {
       use.resources.push_back(
           {to_string(resource), account.used(resource), account.limit(resource), account.refused(resource)});
     }
-    use.resources.push_back({"rate", 0, account.rate(), account.records_refused()});
+    use.resources.push_back({"rate", 0, account.rate(), account.messages_refused()});
     all.push_back(std::move(use));
   });
   return all;
@@ -555,12 +555,12 @@ void Router::heard_cancel(const Link& link, const wire::Record& record) {
 }
 
 Result<void> Router::on_record(Link& link, const wire::Record& record) {
-  if (is_work(record.kind) && !link.account->takes_record(port_->now())) {
+  if (is_work(record.kind) && !link.account->takes_message(port_->now())) {
     bounce(link, record, ErrorCode::full);
     links_->audit(link);
     return {};
   }
-  if (is_change(record.kind) && !link.changes.take(port_->now())) {
+  if (is_change(record.kind) && !link.account->takes_change(port_->now())) {
     return Error{ErrorCode::full, "filters or routes change too fast"};
   }
   if (!record.origin.empty() && record.origin != link.node) {

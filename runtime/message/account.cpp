@@ -17,27 +17,31 @@ const char* to_string(Resource resource) noexcept {
   return "";
 }
 
+bool TokenBucket::take(MonoTime now) noexcept {
+  if (rate_ == 0) return true;
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(now - since_).count();
+  if (const std::uint64_t fresh = static_cast<std::uint64_t>(ms) * rate_ / 1000; ms > 0 && fresh > 0) {
+    left_ = fresh < burst_ - left_ ? left_ + fresh : burst_;
+    since_ = now;
+  }
+  if (left_ == 0) return false;
+  --left_;
+  return true;
+}
+
 Account::Account(std::string name, const Limits& limits, std::uint64_t rate) : name_(std::move(name)) {
   set(limits, rate);
 }
 
 void Account::set(const Limits& limits, std::uint64_t rate) noexcept {
   for (std::size_t i = 0; i < kResources; ++i) limits_[i].store(limits[i], std::memory_order_relaxed);
-  rate_.store(rate, std::memory_order_relaxed);
+  rate_ = rate;
+  messages_ = {rate, rate};
 }
 
-bool Account::takes_record(MonoTime now) noexcept {
-  const std::uint64_t most = rate();
-  if (most == 0) return true;
-  if (now - second_ >= std::chrono::seconds{1}) {
-    second_ = now;
-    records_left_ = most;
-  }
-  if (records_left_ > 0) {
-    --records_left_;
-    return true;
-  }
-  too_fast_.fetch_add(1, std::memory_order_relaxed);
+bool Account::takes_message(MonoTime now) noexcept {
+  if (messages_.take(now)) return true;
+  ++messages_refused_;
   news_.store(true, std::memory_order_relaxed);
   return false;
 }

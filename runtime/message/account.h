@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include <pannier/limits.h>
 #include <pannier/platform.h>
 
 namespace pannier {
@@ -27,8 +28,22 @@ enum class Resource : std::uint8_t {
 inline constexpr std::size_t kResources = 9;
 [[nodiscard]] const char* to_string(Resource resource) noexcept;
 
+/// Allows `rate` events in a second on average, and `burst` of them at once. A rate of 0 allows any number. A value;
+/// one thread.
+class TokenBucket {
+ public:
+  constexpr TokenBucket(std::uint64_t rate, std::uint64_t burst) noexcept : rate_(rate), burst_(burst), left_(burst) {}
+  [[nodiscard]] bool take(MonoTime now) noexcept;
+
+ private:
+  std::uint64_t rate_;
+  std::uint64_t burst_;
+  std::uint64_t left_;
+  MonoTime since_{};
+};
+
 /// What one peer uses of this node, over all its links, and how much it may. Lives as long as anything is charged to
-/// it. Any thread.
+/// it. Any thread, except where stated.
 class Account {
  public:
   using Limits = std::array<std::uint64_t, kResources>;  // by Resource
@@ -39,6 +54,7 @@ class Account {
   void give_back(Resource resource, std::uint64_t amount = 1) noexcept {
     used_[index(resource)].fetch_sub(amount, std::memory_order_relaxed);
   }
+  /// Replaces the limits. What is charged stays. On the router's thread.
   void set(const Limits& limits, std::uint64_t rate) noexcept;
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
@@ -51,11 +67,15 @@ class Account {
   [[nodiscard]] std::uint64_t refused(Resource resource) const noexcept {
     return refused_[index(resource)].load(std::memory_order_relaxed);
   }
-  /// Records that the peer may send in a second; 0: any number.
-  [[nodiscard]] std::uint64_t rate() const noexcept { return rate_.load(std::memory_order_relaxed); }
-  /// False: the peer has sent more records than that. Counted. On the router's thread.
-  [[nodiscard]] bool takes_record(MonoTime now) noexcept;
-  [[nodiscard]] std::uint64_t records_refused() const noexcept { return too_fast_.load(std::memory_order_relaxed); }
+
+  // --- The router's thread only
+  /// Messages that the peer may send in a second; 0: any number.
+  [[nodiscard]] std::uint64_t rate() const noexcept { return rate_; }
+  /// False: the peer has sent more messages than that. Counted.
+  [[nodiscard]] bool takes_message(MonoTime now) noexcept;
+  [[nodiscard]] std::uint64_t messages_refused() const noexcept { return messages_refused_; }
+  /// False: the peer changes filters and routes faster than limits::kChangesPerSecond.
+  [[nodiscard]] bool takes_change(MonoTime now) noexcept { return changes_.take(now); }
   /// True once after something was refused.
   [[nodiscard]] bool has_news() noexcept {
     return news_.load(std::memory_order_relaxed) && news_.exchange(false, std::memory_order_relaxed);
@@ -71,11 +91,11 @@ class Account {
   Counters used_{};
   Counters limits_{};
   Counters refused_{};
-  std::atomic<std::uint64_t> rate_{0};
-  std::atomic<std::uint64_t> too_fast_{0};
-  std::uint64_t records_left_ = 0;  // in the second from second_ on
-  MonoTime second_{};
   std::atomic<bool> news_{false};
+  std::uint64_t rate_ = 0;
+  std::uint64_t messages_refused_ = 0;
+  TokenBucket messages_{0, 0};
+  TokenBucket changes_{limits::kChangesPerSecond, limits::kChangesAtOnce};
 };
 
 using AccountRef = std::shared_ptr<Account>;

@@ -580,7 +580,8 @@ void Queue::answer_after_commit(const ReplyTo& reply_to, Receipt receipt, std::s
 // --- Room that comes back -------------------------------------------------------------------------------------------
 
 void Queue::remember_refused(std::string_view node, std::string_view lane, std::uint64_t incarnation) {
-  if (refused_streams_.size() >= limits::kRefusedStreams) return;
+  // A lane that was not let in has no room to wait for.
+  if (refused_streams_.size() >= limits::kRefusedStreams || lanes_.find(lane) == nullptr) return;
   refused_streams_.insert({std::string{lane}, std::string{node}, incarnation});
 }
 

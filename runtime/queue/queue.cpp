@@ -75,6 +75,11 @@ void Queue::stop() {
   host_ = nullptr;
 }
 
+void Queue::link_down(std::string_view node) {
+  outbox_.link_down(node);
+  std::erase_if(refused_streams_, [&](const RefusedStream& stream) { return stream.node == node; });
+}
+
 // --- The step -------------------------------------------------------------------------------------------------------
 
 bool Queue::step(MonoTime now) {

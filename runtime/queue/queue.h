@@ -66,7 +66,7 @@ class Queue {
 
   // --- Links
   void link_up(std::string_view node);
-  void link_down(std::string_view node) { outbox_.link_down(node); }
+  void link_down(std::string_view node);
   void link_progress(std::string_view node) { outbox_.link_progress(node); }
   void acknowledged(const StreamAck& ack) { outbox_.acknowledged(ack); }
   /// A linked node has told which incarnations its rows may still bear.

@@ -153,6 +153,11 @@ TEST_CASE("a file that is missing, too large, or no file is an error that names 
   REQUIRE(!folder_as_file.ok());
   CHECK(folder_as_file.error().code == ErrorCode::storage_io);
 
+  REQUIRE(::mkfifo(folder.file("pipe").c_str(), 0600) == 0);
+  const Result<std::string> pipe = read_file(folder.file("pipe"), 100);  // and does not wait for a writer
+  REQUIRE(!pipe.ok());
+  CHECK(pipe.error().detail.find("no regular file") != std::string::npos);
+
   const Result<void> nowhere = write_private_file(folder.file("none/deep"), "x");
   REQUIRE(!nowhere.ok());
   CHECK(nowhere.error().code == ErrorCode::not_found);
@@ -171,6 +176,9 @@ TEST_CASE("a stop signal waits for whoever waits for it") {
   CHECK(signals.wait_for(seconds{60}) == SIGTERM);
   REQUIRE(std::raise(SIGINT) == 0);
   CHECK(signals.wait() == SIGINT);
+  for (const int without_meaning : {SIGUSR1, SIGUSR2, SIGPIPE}) REQUIRE(std::raise(without_meaning) == 0);
+  REQUIRE(std::raise(SIGHUP) == 0);
+  CHECK(signals.wait() == SIGHUP);
 }
 
 TEST_CASE("a stop signal that nobody waited for does not kill the process when it has ended already") {

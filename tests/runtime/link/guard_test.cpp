@@ -45,6 +45,27 @@ struct HubClerk : Actor<HubClerk, AnyTable> {
   std::size_t* came_;
 };
 
+/// Notes which node asks.
+struct LabelReader : Actor<LabelReader, AnyTable> {
+  explicit LabelReader(std::vector<std::string>* askers) : askers_(askers) {}
+  void on(const AnyTable&, Responder responder) {
+    askers_->emplace_back(label());
+    responder.refuse(ErrorCode::rejected);
+  }
+
+ private:
+  std::vector<std::string>* askers_;
+};
+struct LabelAsker : Actor<LabelAsker> {
+  explicit LabelAsker(std::string to) : to_(std::move(to)) {}
+  void on_start() {
+    ask<AnyTable>(ref(to_), AnyTable{TypeId{1}, nullptr, {}}, 1s).then([](const auto&) {});
+  }
+
+ private:
+  std::string to_;
+};
+
 /// Handles whatever comes by the lane `orders`.
 struct LaneTaker : Actor<LaneTaker, AnyTable> {
   explicit LaneTaker(std::size_t* came) : came_(came) {}
@@ -155,10 +176,11 @@ TEST_CASE(
   CHECK(uses.at("retained_bytes").used <= limits::kPeerRetainedBytes);
   CHECK(uses.at("retained_values").used == limits::kPeerRetainedBytes / (large.size() + 6));
   CHECK((*guarded.hub).topics().retained == uses.at("retained_values").used);
-  auto speaker = guarded.van.probe();
-  REQUIRE(speaker.subscribe("other"));
-  REQUIRE(speaker.publish("other", guarded.table(), {.retain = true}));
+  WirePeer other{guarded.sim, "other"};
+  other.send(
+      {{.kind = wire::Kind::publish, .flags = wire::kRetain, .type = TypeId{1}, .first = "its/own", .payload = large}});
   guarded.sim.advance(1s);
+  CHECK((*guarded.hub).topics().retained == uses.at("retained_values").used + 1);
 }
 
 TEST_CASE("incarnations that never end leave a bounded number of watermarks, and another peer's rows are taken") {
@@ -195,7 +217,25 @@ TEST_CASE("a peer over its rate is refused record by record, and told") {
   for (int i = 0; i < 100; ++i) evil.send({{.kind = wire::Kind::tell, .type = TypeId{1}, .first = "clerk"}});
   sim.advance(500ms);
   CHECK(came == 10);
+  evil.read();
+  CHECK(evil.told_dropped == 90);
   CHECK(hub.log().has("peer evil is refused what exceeds its limits: rate (10 a second)"));
+}
+
+TEST_CASE("a question that another node passed on bears that node's name too, which alone is proven") {
+  Simulation sim{7};
+  SimNode& hub = sim.add({.name = "hub", .listen = {"sim://hub"}});
+  sim.add({.name = "town", .links = {{"hub", "sim://hub"}}, .listen = {"sim://town"}});
+  SimNode& van = sim.add({.name = "van", .links = {{"town", "sim://town"}}});
+  SimNode& shop = sim.add({.name = "shop", .links = {{"hub", "sim://hub"}}});
+  std::vector<std::string> askers;
+  REQUIRE(hub->spawn<LabelReader>(SpawnOptions{.name = "reader"}, &askers));
+  sim.advance(5s);
+  for (SimNode* node : {&van, &shop}) {
+    REQUIRE((*node)->spawn<LabelAsker>(SpawnOptions{}, "hub/reader"));
+    sim.advance(1s);
+  }
+  CHECK(askers == std::vector<std::string>{"van by way of town", "shop"});
 }
 
 TEST_CASE("a key has a bounded number of links") {
@@ -233,7 +273,7 @@ TEST_CASE("a name belongs to the key of its most exact rule: a prefix of another
     WirePeer peer{sim, name, key};
     sim.advance(100ms);
     peer.read();
-    CAPTURE(name);
+    CAPTURE(std::string{name});
     CHECK(peer.goodbye.empty() == may);
   }
 }

@@ -121,5 +121,24 @@ TEST_CASE("a link that was lost, not refused, is dialled again at once") {
   CHECK(depot.dials_in(300ms) == 1);
 }
 
+TEST_CASE("handshakes that end without a word after a link was lost are a hub that is away, and it is dialled soon") {
+  constexpr PublicKey kHub{std::byte{5}};
+  Simulation sim{11};
+  auto own = sim.network().make_transport("hub", kHub);
+  auto other = sim.network().make_transport("proxy", PublicKey{std::byte{6}});
+  auto& hub = sim.add({.name = "hub", .listen = {"sim://hub"}}, {.transport = own.get()});
+  auto& van = sim.add({.name = "van", .links = {{"hub", "sim://hub", kHub}}});
+  sim.advance(1min);
+  hub.crash();
+  own.reset();
+  REQUIRE(other->listen("sim://hub"));
+  sim.advance(30s);
+  CHECK(van.log().has("unreachable"));
+  other.reset();
+  const std::uint64_t before = sim.network().counters().dials;
+  sim.advance(10s);
+  CHECK(sim.network().counters().dials - before >= 5);  // every 2 s at most; after a refusal every 30 s
+}
+
 }  // namespace
 }  // namespace pannier::testing

@@ -28,6 +28,7 @@ struct WirePeer final : TransportEvents {
     while (reader && !reader->at_end()) {
       const auto record = reader->next();
       REQUIRE(record);
+      if (record->kind == wire::Kind::credit && record->code != 0) told_dropped += record->id;
       if (record->kind == wire::Kind::echo) echoes.emplace_back(record->id, record->number);
       if (record->kind != wire::Kind::goodbye) continue;
       goodbye = record->first;
@@ -51,7 +52,8 @@ struct WirePeer final : TransportEvents {
   std::unique_ptr<sim::SimTransport> transport;
   ChannelId channel{};
   std::vector<std::pair<std::uint64_t, std::uint64_t>> echoes;  ///< Position and transit, as they came.
-  std::string goodbye;  ///< Why the node hung up.
+  std::uint64_t told_dropped = 0;                               ///< Tells that the node says it has dropped.
+  std::string goodbye;                                          ///< Why the node hung up.
   std::uint16_t code = 0;
   bool closed = false;
 };

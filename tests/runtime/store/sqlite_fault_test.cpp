@@ -191,36 +191,45 @@ TEST_CASE("a node starts on a full disk, drains what it has, and takes messages 
 }
 
 TEST_CASE("a full disk takes the reserve, drains by it, and takes messages again once it can be held") {
-  Bench bench;
-  const std::string reserve = bench.options.path + "-reserve";
-  const StreamId stream = make_stream(*bench.store);
-  const std::vector<Sequence> rows = put_rows(*bench.store, stream, 3);
-  REQUIRE(size_of(bench.disk, reserve) == bench.options.reserve_bytes);
-  bench.disk.refuse_writes(1);
-  CHECK(bench.try_put(stream).error().code == ErrorCode::storage_full);
-  CHECK_FALSE(bench.disk.exists(reserve));
+  for (const bool asked : {false, true}) {
+    CAPTURE(asked);
+    Bench bench;
+    const std::string reserve = bench.options.path + "-reserve";
+    const StreamId stream = make_stream(*bench.store);
+    const std::vector<Sequence> rows = put_rows(*bench.store, stream, 3);
+    REQUIRE(size_of(bench.disk, reserve) == bench.options.reserve_bytes);
+    bench.disk.refuse_writes(1);
+    CHECK(bench.try_put(stream).error().code == ErrorCode::storage_full);
+    CHECK_FALSE(bench.disk.exists(reserve));
 
-  bench.disk.refuse_writes(
-      1);  // The reserve cannot be had again yet: the next message is refused before it is written.
-  REQUIRE(bench.store->begin().ok());
-  const Sequence refused = *bench.store->next_sequence();
-  CHECK(bench.store->put(row_of(stream, refused, "x")).error().code == ErrorCode::storage_full);
-  bench.store->rollback();
-  CHECK_FALSE(bench.disk.exists(reserve));
-
-  REQUIRE(bench.store->begin().ok());
-  REQUIRE(bench.store->erase_through(stream, rows.back()).ok());
-  REQUIRE(bench.store->commit(Durability::fsynced).ok());
-
-  bool taken = false;
-  for (int tries = 0; tries < 100 && !taken; ++tries) {
+    bench.disk.refuse_writes(
+        1);  // The reserve cannot be had again yet: the next message is refused before it is written.
     REQUIRE(bench.store->begin().ok());
-    const Sequence sequence = *bench.store->next_sequence();
-    Result<void> done = bench.store->put(row_of(stream, sequence, "x"));
-    if (done) done = bench.store->commit(Durability::fsynced);
-    if (!done) bench.store->rollback();
-    taken = done.ok();
+    const Sequence refused = *bench.store->next_sequence();
+    CHECK(bench.store->put(row_of(stream, refused, "x")).error().code == ErrorCode::storage_full);
+    bench.store->rollback();
+    CHECK_FALSE(bench.disk.exists(reserve));
+
+    REQUIRE(bench.store->begin().ok());
+    REQUIRE(bench.store->erase_through(stream, rows.back()).ok());
+    REQUIRE(bench.store->commit(Durability::fsynced).ok());
+
+    if (asked) {
+      bench.disk.refuse_writes(1);
+      CHECK_FALSE(bench.store->has_room());
+      CHECK(bench.store->has_room());
+    }
+    bool taken = false;
+    for (int tries = 0; tries < (asked ? 1 : 100) && !taken;
+         ++tries) {  // nobody asked: now and then it looks by itself
+      REQUIRE(bench.store->begin().ok());
+      const Sequence sequence = *bench.store->next_sequence();
+      Result<void> done = bench.store->put(row_of(stream, sequence, "x"));
+      if (done) done = bench.store->commit(Durability::fsynced);
+      if (!done) bench.store->rollback();
+      taken = done.ok();
+    }
+    CHECK(taken);
+    CHECK(size_of(bench.disk, reserve) == bench.options.reserve_bytes);
   }
-  CHECK(taken);
-  CHECK(size_of(bench.disk, reserve) == bench.options.reserve_bytes);
 }

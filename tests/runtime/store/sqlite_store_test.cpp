@@ -1,6 +1,7 @@
 #include <pannier/sqlite_store.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,28 @@ TEST_CASE("a path that cannot be is refused by name") {
   CHECK(refusal({.path = folder.file("missing/node.db"), .entropy = random}).code == ErrorCode::not_found);
   CHECK_FALSE(open_sqlite_store({.path = folder.file(""), .entropy = random}).ok());
   CHECK(open_sqlite_store({.path = "", .entropy = random}).error().code == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("the files of a new store are for their owner alone, and a file that is there keeps its modes") {
+  namespace fs = std::filesystem;
+  constexpr fs::perms kOwner = fs::perms::owner_read | fs::perms::owner_write;
+  const TempFolder folder;
+  sim::SeededEntropy random(1);
+  const std::string path = folder.file("node.db");
+  {
+    const StorePtr store = open_or_fail({.path = path, .entropy = random});
+    put_rows(*store, make_stream(*store), 3);
+    std::size_t files = 0;
+    for (const auto& file : fs::directory_iterator(folder.path())) {
+      CAPTURE(file.path().string());
+      CHECK(fs::status(file.path()).permissions() == kOwner);
+      ++files;
+    }
+    CHECK(files >= 3);  // the log and the notes as well
+  }
+  fs::permissions(path, kOwner | fs::perms::group_read);
+  const StorePtr again = open_or_fail({.path = path, .entropy = random});
+  CHECK(fs::status(path).permissions() == (kOwner | fs::perms::group_read));
 }
 
 TEST_CASE("at its cap a store refuses new messages, still removes, and then takes messages again") {

@@ -314,7 +314,7 @@ TEST_CASE("what a peer says of a message's way reaches the log without control c
   CHECK_FALSE(hub.log().has("\x1b"));
 }
 
-TEST_CASE("filters that come and go, ever new, cost a slow neighbour neither its link nor a growing list") {
+TEST_CASE("filters that come and go, ever new, do not cost a slow neighbour its link, and leave nothing") {
   Guarded guarded;
   guarded.sim.advance(1s);
   guarded.sim.network().set_path("hub", "van", {.bytes_per_second = 2000});

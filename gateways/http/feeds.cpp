@@ -50,7 +50,9 @@ std::string event_json(const RecordedEvent& event, const Schemas& schemas) {
   object.number("position", event.position).text("stream", event.stream).number("version", event.version);
   object.text("type", event.type).number("schema", event.schema).raw("at_ms", wall_text(event.at));
   const AnyTable table{type_id_of(event.type), nullptr, event.data};
-  if (const auto json = schemas.to_json(table)) {
+  if (!event.subject.empty()) {
+    object.text("sealed_for", event.subject);
+  } else if (const auto json = schemas.to_json(table)) {
     object.raw("data", *json);
   } else {
     const auto bytes = event.data.bytes();

@@ -153,6 +153,7 @@ class ActorHandle {
   [[nodiscard]] Ref self() const noexcept { return actor_->self(); }
 
   [[nodiscard]] MonoTime now() const noexcept { return actor_->now(); }
+  [[nodiscard]] WallTime wall_now() const { return actor_->wall_now(); }
   [[nodiscard]] MonoTime deadline() const noexcept { return actor_->deadline(); }
   [[nodiscard]] std::uint64_t random() const noexcept { return actor_->random(); }
   [[nodiscard]] Ref ref(std::string_view name) const { return actor_->ref(name); }
@@ -178,6 +179,9 @@ class ActorHandle {
   Pending<Receipt> commit(Batch batch) const { return actor_->commit(std::move(batch)); }
   Pending<Receipt> commit(Delivery delivery, Batch batch) const {
     return actor_->commit(std::move(delivery), std::move(batch));
+  }
+  Result<void> publish(std::string_view topic, const AnyTable& message, PublishOptions options = {}) const {
+    return actor_->publish(topic, message, options);
   }
   [[nodiscard]] Pending<std::vector<StateRow>> read_state(std::string_view prefix, std::size_t limit = 100'000) const {
     return actor_->read_state(prefix, limit);

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -98,6 +99,7 @@ class EntityBase {
 ///   static EventTypes event_types();                    // names, versions, upcasters of its events
 ///   static std::string_view token_of(const Deposit&);   // idempotency key of a command; empty: none
 ///   Table<S> snapshot() const; void restore(const S&);  // what stands for all events so far
+///   void apply(const events::SubjectForgotten&);        // a subject of its events was forgotten, or it stands for one
 template <class Self, class... Events>
 class EventSourced : public EntityBase {
  public:
@@ -112,6 +114,11 @@ class EventSourced : public EntityBase {
           ? (self.apply(*flatbuffers::GetRoot<Events>(event.bytes().data())), void(applied = true))
           : void()),
      ...);
+    if constexpr (requires(const events::SubjectForgotten& e) { self.apply(e); }) {
+      if (const auto forgotten = event.as<events::SubjectForgotten>()) return self.apply(**forgotten), Result<void>{};
+    } else if (event.type() == type_info<events::SubjectForgotten>().id) {
+      return {};
+    }
     if (!applied) return Error{ErrorCode::unsupported, "the entity has no apply for an event that its types list"};
     return {};
   }
@@ -194,6 +201,7 @@ struct EntityOptions {
   std::uint32_t awake = 1000;                          ///< Entities that are in memory at once, apart from busy ones.
   Duration passivate_after = std::chrono::minutes{1};  ///< One that is idle for so long leaves memory.
   std::uint32_t commands = 4096;                       ///< That wait for their entity or for the disk; past that: full.
+  SubjectKeys* keys = nullptr;                         ///< Of events that concern a subject. Outlives the host.
 };
 
 struct EntityCounters {
@@ -216,7 +224,7 @@ struct EntityCountersQuestion {};
 ///                                     pannier::EntityOptions{.stream_prefix = "account-"});
 ///
 /// An entity whose history this program cannot read answers `unsupported` and says which event it is; others go on.
-class EntityHost final : public Actor<EntityHost, AnyTable, EntityCountersQuestion> {
+class EntityHost final : public Actor<EntityHost, AnyTable, events::SubjectForgotten, EntityCountersQuestion> {
  public:
   EntityHost(std::shared_ptr<const EntityKind> kind, EntityOptions options);
   ~EntityHost();
@@ -224,6 +232,7 @@ class EntityHost final : public Actor<EntityHost, AnyTable, EntityCountersQuesti
   void on_start();
   void on(const AnyTable& command, Responder responder);
   void on(const AnyTable& command, Delivery delivery);
+  void on(const events::SubjectForgotten& forgotten);
   EntityCounters on(const EntityCountersQuestion&) { return counters_; }
 
  private:
@@ -246,7 +255,8 @@ class EntityHost final : public Actor<EntityHost, AnyTable, EntityCountersQuesti
     std::string id;
     std::unique_ptr<EntityBase> state;    // null: being loaded
     std::unique_ptr<EntityBase> loading;  // not yet all of it
-    bool void_ = false;                   // what it believes was not stored: loaded anew once all flights are back
+    bool void_ = false;                   // what it believes does not hold: loaded anew once all flights are back
+    std::set<std::string> subjects;       // whose events it has read
     std::uint64_t since_snapshot = 0;     // events
     std::uint64_t bytes_since_snapshot = 0;
     std::deque<Command> waiting;
@@ -269,6 +279,9 @@ class EntityHost final : public Actor<EntityHost, AnyTable, EntityCountersQuesti
   void answer(Command& command, const Result<AnyTable>& answer);
   void again(Entity& entity, Flight flight);
   void add_snapshot(Entity& entity, Batch& batch);
+  /// Within the seals of all subjects that it may tell of; nothing where that cannot be done.
+  [[nodiscard]] std::optional<std::vector<std::byte>> sealed(const Entity& entity, const AnyTable& snapshot) const;
+  [[nodiscard]] Result<BlockRef> opened(const std::set<std::string>& subjects, BlockRef data) const;
   [[nodiscard]] std::uint64_t snapshot_sum(const Entity& entity, std::uint64_t version,
                                            std::span<const std::byte> data) const;
   [[nodiscard]] static bool is_idle(const Entity& entity) noexcept;
@@ -279,6 +292,7 @@ class EntityHost final : public Actor<EntityHost, AnyTable, EntityCountersQuesti
 
   std::shared_ptr<const EntityKind> kind_;
   EntityOptions options_;
+  EventTypes types_;  // with the keys
   EntityCounters counters_;
   std::unordered_map<std::string, std::unique_ptr<Entity>> entities_;
   std::list<Entity*> by_use_;  // the longest unused first

@@ -13,6 +13,7 @@
 #include <pannier/platform.h>
 #include <pannier/queue.h>
 #include <pannier/result.h>
+#include <pannier/subject_keys.h>
 
 /// Histories: events in streams, in the node's own store, stored in one transaction with messages, state and tables.
 /// docs/events.md explains; docs/queue.md has batches and their promises.
@@ -35,6 +36,7 @@ struct NewEvent {
   std::string type;
   std::uint32_t schema = 1;
   BlockRef data;
+  std::string subject = {};  ///< Not empty: `data` is sealed for it (SubjectKeys).
 };
 
 /// An event as it is stored.
@@ -46,6 +48,7 @@ struct RecordedEvent {
   std::uint32_t schema = 1;
   WallTime at{};  ///< Of this node's wall clock, never earlier than the event before it in its stream.
   BlockRef data;
+  std::string subject = {};  ///< Not empty: `data` is sealed for it; EventTypes::current opens it.
 };
 
 /// The events that a program knows: for each its name on disk, its present version, its type, and how older versions
@@ -73,11 +76,27 @@ class EventTypes {
     });
   }
 
-  /// A table as an event that can be appended. invalid_argument: its type was not added.
+  /// Events of type T, which was added, concern the subject that `subject` names ("customer-7"; empty: nobody). They
+  /// are stored sealed, whole, under a key of that subject, until forget_subject destroys it: see use_keys.
+  template <FlatTable T>
+  EventTypes& concerns(std::string_view (*subject)(const T& event)) {
+    return concerns(type_info<T>(), [subject](const BlockRef& data) {
+      return std::string{subject(*flatbuffers::GetRoot<T>(data.bytes().data()))};
+    });
+  }
+  /// Where the keys are that events are sealed and opened with. `keys` outlives this and its copies. Its calls block on
+  /// the disk: some 10 us for an event, and two syncs for the first event of a subject.
+  void use_keys(SubjectKeys& keys) noexcept { keys_ = &keys; }
+  /// Some events concern a subject.
+  [[nodiscard]] bool concern_subjects() const noexcept { return !subjects_.empty(); }
+
+  /// A table as an event that can be appended. invalid_argument: its type was not added. Errors of SubjectKeys::seal.
   [[nodiscard]] Result<NewEvent> event(const AnyTable& table) const;
-  /// What an event is today. unsupported: a type or version that this program does not know, or a chain with a gap;
-  /// malformed: its bytes do not verify. The text names the event.
+  /// What an event is today: events::SubjectForgotten where its subject was forgotten. unsupported: a type or version
+  /// that this program does not know, a chain with a gap, or a sealed event without keys; malformed: its bytes do not
+  /// verify. Errors of SubjectKeys::open. The text names the event.
   [[nodiscard]] Result<AnyTable> current(const RecordedEvent& event) const;
+  /// With that of events::SubjectForgotten where events concern subjects.
   [[nodiscard]] std::vector<std::string> names() const;
 
  private:
@@ -94,9 +113,14 @@ class EventTypes {
   };
   EventTypes& add(std::string_view name, std::uint32_t version, const TypeInfo& info);
   EventTypes& upcast(std::string_view name, std::uint32_t from, Step step);
+  using SubjectOf = std::function<std::string(const BlockRef& data)>;
+  EventTypes& concerns(const TypeInfo& info, SubjectOf subject);
+  [[nodiscard]] Result<BlockRef> opened(const RecordedEvent& event) const;
 
   std::vector<Known> known_;
   std::vector<Upcaster> upcasters_;
+  std::vector<std::pair<const TypeInfo*, SubjectOf>> subjects_;
+  SubjectKeys* keys_ = nullptr;
 };
 
 struct AppendOptions {
@@ -144,6 +168,15 @@ void read_events(ActorBase& actor, const EventSelection& selection, F then) {
       .query(select_events(selection))
       .then([then = std::move(then)](const Result<std::vector<SqlRow>>& rows) mutable { then(to_events(rows)); });
 }
+
+/// Forgets a subject: appends events::SubjectForgotten to each stream that has events of it, destroys its key, and
+/// publishes events::SubjectForgotten at kForgottenTopic, so that entities in memory are read anew. Projections see the
+/// event. `then` runs in a turn of its own; after an error, or where the node died on the way, forget again: what was
+/// done counts. An event of that subject that is appended later is sealed under a new key.
+/// `keys` outlives the actor.
+void forget_subject(ActorHandle actor, SubjectKeys& keys, std::string subject,
+                    std::function<void(const Result<void>& done)> then);
+inline constexpr std::string_view kForgottenTopic = "pannier/events/forgotten";
 
 /// For handlers: the text, or nothing where the field is missing.
 [[nodiscard]] inline std::string_view text_of(const flatbuffers::String* text) noexcept {

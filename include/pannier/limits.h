@@ -59,7 +59,7 @@ inline constexpr std::size_t kWorkers = 64;
 inline constexpr std::size_t kLinks = 4096;
 /// Accepted connections of one listening address that have sent no frame yet. Beyond it, one of the source with the
 /// most of them is cut.
-inline constexpr std::size_t kUnprovenConnections = 64;
+inline constexpr std::size_t kUnprovenConnections = 48;
 /// The default of a link, and what LinkOptions::heartbeat may ask for.
 inline constexpr Duration kHeartbeatInterval = std::chrono::seconds{2};
 inline constexpr Duration kHeartbeatLeast = std::chrono::milliseconds{100};

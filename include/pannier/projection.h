@@ -73,6 +73,9 @@ struct ReadQuery {
 /// `apply` returns nothing, or a Result<void>. Events of other types are not its concern, unless it says
 /// `static constexpr bool kAllTypes = true`: then it stops at an event that it does not list. `static constexpr
 /// std::string_view kStreams = "product-"` limits it to streams whose names begin so.
+///
+/// One whose events concern subjects (EventTypes::concerns) has an `apply` for events::SubjectForgotten too. It removes
+/// what the tables hold of the subject, and is called in place of each event that cannot be opened any more.
 template <class Self, class... Events>
 struct Projection {
   static EventTypes event_types() {
@@ -82,12 +85,20 @@ struct Projection {
   }
   static Result<void> apply_event(const AnyTable& event, const RecordedEvent& record, ReadModel& model) {
     Result<void> done = Error{ErrorCode::unsupported, "the projection has no apply for an event that its types list"};
+    if constexpr (kForgets<Self>) {
+      if (const auto forgotten = event.as<events::SubjectForgotten>()) return apply_one(**forgotten, record, model);
+    }
     ((event.type() == type_info<Events>().id
           ? void(done = apply_one(*flatbuffers::GetRoot<Events>(event.bytes().data()), record, model))
           : void()),
      ...);
     return done;
   }
+
+  template <class P>
+  static constexpr bool kForgets = requires(const events::SubjectForgotten& e, const RecordedEvent& r, ReadModel& m) {
+    P::apply(e, r, m);
+  };
 
  private:
   template <class E>
@@ -112,6 +123,7 @@ struct ProjectionKind {
   EventTypes types;
   std::string streams;  ///< Prefix of their names.
   bool all_types = false;
+  bool forgets = false;  ///< It has an `apply` for events::SubjectForgotten.
   std::vector<Query> queries;
   std::function<void(ReadModel&)> create;
   std::function<Result<void>(const RecordedEvent&, const EventTypes&, ReadModel&)> apply;
@@ -126,6 +138,7 @@ template <class P, FlatTable... Queries>
   kind->types = P::event_types();
   if constexpr (requires { P::kStreams; }) kind->streams = P::kStreams;
   if constexpr (requires { P::kAllTypes; }) kind->all_types = P::kAllTypes;
+  kind->forgets = P::template kForgets<P>;
   kind->create = [](ReadModel& model) { P::create(model); };
   kind->apply = [](const RecordedEvent& record, const EventTypes& types, ReadModel& model) -> Result<void> {
     auto event = types.current(record);
@@ -158,6 +171,7 @@ struct ProjectionOptions {
   OnFailure on_failure = OnFailure::stop;
   std::uint32_t page = 500;       ///< Events that are read, and applied in one transaction, at most.
   std::uint64_t start_after = 0;  ///< Position behind which a new projection starts.
+  SubjectKeys* keys = nullptr;    ///< Of events that concern a subject. Outlives the host.
 };
 
 /// Runs one projection: applies events and notes how far it is in the same transaction, so that no event is left out
@@ -204,6 +218,7 @@ class ProjectionHost final : public Actor<ProjectionHost, AnyTable> {
 
   std::shared_ptr<const ProjectionKind> kind_;
   ProjectionOptions options_;
+  EventTypes types_;  // with the keys
   Run active_;
   std::optional<Run> next_;  // a rebuild
   bool frozen_ = false;      // the active tables are of another version of the projection

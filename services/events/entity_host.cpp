@@ -16,13 +16,14 @@ constexpr std::uint32_t kDecisions = 4;  // of one command, while others write t
 constexpr std::size_t kPassivateLooks = 16;
 
 constexpr const char* kFindStream =
-    "SELECT s.version, n.version, n.type, n.data, n.sum FROM es_streams s"
+    "SELECT s.version, n.version, n.type, n.data, n.sum, n.subjects FROM es_streams s"
     " LEFT JOIN es_snapshots n ON n.stream=s.id WHERE s.name=?1";
 constexpr const char* kPutSnapshot =
-    "INSERT INTO es_snapshots (stream, version, type, data, sum)"
-    " SELECT id, ?2, ?3, ?4, ?5 FROM es_streams WHERE name=?1"
+    "INSERT INTO es_snapshots (stream, version, type, data, sum, subjects)"
+    " SELECT id, ?2, ?3, ?4, ?5, ?6 FROM es_streams WHERE name=?1"
     " ON CONFLICT (stream) DO UPDATE SET version=excluded.version, type=excluded.type, data=excluded.data,"
-    " sum=excluded.sum";
+    " sum=excluded.sum, subjects=excluded.subjects";
+constexpr std::size_t kSubjectsInSnapshot = 16;
 
 /// Runs the application's code. What it throws is its own failure, not the host's.
 template <class F>
@@ -36,6 +37,22 @@ Result<void> guarded(F&& step) {
   }
 }
 
+std::set<std::string> lines_of(std::string_view text) {
+  std::set<std::string> lines;
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    lines.emplace(text.substr(0, end));
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+  return lines;
+}
+
+std::string text_of_lines(const std::set<std::string>& lines) {
+  std::string text;
+  for (const std::string& line : lines) text.append(line).append("\n");
+  return text;
+}
+
 }  // namespace
 
 Decision Decision::refuse(ErrorCode code, std::string why) {
@@ -45,7 +62,9 @@ Decision Decision::refuse(ErrorCode code, std::string why) {
 }
 
 EntityHost::EntityHost(std::shared_ptr<const EntityKind> kind, EntityOptions options)
-    : kind_(std::move(kind)), options_(std::move(options)) {}
+    : kind_(std::move(kind)), options_(std::move(options)), types_(kind_->events) {
+  if (options_.keys != nullptr) types_.use_keys(*options_.keys);
+}
 
 EntityHost::~EntityHost() = default;
 
@@ -55,6 +74,7 @@ void EntityHost::on_start() {
   commit(std::move(tables)).then([this](const Result<Receipt>& made) {
     if (!made) fail("the tables of events cannot be made: " + made.error().text());
   });
+  if (types_.concern_subjects()) require(subscribe<events::SubjectForgotten>(kForgottenTopic));
   if (!options_.lane.empty()) require(consume_lane(options_.lane, {.window = 64}));
 }
 
@@ -104,6 +124,7 @@ void EntityHost::load(Entity& entity) {
   entity.void_ = false;
   entity.loading = kind_->make();
   entity.loading->id_ = entity.id;
+  entity.subjects.clear();
   entity.since_snapshot = 0;
   entity.bytes_since_snapshot = 0;
   ++counters_.loaded;
@@ -124,18 +145,23 @@ void EntityHost::restored(Entity& entity, Result<std::vector<SqlRow>> rows) {
     const SqlRow& row = rows->front();
     const std::uint64_t version = event_sql::number(row[1]);
     const BlockRef data = event_sql::block(row[3]);
+    const std::set<std::string> subjects = lines_of(event_sql::text(row[5]));
     const bool holds = event_sql::text(row[2]) == kind_->snapshot->name && version <= event_sql::number(row[0]) &&
-                       event_sql::number(row[4]) == snapshot_sum(entity, version, data.bytes()) &&
-                       kind_->snapshot->verify(data.bytes());
+                       event_sql::number(row[4]) == snapshot_sum(entity, version, data.bytes());
     const auto restore = [&]() -> Result<void> {
       if (!holds) return ErrorCode::corrupt;
-      kind_->restore(*entity.loading, AnyTable{kind_->snapshot->id, kind_->snapshot, data});
+      auto plain = opened(subjects, data);
+      if (!plain) return plain.error();
+      if (!kind_->snapshot->verify(plain->bytes())) return ErrorCode::corrupt;
+      kind_->restore(*entity.loading, AnyTable{kind_->snapshot->id, kind_->snapshot, std::move(*plain)});
       entity.loading->version_ = version;
+      entity.subjects = subjects;
       return {};
     };
-    if (!guarded(restore)) {
+    if (const auto restored = guarded(restore); !restored) {
       entity.loading = kind_->make();
       entity.loading->id_ = entity.id;
+      if (restored.error().code == ErrorCode::not_found) return read_on(entity);  // a subject of it was forgotten
       ++counters_.bad_snapshots;
       log(LogLevel::warning, "the snapshot of " + stream_of(entity) + " does not hold; its events are read instead");
     }
@@ -157,8 +183,13 @@ void EntityHost::read(Entity& entity, const Result<std::vector<RecordedEvent>>& 
                                                           " of stream " + event.stream + " is missing"});
     }
     const auto applied = guarded([&]() -> Result<void> {
-      auto table = kind_->events.current(event);
+      auto table = types_.current(event);
       if (!table) return table.error();
+      if (table->type() == type_info<events::SubjectForgotten>().id) {
+        entity.subjects.erase(event.subject);
+      } else if (!event.subject.empty()) {
+        entity.subjects.insert(event.subject);
+      }
       return kind_->apply(*entity.loading, *table);
     });
     if (!applied) return cannot(entity, applied.error());
@@ -219,8 +250,9 @@ void EntityHost::decide(Entity& entity, Command command) {
   if (!decision.events_.empty()) {
     std::vector<NewEvent> fresh;
     for (const AnyTable& each : decision.events_) {
-      auto event = kind_->events.event(each);
+      auto event = types_.event(each);
       if (!event) return refused(entity, std::move(command), event.error());
+      if (!event->subject.empty()) entity.subjects.insert(event->subject);
       fresh.push_back(std::move(*event));
     }
     const auto appended = append(batch, stream_of(entity), ExpectedVersion::exact(state.version_), fresh,
@@ -258,11 +290,40 @@ void EntityHost::add_snapshot(Entity& entity, Batch& batch) {
   if (entity.since_snapshot < options_.snapshot_every && entity.bytes_since_snapshot < options_.snapshot_bytes) return;
   const AnyTable snapshot = kind_->take(*entity.state);
   if (batch.sql().size() >= limits::kSqlStatements || snapshot.bytes().size() > limits::kPayloadBytes) return;
-  batch.execute(kPutSnapshot, stream_of(entity), entity.state->version_, kind_->snapshot->name,
-                event_sql::blob(snapshot.bytes()), snapshot_sum(entity, entity.state->version_, snapshot.bytes()));
+  auto data = sealed(entity, snapshot);
+  if (!data) return;
+  const std::uint64_t sum = snapshot_sum(entity, entity.state->version_, *data);
+  batch.execute(kPutSnapshot, stream_of(entity), entity.state->version_, kind_->snapshot->name, std::move(*data), sum,
+                text_of_lines(entity.subjects));
   entity.since_snapshot = 0;
   entity.bytes_since_snapshot = 0;
   ++counters_.snapshots;
+}
+
+std::optional<std::vector<std::byte>> EntityHost::sealed(const Entity& entity, const AnyTable& snapshot) const {
+  if (entity.subjects.size() > kSubjectsInSnapshot) return std::nullopt;
+  std::string data{reinterpret_cast<const char*>(snapshot.bytes().data()), snapshot.bytes().size()};
+  for (const std::string& subject : entity.subjects) {
+    auto next = options_.keys->seal(subject, data);
+    if (!next) {
+      log(LogLevel::warning, "no snapshot of " + stream_of(entity) + ": " + next.error().text());
+      return std::nullopt;
+    }
+    data = std::move(*next);
+  }
+  return event_sql::blob(std::as_bytes(std::span{data}));
+}
+
+/// not_found: a subject was forgotten.
+Result<BlockRef> EntityHost::opened(const std::set<std::string>& subjects, BlockRef data) const {
+  if (!subjects.empty() && options_.keys == nullptr) return ErrorCode::unsupported;
+  for (auto subject = subjects.rbegin(); subject != subjects.rend(); ++subject) {
+    const auto bytes = data.bytes();
+    auto plain = options_.keys->open(*subject, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    if (!plain) return plain.error();
+    data = BlockRef::copy_of(std::as_bytes(std::span{*plain}));
+  }
+  return data;
 }
 
 /// A command with a token may have been carried out before, and be refused now for that very reason.
@@ -336,6 +397,21 @@ void EntityHost::answer(Command& command, const Result<AnyTable>& said) {
     command.delivery->dead_letter(said.error().text());
   } else {
     command.delivery->retry({}, said.error().text());
+  }
+}
+
+// --- It is to be forgotten what it knows ----------------------------------------------------------------------------
+
+void EntityHost::on(const events::SubjectForgotten& forgotten) {
+  const std::string subject{text_of(forgotten.subject())};
+  for (auto next = by_use_.begin(); next != by_use_.end();) {
+    Entity& entity = **next++;
+    if (entity.state == nullptr) {
+      if (entity.loading != nullptr) entity.void_ = true;  // it may have read them before
+    } else if (entity.subjects.contains(subject)) {
+      entity.void_ = true;
+      run(entity);
+    }
   }
 }
 

@@ -82,8 +82,9 @@ std::shared_ptr<const ProjectionKind> event_feed(std::string name, std::string s
                     const auto type = b.CreateString(event.type);
                     b.ForceVectorAlignment(bytes.size(), 1, limits::kPayloadAlignment);
                     const auto data = b.CreateVector(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+                    const auto subject = event.subject.empty() ? 0 : b.CreateString(event.subject);
                     return events::CreateRecorded(b, event.position, stream, event.version, type, event.schema,
-                                                  event.at.time_since_epoch().count(), data);
+                                                  event.at.time_since_epoch().count(), data, subject);
                   }));
     return {};
   };
@@ -93,9 +94,15 @@ std::shared_ptr<const ProjectionKind> event_feed(std::string name, std::string s
 // --- Start ----------------------------------------------------------------------------------------------------------
 
 ProjectionHost::ProjectionHost(std::shared_ptr<const ProjectionKind> kind, ProjectionOptions options)
-    : kind_(std::move(kind)), options_(options) {}
+    : kind_(std::move(kind)), options_(options), types_(kind_->types) {
+  if (options_.keys != nullptr) types_.use_keys(*options_.keys);
+}
 
 void ProjectionHost::on_start() {
+  if (types_.concern_subjects() && !kind_->forgets) {
+    return fail("projection " + kind_->name +
+                " follows events that concern a subject: give it an apply for events::SubjectForgotten");
+  }
   Batch tables;
   prepare_events(tables);
   commit(std::move(tables)).then([this](const Result<Receipt>& made) {
@@ -187,7 +194,7 @@ void ProjectionHost::follow() {
     busy_ = true;
     read_events(*this,
                 {.stream_prefix = kind_->streams,
-                 .types = kind_->all_types ? std::vector<std::string>{} : kind_->types.names(),
+                 .types = kind_->all_types ? std::vector<std::string>{} : types_.names(),
                  .after = run.position,
                  .limit = run.single > 0 ? 1 : options_.page},
                 [this, rebuilt = !of_active](Result<std::vector<RecordedEvent>> events) {
@@ -234,7 +241,7 @@ void ProjectionHost::apply(bool rebuilt, const Events& events, std::size_t count
     const RecordedEvent& event = (*events)[i];
     Result<void> done = [&]() -> Result<void> {
       try {
-        return kind_->apply(event, kind_->types, model);
+        return kind_->apply(event, types_, model);
       } catch (const std::exception& thrown) {
         return Error{ErrorCode::failed, thrown.what()};
       }

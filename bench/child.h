@@ -25,6 +25,7 @@ class Child {
   // --- In the parent
   /// The next line that the child said; gives up where it ended without one.
   [[nodiscard]] std::string hear();
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
   void signal(int number) const;
   /// Until it has ended. Gives up where its status is not zero, unless it was killed.
   void wait();

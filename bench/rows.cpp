@@ -11,6 +11,8 @@ const std::vector<Row>& rows() {
   const Side link{"ours", "link"};
   const Side push_pull{"libzmq, PUSH to PULL", "zmq"};
   const Side req_rep{"libzmq, REQ to REP", "zmq"};
+  const Side guard{"beside the attack", "guard", 1};
+  const Side calm{"undisturbed", "guard", 2};
   const Side sqlite{"sqlite, key and payload", "sqlite", 1};
   const Side sqlite_rows{"sqlite, columns of rows", "sqlite", 2};
   const Side mosquitto{"mosquitto 2.0, QoS 1", "mosquitto"};
@@ -50,6 +52,17 @@ const std::vector<Row>& rows() {
       {"backlog/start-up", "ms", false, queue, {}, 1},
       {"backlog/growth", "x", false, queue, {}, 1},
       {"urgent/behind-backlog", "x", false, queue, {}, 3},
+      {"guard/rows", "ms", false, guard, {calm}, 1},
+      {"guard/large-rows", "ms", false, guard, {calm}, 1},
+      {"guard/gaps", "ms", false, guard, {calm}, 1},
+      {"guard/lanes", "ms", false, guard, {calm}, 1},
+      {"guard/incarnations", "ms", false, guard, {calm}, 1},
+      {"guard/retained", "ms", false, guard, {calm}, 1},
+      {"guard/filters", "ms", false, guard, {calm}, 1},
+      {"guard/tells", "ms", false, guard, {calm}, 1},
+      {"guard/asks", "ms", false, guard, {calm}, 1},
+      {"guard/crowd", "ms", false, guard, {calm}, 1},
+      {"guard/half-frames", "ms", false, guard, {calm}, 1},
   };
   return kRows;
 }

@@ -154,6 +154,7 @@ void read_peer(ConfigReader& reader, RunOptions& config) {
                                 {"links", &limits.links},
                                 {"row_bytes", &limits.row_bytes},
                                 {"tell_bytes", &limits.tell_bytes},
+                                {"relay_bytes", &limits.relay_bytes},
                                 {"lanes", &limits.lanes},
                                 {"streams", &limits.streams},
                                 {"retained_values", &limits.retained_values},

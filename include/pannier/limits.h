@@ -133,6 +133,7 @@ inline constexpr std::size_t kAsksPerLink = 1024;
 inline constexpr std::uint64_t kPeerLinks = 64;
 inline constexpr std::uint64_t kPeerRowBytes = 4 * 1024 * 1024;
 inline constexpr std::uint64_t kPeerTellBytes = 16 * 1024 * 1024;
+inline constexpr std::uint64_t kPeerRelayBytes = kLinkQueueBytes / 2;
 inline constexpr std::uint64_t kPeerLanes = 64;
 inline constexpr std::uint64_t kPeerStreams = 1024;
 inline constexpr std::uint64_t kPeerRetainedValues = 4096;

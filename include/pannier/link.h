@@ -28,10 +28,11 @@ struct LinkOptions {
 struct PeerLimits {
   std::uint64_t rate = 0;  ///< Tells, questions, publications and rows in a second; 0: any number.
   std::uint64_t links = limits::kPeerLinks;
-  std::uint64_t row_bytes = limits::kPeerRowBytes;    ///< Of rows that are received and not stored yet.
-  std::uint64_t tell_bytes = limits::kPeerTellBytes;  ///< Of tells that wait for full mailboxes.
-  std::uint64_t lanes = limits::kPeerLanes;           ///< Lanes that exist only because the peer named them.
-  std::uint64_t streams = limits::kPeerStreams;       ///< New watermarks: one per lane and incarnation of its store.
+  std::uint64_t row_bytes = limits::kPeerRowBytes;      ///< Of rows that are received and not stored yet.
+  std::uint64_t tell_bytes = limits::kPeerTellBytes;    ///< Of tells that wait for full mailboxes.
+  std::uint64_t relay_bytes = limits::kPeerRelayBytes;  ///< Of records for other nodes that wait for their links.
+  std::uint64_t lanes = limits::kPeerLanes;             ///< Lanes that exist only because the peer named them.
+  std::uint64_t streams = limits::kPeerStreams;         ///< New watermarks: one per lane and incarnation of its store.
   std::uint64_t retained_values = limits::kPeerRetainedValues;
   std::uint64_t retained_bytes = limits::kPeerRetainedBytes;
   std::uint64_t filters = limits::kFiltersPerLink;
@@ -42,6 +43,7 @@ struct PeerLimits {
   [[nodiscard]] static constexpr PeerLimits whole_node() noexcept {
     PeerLimits all;
     all.links = limits::kLinks;
+    all.relay_bytes = limits::kLinks * limits::kLinkQueueBytes;
     all.lanes = limits::kForeignLanes;
     all.streams = limits::kWatermarks;
     all.retained_values = limits::kRetainedValues;

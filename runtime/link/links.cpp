@@ -517,7 +517,7 @@ void Links::heard_echo(Link& link, const wire::Record& echo) {
 
 // --- Out -------------------------------------------------------------------------------------------------------------
 
-Result<void> Links::send(Link& link, const wire::Record& record, std::uint32_t priority) {
+Result<void> Links::send(Link& link, const wire::Record& record, std::uint32_t priority, Charge charge) {
   if (!link.up) return ErrorCode::unreachable;
   if (record.kind == wire::Kind::ack || record.kind == wire::Kind::credit || record.kind == wire::Kind::cancel) {
     return send_control(link, record);
@@ -534,7 +534,7 @@ Result<void> Links::send(Link& link, const wire::Record& record, std::uint32_t p
     if (auto added = link.out.frame.add(record); !added) return added;
     link.out.bytes += size;
     link.out.row = link.out.row || record.kind == wire::Kind::row;
-  } else if (auto added = link.waiting.add(record, priority); !added) {
+  } else if (auto added = link.waiting.add(record, priority, std::move(charge)); !added) {
     if (added.error().code == ErrorCode::full) ++counters_.full;
     return added;
   }

@@ -114,9 +114,9 @@ class Links final : public TransportEvents {
   /// Logs what was refused to the peer of `link` since the last such line, at most once in limits::kComplaintInterval.
   void audit(const Link& link);
 
-  /// Queues a record. `priority`: of the row's lane. unreachable: the link is not up. full: the link takes no more now;
-  /// nothing was queued.
-  Result<void> send(Link& link, const wire::Record& record, std::uint32_t priority = 0);
+  /// Queues a record. `priority`: of the row's lane. `charge` is held while it waits. unreachable: the link is not up.
+  /// full: the link takes no more now; nothing was queued.
+  Result<void> send(Link& link, const wire::Record& record, std::uint32_t priority = 0, Charge charge = {});
   /// Replaces the list of peers and the names they may have. Closes links whose peer may no longer have its name.
   void set_peers(std::vector<PeerOptions> peers);
   [[nodiscard]] const std::vector<LinkOptions>& dials() const noexcept { return dials_; }

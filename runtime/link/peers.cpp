@@ -21,6 +21,7 @@ Account::Limits limits_of(const PeerLimits& limits) noexcept {
   set(Resource::links, limits.links);
   set(Resource::row_bytes, limits.row_bytes);
   set(Resource::tell_bytes, limits.tell_bytes);
+  set(Resource::relay_bytes, limits.relay_bytes);
   set(Resource::lanes, limits.lanes);
   set(Resource::streams, limits.streams);
   set(Resource::retained_values, limits.retained_values);

@@ -686,9 +686,15 @@ void Router::forward(Link& link, wire::Record record) {
     bounce(link, record, ErrorCode::unreachable);
   } else if (record.kind == wire::Kind::ask) {
     forward_ask(link, *next, record);
-  } else if (!links_->send(*next, record)) {
-    bounce(link, record, ErrorCode::full);
+  } else {
+    const bool answers = record.kind != wire::Kind::tell && record.kind != wire::Kind::row;
+    Charge charge = answers ? Charge{} : relay_charge(link, record);
+    if (!charge.ok() || !links_->send(*next, record, 0, std::move(charge))) bounce(link, record, ErrorCode::full);
   }
+}
+
+Charge Router::relay_charge(const Link& link, const wire::Record& record) {
+  return {link.account, Resource::relay_bytes, wire::size_of(record)};
 }
 
 void Router::bounce(const Link& link, const wire::Record& record, ErrorCode cause) {
@@ -738,10 +744,9 @@ void Router::forward_ask(Link& link, Link& next, wire::Record record) {
   if ((record.flags & wire::kUrgent) != 0) ask.urgency = Urgency::urgent;
   const std::uint64_t id = next_ask_++;
   record.id = id;
-  if (auto sent = links_->send(next, record); !sent) {
-    refuse_ask(link, ask.from_id, sent.error());
-    return;
-  }
+  Charge relayed = relay_charge(link, record);
+  const Result<void> sent = relayed.ok() ? links_->send(next, record, 0, std::move(relayed)) : ErrorCode::full;
+  if (!sent) return refuse_ask(link, ask.from_id, sent.error());
   const auto left = std::chrono::milliseconds{std::min(record.number, kAskMsMost)};
   ask.deadline = port_->after(left, [this, link_id = next.id, id, from_link = link.id, from_id = ask.from_id] {
     if (const auto peer = peers_.find(link_id); peer != peers_.end()) peer->second.asked.erase(id);

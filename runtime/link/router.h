@@ -97,6 +97,7 @@ class Router final : public Service, public LinkEvents, public RouteEvents {
   /// Forwards a record for another node. If there is no way, tells the sender.
   void forward(Link& link, wire::Record record);
   void forward_ask(Link& link, Link& next, wire::Record record);
+  [[nodiscard]] static Charge relay_charge(const Link& link, const wire::Record& record);
   /// What the peers use up (AskPeers).
   [[nodiscard]] std::vector<PeerUse> peer_uses() const;
   void bounce(const Link& link, const wire::Record& record, ErrorCode cause);

@@ -38,7 +38,7 @@ SendQueue::Flow& SendQueue::flow_of(const wire::Record& record) {
   return flows_.emplace_back(std::move(fresh));
 }
 
-Result<void> SendQueue::add(const wire::Record& record, std::uint32_t priority) {
+Result<void> SendQueue::add(const wire::Record& record, std::uint32_t priority, Charge charge) {
   const std::size_t size = wire::size_of(record);
   if (size > wire::kRecordBytes) return ErrorCode::invalid_argument;
   const bool admitted = is_admitted(record);
@@ -55,6 +55,8 @@ Result<void> SendQueue::add(const wire::Record& record, std::uint32_t priority) 
     return written;
   }
   bytes_ += size;
+  flow.added += size;
+  if (charge.account() != nullptr) flow.charged.push_back({flow.added, std::move(charge)});
   if (admitted) admitted_ += size;
   ++records_;
   if (record.kind == wire::Kind::tell) ++tells_;
@@ -125,6 +127,14 @@ void SendQueue::pop(Flow& flow) {
   if (flow.left > 0) in_use_[flow.assembly] = false;
   flow.left = 0;
   flow.head += size;
+  flow.gone += size;
+  for (auto& done = flow.uncharged; done < flow.charged.size() && flow.charged[done].end <= flow.gone; ++done) {
+    flow.charged[done].charge.release();
+  }
+  if (flow.uncharged >= 1024 || flow.uncharged == flow.charged.size()) {
+    flow.charged.erase(flow.charged.begin(), flow.charged.begin() + static_cast<std::ptrdiff_t>(flow.uncharged));
+    flow.uncharged = 0;
+  }
   bytes_ -= size;
   --records_;
   if (flow.head == flow.bytes.size()) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/link/wire.h"
+#include "runtime/message/account.h"
 
 namespace pannier {
 
@@ -16,9 +17,9 @@ namespace pannier {
 /// limits::kLinkReserveBytes on top for those that must not be lost while the link is up. One thread.
 class SendQueue {
  public:
-  /// Copies the record. `priority` is used for rows only. full: the record does not fit; nothing was taken.
-  /// invalid_argument: a part of it is too long.
-  [[nodiscard]] Result<void> add(const wire::Record& record, std::uint32_t priority);
+  /// Copies the record. `priority` is used for rows only. `charge` is held until the record has left. full: the record
+  /// does not fit; nothing was taken. invalid_argument: a part of it is too long.
+  [[nodiscard]] Result<void> add(const wire::Record& record, std::uint32_t priority, Charge charge = {});
 
   [[nodiscard]] bool empty() const noexcept { return flows_.empty(); }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
@@ -58,6 +59,14 @@ class SendQueue {
     std::size_t head = 0;
     std::size_t left = 0;                        // bytes of the first record already sent in pieces
     std::uint16_t assembly = wire::kAssemblies;  // the assembly of those pieces
+    struct Charged {
+      std::uint64_t end;  // where the record ends, in bytes of the flow
+      Charge charge;
+    };
+    std::vector<Charged> charged;  // from `uncharged` on
+    std::size_t uncharged = 0;
+    std::uint64_t added = 0;  // bytes of the flow so far
+    std::uint64_t gone = 0;
   };
 
   Flow& flow_of(const wire::Record& record);

@@ -7,6 +7,7 @@ const char* to_string(Resource resource) noexcept {
     case Resource::links: return "links";
     case Resource::row_bytes: return "row_bytes";
     case Resource::tell_bytes: return "tell_bytes";
+    case Resource::relay_bytes: return "relay_bytes";
     case Resource::lanes: return "lanes";
     case Resource::streams: return "streams";
     case Resource::retained_values: return "retained_values";

@@ -18,6 +18,7 @@ enum class Resource : std::uint8_t {
   links,
   row_bytes,
   tell_bytes,
+  relay_bytes,
   lanes,
   streams,
   retained_values,
@@ -25,7 +26,7 @@ enum class Resource : std::uint8_t {
   filters,
   asks,
 };
-inline constexpr std::size_t kResources = 9;
+inline constexpr std::size_t kResources = 10;
 [[nodiscard]] const char* to_string(Resource resource) noexcept;
 
 /// Allows `rate` events in a second on average, and `burst` of them at once. A rate of 0 allows any number. A value;

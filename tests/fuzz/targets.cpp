@@ -163,6 +163,9 @@ std::vector<Bytes> records() {
   using wire::Kind;
   static const std::string rings(16, 'x');
   static const std::array<std::byte, 24> lives{};
+  static const std::string long_key(256, 'k');
+  static const std::string circle = std::string("\7\0", 2) + "van,hub";
+  static const std::string controls = "k\n\x1b[2J\t";
   const wire::Record all[] = {
       hello("van"),
       {.kind = Kind::heartbeat, .number = 5000},
@@ -199,6 +202,22 @@ std::vector<Bytes> records() {
       {.kind = Kind::cancel, .id = 9},
       {.kind = Kind::reach, .first = "depot", .second = "van car"},
       {.kind = Kind::reach, .code = 3, .first = "depot", .second = "?"},
+      // What a peer that means harm has sent (docs/security.md).
+      {.kind = Kind::row, .type = type, .id = 5, .number = 4, .first = "ever-new", .payload = payload},
+      {.kind = Kind::row, .type = type, .id = ~std::uint64_t{0}, .first = "jobs", .payload = payload},
+      {.kind = Kind::row, .type = type, .id = 1, .first = "jobs", .second = long_key, .payload = payload},
+      {.kind = Kind::row, .flags = wire::kPath, .type = type, .id = 1, .first = "jobs", .second = circle},
+      {.kind = Kind::row, .flags = 0xff, .type = type, .id = 1, .first = "jobs", .second = circle},
+      {.kind = Kind::row, .type = type, .id = 1, .first = "jobs", .second = controls, .payload = payload},
+      {.kind = Kind::publish, .flags = wire::kRetain, .type = type, .first = "a/b"},
+      {.kind = Kind::publish, .type = type, .first = "#", .payload = payload},
+      {.kind = Kind::subscribe, .first = "a/#/+b"},
+      {.kind = Kind::tell, .type = type, .hops = 255, .node = "van", .origin = "hub", .first = "echo"},
+      {.kind = Kind::ask, .type = type, .id = 9, .number = ~std::uint64_t{0}, .first = "tools", .payload = payload},
+      {.kind = Kind::ack, .id = ~std::uint64_t{0}, .number = ~std::uint64_t{0}, .first = "jobs"},
+      {.kind = Kind::credit, .id = ~std::uint64_t{0}, .number = ~std::uint64_t{0}, .first = "echo"},
+      {.kind = Kind::reach, .first = "depot", .second = "van hub van"},
+      hello("hub"),
   };
   std::vector<Bytes> seeds;
   for (const wire::Record& record : all) wire::append(seeds.emplace_back(), record).ignore();
@@ -268,11 +287,15 @@ eviction = "latest_per_key"
 [app]
 price.limit = 3
 )",
-                "[node]\nname = \"a\"\ninsecure_plaintext = true\n"});
+                "[node]\nname = \"a\"\ninsecure_plaintext = true\n",
+                "[app]\nx = [[[[[[[[{a = {b = {c = []}}}]]]]]]]]\n"});
 }
 
 std::vector<Bytes> documents() {
-  return texts({R"({"id":"17","total":4.5e1,"at":{"x":1,"y":-2},"notes":["a","\u00e9"],"raw":[1,2]})",
+  std::string deep = "{}";
+  for (int i = 0; i < 17; ++i) deep = "{next:" + deep + "}";
+  return texts({deep, "{total:nan}",
+                R"({"id":"17","total":4.5e1,"at":{"x":1,"y":-2},"notes":["a","\u00e9"],"raw":[1,2]})",
                 R"({id:"1", items_type:["Cake","Bread"], items:[{name:"c",size:"large"},{grams:3}], next:{id:"2"}})"});
 }
 

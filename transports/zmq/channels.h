@@ -114,6 +114,8 @@ class Listener {
   struct Unproven {
     std::string source;
     MonoTime until{};  ///< When it is cut.
+    bool handshaken = false;
+    bool too_much = false;  ///< It has sent more than a handshake takes.
   };
 
   void read_monitor();
@@ -122,7 +124,7 @@ class Listener {
   void let_go(int fd);
   /// Makes room among the unproven connections.
   void cut_one();
-  void cut_overdue();
+  void cut_unproven();
   void on_message(TransportEvents& events, const std::string& routing_id, const ::zmq::message_t& payload);
   /// The peer that sent this message, registered first if it is new.
   Peer& admit(TransportEvents& events, const std::string& routing_id, const ::zmq::message_t& payload);
@@ -141,6 +143,7 @@ class Listener {
   std::unordered_map<int, bool> connections_;        ///< Accepted and not yet disconnected.
   std::vector<std::pair<std::string, int>> ending_;  ///< Connections that are gone, to be read to the end.
   std::map<int, Unproven> unproven_;                 ///< By descriptor.
+  MonoTime next_look_{};                             ///< At what connections within the handshake have sent.
   std::uint64_t seen_revocations_ = 0;
 };
 

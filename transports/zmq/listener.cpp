@@ -16,6 +16,10 @@ namespace {
 constexpr long kUnbindMilliseconds = 1000;
 /// Of ZMTP 3.1. A peer that has sent it intends to complete the handshake.
 constexpr std::uint64_t kGreetingBytes = 64;
+/// More than the handshake of an honest peer takes: 64 bytes of greeting, then HELLO and INITIATE of CURVE (RFC 26).
+constexpr std::uint64_t kHandshakeBytes = 4096;
+/// How often connections within the handshake are looked at.
+constexpr Duration kLookEvery = std::chrono::milliseconds{20};
 /// The time for a peer to read its goodbye and close.
 constexpr Duration kGoodbyeTime = std::chrono::seconds{1};
 
@@ -59,6 +63,9 @@ void Listener::read_monitor() {
           by_fd_.erase(found);
         }
         break;
+      case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+        if (const auto found = unproven_.find(event->value); found != unproven_.end()) found->second.handshaken = true;
+        break;
       case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
       case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL: ++shared_.counters.refused_peers; break;
       default: break;
@@ -77,7 +84,7 @@ void Listener::accepted(int fd) {
 }
 
 void Listener::let_go(int fd) {
-  if (connections_.contains(fd)) unproven_[fd] = {posix::source_of(fd), posix::mono_now() + kGoodbyeTime};
+  if (connections_.contains(fd)) unproven_[fd] = {posix::source_of(fd), posix::mono_now() + kGoodbyeTime, true};
 }
 
 void Listener::cut_one() {
@@ -101,11 +108,20 @@ void Listener::cut_one() {
   unproven_.erase(victim);
 }
 
-void Listener::cut_overdue() {
+/// Cuts what is overdue, and what sends more than a handshake takes: libzmq keeps a message of up to a megabyte for a
+/// peer that has proven nothing.
+void Listener::cut_unproven() {
   if (unproven_.empty()) return;
   const MonoTime now = posix::mono_now();
+  if (now >= next_look_) {
+    next_look_ = now + kLookEvery;
+    for (auto& [fd, each] : unproven_) {
+      if (!each.handshaken) each.too_much = posix::bytes_received(fd) > kHandshakeBytes;
+    }
+    read_monitor();  // a handshake that succeeded before those bytes were sent was announced before
+  }
   for (auto each = unproven_.begin(); each != unproven_.end();) {
-    if (each->second.until > now) {
+    if (each->second.until > now && (each->second.handshaken || !each->second.too_much)) {
       ++each;
       continue;
     }
@@ -117,13 +133,17 @@ void Listener::cut_overdue() {
 
 MonoTime Listener::due() const noexcept {
   MonoTime first = kNever;
-  for (const auto& [fd, each] : unproven_) first = std::min(first, each.until);
-  return first;
+  bool within_handshake = false;
+  for (const auto& [fd, each] : unproven_) {
+    first = std::min(first, each.until);
+    within_handshake = within_handshake || !each.handshaken;
+  }
+  return within_handshake ? std::min(first, next_look_) : first;
 }
 
 bool Listener::poll(TransportEvents& events, std::size_t budget) {
   read_monitor();
-  cut_overdue();
+  cut_unproven();
   drop_revoked(events);
   // Only connections gone by now are complete after the reads below; later ones wait for the next call.
   const std::size_t gone = ending_.size();

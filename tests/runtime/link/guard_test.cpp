@@ -347,6 +347,34 @@ TEST_CASE(
   CHECK(guarded.hub.log().warnings() <= 1);
 }
 
+TEST_CASE("what one peer sends on to a slow neighbour fills half of its queue, and the other half is for the others") {
+  Guarded guarded;
+  guarded.sim.advance(1s);
+  guarded.sim.network().set_path("hub", "van", {.bytes_per_second = 20'000});
+  const std::vector<std::byte> large(100 * 1024);
+  for (int i = 0; i < 60; ++i) {
+    guarded.evil.send(
+        {{.kind = wire::Kind::tell, .type = TypeId{1}, .node = "van", .first = "kitchen", .payload = large}});
+    guarded.sim.advance(20ms);
+  }
+  guarded.evil.read();
+  const PeerUse::Of relayed = guarded.uses("evil").at("relay_bytes");
+  CHECK(relayed.used <= limits::kPeerRelayBytes);
+  CHECK(relayed.used + 2 * large.size() > limits::kPeerRelayBytes);
+  CHECK(relayed.refused > 20);
+  CHECK(guarded.evil.told_dropped >= relayed.refused);  // the van drops some, too: it has no kitchen
+  WirePeer other{guarded.sim, "other"};
+  for (int i = 0; i < 10; ++i) {
+    other.send({{.kind = wire::Kind::tell, .type = TypeId{1}, .node = "van", .first = "kitchen", .payload = large}});
+    guarded.sim.advance(20ms);
+  }
+  other.read();
+  CHECK(other.told_dropped == 0);
+  guarded.sim.network().set_path("hub", "van", {});
+  guarded.sim.advance(3s);
+  CHECK(guarded.uses("evil").at("relay_bytes").used == 0);
+}
+
 TEST_CASE("when a lane has room again, the senders that it refused go on at once") {
   Simulation sim{4};
   SimNode& hub = sim.add({.name = "hub", .listen = {"sim://hub"}, .lanes = {{.name = "orders", .max_messages = 8}}});

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <map>
 #include <thread>
 #include <vector>
@@ -174,7 +175,7 @@ class Attack {
 
  private:
   static constexpr std::size_t kRecords = 400;
-  static std::string name(std::uint64_t number) { return number % 2 == 0 ? "silent" : "s" + std::to_string(number); }
+  static std::string name(std::uint64_t number) { return number % 2 == 0 ? "sink" : "s" + std::to_string(number); }
   [[nodiscard]] std::span<const std::byte> small() const { return std::span{large_}.first(64); }
   std::string_view text(std::string made) { return texts_.emplace_back(std::move(made)); }
   void row(std::string_view lane, std::uint64_t sequence, std::span<const std::byte> payload) {
@@ -277,9 +278,13 @@ struct Kitchen : Actor<Kitchen, Parcel> {
   std::vector<double>* took_;
 };
 
-/// Takes anything and answers nothing.
-struct Silent : Actor<Silent, AnyTable> {
+/// Takes anything.
+struct Sink : Actor<Sink, AnyTable> {
   void on(const AnyTable&) {}
+};
+
+/// Answers nothing.
+struct Silent : Actor<Silent, AnyTable> {
   void on(const AnyTable&, Responder responder) { kept_.push_back(std::move(responder)); }
 
  private:
@@ -291,6 +296,24 @@ struct Sender : Actor<Sender> {
   void send() {
     enqueue("hub/orders", "k", parcel(now_ns())).then([](const Result<Receipt>&) {});
   }
+};
+
+/// Where the device's file is: on no disk that the hub writes to, which is what is measured.
+class MemoryFolder {
+ public:
+  MemoryFolder() {
+    if (::mkdtemp(path_) == nullptr) give_up("no folder in /dev/shm");
+  }
+  ~MemoryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  MemoryFolder(const MemoryFolder&) = delete;
+  MemoryFolder& operator=(const MemoryFolder&) = delete;
+  [[nodiscard]] const char* path() const noexcept { return path_; }
+
+ private:
+  char path_[32] = "/dev/shm/pannier-guard-XXXXXX";
 };
 
 class Site {
@@ -334,6 +357,7 @@ Answer measure_guard(const Call& call) {
          .peers = {{.node = "device", .key = keys.device.public_key}, {.node = "evil", .key = keys.evil.public_key}},
          .lanes = {{.name = "orders"}}}};
     must(site.node().spawn<Kitchen>(SpawnOptions{}, &took));
+    must(site.node().spawn<Sink>(SpawnOptions{.name = "sink"}));
     must(site.node().spawn<Silent>(SpawnOptions{.name = "silent"}));
     self.say(site.node().listening().front());
     site.run();
@@ -353,7 +377,8 @@ Answer measure_guard(const Call& call) {
       self.say("no attack");
     }
   }};
-  Site device{call.folder,
+  const MemoryFolder memory;
+  Site device{memory.path(),
               keys.device,
               {},
               {.name = "device", .links = {{.node = "hub", .address = address, .key = keys.hub.public_key}}}};

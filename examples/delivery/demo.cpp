@@ -18,6 +18,7 @@
 #include "examples/delivery/day/report.h"
 #include "examples/delivery/day/trace.h"
 #include "examples/delivery/fleet.h"
+#include "examples/delivery/order/scenario.h"
 #include "platform/posix/signals.h"
 
 namespace pannier::delivery {
@@ -151,7 +152,23 @@ Result<TracePair> mobile_trace(const DemoOptions& options) {
   return TracePair{Trace::generate(options.seed, kMobileKbitPerS), Trace::generate(options.seed + 1, kMobileKbitPerS)};
 }
 
+std::string program_folder() { return fs::read_symlink("/proc/self/exe").parent_path().string(); }
+
+Result<int> run_evening(const DemoOptions& options) {
+  const auto folder = make_folder(options.keep);
+  if (!folder) return folder.error();
+  const auto status = run_scenario({*options.scenario, *folder, program_folder()});
+  if (!status || *status != 0) {
+    std::fprintf(stderr, "databases and logs are kept in %s\n", folder->c_str());
+  } else if (!options.keep) {
+    std::error_code ignored;
+    fs::remove_all(*folder, ignored);
+  }
+  return status;
+}
+
 Result<int> run(const DemoOptions& options) {
+  if (options.scenario) return run_evening(options);
   posix::StopSignals signals;
   if (options.json && !std::ofstream(*options.json, std::ios::app)) {
     return Error{ErrorCode::permission, *options.json + ": cannot be written; name another file with --json"};
@@ -174,8 +191,7 @@ Result<int> run(const DemoOptions& options) {
   day.start_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
                      (std::chrono::system_clock::now() + 1500ms).time_since_epoch())
                      .count();
-  const FleetOptions fleet_options{day, *folder, fs::read_symlink("/proc/self/exe").parent_path().string(),
-                                   std::move(*trace)};
+  const FleetOptions fleet_options{day, *folder, program_folder(), std::move(*trace)};
 
   const std::int64_t start_ms = ledger_now_ms();
   auto started = Fleet::start(fleet_options);
@@ -239,7 +255,7 @@ Result<int> run(const DemoOptions& options) {
 
 int main(int argc, char** argv) {
   using namespace pannier::delivery;
-  const auto command = parse_command_line(argc, argv);
+  const auto command = parse_command_line(argc, argv, scenario_names());
   if (command && command->help) {
     std::fputs(command->help->c_str(), stdout);
     return 0;

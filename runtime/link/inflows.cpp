@@ -27,7 +27,10 @@ bool Inflows::holds(std::string_view origin, std::string_view actor) const noexc
 
 Inflows::Flow& Inflows::open(std::string_view origin, std::string_view actor) {
   if (Flow* known = find(origin, actor)) return *(last_ = known);
-  if (flows_ >= limits::kFlows) forget_idle();
+  if (flows_ >= forget_at_) {
+    forget_idle();
+    forget_at_ = std::max(limits::kFlows, 2 * flows_);  // where few are idle, not again for each new one
+  }
   auto& from = origins_[std::string{origin}];
   if (from == nullptr) {
     from = std::make_unique<Origin>();

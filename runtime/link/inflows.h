@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include <pannier/limits.h>
 #include <pannier/message.h>
 #include <pannier/result.h>
 #include "platform/function_ref.h"
@@ -100,6 +101,7 @@ class Inflows {
   std::unordered_map<std::string, std::unique_ptr<Origin>> origins_;
   Flow* last_ = nullptr;  // most recently used
   std::size_t flows_ = 0;
+  std::size_t forget_at_ = limits::kFlows;
   std::size_t held_ = 0;
   std::vector<Flow*> due_;
 };

@@ -18,8 +18,10 @@ constexpr long kUnbindMilliseconds = 1000;
 constexpr std::uint64_t kGreetingBytes = 64;
 /// More than the handshake of an honest peer takes: 64 bytes of greeting, then HELLO and INITIATE of CURVE (RFC 26).
 constexpr std::uint64_t kHandshakeBytes = 4096;
-/// How often connections within the handshake are looked at.
+/// How often connections within the handshake are looked at, and how often many of them.
 constexpr Duration kLookEvery = std::chrono::milliseconds{20};
+constexpr Duration kLookAtManyEvery = std::chrono::milliseconds{2};
+constexpr std::size_t kMany = 16;
 /// The time for a peer to read its goodbye and close.
 constexpr Duration kGoodbyeTime = std::chrono::seconds{1};
 
@@ -114,7 +116,7 @@ void Listener::cut_unproven() {
   if (unproven_.empty()) return;
   const MonoTime now = posix::mono_now();
   if (now >= next_look_) {
-    next_look_ = now + kLookEvery;
+    next_look_ = now + (unproven_.size() < kMany ? kLookEvery : kLookAtManyEvery);
     for (auto& [fd, each] : unproven_) {
       if (!each.handshaken) each.too_much = posix::bytes_received(fd) > kHandshakeBytes;
     }

@@ -5,7 +5,7 @@
 
 namespace pannier::delivery {
 
-Result<DemoCommand> parse_command_line(int argc, const char* const* argv) {
+Result<DemoCommand> parse_command_line(int argc, const char* const* argv, const std::vector<std::string>& scenarios) {
   DemoCommand command;
   DemoOptions& options = command.options;
   CLI::App app(
@@ -28,6 +28,8 @@ Result<DemoCommand> parse_command_line(int argc, const char* const* argv) {
       ->check(CLI::Range(1, 100'000))
       ->type_name("N");
   app.add_flag("--quick", options.quick, "A shorter day, under a minute");
+  app.add_option("--scenario", options.scenario, "One evening on which something fails, instead of a day")
+      ->check(CLI::IsMember(scenarios));
   app.add_option("--json", options.json, "Write the report as JSON to this file")->type_name("FILE");
   app.add_option("--keep", options.keep, "Keep databases, ledgers and logs in this folder")->type_name("DIR");
   app.add_option("--trace", options.trace, "Network trace in mahimahi format, X.up with X.down (default: generated)")

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <pannier/result.h>
 
@@ -16,6 +17,7 @@ struct DemoOptions {
   std::uint64_t seed = 1;
   std::optional<std::uint32_t> orders;  ///< Of a generated day.
   bool quick = false;                   ///< A shorter day that ends within a minute.
+  std::optional<std::string> scenario;  ///< One evening on which something fails, in place of a day.
   std::optional<std::string> json;      ///< File for the report.
   std::optional<std::string> keep;      ///< Folder that keeps configuration, databases, ledgers and logs.
   std::optional<std::string> trace;     ///< Recorded network for the handhelds. Without it one is generated.
@@ -27,7 +29,9 @@ struct DemoCommand {
   std::optional<std::string> help;  ///< Requested help: print it and exit with status 0.
 };
 
-/// Reads the command line. invalid_argument: one line that says what to do.
-[[nodiscard]] Result<DemoCommand> parse_command_line(int argc, const char* const* argv);
+/// Reads the command line. `scenarios`: the names that --scenario takes. invalid_argument: one line that says what to
+/// do.
+[[nodiscard]] Result<DemoCommand> parse_command_line(int argc, const char* const* argv,
+                                                     const std::vector<std::string>& scenarios = {});
 
 }  // namespace pannier::delivery

@@ -66,12 +66,27 @@ TEST_CASE("a short day survives cut links and killed processes, and the ledger p
   CHECK(number(json, "seconds") < 60);
 }
 
+TEST_CASE("an evening on which payment is down, and one on which a courier is lost, end as they must") {
+  const Run payment = run(program("demo") + " --scenario payment-down");
+  CAPTURE(payment.said);
+  CHECK(payment.status == 0);
+  CHECK(payment.said.find("circuit breaker is open") != std::string::npos);
+  CHECK(payment.said.find("order-4 is cancelled: payment stayed away") != std::string::npos);
+  CHECK(payment.said.find("lost, doubled or out of order: 0") != std::string::npos);
+  const Run courier = run(program("demo") + " --scenario courier-lost");
+  CAPTURE(courier.said);
+  CHECK(courier.status == 0);
+  CHECK(courier.said.find("order-2 is delivered by courier-2") != std::string::npos);
+  CHECK(courier.said.find("order-2 came late: 2.00 are paid back") != std::string::npos);
+  CHECK(courier.said.find("lost, doubled or out of order: 0") != std::string::npos);
+}
+
 TEST_CASE("a demo that cannot run says why in one line, and ends with 2") {
   const TempFolder folder;
-  for (const std::string& arguments :
-       {std::string{"--no-such-option"}, std::string{"--instance "} + folder.path() + "/nowhere",
-        std::string{"--trace "} + folder.path() + "/nowhere.up",
-        std::string{"--json "} + folder.path() + "/no/where"}) {
+  for (const std::string& arguments : {std::string{"--no-such-option"}, std::string{"--scenario no-such-evening"},
+                                       std::string{"--instance "} + folder.path() + "/nowhere",
+                                       std::string{"--trace "} + folder.path() + "/nowhere.up",
+                                       std::string{"--json "} + folder.path() + "/no/where"}) {
     const Run demo = run(program("demo") + " " + arguments);
     CAPTURE(demo.said);
     CHECK(demo.status == 2);

@@ -147,7 +147,7 @@ std::string ToolService::why_no_answer(const std::string& address, const Error& 
   switch (error.code) {
     case ErrorCode::unreachable:
       return "no way leads from " + options_.node + " to " + node + " now; see pannier route";
-    case ErrorCode::not_found: return "no actor '" + actor + "' runs at " + node;
+    case ErrorCode::not_found: return error.detail.empty() ? "no actor '" + actor + "' runs at " + node : error.detail;
     case ErrorCode::timeout: return "no answer from " + node + " in time";
     case ErrorCode::rejected:
       return error.detail.empty() ? "'" + actor + "' at " + node + " does not take this type of message" : error.detail;

@@ -252,6 +252,44 @@ int services(Arguments& arguments) {
   return arguments.read() ? run_services(command) : arguments.status();
 }
 
+int events(Arguments& arguments) {
+  EventsCommand command;
+  arguments.add({.name = "what",
+                 .place = &command.what,
+                 .about = "What to do",
+                 .required = true,
+                 .choices = "list|show|export|replay"});
+  arguments.add({"stream", &command.name, "A stream, as order-17; of list, what names begin with"});
+  arguments.add({"--prefix", &command.prefix, "All streams whose names begin so"});
+  arguments.add({"--after", &command.after, "Only events behind this version; of several streams, this position"});
+  arguments.add({"--as-of", &command.as_of, "Only what had happened by then: 12:31, or 2026-12-01T12:31:07, in UTC"});
+  arguments.add({"--to", &command.to, "Of replay: the LANE, or NODE/LANE, that gets the events"});
+  arguments.add({"--actor", &command.actor, "The program's pannier::EventReader; 'events' when not given"});
+  add_seen_payload(arguments, command);
+  add_target(arguments, command);
+  return arguments.read() ? run_events(command) : arguments.status();
+}
+
+int saga(Arguments& arguments) {
+  SagaCommand command;
+  arguments.add({.name = "what",
+                 .place = &command.what,
+                 .about = "What to do",
+                 .required = true,
+                 .choices = "list|show|retry|skip|compensate|cancel|purge"});
+  arguments.add({"id", &command.id, "The saga"});
+  arguments.add({"--status", &command.status, "Of list and purge: only these, as dead-lettered"});
+  arguments.add({.name = "--older-than",
+                 .place = &command.older_than,
+                 .about = "Of purge: unchanged for so long",
+                 .least = kShortest,
+                 .most = 10 * kYear});
+  arguments.add({"--mermaid", &command.mermaid, "Of show: the steps as a chart"});
+  arguments.add({"--actor", &command.actor, "The program's pannier::SagaHost; 'sagas' when not given"});
+  add_target(arguments, command);
+  return arguments.read() ? run_saga(command) : arguments.status();
+}
+
 int budget(Arguments& arguments) {
   BudgetCommand command;
   arguments.add({"file", &command.file, "The flow (docs/resilience.md)", true});
@@ -297,6 +335,10 @@ constexpr Command kCommands[] = {
      "pannier compact --config hub.toml", &compact},
     {"services", "List the services that a node's actors call under a policy, and how they stand",
      "pannier services --config gateway.toml", &services},
+    {"events", "Show, export or replay the histories of a program's streams",
+     "pannier events show order-17 --as-of 12:31 --config hub.toml", &events},
+    {"saga", "List a program's sagas, say where one is, and order what becomes of it",
+     "pannier saga list --status dead-lettered --config hub.toml", &saga},
     {"budget", "Say what availability and latency a described flow of calls can have", "pannier budget order.toml",
      &budget},
 };

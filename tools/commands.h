@@ -140,6 +140,28 @@ struct ServicesCommand : ClientOptions {
 };
 [[nodiscard]] int run_services(const ServicesCommand& command);
 
+struct EventsCommand : ClientOptions {
+  std::string what;  ///< list, show, export, replay
+  std::string name;  ///< A stream; of list, a prefix.
+  std::string prefix;
+  std::string as_of;
+  std::string to;  ///< Of replay: LANE, or NODE/LANE.
+  std::uint64_t after = 0;
+  std::string actor = "events";  ///< The EventReader, or NODE/ACTOR.
+};
+/// kExitRefused: nothing is there.
+[[nodiscard]] int run_events(const EventsCommand& command);
+
+struct SagaCommand : ClientOptions {
+  std::string what;  ///< list, show, retry, skip, compensate, cancel, purge
+  std::string id;
+  std::string status;
+  std::chrono::milliseconds older_than{0};
+  bool mermaid = false;
+  std::string actor = "sagas";  ///< The SagaHost, or NODE/ACTOR.
+};
+[[nodiscard]] int run_saga(const SagaCommand& command);
+
 struct BudgetCommand {
   std::string file;
   bool json = false;

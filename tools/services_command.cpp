@@ -2,9 +2,8 @@
 #include <array>
 #include <vector>
 
-#include "run/schema/inspect.fbs.h"
 #include "services/resilience/schema/resilience.fbs.h"
-#include "tools/client.h"
+#include "tools/asking.h"
 #include "tools/commands.h"
 #include "tools/output.h"
 
@@ -54,24 +53,9 @@ std::string json_of(const services::ServiceState& state) {
 int run_services(const ServicesCommand& command) {
   auto client = Client::connect(command.target);
   if (!client) return fail_with(client.error());
-  const auto timeout = command.target.timeout;
-  const AnyTable question{make<services::ListServices>()};
-  const AnyTable request = build<Ask>([&](flatbuffers::FlatBufferBuilder& b) {
-    const auto address = b.CreateString(command.actor);
-    const auto bytes = question.bytes();
-    b.ForceVectorAlignment(bytes.size(), 1, 16);
-    const auto data = b.CreateVector(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
-    return CreateAsk(b, address, static_cast<std::uint64_t>(question.type()), data,
-                     static_cast<std::uint32_t>(timeout.count()));
-  });
-  const auto answer = client->ask<Answer>(request, timeout + std::chrono::milliseconds{500});
-  if (!answer) return fail_with({answer.error().code, command.actor + ": " + sentence(answer.error())});
-  const auto* const payload = (*answer)->payload();
-  const auto bytes =
-      payload == nullptr ? std::span<const std::byte>{} : std::as_bytes(std::span{payload->data(), payload->size()});
-  const auto list =
-      AnyTable{TypeId{(*answer)->type_id()}, nullptr, BlockRef::copy_of(bytes)}.as<services::ServiceList>();
-  if (!list) return fail(kExitRefused, command.actor + " is no pannier::StatusDesk");
+  const auto list = ask_actor<services::ServiceList>(*client, command.actor, make<services::ListServices>(),
+                                                     command.target.timeout, "pannier::StatusDesk");
+  if (!list) return fail_with(list.error());
   std::vector<const services::ServiceState*> states;
   if ((*list)->services() != nullptr) {
     for (const services::ServiceState* state : *(*list)->services()) states.push_back(state);

@@ -15,6 +15,8 @@
 #include <pannier/result.h>
 #include <pannier/subject_keys.h>
 
+#include "services/events/events.fbs.h"
+
 /// Histories: events in streams, in the node's own store, stored in one transaction with messages, state and tables.
 /// docs/events.md explains; docs/queue.md has batches and their promises.
 namespace pannier {
@@ -177,6 +179,18 @@ void read_events(ActorBase& actor, const EventSelection& selection, F then) {
 void forget_subject(ActorHandle actor, SubjectKeys& keys, std::string subject,
                     std::function<void(const Result<void>& done)> then);
 inline constexpr std::string_view kForgottenTopic = "pannier/events/forgotten";
+
+/// An event as it travels, with its bytes as they are stored.
+[[nodiscard]] Table<events::Recorded> to_table(const RecordedEvent& event);
+
+/// Answers events::StreamsQuestion and events::EventsQuestion in pages, for tools: `pannier events` asks the actor
+/// "events". What is sealed stays sealed.
+class EventReader final : public Actor<EventReader, events::StreamsQuestion, events::EventsQuestion> {
+ public:
+  void on_start();
+  void on(const events::StreamsQuestion& question, Responder responder);
+  void on(const events::EventsQuestion& question, Responder responder);
+};
 
 /// For handlers: the text, or nothing where the field is missing.
 [[nodiscard]] inline std::string_view text_of(const flatbuffers::String* text) noexcept {

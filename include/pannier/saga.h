@@ -271,7 +271,8 @@ struct SagaOptions {
 /// Several versions of a saga may be given: new ones start with the highest, running ones finish on theirs. One whose
 /// version is not given waits, and says so.
 ///
-/// Ids name sagas of all kinds of one host. Answers sagas::StatusQuestion and sagas::DataQuestion.
+/// Ids name sagas of all kinds of one host. Answers sagas::StatusQuestion, DataQuestion and SagasQuestion, and carries
+/// out sagas::OrderQuestion and PurgeQuestion.
 class SagaHost final : public Actor<SagaHost, AnyTable> {
  public:
   SagaHost(std::vector<std::shared_ptr<const SagaTable>> tables, SagaOptions options);
@@ -304,6 +305,9 @@ class SagaHost final : public Actor<SagaHost, AnyTable> {
   void wake(std::string sql, bool ask_again);
   [[nodiscard]] std::shared_ptr<const SagaTable> table_of(std::string_view name, std::uint32_t version) const;
   void status(const std::string& id, const Responder& responder, std::optional<AnyTable> question);
+  void list(const sagas::SagasQuestion& question, const Responder& responder);
+  void order(const sagas::OrderQuestion& question, const Responder& responder);
+  void purge(const sagas::PurgeQuestion& question, const Responder& responder);
 
   std::vector<std::shared_ptr<const SagaTable>> tables_;
   SagaOptions options_;

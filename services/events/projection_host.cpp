@@ -76,16 +76,7 @@ std::shared_ptr<const ProjectionKind> event_feed(std::string name, std::string s
   kind->create = [](ReadModel&) {};
   kind->apply = [address = std::move(address)](const RecordedEvent& event, const EventTypes&,
                                                ReadModel& model) -> Result<void> {
-    const auto bytes = event.data.bytes();
-    model.enqueue(address, event.stream, build<events::Recorded>([&](flatbuffers::FlatBufferBuilder& b) {
-                    const auto stream = b.CreateString(event.stream);
-                    const auto type = b.CreateString(event.type);
-                    b.ForceVectorAlignment(bytes.size(), 1, limits::kPayloadAlignment);
-                    const auto data = b.CreateVector(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
-                    const auto subject = event.subject.empty() ? 0 : b.CreateString(event.subject);
-                    return events::CreateRecorded(b, event.position, stream, event.version, type, event.schema,
-                                                  event.at.time_since_epoch().count(), data, subject);
-                  }));
+    model.enqueue(address, event.stream, to_table(event));
     return {};
   };
   return kind;

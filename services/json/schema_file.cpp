@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <span>
+#include <vector>
 
 #include <pannier/limits.h>
 #include <pannier/platform.h>
@@ -90,11 +91,17 @@ Result<SchemaFile> SchemaFile::load(const std::string& path) {
   const auto text = read_file(path, kSchemaBytes);
   if (!text) return text.error();
   auto state = std::make_unique<State>();
-  const std::size_t slash = path.rfind('/');
-  const std::string folder =
-      slash == std::string::npos ? std::string{} : path.substr(0, std::max<std::size_t>(slash, 1));
-  const char* includes[] = {folder.c_str(), nullptr};
-  if (!state->parser.Parse(text->c_str(), includes, path.c_str())) {
+  // Includes are relative to the file, or to a folder above it that its path names: a project's root.
+  std::vector<std::string> folders;
+  for (std::string up = path; up.find('/') != std::string::npos;) {
+    up.resize(up.rfind('/'));
+    folders.push_back(up.empty() ? "/" : up);
+  }
+  if (!path.starts_with('/')) folders.emplace_back();  // where we are
+  std::vector<const char*> includes;
+  for (const std::string& each : folders) includes.push_back(each.c_str());
+  includes.push_back(nullptr);
+  if (!state->parser.Parse(text->c_str(), includes.data(), path.c_str())) {
     return Error{ErrorCode::malformed, one_line(state->parser.error_)};
   }
   state->name_tables();

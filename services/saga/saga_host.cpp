@@ -13,6 +13,8 @@ namespace {
 constexpr std::uint32_t kTries = 5;  // of one message while the row changes under it
 constexpr std::size_t kSeenSignals = 64;
 constexpr std::size_t kHeld = 64;
+constexpr std::size_t kListed = 200;
+constexpr std::uint64_t kPurged = 1000;
 
 constexpr const char* kRead = "SELECT saga, version, status, cause, revision, body FROM sagas WHERE id=?1";
 constexpr const char* kIsThere = "SELECT printf('saga %s is there already', ?1) FROM sagas WHERE id=?1";
@@ -366,7 +368,85 @@ void SagaHost::on(const AnyTable& question, Responder responder) {
         table_of_bytes((*asked)->type(), bytes == nullptr ? std::vector<std::uint8_t>{}
                                                           : std::vector<std::uint8_t>{bytes->begin(), bytes->end()}));
   }
-  responder.refuse(Error{ErrorCode::rejected, "a host of sagas answers StatusQuestion and DataQuestion"});
+  if (auto asked = question.as<sagas::SagasQuestion>()) return list(**asked, responder);
+  if (auto asked = question.as<sagas::OrderQuestion>()) return order(**asked, responder);
+  if (auto asked = question.as<sagas::PurgeQuestion>()) return purge(**asked, responder);
+  responder.refuse(Error{ErrorCode::rejected, "a host of sagas has no answer to this question"});
+}
+
+void SagaHost::list(const sagas::SagasQuestion& question, const Responder& responder) {
+  const auto text = [](const flatbuffers::String* from) { return from == nullptr ? std::string{} : from->str(); };
+  QueueControl{*this}
+      .query(
+          "SELECT id, saga, version, status, cause, started_at, changed_at FROM sagas WHERE id>?1 AND (?2='' OR"
+          " status=?2) ORDER BY id LIMIT " +
+              std::to_string(kListed + 1),
+          text(question.after()), text(question.status()))
+      .then([responder](const Result<std::vector<SqlRow>>& rows) {
+        if (!rows) return responder.refuse(rows.error());
+        sagas::SagasT page;
+        for (const SqlRow& row : *rows) {
+          page.more = page.sagas.size() == kListed;
+          if (page.more) break;
+          auto each = std::make_unique<sagas::SagaSummaryT>();
+          each->id = text_at(row, 0);
+          each->saga = text_at(row, 1);
+          each->version = static_cast<std::uint32_t>(number_at(row, 2));
+          each->status = text_at(row, 3);
+          each->cause = text_at(row, 4);
+          each->started_ns = static_cast<std::int64_t>(number_at(row, 5));
+          each->changed_ns = static_cast<std::int64_t>(number_at(row, 6));
+          page.sagas.push_back(std::move(each));
+        }
+        responder.reply(AnyTable{pack(page)});
+      });
+}
+
+void SagaHost::order(const sagas::OrderQuestion& question, const Responder& responder) {
+  const std::string id = question.id() == nullptr ? std::string{} : question.id()->str();
+  QueueControl{*this}
+      .query("SELECT status FROM sagas WHERE id=?1", id)
+      .then([this, id, kind = question.order(), responder](const Result<std::vector<SqlRow>>& rows) {
+        if (!rows) return responder.refuse(rows.error());
+        if (rows->empty()) return responder.refuse(Error{ErrorCode::not_found, "there is no saga " + id});
+        sagas::OrderT order;
+        order.order = kind;
+        enqueue(options_.lane, id, pack(order))
+            .then([responder, status = text_at(rows->front(), 0)](const Result<Receipt>& stored) {
+              if (!stored) return responder.refuse(stored.error());
+              responder.reply(AnyTable{make<sagas::OrderTaken>(status)});
+            });
+      });
+}
+
+void SagaHost::purge(const sagas::PurgeQuestion& question, const Responder& responder) {
+  const std::string status = question.status() == nullptr ? std::string{} : question.status()->str();
+  if (!status.empty() && status != "completed" && status != "compensated" && status != "dead-lettered") {
+    return responder.refuse(Error{ErrorCode::invalid_argument,
+                                  "only completed, compensated and dead-lettered sagas can "
+                                  "be purged, not those that are " +
+                                      status});
+  }
+  constexpr auto kMost = std::chrono::hours{24 * 365 * 100};
+  const auto unchanged = std::min<Duration>(
+      kMost, std::chrono::milliseconds{std::min<std::uint64_t>(question.unchanged_ms(), std::uint64_t{1} << 42)});
+  const auto until = (wall_now() - unchanged).time_since_epoch().count();
+  const std::string which =
+      " FROM sagas WHERE changed_at<=?1 AND (status=?2 OR (?2='' AND status IN ('completed', 'compensated')))";
+  QueueControl{*this}
+      .query("SELECT count(*)" + which, until, status)
+      .then([this, which, until, status, responder](const Result<std::vector<SqlRow>>& rows) {
+        if (!rows) return responder.refuse(rows.error());
+        const std::uint64_t there = number_at(rows->front(), 0);
+        Batch batch;
+        batch.execute(
+            "DELETE FROM sagas WHERE id IN (SELECT id" + which + " ORDER BY id LIMIT " + std::to_string(kPurged) + ")",
+            until, status);
+        commit(std::move(batch)).then([responder, there](const Result<Receipt>& stored) {
+          if (!stored) return responder.refuse(stored.error());
+          responder.reply(AnyTable{make<sagas::Purged>(std::min(there, kPurged), there > kPurged)});
+        });
+      });
 }
 
 void SagaHost::status(const std::string& id, const Responder& responder, std::optional<AnyTable> question) {

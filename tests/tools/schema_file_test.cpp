@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <string>
@@ -38,6 +39,20 @@ struct SchemaOf {
   testing::TempFolder folder;
   std::optional<SchemaFile> schema;
 };
+
+TEST_CASE("a schema includes others by their path from its own folder, or from one above it") {
+  const testing::TempFolder folder;
+  std::filesystem::create_directories(folder / "shop/schema");
+  std::ofstream(folder / "shop/schema/item.fbs") << "namespace shop; table Item { name: string; }";
+  std::ofstream(folder / "shop/schema/near.fbs") << "include \"item.fbs\"; namespace shop; table Near { item: Item; }";
+  std::ofstream(folder / "shop/schema/far.fbs")
+      << "include \"shop/schema/item.fbs\"; namespace shop; table Far { item: Item; }";
+  for (const auto& [file, type] : {std::pair{"near", "shop.Near"}, std::pair{"far", "shop.Far"}}) {
+    const auto schema = SchemaFile::load(folder / "shop/schema" + "/" + file + ".fbs");
+    REQUIRE(schema);
+    CHECK(schema->from_json(type, R"({item: {name: "soup"}})"));
+  }
+}
 
 TEST_CASE("JSON of which no receiver would take the table is refused at once") {
   const SchemaOf tree{"namespace t; table Tree { branches:[Tree]; }"};

@@ -207,6 +207,7 @@ Result<void> spawn(const std::string& name, Node& node) {
   if (name == "tablet") return done(node.spawn<Kitchen>());
   if (name != "hub") return done(node.spawn<Courier>(SpawnOptions{}, name));
   if (auto made = node.spawn<PaymentDesk>(SpawnOptions{.name = "payment-desk"}); !made) return made.error();
+  if (auto made = node.spawn<EventReader>(SpawnOptions{.name = "events"}); !made) return made.error();
   return done(node.spawn<Orders>());
 }
 

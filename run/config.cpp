@@ -136,6 +136,7 @@ void read_lane(ConfigReader& reader, RunOptions& config) {
   lane.retention = {.messages = reader.number("retain_messages", 0),
                     .bytes = reader.number("retain_bytes", 0),
                     .age = reader.seconds("retain_s", {})};
+  lane.topics = reader.texts("topics");
   if (auto sane = check(lane); !sane) reader.wrong("name", sane.error().detail);
   if (std::any_of(config.lanes.begin(), config.lanes.end(), [&](const auto& l) { return l.name == lane.name; })) {
     reader.wrong("name", "lane '" + lane.name + "' stands here twice");

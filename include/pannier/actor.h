@@ -67,6 +67,11 @@ class NodeActor : public ActorBase {
                            EnqueueOptions options = {}) {
     return enqueue(lane.address, key, AnyTable{message}, std::move(options));
   }
+  /// As Batch::enqueue_topic; the receipt names the first message.
+  Pending<Receipt> enqueue_topic(std::string_view topic, std::string_view key, const AnyTable& message,
+                                 EnqueueOptions options = {}) {
+    return commit(std::move(Batch{}.enqueue_topic(topic, key, message, std::move(options))));
+  }
   /// Stores all of `batch` in one transaction.
   Pending<Receipt> commit(Batch batch);
   /// As `delivery.ack(batch)`, with the outcome. After an error nothing is stored and the delivery is retried;

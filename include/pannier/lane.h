@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <pannier/limits.h>
 #include <pannier/message.h>
@@ -115,6 +116,9 @@ struct LaneOptions {
   Ordering ordering = Ordering::per_key;
   DeadLetterScope dead_letter = DeadLetterScope::message;
   RetentionOptions retention = {};
+  /// Filters, as of subscriptions ("order/+/status"), at most limits::kLaneTopics: what is enqueued to a topic that
+  /// matches (enqueue_topic) is stored in this lane.
+  std::vector<std::string> topics = {};
 };
 
 /// Error: invalid_argument, with one line that names the lane and says what to change. Pure. Any thread.

@@ -158,6 +158,8 @@ inline constexpr std::size_t kInFlight = 4096;
 // --- Queue -------------------------------------------------------------------------------------------------------
 /// Empty streams that are remembered, so that streams in use are not recreated for each message.
 inline constexpr std::size_t kIdleStreams = 1024;
+/// Filters of one lane (LaneOptions::topics).
+inline constexpr std::size_t kLaneTopics = 16;
 /// Lane names that one node uses in one life, and those of them that exist only because peers named them.
 inline constexpr std::size_t kLanes = 1024;
 inline constexpr std::size_t kForeignLanes = 768;

@@ -58,6 +58,7 @@ class Batch {
     std::string key;
     AnyTable payload;
     EnqueueOptions options = {};
+    bool to_topic = false;  ///< `lane` is a topic.
   };
   struct StateChange {
     std::string key;
@@ -76,6 +77,13 @@ class Batch {
   Batch& enqueue(const RemoteLane<T>& lane, std::string_view key, const Table<T>& payload,
                  EnqueueOptions options = {}) {
     return enqueue(lane.address, key, AnyTable{payload}, std::move(options));
+  }
+  /// To each lane of this node whose LaneOptions::topics match, all of them or none. not_found, once committed: no lane
+  /// takes that topic.
+  Batch& enqueue_topic(std::string_view topic, std::string_view key, const AnyTable& payload,
+                       EnqueueOptions options = {}) {
+    messages_.push_back({{}, std::string{topic}, std::string{key}, payload, std::move(options), true});
+    return *this;
   }
   Batch& put_state(std::string_view key, const AnyTable& value);
   Batch& erase_state(std::string_view key);
@@ -105,6 +113,8 @@ class Batch {
 
   [[nodiscard]] bool empty() const noexcept { return messages_.empty() && state_.empty() && sql_.empty(); }
   [[nodiscard]] const Messages& messages() const noexcept { return messages_; }
+  /// Internal.
+  void replace_messages(Messages messages) noexcept { messages_ = std::move(messages); }
   [[nodiscard]] const std::vector<StateChange>& state() const noexcept { return state_; }
   [[nodiscard]] const std::vector<SqlStatement>& sql() const noexcept { return sql_; }
 

@@ -10,15 +10,10 @@
 #include <pannier/result.h>
 #include <pannier/topic.h>
 #include "runtime/message/row_records.h"
+#include "runtime/message/topic_text.h"
 
 /// Messages from actors and the queue to the router, and from the router to the queue. Native, within one process.
 namespace pannier {
-
-/// Checks the topic of a publication: 1 to 16 levels of text between '/', no wildcard. invalid_argument names the rule.
-[[nodiscard]] Result<void> check_topic(std::string_view topic);
-/// Checks the filter of a subscription: a topic that may have '+' for one whole level and '#' for all the rest, at the
-/// end.
-[[nodiscard]] Result<void> check_filter(std::string_view filter);
 
 /// The topic is in the message's label.
 struct Publication {

@@ -4,67 +4,9 @@
 
 #include <pannier/limits.h>
 #include "platform/concat.h"
-#include "runtime/link/router_messages.h"
+#include "runtime/message/topic_text.h"
 
 namespace pannier {
-
-namespace {
-
-/// The first level of `text`; `text` becomes the rest, `more` whether there is one (it may be an empty level).
-std::string_view take_level(std::string_view& text, bool& more) noexcept {
-  const auto slash = text.find('/');
-  more = slash != std::string_view::npos;
-  const std::string_view level = text.substr(0, slash);
-  text = more ? text.substr(slash + 1) : std::string_view{};
-  return level;
-}
-
-bool is_wildcard(std::string_view level) noexcept { return level == "+" || level == "#"; }
-
-/// True for a first level that wildcards do not match.
-bool is_reserved(std::string_view topic) noexcept { return topic.starts_with('$'); }
-
-Result<void> check(std::string_view text, bool wildcards) {
-  const auto wrong = [&](std::string_view rule) {
-    return Error{ErrorCode::invalid_argument,
-                 concat({"'", printable(text), "' is no topic", wildcards ? " filter: " : ": ", rule})};
-  };
-  if (text.empty() || text.size() > limits::kTopicBytes) {
-    return wrong(concat({"1 to ", limits::kTopicBytes, " bytes."}));
-  }
-  std::size_t levels = 0;
-  std::string_view rest = text;
-  for (bool more = true; more;) {
-    const std::string_view level = take_level(rest, more);
-    if (++levels > limits::kTopicLevels) return wrong(concat({limits::kTopicLevels, " levels at most."}));
-    if (level.find('\0') != std::string_view::npos) return wrong("no zero bytes.");
-    if (level.find_first_of("+#") == std::string_view::npos) continue;
-    if (!wildcards) return wrong("'+' and '#' are for subscriptions.");
-    if (level.size() != 1) return wrong("'+' and '#' stand for a whole level.");
-    if (level == "#" && more) return wrong("'#' comes last.");
-  }
-  return {};
-}
-
-}  // namespace
-
-Result<void> check_topic(std::string_view topic) { return check(topic, false); }
-Result<void> check_filter(std::string_view filter) { return check(filter, true); }
-
-bool topic_matches(std::string_view filter, std::string_view topic) noexcept {
-  if (is_reserved(topic) && is_wildcard(filter.substr(0, filter.find('/')))) return false;
-  bool filter_more = true;
-  bool topic_more = true;
-  while (filter_more) {
-    const std::string_view level = take_level(filter, filter_more);
-    if (level == "#") return true;
-    if (!topic_more) return false;
-    const std::string_view name = take_level(topic, topic_more);
-    if (level != "+" && level != name) return false;
-    if (filter_more && !topic_more) return filter == "#";
-  }
-  return !topic_more;
-}
 
 // --- In order -------------------------------------------------------------------------------------------------------
 
@@ -82,7 +24,7 @@ std::string_view first_candidate(std::string_view filter) noexcept {
 
 std::string next_candidate(std::string_view filter, std::string_view topic) {
   constexpr std::string_view kBehindReserved = "%";  // the byte after '$'
-  if (is_reserved(topic) && is_wildcard(filter.substr(0, filter.find('/')))) return std::string{kBehindReserved};
+  if (is_reserved_topic(topic) && is_wildcard(filter.substr(0, filter.find('/')))) return std::string{kBehindReserved};
   std::size_t branch = std::string_view::npos;  // where the last level of `topic` matched by a '+' ends
   std::size_t begin = 0;                        // of the current level of `topic`
   bool filter_more = true;
@@ -219,7 +161,7 @@ const Filter* FilterTree::after(std::string_view text) const noexcept {
 }
 
 void FilterTree::match(std::string_view topic, FunctionRef<void(const Filter&)> visit) const {
-  match_from(root_, topic, false, !is_reserved(topic), visit);
+  match_from(root_, topic, false, !is_reserved_topic(topic), visit);
 }
 
 void FilterTree::match_from(const Level& level, std::string_view topic, bool at_end, bool wildcards,

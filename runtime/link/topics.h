@@ -12,13 +12,9 @@
 
 #include <pannier/result.h>
 #include "platform/function_ref.h"
+#include "runtime/message/topic_text.h"
 
-/// Topics and filters as in MQTT (version 5.0, section 4.7): '/' separates levels, '+' stands for one level, '#' at the
-/// end for all the rest, the parent level included. Neither stands for a first level that begins with '$'.
 namespace pannier {
-
-/// True when a publication to `topic` goes to a subscription to `filter`. Both are valid.
-[[nodiscard]] bool topic_matches(std::string_view filter, std::string_view topic) noexcept;
 
 /// Orders topics by bytes with '/' before all others, so that a topic comes right before everything below it.
 struct TopicOrder {

@@ -6,6 +6,7 @@
 
 #include "platform/concat.h"
 #include "runtime/message/names.h"
+#include "runtime/message/topic_text.h"
 #include "runtime/mutants.h"
 #include "runtime/queue/queue.h"
 
@@ -71,6 +72,7 @@ Duration lifetime(std::uint64_t remaining_ms) {
 void Queue::enqueue(Commit& commit, const ReplyTo& reply_to) {
   trace_ = reply_to.trace;
   auto receipt = [&]() -> Result<Receipt> {
+    if (auto routed = route(commit.batch); !routed) return routed.error();
     if (auto valid = check(commit.batch); !valid) return valid.error();
     if (commit.settles && !inbox_.holds(commit.settles->id())) return ErrorCode::rejected;
     auto staged = stage(commit.batch);
@@ -187,7 +189,8 @@ void Queue::settle(Settle& settle) {
   trace_ = settle.trace;
   Result<void> staged;
   if (settle.outcome == Outcome::ack && !settle.batch.empty()) {
-    staged = check(settle.batch);
+    staged = route(settle.batch);
+    if (staged) staged = check(settle.batch);
     if (staged) {
       auto receipt = stage(settle.batch);
       if (receipt) {
@@ -211,6 +214,34 @@ void Queue::settle(Settle& settle) {
 }
 
 // --- 2. Whether it can be stored at all -----------------------------------------------------------------------------
+
+/// What goes to a topic goes to each lane that takes it.
+Result<void> Queue::route(Batch& batch) const {
+  const Batch::Messages& all = batch.messages();
+  if (std::none_of(all.begin(), all.end(), [](const Batch::Enqueue& each) { return each.to_topic; })) return {};
+  Batch::Messages routed;
+  for (const Batch::Enqueue& message : all) {
+    routed.push_back(message);
+    if (!message.to_topic) continue;
+    routed.pop_back();
+    if (auto good = check_topic(message.lane); !good) return good;
+    const std::size_t before = routed.size();
+    lanes_.each([&](const LaneStatus& lane) {
+      const auto& filters = lane.options.topics;
+      const auto takes = [&](const std::string& filter) { return topic_matches(filter, message.lane); };
+      if (std::none_of(filters.begin(), filters.end(), takes)) return;
+      routed.push_back(message);
+      routed.back().lane = lane.options.name;
+      routed.back().to_topic = false;
+    });
+    if (routed.size() == before) {
+      return Error{ErrorCode::not_found, concat({"enqueue: no lane takes topic '", message.lane,
+                                                 "': give the lane that should a filter in `topics`."})};
+    }
+  }
+  batch.replace_messages(std::move(routed));
+  return {};
+}
 
 Result<void> Queue::check(const Batch& batch) {
   for (const Batch::Enqueue& message : batch.messages()) {

@@ -2,6 +2,7 @@
 
 #include "platform/concat.h"
 #include "runtime/message/names.h"
+#include "runtime/message/topic_text.h"
 #include "runtime/queue/lanes.h"
 
 namespace pannier {
@@ -13,6 +14,10 @@ Result<void> check(const LaneOptions& lane) {
   if (!valid_name(lane.name, limits::kLaneNameBytes) ||
       (!lane.forward_to.empty() && !valid_name(lane.forward_to, limits::kNodeNameBytes))) {
     return wrong("names are of a-z 0-9 . _ - only, 1 to 64 characters.");
+  }
+  if (lane.topics.size() > limits::kLaneTopics) return wrong(concat({limits::kLaneTopics, " topics at most."}));
+  for (const std::string& filter : lane.topics) {
+    if (auto good = check_filter(filter); !good) return wrong(good.error().detail);
   }
   if (lane.share_percent > 50) return wrong("share_percent is 0 to 50: higher lanes keep at least half of the link.");
   if (lane.max_attempts == 0) return wrong("max_attempts is at least 1.");

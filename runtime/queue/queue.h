@@ -104,6 +104,7 @@ class Queue {
   void answer_row(IncomingRow& row, Sequence taken, std::optional<ErrorCode> refusal);
   void remember_refused(std::string_view node, std::string_view lane, std::uint64_t incarnation);
   [[nodiscard]] bool leads_on(std::string_view path, const LaneStatus& lane);
+  [[nodiscard]] Result<void> route(Batch& batch) const;
   [[nodiscard]] Result<void> check(const Batch& batch);
   [[nodiscard]] Result<Receipt> stage(const Batch& batch);
   [[nodiscard]] Result<Receipt> stage_all(const Batch& batch, bool& skipped);

@@ -58,6 +58,7 @@ struct Hand : Actor<Hand, std::function<void(Hand&)>> {
   using Actor::clear_retained;
   using Actor::commit;
   using Actor::enqueue;
+  using Actor::enqueue_topic;
   using Actor::every;
   using Actor::fetch;
   using Actor::now;

@@ -1,6 +1,6 @@
 # Runs PROGRAM on a store of its own; its output holds each part of EXPECTED, whose parts stand between bars.
 set(arguments)
-if(NAME MATCHES "^(work_queue|bank_account|catalogue|choreography|hybrid|place_order)$")
+if(NAME MATCHES "^(work_queue|bank_account|catalogue|choreography|hybrid|place_order|topic_routing)$")
   execute_process(COMMAND mktemp -d OUTPUT_VARIABLE folder OUTPUT_STRIP_TRAILING_WHITESPACE)
   set(arguments ${folder}/node.db)
 endif()

@@ -1,6 +1,5 @@
 #include <pannier/process.h>
 
-#include <malloc.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -31,9 +30,6 @@ ServiceManager open_service_manager(Log& log) {
   log.write(LogLevel::warning, manager.error().text());
   return {};
 }
-
-/// Blocks of this size go back to the system when they are freed.
-[[maybe_unused]] constexpr int kLargeBlockBytes = 512 * 1024;
 
 std::size_t workers_for(std::uint32_t wanted) noexcept {
   if (wanted != 0) return wanted;
@@ -89,12 +85,6 @@ Process::Process(LogLevel log_level, std::uint32_t workers) {
     StderrLog{log_level}.write(LogLevel::error, "fewer than 64 descriptors are allowed: raise `ulimit -n`");
     ::_exit(70);
   }
-#ifdef __GLIBC__
-  // Fixed: otherwise the first large block that is freed makes glibc keep later ones, and a peer's burst of frames of a
-  // megabyte stays in the process.
-  ::mallopt(M_MMAP_THRESHOLD, kLargeBlockBytes);
-  ::mallopt(M_TRIM_THRESHOLD, 2 * kLargeBlockBytes);
-#endif
   parts_ = std::make_unique<Parts>(log_level, workers);
 }
 Process::~Process() = default;

@@ -43,7 +43,7 @@ struct PeerLimits {
   [[nodiscard]] static constexpr PeerLimits whole_node() noexcept {
     PeerLimits all;
     all.links = limits::kLinks;
-    all.relay_bytes = limits::kLinks * limits::kLinkQueueBytes;
+    all.relay_bytes = std::uint64_t{limits::kLinks} * limits::kLinkQueueBytes;
     all.lanes = limits::kForeignLanes;
     all.streams = limits::kWatermarks;
     all.retained_values = limits::kRetainedValues;

@@ -79,7 +79,7 @@ class Batch {
     return enqueue(lane.address, key, AnyTable{payload}, std::move(options));
   }
   /// To each lane of this node whose LaneOptions::topics match, all of them or none. not_found, once committed: no lane
-  /// takes that topic.
+  /// takes that topic; as the effect of an `ack`, the delivery is retried then.
   Batch& enqueue_topic(std::string_view topic, std::string_view key, const AnyTable& payload,
                        EnqueueOptions options = {}) {
     messages_.push_back({{}, std::string{topic}, std::string{key}, payload, std::move(options), true});

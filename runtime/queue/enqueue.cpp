@@ -24,7 +24,7 @@ Error wrong(std::string what) { return {ErrorCode::invalid_argument, std::move(w
 /// The batch itself is refused, and would be each time: the disk is not at fault.
 bool is_refusal(ErrorCode code) noexcept {
   return code == ErrorCode::full || code == ErrorCode::rejected || code == ErrorCode::unsupported ||
-         code == ErrorCode::invalid_argument || code == ErrorCode::conflict;
+         code == ErrorCode::invalid_argument || code == ErrorCode::conflict || code == ErrorCode::not_found;
 }
 
 Result<void> check_options(const EnqueueOptions& options) {

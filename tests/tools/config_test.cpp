@@ -41,7 +41,7 @@ TEST_CASE("a lane is declared with everything that it can be, and what cannot be
               "[[lane]]\nname = \"a\"\npriority = 2\nshare_percent = 10\neviction = \"oldest\"\nexpiry_s = 1.5\n"
               "max_attempts = 7\nbackoff = \"linear\"\nbackoff_base_s = 1\nbackoff_cap_s = 9\n"
               "durability = \"committed\"\nordering = \"none\"\ndead_letter = \"key\"\nretain_messages = 100\nretain_s "
-              "= 60\n"}
+              "= 60\ntopics = [\"order/+/status\", \"refund/#\"]\n"}
           .load();
   REQUIRE(good);
   CHECK(good->queue.max_bytes == 1'000'000);
@@ -57,6 +57,7 @@ TEST_CASE("a lane is declared with everything that it can be, and what cannot be
   CHECK(lane.ordering == Ordering::none);
   CHECK(lane.dead_letter == DeadLetterScope::key);
   CHECK(lane.retention == RetentionOptions{.messages = 100, .bytes = 0, .age = std::chrono::minutes{1}});
+  CHECK(lane.topics == std::vector<std::string>{"order/+/status", "refund/#"});
 
   const auto wrong = [&](const std::string& text) {
     return Written{node + "[[lane]]\nname = \"a\"\n" + text}.load().error().detail;
@@ -64,6 +65,9 @@ TEST_CASE("a lane is declared with everything that it can be, and what cannot be
   CHECK(wrong("eviction = \"newest\"\n")
             .ends_with("n.toml:7: eviction: 'newest' is none of reject, oldest, lowest_priority, latest_per_key"));
   CHECK(wrong("expiry_s = -1\n").ends_with("n.toml:7: expiry_s: must be seconds, from 0 to 1,000,000,000"));
+  CHECK(wrong("topics = [\"order/#/status\"]\n").find("'order/#/status' is no topic filter: '#' comes last.") !=
+        std::string::npos);
+  CHECK(wrong("topics = \"order/#\"\n").ends_with("n.toml:7: topics: must be a list of texts: [\"...\"]"));
   CHECK(wrong("eviction = \"latest_per_key\"\n").find("set max_messages to at most 65536") != std::string::npos);
 }
 

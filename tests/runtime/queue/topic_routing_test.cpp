@@ -27,6 +27,20 @@ TEST_CASE("a message to a topic is stored in each lane whose filters match, and 
   CHECK(bench.waiting("orders").empty());
   bench.restart();
   CHECK(bench.waiting("audit") == "1 2 3");
+  route(bench, "order/18/delivered", 4);
+  CHECK(bench.waiting("audit") == "1 2 3 4");
+}
+
+TEST_CASE("a lane that forwards takes topics as well, and set_lane changes what a lane takes while the node runs") {
+  Bench bench{{{.name = "up", .forward_to = "hub", .topics = {"order/#"}}}};
+  route(bench, "order/17/placed", 1);
+  const Stream* stream = bench.node.store().find_stream(Box::outbox, "hub", "up");
+  REQUIRE(stream != nullptr);
+  CHECK((*stream)[RowState::ready].messages == 1);
+  REQUIRE(bench.ask<void>([](QueueControl queue) { return queue.set_lane({.name = "late", .topics = {"order/#"}}); }));
+  route(bench, "order/17/placed", 2);
+  CHECK(bench.waiting("up") == "1 2");
+  CHECK(bench.waiting("late") == "2");
 }
 
 TEST_CASE("a topic that no lane takes is refused, and so is what is no topic: nothing of the batch is stored") {
@@ -73,6 +87,28 @@ TEST_CASE("a message to a topic with a token is in each of its lanes once, and a
   bench.run();
   CHECK(bench.waiting("audit") == "1 6");
   CHECK(bench.waiting("orders").empty());
+}
+
+TEST_CASE(
+    "an acknowledgement that sends to a topic which no lane takes is tried again, and dead-lettered with the cause") {
+  std::vector<LaneOptions> lanes = kRouted;
+  lanes[2].max_attempts = 2;
+  lanes[2].backoff = {.base = 1s, .cap = 1s};
+  Bench bench{lanes};
+  int deliveries = 0;
+  bench.consume("orders", {}, [&](std::int64_t, const Delivery& delivery) {
+    ++deliveries;
+    delivery.ack(std::move(Batch{}.enqueue_topic("position/7", "k", make<Number>(std::int64_t{6}))));
+  });
+  bench.enqueue("orders", "k", 5);
+  bench.run(10s);
+  CHECK(deliveries == 2);
+  CHECK(bench.counters("orders").dead_lettered == 1);
+  bool told = false;
+  for (const RowStatus& row : bench.status().rows) {
+    told = told || row.waits_for.find("no lane takes topic 'position/7'") != std::string::npos;
+  }
+  CHECK(told);
 }
 
 TEST_CASE("a lane's filters are checked with its other options") {

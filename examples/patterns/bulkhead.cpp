@@ -16,7 +16,7 @@ using namespace patterns;
 struct Planner : pannier::Actor<Planner, EtaQuestion> {
   void on(const EtaQuestion&, pannier::Responder responder) {
     most_ = std::max(most_, ++running_);
-    after(50ms, [this, responder] {
+    after(200ms, [this, responder] {
       --running_;
       responder.reply(pannier::make<Eta>(most_));
     });

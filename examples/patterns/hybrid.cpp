@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <string>
+#include <utility>
 
 #include <pannier/entity.h>
 #include <pannier/pannier.h>
@@ -15,7 +16,7 @@
 using namespace std::chrono_literals;
 using namespace patterns;
 
-// --- The account: commands by lane and by question, state from its events
+// --- The account: commands by lane, which take effect once; state from its events
 struct Account : pannier::EventSourced<Account, Deposited, Withdrawn> {
   template <class Command>
   static std::string_view entity_of(const Command& command) {
@@ -24,20 +25,26 @@ struct Account : pannier::EventSourced<Account, Deposited, Withdrawn> {
   void apply(const Deposited& event) { balance += event.amount(); }
   void apply(const Withdrawn& event) { balance -= event.amount(); }
   pannier::Decision on(const Deposit& command) { return accept(pannier::make<Deposited>(command.amount())); }
-  pannier::Decision on(const Withdraw& command) {
-    if (command.amount() > balance) return refuse("insufficient funds: " + std::to_string(balance));
-    return accept(pannier::make<Withdrawn>(command.amount())).reply(pannier::make<Balance>(balance - command.amount()));
+  /// The answer is stored with the event. A refusal is an answer as well: the saga need not wait for its deadline.
+  pannier::Decision on(const Debit& command) {
+    const bool covered = command.cents() <= balance;
+    pannier::Batch answer;
+    answer.enqueue("sagas", pannier::text_of(command.reply_to()), pannier::make<Charged>(covered));
+    auto decision = covered ? accept(pannier::make<Withdrawn>(command.cents())) : accept();
+    return std::move(decision).with(std::move(answer));
   }
   std::int64_t balance = 0;
 };
 
 // --- The saga: withdraw, then find a courier, or pay back
 void withdraw(PlaceOrderT& order, pannier::Step& step) {
-  step.ask("accounts", pannier::make<Withdraw>("Ada", order.cents), 5s);
+  step.enqueue("accounts", "Ada", pannier::make<Debit>("Ada", order.cents, step.ticket()));
 }
-void withdrawn(PlaceOrderT&, const Balance&, pannier::Step& step) { step.done(); }
+void withdrawn(PlaceOrderT&, const Charged& result, pannier::Step& step) {
+  result.ok() ? step.done() : step.fail("insufficient funds");
+}
 void deposit_back(PlaceOrderT& order, pannier::Step& step) {
-  step.enqueue("deposits", "Ada", pannier::make<Deposit>("Ada", order.cents));
+  step.enqueue("accounts", "Ada", pannier::make<Deposit>("Ada", order.cents));
 }
 void find_courier(PlaceOrderT& order, pannier::Step& step) {
   if (order.order == "order-2") return step.fail("no courier is free");
@@ -46,8 +53,8 @@ void find_courier(PlaceOrderT& order, pannier::Step& step) {
 std::shared_ptr<const pannier::SagaTable> place_order() {
   return pannier::saga<PlaceOrder>("place-order", 1)
       .step("withdraw", &withdraw, &deposit_back)
-      .on<Balance>(&withdrawn)
-      .with({.attempts = 1})
+      .on<Charged>(&withdrawn)
+      .with({.deadline = 30s})
       .step("find courier", &find_courier);
 }
 
@@ -105,8 +112,8 @@ int main(int argc, char** argv) {
   if (argc != 2) return std::fprintf(stderr, "usage: pattern_hybrid STORE\n"), 2;
   return pannier::run({.name = "shop", .store = argv[1]}, [](pannier::Node& node) -> pannier::Result<void> {
     auto accounts =
-        node.spawn<pannier::EntityHost>({.name = "accounts"}, pannier::entity_kind<Account, Deposit, Withdraw>(),
-                                        pannier::EntityOptions{.stream_prefix = "account-", .lane = "deposits"});
+        node.spawn<pannier::EntityHost>({.name = "accounts"}, pannier::entity_kind<Account, Deposit, Debit>(),
+                                        pannier::EntityOptions{.stream_prefix = "account-", .lane = "accounts"});
     if (!accounts) return accounts.error();
     auto turnover = node.spawn<pannier::ProjectionHost>(
         {.name = "turnover"}, pannier::projection_kind<Turnover, PriceReport>(), pannier::ProjectionOptions{});

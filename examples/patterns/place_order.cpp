@@ -72,6 +72,10 @@ struct Customer : pannier::Actor<Customer> {
   void status(const char* id) {
     ask<pannier::sagas::Status>(ref("sagas"), pannier::make<pannier::sagas::StatusQuestion>(id), 10s)
         .then([this, id](const auto& status) {
+          const std::string_view is = status ? (*status)->status()->string_view() : "";
+          if (is == "running" || is == "compensating" || is == "waiting") {
+            return static_cast<void>(after(50ms, [this, id] { this->status(id); }));
+          }
           if (status) {
             std::printf("%s: %s %s\n", id, (*status)->status()->c_str(),
                         (*status)->cause() == nullptr ? "" : (*status)->cause()->c_str());

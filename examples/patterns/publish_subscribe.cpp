@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <string>
+#include <string_view>
 
 #include <pannier/pannier.h>
 #include <pannier/run.h>
@@ -14,7 +15,10 @@ using patterns::Position;
 struct Map : pannier::Actor<Map, Position> {
   explicit Map(const char* name) : name_(name) {}
   void on_start() { require(subscribe<Position>("fleet/+/position")); }
-  void on(const Position& at) { std::printf("%s: %d, %d\n", name_, at.x_m(), at.y_m()); }
+  void on(const Position& at) {
+    std::printf("%s: %d, %d\n", name_, at.x_m(), at.y_m());
+    if (name_ == std::string_view{"late map"}) after(100ms, [this] { stop_node(); });
+  }
   const char* name_;
 };
 
@@ -24,7 +28,6 @@ struct Courier : pannier::Actor<Courier> {
     say(30, 40);
     after(100ms, [this] {
       if (auto late = spawn<Map>(pannier::SpawnOptions{}, "late map"); !late) fail(late.error().text());
-      after(100ms, [this] { stop_node(); });
     });
   }
   void say(int x_m, int y_m) {

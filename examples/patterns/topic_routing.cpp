@@ -24,11 +24,18 @@ struct Kitchen : pannier::Actor<Kitchen> {
     say("order/17/placed", "17 is placed");
     say("order/17/cooked", "17 is cooked");
     say("oven/temperature", "200 degrees");
-    after(200ms, [this] { stop_node(); });
+    look();
   }
   void say(const std::string& topic, const char* what) {
     enqueue_topic(topic, "17", pannier::make<OrderCooked>(what)).then([topic](const auto& receipt) {
       if (!receipt) std::printf("%s: %s\n", topic.c_str(), receipt.error().text().c_str());
+    });
+  }
+  /// Until the desks have handled what was stored: one message at the couriers, two in the audit.
+  void look() {
+    queue().inspect().then([this](const pannier::Result<pannier::QueueStatus>& status) {
+      if (status && status->handled == 3) return stop_node();
+      after(20ms, &Kitchen::look);
     });
   }
 };
